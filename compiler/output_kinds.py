@@ -1,8 +1,8 @@
-"""What an output's element means: what flows in as its scores, its loss and metrics,
-what the artifact answers.
+"""Kinds of outputs by element type: shape of the scores, default loss and metrics, postprocessing in the
+artifact.
 
-There is one kind for classes, one for yes or no, and three for numbers;
-all that differs between them stands here.
+There are kinds for classes, for binary outputs and for numbers. All differences between them are in this
+file.
 """
 
 from __future__ import annotations
@@ -22,48 +22,48 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
 
-# An answer, or what stands before it: the end of the node's name, and its operator.
+# A step of the postprocessing: the suffix of the node name, and the operator.
 Step = tuple[str, "Operator"]
 
 
 class OutputKind:
-    """What an output of some elements means; `declared` is its type as written."""
+    """An output of certain element types; `declared` is its type as written."""
 
     elements: ClassVar[tuple[str, ...]]
-    word: ClassVar[str]  # what messages call it
-    loss: ClassVar[str] = ""  # what it is trained with unless the file says otherwise; empty for none
+    word: ClassVar[str]  # the name in messages
+    loss: ClassVar[str] = ""  # the default loss; empty if there is none
     metrics: ClassVar[tuple[str, ...]] = ()
-    # Activations that cannot be meant before it, and what is.
-    wrong: ClassVar[frozenset[str]] = frozenset()
-    meant: ClassVar[str] = ""
-    # The operator of a spec that decides as the output does by itself, so that no scores are left for it.
-    decides: ClassVar[str] = ""
-    # The end of the name under which the artifact tells the probabilities; empty where there are none.
+    # Activations that do not fit before the output, and the help for them.
+    mismatched: ClassVar[frozenset[str]] = frozenset()
+    mismatch_help: ClassVar[str] = ""
+    # The operator that does the same as the postprocessing; after it there are no scores for the output.
+    equivalent_operator: ClassVar[str] = ""
+    # The suffix of the probabilities' name in the artifact; empty if there are none.
     probabilities: ClassVar[str] = ""
 
     def answer_names(self, name: str) -> tuple[str, ...]:
-        """The artifact's names of one output, the answer first."""
+        """The names of the output in the artifact; the prediction first."""
         return (name, f"{name}{self.probabilities}") if self.probabilities else (name,)
 
     def scores_shape(self, declared: Tensor) -> tuple[Size, ...]:
-        """The sample shape of what flows into the output."""
+        """The sample shape of the scores."""
         return declared.shape
 
     def target(self, declared: Tensor) -> str:
-        """The element of the field that it is held against."""
+        """The element type of the target."""
         return declared.element
 
     def activation(self, declared: Tensor) -> Operator | None:
-        """What makes probabilities of the scores."""
+        """The activation from scores to probabilities; None if there is none."""
         return None
 
     def index(self, declared: Tensor) -> postprocessing.OfNames | postprocessing.NumberIndex | None:
-        """What turns the values that an input has in the artifact into what flows; none where they are that.
-        `declared` has its classes known."""
+        """The operator from input values of the artifact to class indices or booleans; None if they are
+        equal. The classes of `declared` have to be known."""
         return None
 
     def steps(self, declared: Tensor, found: Tensor) -> Iterator[Step]:
-        """From what flows in, of the type `found`, to the answer."""
+        """The postprocessing from the value of the output, of type `found`, to the prediction."""
         raise NotImplementedError
 
 
@@ -72,10 +72,10 @@ class ClassKind(OutputKind):
     word = "class"
     loss = "cross_entropy"
     metrics = ("accuracy",)
-    wrong = frozenset({"sigmoid", "hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign",
+    mismatched = frozenset({"sigmoid", "hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign",
                           "log_softmax", "threshold"})  # fmt: skip
-    meant = "leave it out, so that scores flow in, or end in `softmax`"
-    decides = "argmax"
+    mismatch_help = "leave it out, so that scores flow in, or end in `softmax`"
+    equivalent_operator = "argmax"
     probabilities = "_probabilities"
 
     def scores_shape(self, declared):
@@ -109,9 +109,9 @@ class BinaryKind(OutputKind):
     word = "binary"
     loss = "bce"
     metrics = ("accuracy",)
-    wrong = frozenset({"hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign", "softmax",
+    mismatched = frozenset({"hard_sigmoid", "relu", "relu6", "softplus", "tanh", "softsign", "softmax",
                           "log_softmax"})  # fmt: skip
-    meant = "leave it out, so that a score flows in, or end in `sigmoid`"
+    mismatch_help = "leave it out, so that a score flows in, or end in `sigmoid`"
     probabilities = "_probability"
 
     def target(self, declared):
@@ -140,13 +140,15 @@ class BoolKind(OutputKind):
             yield "at_least_half", postprocessing.AtLeastHalf()
 
 
-class RealKind(OutputKind):
+class FloatKind(OutputKind):
     elements = FLOATS
     word = "float"
     loss = "mse"
     metrics = ("mae", "r2")
-    wrong = frozenset({"softmax", "log_softmax"})
-    meant = "declare the output as `class(...)` for one of several classes, or leave the activation out"
+    mismatched = frozenset({"softmax", "log_softmax"})
+    mismatch_help = (
+        "declare the output as `class(...)` for one of several classes, or leave the activation out"
+    )
 
     def target(self, declared):
         return "float"
@@ -156,7 +158,7 @@ class RealKind(OutputKind):
             yield "cast", Cast(to=declared.element)
 
 
-class WholeKind(OutputKind):
+class IntegerKind(OutputKind):
     elements = INTEGERS
     word = "int"
     metrics = ("mae", "r2")
@@ -166,8 +168,8 @@ class WholeKind(OutputKind):
             yield "round_to", postprocessing.RoundTo(element=declared.element)
 
 
-class TextKind(OutputKind):
-    """Text comes in and never out."""
+class StringKind(OutputKind):
+    """Text, which is an input only."""
 
     elements = ("string",)
     word = "string"
@@ -175,16 +177,16 @@ class TextKind(OutputKind):
 
 KINDS: dict[str, OutputKind] = {
     element: kind
-    for kind in (ClassKind(), BinaryKind(), BoolKind(), RealKind(), WholeKind(), TextKind())
+    for kind in (ClassKind(), BinaryKind(), BoolKind(), FloatKind(), IntegerKind(), StringKind())
     for element in kind.elements
 }
 
 
 def kind_of(declared: Tensor) -> OutputKind:
-    """What a declared type means."""
+    """The kind of a declared type."""
     return KINDS[declared.element]
 
 
 def class_axis(rank: int) -> int:
-    """The axis of the classes in scores of so many axes: the last, or the first of three and more."""
+    """The class axis of scores with this rank: the first if rank >= 3, else the last."""
     return 0 if rank >= 3 else -1

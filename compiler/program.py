@@ -1,4 +1,4 @@
-"""A whole compiled spec."""
+"""A compiled spec."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @record
 class Facts:
-    """What only the data can tell: the classes of `class(auto)` fields, by the field they are found in."""
+    """Properties of the data: the classes of `class(auto)` fields, by field."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
 
 
 @record(eq=False)
 class CompiledProgram:
-    """A spec, checked to the last shape.
+    """A spec with all names, types and shapes checked.
 
-    `graph` is everything as written: the flow, and the losses behind it; passes make the training and the
-    inference form of it. `phases` are trained one after the other (none where there is no loss); `metrics`
-    are the pairs of an output's name and a metric of it, in the order in which they are shown.
+    `graph` is the program as written, with the losses; passes make its training and inference forms. `phases`
+    are trained in order (empty if there is no loss). `metrics` are pairs of an output name and a metric, in
+    display order.
     """
 
     source: Source
@@ -51,13 +51,13 @@ class CompiledProgram:
     data: Data | None
     train: Train
     export: Export
-    exports: tuple[tuple[str, Output | Value], ...]  # what the artifact answers: outputs, and tensors by name
+    exports: tuple[tuple[str, Output | Value], ...]  # outputs of the artifact: outputs and tensors, by name
     expectations: tuple[Expectation, ...]
     metrics: tuple[tuple[str, Metric], ...]
     warnings: tuple[Diagnostic, ...]
-    bindings: Mapping[str, Any]  # what the names of the file stand for at its end
+    bindings: Mapping[str, Any]  # the values of the names at the end of the file
     facts: Facts = field(default_factory=Facts)
-    allowed: tuple[Allowed, ...] = ()  # warnings that only the data can tell, and that the file allows
+    allowed: tuple[Allowed, ...] = ()  # `allow` comments for warnings that depend on the data
 
     def output(self, name: str) -> Output:
         return self._outputs[name]
@@ -68,32 +68,32 @@ class CompiledProgram:
 
     @property
     def losses(self) -> list[Value]:
-        """What training makes small."""
+        """The losses of all objectives."""
         return [objective.loss for phase in self.phases for objective in phase.objectives]
 
     @property
     def phase(self) -> Phase:
-        """The phase of a program that has one; `ValueError` for any other."""
+        """The only phase; ValueError if there is none or more than one."""
         if len(self.phases) != 1:
             raise ValueError(f"there are {len(self.phases)} phases" if self.phases else "nothing is trained")
         return self.phases[0]
 
     @property
     def objective(self) -> Objective:
-        """The objective of a program that has one; `ValueError` for any other."""
+        """The only objective; ValueError if there is none or more than one."""
         if len(self.phase.objectives) != 1:
             raise ValueError(f"there are {len(self.phase.objectives)} objectives")
         return self.phase.objectives[0]
 
     def check_answers(self) -> None:
-        """Refuse a spec that answers nothing, where something is made of it."""
+        """Error E0806 for a spec without an output, before training or export."""
         if not self.exports:
             message = f"{self.source.name} has no output: there is nothing to train or to export"
             help = "declare what the model answers, `output y: ...`, and let a flow end in it"
             raise CompileError.of("E0806", message, help=help)
 
     def nothing_to(self, do: str) -> CompileError:
-        """The error of a loss that no weight has a part in, where there is one to `learn` or to `check`."""
+        """The error of a loss that depends on no weight; `do` is the verb: `learn` or `check`."""
         message = f"the loss depends on no weight: there is nothing to {do}"
-        help = "hold an output against its target that a layer or a declared `weight` has a part in"
+        help = "use a loss of an output that depends on a layer or on a declared `weight`"
         return CompileError.of("E0804", message, self.train.spans.get("loss") or self.train.span, help=help)

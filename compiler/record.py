@@ -1,4 +1,4 @@
-"""Frozen dataclasses that are made without compiling code, so that modules full of them import fast."""
+"""Frozen dataclasses without generated code, for fast imports."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ def record(cls: type[T], /) -> type[T]: ...
 def record(*, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def record(cls: Any = None, /, *, eq: bool = True) -> Any:
-    """`dataclass(frozen=True)`, for `replace`, `fields` and `match` too; `eq=False` compares by identity.
+    """Like `dataclass(frozen=True)`, also for `replace`, `fields` and `match`; `eq=False` compares by
+    identity.
 
-    `dataclass` writes and compiles the source of every method, which for the classes of the compiler took a
-    sixth of the time of `dlc check`. Here all classes share their methods.
+    `dataclass` generates and compiles source code for the methods of every class. For the classes of the
+    compiler that was a sixth of the time of `dlc check`. Here all classes share their methods.
     """
     return make(cls, eq) if cls is not None else lambda cls: make(cls, eq)
 
 
 def make(cls: Any, eq: bool) -> Any:
-    cls.__doc__ = cls.__doc__ or f"{cls.__name__}."  # else dataclass works out a signature to put there
+    cls.__doc__ = cls.__doc__ or f"{cls.__name__}."  # otherwise dataclass computes a signature for it
     cls = dataclass(init=False, repr=False, eq=False)(cls)
     declared, own = fields(cls), vars(cls)
     compared = tuple(f.name for f in declared if f.compare)
@@ -53,7 +54,7 @@ def initializer(name: str, declared: Any, follows: bool) -> Callable[..., None]:
     def __init__(self: Any, *values: Any, **named: Any) -> None:
         given = self.__dict__
         given.update(plain)
-        given.update(zip(names, values))  # noqa: B905  what is too much is told below
+        given.update(zip(names, values))  # noqa: B905  too many values are an error below
         given.update(named)
         for key, make in made.items():
             if key not in given:

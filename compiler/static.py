@@ -1,4 +1,4 @@
-"""Arithmetic on static values: numbers, dimensions, texts and lists, within bounds."""
+"""Arithmetic on static values: numbers, dimensions, strings and lists. Sizes are limited."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.dims.dim import Dim, DimError, minimum
 
 MAX_LIST = 10_000
-MAX_ENTRIES = 100_000  # of a list, lists within it counted with theirs
-MAX_DEPTH = 50  # of lists within lists
+MAX_ENTRIES = 100_000  # of a list, including those of nested lists
+MAX_DEPTH = 50  # of nested lists
 MAX_INTEGER = 2**63
-MAX_NUMBER = 10**30  # the greatest that a spec may write
-PLAIN_KINDS = ("b", "i", "u", "f", "U")  # of NumPy: truths, whole and real numbers, texts
+MAX_NUMBER = 10**30  # maximum literal in a spec
+ARRAY_KINDS = ("b", "i", "u", "f", "U")  # dtype kinds of NumPy: booleans, integers, floats, strings
 
 PLAIN = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
@@ -24,61 +24,61 @@ PLAIN = {
 }  # fmt: skip
 
 
-def compute(sign: str, left: Any, right: Any) -> Any:
-    """`left sign right`; `Reject` says what does not work."""
-    if sign in ("==", "!="):
-        return (equal(left, right)) == (sign == "==")
-    if sign == "+" and isinstance(left, list) and isinstance(right, list):
+def compute(symbol: str, left: Any, right: Any) -> Any:
+    """The value of `left symbol right`; `Reject` if it has none."""
+    if symbol in ("==", "!="):
+        return (equal(left, right)) == (symbol == "==")
+    if symbol == "+" and isinstance(left, list) and isinstance(right, list):
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a list of more than {MAX_LIST:_} entries", code="E0904")
         return left + right
-    if sign == "+" and isinstance(left, str) and isinstance(right, str):
+    if symbol == "+" and isinstance(left, str) and isinstance(right, str):
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a text of more than {MAX_LIST:_} letters", code="E0904")
         return left + right
-    if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or sign == "@":
-        raise Reject(f"`{sign}` does not work between {describe(left)} and {describe(right)}", code="E0205")
-    if sign in ("<", "<=", ">", ">="):
-        return compare(sign, left, right)
-    if sign in ("/", "//", "%") and right == 0:
+    if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or symbol == "@":
+        raise Reject(f"`{symbol}` does not work between {describe(left)} and {describe(right)}", code="E0205")
+    if symbol in ("<", "<=", ">", ">="):
+        return compare(symbol, left, right)
+    if symbol in ("/", "//", "%") and right == 0:
         raise Reject("division by zero", code="E0206")
-    return bounded(sign, left, right)
+    return bounded(symbol, left, right)
 
 
-def bounded(sign: str, left: Any, right: Any) -> Any:
-    if sign == "**" and not isinstance(left, Dim) and not isinstance(right, Dim) and abs(right) > 64:
+def bounded(symbol: str, left: Any, right: Any) -> Any:
+    if symbol == "**" and not isinstance(left, Dim) and not isinstance(right, Dim) and abs(right) > 64:
         raise Reject(f"the exponent {right} is too large", code="E0206")
     try:
-        result = PLAIN[sign](left, right)
+        result = PLAIN[symbol](left, right)
     except DimError as error:
         raise Reject(str(error), code="E0207") from None
     except (OverflowError, ZeroDivisionError, TypeError):
-        raise Reject(f"`{left} {sign} {right}` has no value", code="E0206") from None
+        raise Reject(f"`{left} {symbol} {right}` has no value", code="E0206") from None
     if isinstance(result, Dim):
         return result
     too_large = not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
     if isinstance(result, complex) or (too_large and (isinstance(result, int) or not isfinite(result))):
-        raise Reject(f"`{left} {sign} {right}` is too large or no real number", code="E0206")
+        raise Reject(f"`{left} {symbol} {right}` is too large or not a real number", code="E0206")
     return result
 
 
-def compare(sign: str, left: Any, right: Any) -> bool:
+def compare(symbol: str, left: Any, right: Any) -> bool:
     if not isinstance(left, Dim) and not isinstance(right, Dim):
-        return PLAIN[sign](left, right)
+        return PLAIN[symbol](left, right)
     if isinstance(left, float) or isinstance(right, float):
         raise Reject(
-            f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension",
+            f"`{left} {symbol} {right}` cannot be decided: it depends on a free dimension",
             code="E0207",
         )
     difference = left - right
     low, high = minimum(difference), minimum(right - left)
     if not isinstance(difference, Dim):
-        return PLAIN[sign](difference, 0)
-    if low is not None and PLAIN[sign](low, 0) and sign in (">", ">="):
+        return PLAIN[symbol](difference, 0)
+    if low is not None and PLAIN[symbol](low, 0) and symbol in (">", ">="):
         return True
-    if high is not None and PLAIN[sign](0, high) and sign in ("<", "<="):
+    if high is not None and PLAIN[symbol](0, high) and symbol in ("<", "<="):
         return True
-    raise Reject(f"whether `{left} {sign} {right}` holds is not known: it depends on a free dimension",
+    raise Reject(f"`{left} {symbol} {right}` cannot be decided: it depends on a free dimension",
                  code="E0207",
                  help="conditions are decided when the file is compiled; give that "
                       "dimension a number")  # fmt: skip
@@ -92,14 +92,12 @@ def equal(left: Any, right: Any) -> bool:
         low, high = minimum(difference), minimum(-difference)
         if (low is not None and low > 0) or (high is not None and high > 0):
             return False
-        raise Reject(f"whether `{left}` is `{right}` is not known: it depends on a free dimension",
+        raise Reject(f"`{left} == {right}` cannot be decided: it depends on a free dimension",
                      code="E0207",
                      help="conditions are decided when the file is compiled; give that "
                           "dimension a number")  # fmt: skip
     if isinstance(left, Dim) and isinstance(right, Dim) and left != right:
-        raise Reject(
-            f"whether `{left}` is `{right}` is not known: they depend on free dimensions", code="E0207"
-        )
+        raise Reject(f"`{left} == {right}` cannot be decided: it depends on free dimensions", code="E0207")
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
     return (
@@ -108,7 +106,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def is_numbers(value: Any) -> bool:
-    """Whether it is a list of numbers, or of lists of them."""
+    """Whether the value is a list of numbers, also nested."""
     return (
         isinstance(value, list)
         and bool(value)
@@ -117,15 +115,15 @@ def is_numbers(value: Any) -> bool:
 
 
 def measure(value: Any, depth: int = 0) -> int:
-    """How many entries a list has, those of the lists within it too; `Reject` past the bounds."""
+    """The number of entries of a list, including those of nested lists; `Reject` if it exceeds a limit."""
     if not isinstance(value, (list, tuple)):
         return 1
     if depth > MAX_DEPTH:
-        raise Reject(f"lists within lists more than {MAX_DEPTH} levels deep", code="E0904")
+        raise Reject(f"lists nested more than {MAX_DEPTH} levels deep", code="E0904")
     entries = len(value) + sum(measure(v, depth + 1) for v in value if isinstance(v, (list, tuple)))
     if entries > MAX_ENTRIES:
         raise Reject(
-            f"a list of more than {MAX_ENTRIES:_} entries, those of the lists within it counted", code="E0904"
+            f"a list of more than {MAX_ENTRIES:_} entries, including those of nested lists", code="E0904"
         )
     return entries
 
@@ -137,25 +135,25 @@ def truth(value: Any) -> bool:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as specs have it: none, true, false, a number, a text, or a list of these; numbers and arrays
-    of NumPy and torch become plain ones, and paths texts. `Reject` says what another holds."""
+    """The static value of a Python object: None, bool, int, float, str or a list of these. Numbers and arrays
+    of NumPy and torch are converted to numbers and lists, and paths to str. `Reject` for anything else."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         if abs(value) > MAX_NUMBER:
-            raise no_plain("a whole number of more than 30 digits", depth)
+            raise not_static("a whole number of more than 30 digits", depth)
         return int(value)
     if isinstance(value, float):
         if not isfinite(value):
-            raise no_plain(f"`{float(value)}`, which is no finite number", depth)
+            raise not_static(f"`{float(value)}`, which is not a finite number", depth)
         return float(value)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str):
         if not is_text(value):
-            raise no_plain("text that is not UTF-8", depth)
+            raise not_static("text that is not UTF-8", depth)
         if len(value) > MAX_ENTRIES:
-            raise no_plain(f"a text of more than {MAX_ENTRIES:_} letters", depth)
+            raise not_static(f"a text of more than {MAX_ENTRIES:_} letters", depth)
         return str(value)
     if isinstance(value, (list, tuple)):
         measure(value, depth)
@@ -163,20 +161,21 @@ def plain(value: Any, depth: int = 0) -> Any:
         return tuple(entries) if isinstance(value, tuple) else entries
     if is_array(value):
         if getattr(value, "nbytes", 0) > 8 * MAX_ENTRIES:
-            raise no_plain(f"an array of more than {MAX_ENTRIES:_} entries", depth)
+            raise not_static(f"an array of more than {MAX_ENTRIES:_} entries", depth)
         return plain(value.tolist(), depth)
     own = type(value).__module__.startswith("dlc.")
-    raise no_plain(describe(value) if own else f"a `{type(value).__name__}` of Python", depth)
+    raise not_static(describe(value) if own else f"a `{type(value).__name__}` of Python", depth)
 
 
 def is_array(value: Any) -> bool:
-    """Whether it is an array or a number of NumPy, or a tensor of torch. Neither is imported."""
+    """Whether the value is an array or a number of NumPy, or a tensor of torch. Neither library is
+    imported."""
     module, dtype = type(value).__module__, getattr(value, "dtype", None)
-    return module == "torch" or (module == "numpy" and getattr(dtype, "kind", "") in PLAIN_KINDS)
+    return module == "torch" or (module == "numpy" and getattr(dtype, "kind", "") in ARRAY_KINDS)
 
 
 def is_text(value: str) -> bool:
-    """Whether it can be written in UTF-8."""
+    """Whether the string can be encoded in UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -184,5 +183,5 @@ def is_text(value: str) -> bool:
     return True
 
 
-def no_plain(found: str, depth: int) -> Reject:
-    return Reject(f"a list that holds {found}" if depth else found, code="E0403")
+def not_static(found: str, depth: int) -> Reject:
+    return Reject(f"a list that contains {found}" if depth else found, code="E0403")

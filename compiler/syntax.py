@@ -1,4 +1,4 @@
-"""The syntax tree: what was written and where, before any name or type is known."""
+"""The syntax tree: statements and expressions with their spans, before names and types are resolved."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Ellipsis_(Expr):
 
 @record(eq=False)
 class Index(Expr):
-    """`value[i, j:k, ...]`; also how shapes of types are written: `float[64, 28]`."""
+    """`value[i, j:k, ...]`; also a type with a shape: `float[64, 28]`."""
 
     value: Expr
     items: tuple[Expr, ...]
@@ -140,7 +140,7 @@ class Statement:
 
 @record(eq=False)
 class Import(Statement):
-    """`import f, g from "other.dl"`, or `from std` (then `path` is the word `std` and `is_std` is true)."""
+    """`import f, g from "other.dl"`, or `from std` (then `path` is "std" and `is_std` is true)."""
 
     names: tuple[Ident, ...]
     path: str
@@ -215,7 +215,7 @@ class Evaluate(Statement):
 
 @record(eq=False)
 class If(Statement):
-    """`if c { } else { }`; an `else if` is an `If` alone in `otherwise`."""
+    """`if c { } else { }`; an `else if` is a single `If` in `otherwise`."""
 
     condition: Expr
     then: tuple[Statement, ...]
@@ -236,7 +236,7 @@ class Return(Statement):
 
 @record(eq=False)
 class Section(Statement):
-    """`data { }`, `train { }`, `step a, b { }`, `phase name { }`, ...; `name` is the word that opens it."""
+    """`data { }`, `train { }`, `step a, b { }`, `phase name { }`, ...; `name` is the keyword."""
 
     name: Ident
     of: tuple[Ident, ...]
@@ -251,8 +251,8 @@ def bodies(statement: Statement) -> tuple[Statement, ...]:
 
 
 def expressions(statement: Statement, within: Callable[[Expr], bool] = lambda _: True) -> Iterator[Expr]:
-    """All expressions of a statement, but those in its body and in types, and those inside one that `within`
-    rules out."""
+    """All expressions of a statement, except those in its body, in types, and inside of expressions for which
+    `within` is false."""
     if isinstance(statement, (Section, Block)):
         return
     waiting: list[Any] = [statement.init if isinstance(statement, Weight) else statement]
@@ -270,7 +270,7 @@ def expressions(statement: Statement, within: Callable[[Expr], bool] = lambda _:
 
 @record(eq=False)
 class File:
-    """A whole spec. `description` is the comment block at its top, without the signs."""
+    """A whole spec. `description` is the comment block at its top, without `#`."""
 
     source: Source
     description: str

@@ -1,4 +1,4 @@
-"""What a value is: its element, the shape of one sample, and its classes."""
+"""Types of values: element type, sample shape and classes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FLOATS = ("float", "float16", "bfloat16", "float64")
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 ELEMENTS = (*FLOATS, *INTEGERS, "bool", "binary", "class", "string")
 MAX_CLASSES = 1_000_000  # of a value
-MAX_RANK = 16  # of a sample, more than a spec declares: artifacts are held to it
+MAX_RANK = 16  # of a sample in an artifact; a spec declares fewer axes
 
 
 @record
 class Classes:
-    """The classes of a `class` or `binary` value. Within the graph a class is its place among them.
+    """The classes of a `class` or `binary` value. In the graph a class is its index.
 
-    `count` is a symbol, `dims.class_count`, until the data is read. `labels` are what the classes are called
-    outside of the graph, in order: names, or whole numbers; none where these are the places 0 to `count - 1`.
-    `found_in` is the field in whose data they are found (`class(auto)`), empty where the spec names them.
+    `count` is a symbol (`dims.class_count`) until the data is read. `labels` are the names of the classes
+    outside of the graph, in order: strings or integers; None if they are the indices 0 to `count - 1`.
+    `found_in` is the field whose data defines the classes (`class(auto)`); empty if the spec lists them.
     """
 
     count: Size
@@ -35,31 +35,31 @@ class Classes:
 
     @classmethod
     def found(cls, labels: Iterable[str] | Iterable[int], field: str) -> Classes:
-        """The distinct values of a field, in their order."""
+        """The classes of the distinct values of a field, sorted."""
         ordered = tuple(sorted(labels))
         dense = ordered == tuple(range(len(ordered)))
         return cls(len(ordered), None if dense else ordered, field)  # type: ignore[arg-type]
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """The labels, if they are text."""
+        """The labels, if they are strings."""
         return self.labels if self.labels and isinstance(self.labels[0], str) else None  # type: ignore[return-value]
 
     @property
     def numbers(self) -> Sequence[int] | None:
-        """The labels, if they are whole numbers; none also while the count is not known."""
+        """The labels, if they are integers; None also if the count is not known yet."""
         if self.names is not None or not isinstance(self.count, int):
             return None
         return self.labels or range(self.count)  # type: ignore[return-value]
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The labels as people read them; the count has to be known."""
+        """The labels as text; the count has to be known."""
         return self.names or tuple(map(str, self.numbers or ()))
 
     @property
     def unknown(self) -> str | int:
-        """What stands outside of the graph for a value that is none of the classes, or is missing."""
+        """The label outside of the graph for a missing value, or a value that is not a known class."""
         if self.names is not None:
             return next(text for text in chain(("",), map(str, count())) if text not in self.names)
         return next(number for number in count(-1, -1) if number not in (self.numbers or ()))
@@ -69,10 +69,10 @@ class Classes:
 class Tensor:
     """The type of a value in the graph.
 
-    `element` is one of `ELEMENTS`; `binary` stands only in declarations (a binary input flows as `bool`).
-    `shape` is the shape of one sample. A value with `batched=False` is the same for every sample (a declared
-    weight, a loss) and has no batch axis. `missing` stands only in declarations: values of the input may be
-    missing, as the spec fills them in.
+    `element` is one of `ELEMENTS`; `binary` occurs only in declarations (the value of a binary input is
+    `bool`). `shape` is the shape of one sample. A value with `batched=False` is the same for every sample (a
+    declared weight, a loss) and has no batch axis. `missing` occurs only in declarations: the input may have
+    missing values, which the spec imputes.
     """
 
     element: str
@@ -95,11 +95,11 @@ class Tensor:
 
     @property
     def is_number(self) -> bool:
-        """True for what arithmetic takes: floats, whole numbers and booleans."""
+        """Whether arithmetic accepts the element: floats, integers and booleans."""
         return self.is_float or self.is_integer or self.element == "bool"
 
     def axis(self, axis: int) -> int:
-        """The place of a sample's axis in the whole tensor, batch axis included."""
+        """The index of a sample axis in the whole tensor, batch axis included."""
         return axis % self.rank + self.batched if self.rank else int(self.batched)
 
     def with_shape(self, *shape: Size) -> Tensor:
@@ -109,7 +109,7 @@ class Tensor:
         return replace(self, element=element, classes=None)
 
     def with_axis(self, axis: int, size: Size) -> Tensor:
-        """The same tensor with another size on one axis of the sample."""
+        """The same type with another size of one sample axis."""
         shape = list(self.shape)
         shape[axis] = size
         return replace(self, shape=tuple(shape))

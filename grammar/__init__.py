@@ -1,5 +1,4 @@
-"""The surface syntax: `dl.lark`, and the parser tables made from it
-(`python -m dlc.grammar` rewrites them)."""
+"""The grammar `dl.lark` and its parser tables (`python -m dlc.grammar` writes them)."""
 
 from __future__ import annotations
 
@@ -10,14 +9,14 @@ from typing import Any
 
 import lark
 
-# Plain paths: pathlib alone would take a tenth of the time in which `dlc check` starts.
+# `os.path` instead of pathlib: its import is 10 % of the start of `dlc check`.
 GRAMMAR = os.path.join(os.path.dirname(__file__), "dl.lark")
-SHIFT = 0  # how lark writes that a symbol leads to a state; else it ends a rule
+SHIFT = 0  # the code of a shift action in the tables of lark; others are reductions
 TABLES = os.path.join(os.path.dirname(__file__), "tables.json")
 
 
 def load(transformer: object) -> lark.Lark:
-    """The parser, from the tables if this release of lark made them, else from the grammar."""
+    """The parser, from the tables if they were made by this version of lark, else from the grammar."""
     tables = read_tables()
     if tables["lark"] != lark.__version__:
         return build(transformer)
@@ -25,7 +24,7 @@ def load(transformer: object) -> lark.Lark:
 
 
 def build(transformer: object = None) -> lark.Lark:
-    """The parser, from the grammar."""
+    """The parser, generated from the grammar."""
     return lark.Lark(
         _read(GRAMMAR),
         parser="lalr",
@@ -38,12 +37,12 @@ def build(transformer: object = None) -> lark.Lark:
 
 
 def fingerprint() -> str:
-    """Says which grammar the tables were made from."""
+    """SHA-256 of the grammar, to check that the tables are up to date."""
     return hashlib.sha256(_read(GRAMMAR).encode()).hexdigest()
 
 
 def read_tables() -> dict[str, Any]:
-    """What `write_tables` wrote, with the whole-number keys that JSON turned to text."""
+    """The tables of `write_tables`, with integer keys, which JSON stores as text."""
     tables = json.loads(_read(TABLES))
     tables["memo"] = _whole_number_keys(tables["memo"])
     table = tables["data"]["parser"]["parser"]
@@ -53,7 +52,7 @@ def read_tables() -> dict[str, Any]:
 
 
 def write_tables() -> None:
-    """Make `tables.json` anew from the grammar."""
+    """Generate `tables.json` from the grammar."""
     from lark.grammar import Rule
     from lark.lexer import TerminalDef
 
@@ -66,12 +65,12 @@ def write_tables() -> None:
 
 
 def _in_order(table: dict[str, Any]) -> dict[str, Any]:
-    """The same parse table with states and symbols numbered alike however lark came upon them."""
+    """The parse table with a deterministic numbering of states and symbols."""
     names, states = table["tokens"], table["states"]
     symbols = {name: number for number, name in enumerate(sorted(names.values()))}
     met = [table["start_states"][start] for start in sorted(table["start_states"])]
     rows = []
-    for state in met:  # grows while it is read
+    for state in met:  # grows during the loop
         row = sorted(
             ((symbols[names[t]], action) for t, action in states[state].items()), key=lambda move: move[0]
         )

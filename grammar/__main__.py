@@ -1,4 +1,4 @@
-"""`python -m dlc.grammar` makes the parser tables anew from the grammar."""
+"""`python -m dlc.grammar` generates the parser tables from the grammar."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Errors that are told to a person in one line. Light to import:
-the command line knows them without what raises them."""
+"""Errors that the command line reports in one line. This module imports nothing, so that the command line can
+catch them cheaply."""
 
 from __future__ import annotations
 
 
 class ArtifactError(Exception):
-    """A file that is no artifact, or inputs that it does not take. The message says what to do."""
+    """A file that is not an artifact, or invalid inputs for one. The message says what to do."""
 
 
 class DeviceError(Exception):
-    """A device that was asked for and cannot be used. The message says what to do."""
+    """A requested device cannot be used. The message says what to do."""

@@ -1,5 +1,4 @@
-"""Using an artifact on files of rows: its answers, and the metrics that it was trained
-for. Needs no torch."""
+"""Predict and evaluate: the outputs of an artifact on files of rows, and its metrics. Needs no torch."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import type_from_json
-from dlc.runtime.data import Wanted, read_rows
-from dlc.runtime.data.rows import cut
+from dlc.runtime.data import RequiredField, read_rows
+from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.training.meter import Meter, OutputMetric
 
@@ -28,19 +27,19 @@ if TYPE_CHECKING:
     from dlc.runtime.artifact.opened import OpenArtifact
     from dlc.runtime.data import Rows
     from dlc.runtime.data.rows import Batch
-    from dlc.runtime.data.unknown_classes import Outside
+    from dlc.runtime.data.unknown_classes import UnknownValues
     from dlc.runtime.training.history import Figures
 
 CHUNK = 1024
-OF_COUNT = 64  # bytes that a count takes at most
+COUNT_BYTES = 64  # maximum bytes of a count
 
 
-def inputs_of(artifact: OpenArtifact) -> list[Wanted]:
-    return [wanted(artifact, name, type) for name, type in artifact.inputs.items()]
+def inputs_of(artifact: OpenArtifact) -> list[RequiredField]:
+    return [required_field(artifact, name, type) for name, type in artifact.inputs.items()]
 
 
-def wanted(artifact: OpenArtifact, name: str, type: Tensor, role: str = "input") -> Wanted:
-    """A field, under the columns that training had it under."""
+def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = "input") -> RequiredField:
+    """A field, with the columns that it was trained on."""
     columns = artifact.metadata.columns.get(name, [])
     source = (
         Columns(columns=tuple(columns))
@@ -49,12 +48,13 @@ def wanted(artifact: OpenArtifact, name: str, type: Tensor, role: str = "input")
         if columns
         else None
     )
-    return Wanted(name, type, role, source)
+    return RequiredField(name, type, role, source)
 
 
-def answered(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
-    """Some rows at a time, how many, and the answers to them; once none, whose answers have a shape too."""
-    sizes = cut(rows.count or 0, CHUNK) or [0]
+def run_chunks(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
+    """For each chunk of rows: their number, the inputs and the outputs. Without rows, one empty chunk, which
+    gives the shapes of the outputs."""
+    sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
     for size, batch in zip(sizes, rows.batches(sizes), strict=True):
         answers = artifact.run({name: batch[name] for name in artifact.inputs})
         check_rows(artifact, answers, size)
@@ -62,68 +62,72 @@ def answered(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch, B
 
 
 def check_rows(artifact: OpenArtifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
-    """Refuse a model whose answers are not one for each row."""
+    """Refuse a model whose outputs do not have one entry for each row."""
     for name, answer in answers.items():
         if np.shape(answer)[:1] != (rows,):
-            raise ArtifactError(f"{artifact.path} does not answer row by row: `{name}` is {np.shape(answer)}")
+            raise ArtifactError(
+                f"{artifact.path} does not return one output for each row: `{name}` is {np.shape(answer)}"
+            )
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Answers to rows, and the class inputs of which some values are none of the classes, or missing."""
+    """Outputs for rows, and the class inputs that have missing or unknown values."""
 
     answers: dict[str, np.ndarray]
-    outside: list[Outside]
+    unknown_values: list[UnknownValues]
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The number of rows, the metrics on them (numbers and tables), and the class inputs of which some values
-    are none of the classes, or missing."""
+    """The number of rows, the metrics on them (numbers and tables), and the class inputs that have missing or
+    unknown values."""
 
     rows: int
     figures: Figures
     tables: dict[str, CountTable]
-    outside: list[Outside]
+    unknown_values: list[UnknownValues]
 
 
 def predict(artifact: OpenArtifact, source: Any) -> Predicted:
-    """Answers to every row of a file or data set, of which there may be none."""
+    """Outputs for every row of a file or data set, which may be empty."""
     rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
     parts: list[dict[str, np.ndarray]] = []
-    for size, _, answers in answered(artifact, rows):
+    for size, _, answers in run_chunks(artifact, rows):
         if not parts:
             check_size(answers, size, rows.count or 0)
         parts.append(answers)
-    return Predicted({name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.outside())
+    return Predicted(
+        {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.unknown_values()
+    )
 
 
 def check_size(answers: Mapping[str, np.ndarray], given: int, rows: int) -> None:
-    """Refuse to answer rows whose answers, as large as these to some of them, do not fit in memory."""
+    """Refuse rows whose outputs do not fit in memory, estimated from the outputs of `given` rows."""
     size = sum(np.asarray(a).nbytes for a in answers.values()) * rows // max(given, 1)
     if size > (free := memory.free()):
-        said = f"{memory.spell(size)}, and {memory.spell(free)} of memory is free"
-        raise ArtifactError(f"the answers to {rows} rows take {said}: give fewer rows at a time")
+        sizes = f"{memory.format_size(size)}, and {memory.format_size(free)} of memory is free"
+        raise ArtifactError(f"the answers to {rows} rows take {sizes}: give fewer rows at a time")
 
 
 def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     """The artifact's metrics on the rows of a file or data set."""
     measured = measured_of(artifact)
-    targets = {m.target: wanted(artifact, m.target, m.type, "target") for m in measured}
+    targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
     meter = Meter(measured)
-    for _, batch, answers in answered(artifact, rows):
+    for _, batch, answers in run_chunks(artifact, rows):
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.outside())
+    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values())
 
 
 def check_answers(
     artifact: OpenArtifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
 ) -> None:
-    """Refuse answers that are not of the type which the artifact tells: an answer for each target, one of the
-    classes that there are, and a probability for each of these."""
+    """Refuse outputs that do not have the type in the metadata: one value for each target, of a known class,
+    and a probability for each class."""
     type, shape = measured.type, target.shape
     name, *more = kind_of(type).answer_names(measured.output)
     sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
@@ -131,11 +135,11 @@ def check_answers(
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
         shape = (*shape[:axis], type.classes.count, *shape[axis:])
     if not sound or not all(np.shape(answers[n]) == shape and is_numeric(answers[n]) for n in more):
-        raise ArtifactError(f"{artifact.path} answers `{name}` otherwise than it says: {type}")
+        raise ArtifactError(f"{artifact.path} returns values of `{name}` that are not of its type: {type}")
 
 
 def is_known(type: Tensor, values: np.ndarray) -> bool:
-    """Whether these are values that a type knows."""
+    """Whether these are values of a type."""
     if type.element not in ("class", "binary"):
         return is_numeric(values)
     labels = type.classes.labels if type.classes else None
@@ -151,7 +155,7 @@ def is_numeric(values: np.ndarray) -> bool:
 
 
 def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
-    """The metrics recorded in the artifact. `ArtifactError` if there are none or if they are not known."""
+    """The metrics that the artifact records. `ArtifactError` if there are none, or for an unknown metric."""
     outputs = artifact.metadata.outputs
     pairs = [
         (name, metric_of(written))
@@ -166,14 +170,14 @@ def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
         raise ArtifactError(not_among(artifact, left_out))
     if not pairs:
         raise ArtifactError(
-            f"{artifact.path} has no output that can be measured: training held none against a target; "
-            "name what to measure in `train { metrics = [...] }`, and train anew"
+            f"{artifact.path} has no output that can be measured: training compared none with a target; "
+            "name what to measure in `train { metrics = [...] }`, and train again"
         )
     for output, metric in pairs:
         if not metric.fits(type := type_from_json(outputs[output])):
             raise ArtifactError(f"{artifact.path} measures the {metric.name} of `{output}`, which is {type}")
     counts = sum(m.counts(type_from_json(outputs[output])) for output, m in pairs)
-    if OF_COUNT * counts > memory.free():
+    if COUNT_BYTES * counts > memory.free():
         raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")
     names = titles(tuple(pairs))
     return [
@@ -183,8 +187,8 @@ def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
 
 
 def not_among(artifact: OpenArtifact, measured: Sequence[str]) -> str:
-    """What to say where training measured outputs, and none of them was exported."""
-    given = [written_as(name, measured) for name in artifact.metadata.outputs]
+    """The error message if training measured outputs, but none of them was exported."""
+    given = [export_name(name, measured) for name in artifact.metadata.outputs]
     names = shorten(", ".join([*measured, *given]), 200)
     what = f"{artifact.path} has no output that can be measured: {listed(measured)}"
     if len(measured) == 1:
@@ -192,8 +196,8 @@ def not_among(artifact: OpenArtifact, measured: Sequence[str]) -> str:
     return f'{what} are not among its outputs: export them too: `--outputs "{names}"`'
 
 
-def written_as(name: str, measured: Iterable[str]) -> str:
-    """An output of an artifact as `--outputs` names it: `y.logits` for `y_logits`."""
+def export_name(name: str, measured: Iterable[str]) -> str:
+    """The name of an artifact output in `--outputs`: `y.logits` for `y_logits`."""
     owner = next((o for o in measured if name.startswith(f"{o}_")), None)
     return f"{owner}.{name.removeprefix(f'{owner}_')}" if owner else name
 
@@ -214,5 +218,5 @@ def metric_of(written: dict[str, Any]) -> Any:
 def target_of(artifact: OpenArtifact, output: str) -> str:
     target = artifact.metadata.outputs[output].get("target")
     if not isinstance(target, str):
-        raise ArtifactError(f"{artifact.path} does not say what `{output}` is held against")
+        raise ArtifactError(f"{artifact.path} does not say which target `{output}` is compared with")
     return target

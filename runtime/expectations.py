@@ -1,4 +1,4 @@
-"""Whether a spec is what its `expect` says: what is known without training, and what training gives."""
+"""Check the expectations of a spec (`expect`), with static measures and with figures of the training."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One expectation: `met` is none where it could not be measured."""
+class CheckedExpectation:
+    """One checked expectation; `met` is None if it was not measured."""
 
     expectation: Expectation
     met: bool | None
@@ -25,7 +25,7 @@ class Judged:
 
 
 def static_measures(program: CompiledProgram) -> dict[str, Any]:
-    """What is known without training; counts of classes may wait for the data."""
+    """Measures that are known without training. Those that depend on class counts may need the data."""
     costs_of = {"parameters": costs.parameters(program.graph), "flops": costs.flops(program)}
     return {name: cost for name, cost in costs_of.items() if not names(cost)}
 
@@ -34,17 +34,17 @@ def trained_measures(figures: Mapping[str, Mapping[str, float]]) -> dict[str, An
     return {f"{part}.{name}": value for part, of in figures.items() for name, value in of.items()}
 
 
-def judge(program: CompiledProgram, measured: Mapping[str, Any]) -> list[Judged]:
-    """Every expectation held against what was measured."""
+def check_expectations(program: CompiledProgram, measured: Mapping[str, Any]) -> list[CheckedExpectation]:
+    """Every expectation, compared with the measured values."""
     judged = []
     for expectation in program.expectations:
         found = {path: measured[path] for path in expectation.measures() if path in measured}
         known = len(found) == len(expectation.measures())
-        judged.append(Judged(expectation, expectation.holds(found) if known else None, found))
+        judged.append(CheckedExpectation(expectation, expectation.holds(found) if known else None, found))
     return judged
 
 
 def needs_training(program: CompiledProgram) -> bool:
-    """Whether an expectation is about figures that only training, or its data, gives."""
+    """Whether an expectation needs figures that only the training or the data gives."""
     known = static_measures(program)
     return any(path not in known for e in program.expectations for path in e.measures())

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all. Light to import."""
+"""Atomic file writes. This module is cheap to import."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def write(path: P, content: bytes) -> P:
-    """Write beside the file and rename, so that nobody ever sees half of it, and give the path. A link stays
-    a link, and a mode as it is. OSError names the path."""
+    """Write a file atomically: write a temporary file in its folder and rename it. Returns the path. Keeps a
+    symbolic link and the file mode. OSError names the path."""
     if is_stream(path):
-        with telling(path), open(path, "ab") as file:
+        with naming_path(path), open(path, "ab") as file:
             file.write(content)
         return path
     place = os.path.realpath(path)
     beside = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}")
-    with telling(path, beside):
+    with naming_path(path, beside):
         try:
             with open(beside, "wb") as file:
                 file.write(content)
@@ -39,8 +39,8 @@ def write(path: P, content: bytes) -> P:
 
 
 def writable(path: P, *, streams: bool = True) -> P:
-    """The path, if a file can be written there; OSError before the work is done that the file is for. Text
-    may go to what the system has in /dev too, as /dev/stdout; a model may not."""
+    """The path, if a file can be written there; else OSError, to fail before the work for the file is done.
+    `streams` allows devices and pipes such as /dev/stdout: for text, but not for a model."""
     folder = os.path.dirname(path) or "."
     if is_stream(path):
         if streams:
@@ -50,41 +50,41 @@ def writable(path: P, *, streams: bool = True) -> P:
     if os.path.exists(path):
         reading.regular(os.stat(path), path)
     if not os.path.isdir(folder):
-        raise problem(errno.ENOENT, path)
+        raise os_error(errno.ENOENT, path)
     if not os.access(folder, os.W_OK):
-        raise problem(errno.EACCES, path)
+        raise os_error(errno.EACCES, path)
     return path
 
 
 def spared(path: P, read: Iterable[str | os.PathLike[str]]) -> P:
-    """The path of an output, which is none of the files that are read. OSError."""
+    """The path of an output file. OSError if it is one of the input files."""
     if is_stream(path) or not os.path.exists(path):
         return path
     if any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
-        raise lost(path, "is read here, and would be lost")
+        raise overwrite_error(path, "is read here, and would be overwritten")
     return path
 
 
-def lost(path: str | os.PathLike[str], why: str) -> OSError:
-    """The error of an output in whose place something else stands."""
+def overwrite_error(path: str | os.PathLike[str], why: str) -> OSError:
+    """The error for an output that would overwrite another file."""
     error = reading.Unreadable(errno.EEXIST, why, os.fspath(path))
     error.add_note("name another file")
     return error
 
 
-def problem(code: int, path: str | os.PathLike[str]) -> OSError:
+def os_error(code: int, path: str | os.PathLike[str]) -> OSError:
     return OSError(code, os.strerror(code), os.fspath(path))
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a device, or a pipe that a shell made: /dev/stdout, /dev/null, /dev/fd/63."""
+    """Whether it is a device or a pipe of a shell: /dev/stdout, /dev/null, /dev/fd/63."""
     return os.path.abspath(path).startswith("/dev/") and os.path.exists(path) and not os.path.isdir(path)
 
 
 def append(path: str | os.PathLike[str], line: bytes) -> None:
-    """Add a line to a file, or leave it as it is."""
+    """Append a line to a file; on an error the file stays unchanged."""
     size = os.path.getsize(path) if os.path.exists(path) else 0
-    with telling(path):
+    with naming_path(path):
         try:
             with open(path, "ab") as file:
                 file.write(line)
@@ -95,8 +95,8 @@ def append(path: str | os.PathLike[str], line: bytes) -> None:
 
 
 @contextmanager
-def telling(path: str | os.PathLike[str], unfinished: str = "") -> Iterator[None]:
-    """An OSError within that names no file, or one at or below an unfinished path, names this one."""
+def naming_path(path: str | os.PathLike[str], unfinished: str = "") -> Iterator[None]:
+    """An OSError in the block that names no file, or a file at or below `unfinished`, names this path."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How much memory is free, which bounds what is read from a stranger's file. Standard library alone."""
+"""Free memory, which limits what is read from untrusted files. Uses only the standard library."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from dlc.compiler import reading
 
-UNKNOWN = 4 << 30  # bytes; counts as free where the system does not tell
-MOST = 1 << 20  # bytes of a file in which the system tells
+UNKNOWN = 4 << 30  # bytes that are assumed to be free if the system does not report it
+MAX_FILE = 1 << 20  # bytes of a file of the system
 GROUPS = "/sys/fs/cgroup"
-# How both versions of control groups name the limit, what is used, and what of that can be had back.
+# Names in both versions of control groups: the limit, the usage, and the reclaimable part of the usage.
 NAMES = (
     ("", "memory.max", "memory.current", "inactive_file"),
     ("/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -18,12 +18,12 @@ NAMES = (
 
 
 def free() -> int:
-    """Bytes that this process can still take, as far as the system tells."""
+    """Bytes that this process can still allocate, as far as the system reports it."""
     known = [*_of_machine(), *_of_groups(), *_of_process()]
     return max(min(known, default=UNKNOWN), 0)
 
 
-def spell(size: float) -> str:
+def format_size(size: float) -> str:
     """`3.2 GB`."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
     while size >= 999.5 and len(units) > 1:
@@ -35,13 +35,13 @@ def _of_machine() -> list[int]:
     table = _table("/proc/meminfo")
     if "MemAvailable" in table:
         return [table["MemAvailable"] << 10]
-    with suppress(AttributeError, ValueError, OSError):  # another system: half of what is built in
+    with suppress(AttributeError, ValueError, OSError):  # other systems: half of the physical memory
         return [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2]
     return []
 
 
 def _of_groups() -> list[int]:
-    """What the control groups of the process, such as those of a container, leave."""
+    """Bytes left in the control groups of the process, for example of a container."""
     left = []
     for own in {
         "",
@@ -56,7 +56,7 @@ def _of_groups() -> list[int]:
 
 
 def _of_process() -> list[int]:
-    """What a limit on its address space leaves."""
+    """Bytes left under the limit of the address space."""
     try:
         import resource
     except ImportError:  # Windows
@@ -70,12 +70,12 @@ def _of_process() -> list[int]:
 
 def _text(path: str) -> str:
     try:
-        return reading.read_text(path, MOST)
+        return reading.read_text(path, MAX_FILE)
     except (OSError, UnicodeDecodeError):
         return ""
 
 
 def _table(path: str) -> dict[str, int]:
-    """Numbers by name, a line each."""
+    """A table of numbers by name, one per line."""
     words = (line.replace(":", " ").split() for line in _text(path).splitlines())
     return {w[0]: int(w[1]) for w in words if len(w) > 1 and w[1].isdecimal()}

@@ -1,15 +1,15 @@
-"""NVIDIA GPUs as the driver of the machine lists them. Neither torch nor ONNX Runtime is asked."""
+"""NVIDIA GPUs, as the driver of the machine lists them, without torch or ONNX Runtime."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-LONGEST_NAME = 256  # bytes
+MAX_NAME = 256  # bytes
 
 
 def gpus() -> list[str]:
-    """The names of the GPUs that the driver lists; none where there is no driver."""
+    """The names of the GPUs that the driver lists; empty if there is no driver."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -21,6 +21,6 @@ def gpus() -> list[str]:
 
 
 def name(driver: ctypes.CDLL, number: int) -> str:
-    text = ctypes.create_string_buffer(LONGEST_NAME)
-    driver.cuDeviceGetName(text, LONGEST_NAME, number)
+    text = ctypes.create_string_buffer(MAX_NAME)
+    driver.cuDeviceGetName(text, MAX_NAME, number)
     return text.value.decode("utf-8", "replace")

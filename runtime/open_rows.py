@@ -1,4 +1,4 @@
-"""The rows that a caller gives, or that the spec names, opened for a program."""
+"""Open the rows that a caller gives or that the spec names."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Face(Protocol):
 
 
 def source_from(given: Any) -> Path | DataSource | Opened | None:
-    """What a caller may name as rows: a path, a source as a spec has it, a dict of arrays, a frame, or none
-    for that of the spec."""
+    """The source of rows from an argument: a path, a source definition, a dict of arrays, or a data frame.
+    None stands for the source of the spec."""
     if given is None:
         return None
     if isinstance(given, (str, Path)):
@@ -49,7 +49,7 @@ def source_from(given: Any) -> Path | DataSource | Opened | None:
 
         unnamed = next((name for name in given if not isinstance(name, str)), None)
         if unnamed is not None:
-            raise TypeError(f"data is a dict of arrays by their names, and {unnamed!r} is no name")
+            raise TypeError(f"data is a dict of arrays by their names, and {unnamed!r} is not a name")
         return ArraySource(given)
     from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
 
@@ -61,8 +61,8 @@ def source_from(given: Any) -> Path | DataSource | Opened | None:
 
 
 def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> Dataset:
-    """The rows of a program, only some fields of them if those are given; its classes are
-    learnt first where the spec leaves them open."""
+    """The rows of a program, optionally restricted to some fields. First finds the classes that the spec
+    leaves open (`class(auto)`)."""
     source = source_from(given)
     face.learn(rows_of.facts(face.compiled, face.folder, source=source, fields=fields))
     dataset = rows_of.load(face.compiled, face.folder, source=source, fields=fields)

@@ -1,4 +1,4 @@
-"""A whole job: from a checked spec and its data to a trained, exported and proved model in a run folder."""
+"""The training pipeline: from a checked spec and its data to a trained, exported and verified model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.passes import specialize
 from dlc.runtime import lints
-from dlc.runtime.artifact.export import ExportResult, export, rehearse
+from dlc.runtime.artifact.export import ExportResult, dry_run, export
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.run_folder import MODEL, Run
 from dlc.runtime.training.fit import fit
@@ -32,10 +32,10 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Result:
-    """What a job leaves: the run folder with all files, the artifact in it, and what was measured.
+    """The result of a run: its folder with all files, the artifact in it, and the figures.
 
-    `trained` is none for a spec with nothing to learn; `warnings` are those that only the rows can tell, and
-    `notes` say which values are none of the classes of their input, or missing.
+    `trained` is None for a spec without trainable weights. `warnings` are the warnings that depend on the
+    rows; `notes` count the input values that are missing or not one of their classes.
     """
 
     folder: Path
@@ -59,13 +59,13 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
           listeners: Sequence[Listener] = (),
           warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None,
           note: Callable[[Sequence[str]], None] = lambda found: None) -> Result:  # fmt: skip
-    """Read the data, learn, export and prove; the model is exported once before it is trained, so that what
-    can be known then does not fail afterwards. The run folder is made below `out`, or below `runs`. `warn` is
-    told what the rows show to be hardly meant, and `note` how many values are of no class, before training
-    begins.
+    """Read the data, train, export and verify. The model is also exported before training, so that export
+    errors come early. The run folder is created below `out`, by default `runs`. `warn` gets the warnings that
+    depend on the rows, and `note` the counts of values that are missing or not one of their classes; both are
+    called before training begins.
 
-    Raises `CompileError` for data that does not fit, for a loss that turned NaN or infinite (the last
-    good weights are then in the run folder), and for an artifact that is not equal to the torch module.
+    Raises `CompileError` for invalid data, for a loss that is NaN or infinite (the last good weights are then
+    in the run folder), and for an artifact whose outputs differ from those of the torch module.
     """
     face.compiled.check_answers()
     dataset = rows_for(face, data)
@@ -80,16 +80,16 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         from dlc.runtime.training import device as devices
 
         devices.choose(device)  # before anything is written
-        rehearse(program, weights)
-    found = lints.look(program, dataset, weights) if dataset else []
+        dry_run(program, weights)
+    found = lints.run_lints(program, dataset, weights) if dataset else []
     warn(found)
-    notes = outside_of(dataset) if dataset else []
+    notes = unknown_value_notes(dataset) if dataset else []
     note(notes)
     run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset)
-    unpointed = run.unpointed
-    warn([unpointed] if unpointed else [])
+    latest_warning = run.latest_warning
+    warn([latest_warning] if latest_warning else [])
     trained = None
-    with run.explained():
+    with run.with_notes():
         run.write_spec(program)
         write_origin(run, program, origin)
         if specialize.trained(program):
@@ -102,19 +102,19 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         else:
             run.write_weights(weights)
         exported = export(program, weights, run.path(MODEL), **vars(origin))
-    if run.unpointed and not unpointed:
-        warn([run.unpointed])
-    found += [run.unpointed] if run.unpointed else []
+    if run.latest_warning and not latest_warning:
+        warn([run.latest_warning])
+    found += [run.latest_warning] if run.latest_warning else []
     return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes))
 
 
-def outside_of(dataset: Dataset) -> list[str]:
-    """What each part of the rows has of values that are none of the classes of their input, or missing."""
-    return [f"{part} rows: {some}" for part, rows in dataset.parts() for some in rows.outside()]
+def unknown_value_notes(dataset: Dataset) -> list[str]:
+    """Counts of input values that are missing or not one of their classes, for each part of the split."""
+    return [f"{part} rows: {some}" for part, rows in dataset.parts() for some in rows.unknown_values()]
 
 
 def rows_for(face: Face, data: Any) -> Dataset | None:
-    """The rows of the job; none for a spec that learns nothing and has no data."""
+    """The rows of the run; None for a spec without trainable weights and without data."""
     program = face.compiled
     if (
         not specialize.trained(program)

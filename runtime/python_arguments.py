@@ -1,4 +1,4 @@
-"""What Python gives as paths and params: what is clearly meant is taken, the rest is an error in words."""
+"""Paths and params from Python arguments, with checks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dlc.compiler.static import is_text
 
 
 def path_of(given: Any, what: str) -> Path:
-    """A path; TypeError for what is none, ValueError for a text that no file can have as its name."""
+    """A path. TypeError for other types, ValueError for a text that cannot be a file name."""
     if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
         raise TypeError(f"{what} is given as text or a pathlib.Path, not as {type(given).__name__}")
     path = str(os.fspath(given))
     if not path:
         raise ValueError(f"{what} is empty")
     if "\0" in path or not is_text(path):
-        raise ValueError(f"{what} is no text in UTF-8: {path!r}")
+        raise ValueError(f"{what} is not text in UTF-8: {path!r}")
     return Path(path)
 
 
 def params_of(given: Any) -> dict[str, Any]:
-    """Values for params by name, which the compiler looks at. TypeError for what is no mapping."""
+    """Values of params by name; the compiler checks them. TypeError if it is not a mapping."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):

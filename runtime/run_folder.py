@@ -1,4 +1,4 @@
-"""The folder of a run: `runs/NAME/TIME/`, and `latest` beside it."""
+"""The run folder: `runs/NAME/TIME/`, with the pointer `latest` next to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.program import Facts
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
-from dlc.runtime.strict_json import MAX_TEXT, is_table, parse
+from dlc.runtime.strict_json import MAX_TEXT, is_dict_of, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,24 +39,25 @@ SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
 )  # fmt: skip
 LATEST = "latest"
 OTHER_FOLDER = "name another folder with `--out`"
-MAX_POINTER = 255  # bytes of `latest` where it is a text
-SAVED = 2.0  # seconds between two savings of weights that got better, at least
+MAX_POINTER = 255  # bytes of `latest` if it is a text file
+SAVED = 2.0  # minimum seconds between two writes of improved weights
 
 
 class Run:
-    """One run's folder; a listener of the training. Every file is written under another name
-    and then renamed."""
+    """The folder of one run, and a listener of its training. All files are written atomically."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.unpointed: Diagnostic | None = unpointed(folder)  # the warning where `latest` cannot point to it
+        self.latest_warning: Diagnostic | None = latest_warning(
+            folder
+        )  # the warning if `latest` cannot point to it
         self._waiting: Callable[[], Mapping[str, np.ndarray]] | None = None
         self._saved = -SAVED
 
     @classmethod
     def create(cls, root: Path, name: str, now: datetime | None = None) -> Run:
-        """A new folder for a run of the spec of this name. `latest` points to it once it holds weights.
-        `CompileError` if no folder can be made there."""
+        """Create a folder for a run of the spec `name`. `latest` points to it as soon as it has weights.
+        `CompileError` if the folder cannot be created."""
         stamp = (now or datetime.now()).strftime("%Y-%m-%dT%H-%M-%S")
         try:
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ class Run:
                     folder.mkdir()
                     return cls(folder)
         except OSError as error:
-            raise unmade(root / name, error) from None
+            raise creation_error(root / name, error) from None
         raise AssertionError("one of so many names is free")
 
     def path(self, name: str) -> Path:
@@ -78,12 +79,12 @@ class Run:
         return write(path, content)
 
     def write_spec(self, program: CompiledProgram) -> None:
-        """The spec as `model.dl`, the files that it imports, and in `spec.json` what else made the program:
-        params, classes that were learnt, and which file is where."""
+        """Write the spec as `model.dl`, the files that it imports, and `spec.json` with the rest of the
+        program: params, classes found in the data, and the paths of the files."""
         files = {program.source.name: SPEC}
         for source in program.sources:
             if source.name not in files:
-                files[source.name] = place_for(source.name, {*files.values(), *KEPT})
+                files[source.name] = import_path(source.name, {*files.values(), *KEPT})
         for source in program.sources:
             self.write(files[source.name], source.text.encode())
         classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
@@ -96,17 +97,17 @@ class Run:
         self.write(INFO, as_json(info))
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """What stops a run within says which weights it leaves, and the command that goes on with them."""
+    def with_notes(self) -> Iterator[None]:
+        """Add a note to exceptions in the block: which weights the run has, and how to continue with them."""
         try:
             yield
         except Exception as error:
             if self.path(WEIGHTS).is_file():
-                error.add_note(self._left(error))
+                error.add_note(self._note(error))
             raise
 
-    def _left(self, error: Exception) -> str:
-        """Which weights a run leaves that was stopped, and the command that goes on with them."""
+    def _note(self, error: Exception) -> str:
+        """Which weights a stopped run has, and the command to continue with them."""
         weights, full = self.path(WEIGHTS), isinstance(error, OSError) and error.errno == errno.ENOSPC
         kept = f"the weights are in {weights}"
         if isinstance(error, OSError) and error.filename == str(weights):
@@ -118,11 +119,11 @@ class Run:
         from safetensors.numpy import save
 
         path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
-        if self.unpointed is None:
+        if self.latest_warning is None:
             try:
                 point(self.folder.parent / LATEST, self.folder.name)
             except OSError as error:
-                self.unpointed = unpointed(self.folder, error)
+                self.latest_warning = latest_warning(self.folder, error)
         return path
 
     # --- as a listener ------------------------------------------------------------------------------------
@@ -149,19 +150,19 @@ class Run:
 
 
 def records(tables: Mapping[str, CountTable]) -> dict[str, Any]:
-    """Tables as plain values that JSON knows."""
+    """Tables as plain JSON values."""
     return {name: {"labels": t.labels, "counts": t.counts} for name, t in tables.items()}
 
 
 def how_to_export(folder: Path) -> str:
-    """The command that makes the model of a run that has none."""
+    """The command that exports the model of a run that has only weights."""
     run, model = shlex.quote(str(folder)), shlex.quote(str(folder / MODEL))
     return f"`dlc export {run} -o {model}` makes the model of them"
 
 
 def model_at(path: Path) -> Path:
-    """The file of a model: the one at the path, or that of a run's folder. `ArtifactError` says what to do
-    where there is none."""
+    """The path of a model file: the path itself, or the model in a run folder. `ArtifactError` if there is
+    none; its message says what to do."""
     path = run_at(path)
     folder = path.parent if path.name == MODEL and not path.exists() else path
     if (folder / MODEL).is_file():
@@ -189,20 +190,20 @@ def model_at(path: Path) -> Path:
 
 
 def how_to_make(weights: Path) -> str:
-    """The command that makes a model of a file of weights."""
+    """The command that exports a model from a weight file."""
     if weights.name == WEIGHTS and weights.with_name(INFO).is_file():
         return how_to_export(weights.parent)
     return f"`dlc export f.dl --weights {shlex.quote(str(weights))}` makes one of them"
 
 
 def parts_of(model: Path) -> list[Path]:
-    """The files of a model: itself, the weights beside it, and those of the run that it lies in."""
+    """The files of a model: the model, its external weights, and the files of its run."""
     run = [model.with_name(name) for name in KEPT] if model.with_name(INFO).is_file() else []
     return [model, model.with_name(f"{model.name}.data"), *run]
 
 
 def how_far(run: Path) -> str:
-    """How far a run without a model came, and how to go on."""
+    """The state of a run without a model, and the command to continue it."""
     if (run / WEIGHTS).is_file():
         return f"{run} holds weights and no model yet: {how_to_export(run)}"
     spec = str(read_json(run / INFO).get("name", "SPEC"))
@@ -211,13 +212,13 @@ def how_far(run: Path) -> str:
 
 
 def latest_in(folder: Path) -> str:
-    """What may be meant by the folder of several runs."""
+    """A hint for a folder that contains several runs."""
     return f"; did you mean {folder / LATEST}?" if (folder / LATEST).exists() else ""
 
 
 def run_at(path: Path) -> Path:
-    """A path to a run or to a file in it; in place of `latest`, where it is a text, the folder that it names.
-    `ArtifactError` where the text names a folder that is not there."""
+    """A path to a run or to a file in it, with `latest` resolved if it is a text file. `ArtifactError` if it
+    names a folder that does not exist."""
     pointer = next((p for p in (path, path.parent) if p.name == LATEST and p.is_file()), None)
     if pointer is None:
         return path
@@ -226,7 +227,7 @@ def run_at(path: Path) -> Path:
     except (OSError, ValueError):
         return path
     if not name.isprintable() or PurePath(name).name != name or name in ("", ".."):
-        return path  # no pointer, but some other file of that name
+        return path  # not a pointer but another file of that name
     folder = pointer.parent / name
     if not os.path.isdir(folder):
         raise ArtifactError(f"{pointer} names the run {name}, and there is no such folder beside it")
@@ -235,7 +236,7 @@ def run_at(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Spec:
-    """The spec of a run: what `dlc.compiler.compile` takes."""
+    """The spec of a run: the arguments of `dlc.compiler.compile`."""
 
     source: Source
     params: Mapping[str, Any]
@@ -244,8 +245,8 @@ class Spec:
 
 
 def read_spec(folder: Path) -> Spec:
-    """The spec as it was run; imports are read from the folder, wherever they came from. `ArtifactError`
-    where it cannot be read."""
+    """The spec of a run. Imported files are read from the run folder. `ArtifactError` if it cannot be
+    read."""
     from dlc.runtime.artifact.metadata import classes_from_json
 
     info = read_json(folder / INFO)
@@ -253,15 +254,15 @@ def read_spec(folder: Path) -> Spec:
     params: Any = info.get("params")
     files: Any = info.get("files")
     classes: Any = info.get("classes")
-    tables = is_table(params, object) and is_table(files, str) and is_table(classes, dict)
+    tables = is_dict_of(params, object) and is_dict_of(files, str) and is_dict_of(classes, dict)
     if not isinstance(name, str) or not tables:
         raise unreadable(folder, f"{INFO} is not as dlc writes it")
     if not all(map(is_within, files.values())):
-        raise unreadable(folder, f"{INFO} tells of files outside of the folder")
+        raise unreadable(folder, f"{INFO} names files outside of the folder")
     try:
         facts = Facts({n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()})
     except (KeyError, ValueError):
-        raise unreadable(folder, f"{INFO} tells of classes that are none") from None
+        raise unreadable(folder, f"{INFO} has invalid classes") from None
     try:
         source = read_source(folder / SPEC, name)
     except OSError as error:
@@ -279,12 +280,12 @@ def read_spec(folder: Path) -> Spec:
 
 
 def is_within(place: str) -> bool:
-    """Whether a path leads to a place within the folder that it is relative to."""
+    """Whether a relative path stays within its folder."""
     return not PurePosixPath(place).is_absolute() and ".." not in PurePosixPath(place).parts
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file of a run says; nothing where it is not there. `ArtifactError` where it cannot be read."""
+    """The content of a JSON file of a run, empty if there is none. `ArtifactError` if it is unreadable."""
     try:
         found = parse(reading.read_text(path, MAX_TEXT))
     except FileNotFoundError:
@@ -292,7 +293,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise unreadable(path.parent, f"{path.name} {reading.why(error)}") from None
     except ValueError as error:
-        why = "no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        why = "not text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise unreadable(path.parent, f"{path.name} is {why}") from None
     if not isinstance(found, dict):
         raise unreadable(path.parent, f"{path.name} is not as dlc writes it")
@@ -300,7 +301,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def unreadable(folder: Path, why: str) -> ArtifactError:
-    return ArtifactError(f"{folder} is no run that can be read: {why}")
+    return ArtifactError(f"{folder} is not a run that can be read: {why}")
 
 
 def point(pointer: Path, name: str) -> None:
@@ -314,8 +315,8 @@ def point(pointer: Path, name: str) -> None:
         write(pointer, f"{name}\n".encode())
 
 
-def unpointed(folder: Path, error: OSError | None = None) -> Diagnostic | None:
-    """The warning that `latest` cannot point to a run: it is a folder, or cannot be written."""
+def latest_warning(folder: Path, error: OSError | None = None) -> Diagnostic | None:
+    """The warning that `latest` cannot point to a run: it is a folder, or it cannot be written."""
     pointer = folder.parent / LATEST
     if pointer.is_dir() and not pointer.is_symlink():
         why = f"{pointer} is a folder"
@@ -327,23 +328,23 @@ def unpointed(folder: Path, error: OSError | None = None) -> Diagnostic | None:
     return Diagnostic("W0801", f"{why}, so it does not point to this run", (), help=help)
 
 
-def unmade(folder: Path, error: OSError) -> CompileError:
-    """The error that a folder of runs cannot be made."""
+def creation_error(folder: Path, error: OSError) -> CompileError:
+    """The error that the folder of a run cannot be created."""
     way = (*reversed(folder.parents), folder)
     place = next((p for p in way if (p.is_symlink() or p.exists()) and not p.is_dir()), None)
     if place is None:
         why, help = f"{folder}: {(error.strerror or str(error)).lower()}", OTHER_FOLDER
     elif place.is_symlink():
-        why = f"{place} is a link to {os.readlink(place)}, which is no folder"
+        why = f"{place} is a link to {os.readlink(place)}, which is not a folder"
         way = "remove the link" if error.errno == errno.ELOOP else "make the folder that it leads to"
         help = f"{way}, or {OTHER_FOLDER}"
     else:
-        why, help = f"{place} is no folder", OTHER_FOLDER
+        why, help = f"{place} is not a folder", OTHER_FOLDER
     return CompileError.of("E0813", f"no run can be kept here: {why}", help=help)
 
 
-def place_for(name: str, taken: set[str]) -> str:
-    """Where an imported file lies in the folder: its own path, or a free one in `imports`."""
+def import_path(name: str, taken: set[str]) -> str:
+    """The path of an imported file in the run folder: its own path, or a free path in `imports`."""
     path = PurePosixPath(name)
     if is_within(name) and str(path) not in taken:
         return str(path)

@@ -1,4 +1,4 @@
-"""JSON of a stranger: what is read of it has bounds that nothing which dlc writes comes near."""
+"""Parse untrusted JSON, with size limits that are far above anything that dlc writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_VALUES = 4_000_000  # such as the names of a million classes, four times
 
 
 def parse(text: str) -> Any:
-    """The value of a text. ValueError if it is no JSON, or larger than dlc reads it."""
+    """The value of a JSON text. ValueError if it is not JSON or exceeds the limits."""
     if len(text) > MAX_TEXT:
         raise ValueError(f"longer than {MAX_TEXT:_} characters")
     if count(text) > MAX_VALUES:
@@ -18,11 +18,11 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError("no JSON") from None
+        raise ValueError("not JSON") from None
 
 
 def count(text: str) -> int:
-    """Of how many values a text is made, at most."""
+    """An upper bound of the number of values in a JSON text."""
     return sum(map(text.count, ",:[{")) + 1
 
 
@@ -30,10 +30,10 @@ def all_are(kind: type, values: Any) -> bool:
     return all(isinstance(value, kind) for value in values)
 
 
-def is_table(value: Any, of: type) -> bool:
-    """Whether a value is a table by name of values of one kind."""
+def is_dict_of(value: Any, of: type) -> bool:
+    """Whether a value is a dict whose values have the type `of`."""
     return isinstance(value, dict) and all_are(of, value.values())
 
 
-def is_whole(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)

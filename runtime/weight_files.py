@@ -1,4 +1,4 @@
-"""Files of weights, in the format safetensors: no other is read, as others can run code."""
+"""Weight files in the safetensors format. Other formats are not read, because they can run code."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-LONGEST_HEADER = 1 << 24  # bytes
+MAX_HEADER = 1 << 24  # bytes
 
-# Elements as messages call them, by their codes in a file.
+# Element types by their codes in a file.
 ELEMENTS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
     "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
@@ -25,9 +25,9 @@ ELEMENTS = {
 }  # fmt: skip
 
 
-class Stored(Given):
-    """The tensors of a file, each read when it is taken. OSError where the file cannot be opened, ValueError
-    where it is of another format."""
+class WeightFile(Given):
+    """The tensors of a file, each read on access. OSError if the file cannot be opened, ValueError if it has
+    another format."""
 
     def __init__(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
@@ -37,26 +37,26 @@ class Stored(Given):
             self._file: Any = safe_open(path, framework="np")
             slices = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise ValueError(f"it is no safetensors file: {shorten(error, 200)}") from None
+            raise ValueError(f"it is not a safetensors file: {shorten(error, 200)}") from None
         self.types = {n: (element(s.get_dtype()), tuple(s.get_shape())) for n, s in slices.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        import ml_dtypes  # noqa: F401  bfloat16, which NumPy does not have
+        import ml_dtypes  # noqa: F401  registers bfloat16 in NumPy
 
         return self._file.get_tensor(name)
 
 
 def check_file(path: Path) -> None:
-    """Look at a file before the library opens it: it is a regular file that fits in memory, and its header
-    has a bound. The library itself holds shapes against sizes, and knows other formats. OSError."""
+    """Check a file before the library opens it: it has to be a regular file that fits in memory, with a
+    header of limited size. The library itself checks shapes and recognizes other formats. OSError."""
     try:
         reading.check(path, memory.free())
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path)) from None
     with reading.open_file(path) as file:
         length, begin = int.from_bytes(file.read(8), "little"), file.read(1)
-        if begin == b"{" and length > LONGEST_HEADER:
-            raise OSError(errno.EFBIG, f"its header is longer than {LONGEST_HEADER:_} bytes", str(path))
+        if begin == b"{" and length > MAX_HEADER:
+            raise OSError(errno.EFBIG, f"its header is longer than {MAX_HEADER:_} bytes", str(path))
 
 
 def element(code: str) -> str:

@@ -1,5 +1,5 @@
-"""Where the weights of a run come from. What its artifact tells of that is kept in the folder, so that the
-artifact can be written again, the same byte for byte, without the data."""
+"""The origin of the weights of a run. The run folder keeps it, so that the artifact can be written again,
+identical in every byte, without the data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import names_of_columns
 from dlc.runtime.data.encode import dtype_of
 from dlc.runtime.run_folder import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, unreadable
-from dlc.runtime.strict_json import is_table
+from dlc.runtime.strict_json import is_dict_of
 from dlc.runtime.training.history import plain
-from dlc.runtime.weight_files import Stored
+from dlc.runtime.weight_files import WeightFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """The fingerprint of the data, the columns that fill each field, what training measured, and some rows of
-    the data that the artifact is compared on: as training has them, by the input."""
+    """The fingerprint of the data, the columns that fill each field, the figures of the training, and some
+    rows of the data for the parity check: decoded, by input."""
 
     rows: Mapping[str, np.ndarray] | None = None
     fingerprint: str = ""
@@ -42,27 +42,27 @@ class Origin:
 
 
 def origin_of(dataset: Dataset | None) -> Origin:
-    """What is known before training."""
+    """The origin that is known before training."""
     return Origin(real_rows(dataset), dataset.fingerprint, dataset.columns) if dataset else Origin()
 
 
 def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:
-    """Rows that the artifact is compared on: of the test, or else of the validation or training."""
+    """Rows for the parity check: test rows, else validation rows, else training rows."""
     parts = dict(dataset.parts())
     rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
     return None if rows is None or rows.drawn or not rows.count else rows.head(REAL_ROWS)
 
 
 def figures_of(trained: Trained) -> dict[str, Any]:
-    """Loss and metrics of each part, as JSON knows them."""
+    """Loss and metrics of each part as JSON values."""
     return {part: plain(figures) for part, figures in trained.figures.items()}
 
 
-# --- in the folder of a run -------------------------------------------------------------------------------
+# --- in the run folder ------------------------------------------------------------------------------------
 
 
 def write_origin(run: Run, program: CompiledProgram, origin: Origin) -> None:
-    """Keep what is known before training; of the rows as many as the comparison takes, without targets."""
+    """Write the origin that is known before training, with the rows of the parity check, without targets."""
     from safetensors.numpy import save
 
     run.write(DATA, as_json({"fingerprint": origin.fingerprint, "columns": origin.columns}))
@@ -73,15 +73,15 @@ def write_origin(run: Run, program: CompiledProgram, origin: Origin) -> None:
 
 
 def write_figures(run: Run, trained: Trained) -> None:
-    """Keep what the weights reach, once they are in the folder."""
+    """Write the figures of the weights. The weights have to be in the folder."""
     run.write(FIGURES, as_json({"weights": digest(run.path(WEIGHTS)), "figures": figures_of(trained)}))
 
 
 def read_origin(folder: Path, program: CompiledProgram, *, own: bool) -> Origin:
-    """What a run has kept. Of weights that are not its `own` it tells the columns and the rows alone."""
+    """The origin that a run has kept. For weights that are not its `own`, only the columns and the rows."""
     data = read_json(folder / DATA)
     columns, fingerprint = data.get("columns", {}), data.get("fingerprint", "")
-    named = is_table(columns, list) and all(map(names_of_columns, columns.values()))
+    named = is_dict_of(columns, list) and all(map(names_of_columns, columns.values()))
     if not (named and isinstance(fingerprint, str)):
         raise unreadable(folder, f"{DATA} is not as dlc writes it")
     of_any = Origin(read_rows(folder, program), columns=columns)
@@ -100,9 +100,9 @@ def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] |
         return None
     types = {i.name: i.declared for i in program.inputs}
     try:
-        rows = Stored(folder / ROWS)
+        rows = WeightFile(folder / ROWS)
         kept = {name: rows[name] for name in rows if name in types}
-    except (ValueError, TypeError):  # an element that NumPy does not have
+    except (ValueError, TypeError):  # an element type that NumPy does not have
         raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
     sound = all(fits(types[name], array) for name, array in kept.items())
     axes = {(str(size), found) for name, array in kept.items()
@@ -113,7 +113,7 @@ def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] |
 
 
 def fits(type: Tensor, rows: np.ndarray) -> bool:
-    """Whether rows are of a type, as far as the comparison takes that for granted."""
+    """Whether rows have a type: rank, dtype, sizes and class indices, as the parity check requires."""
     shape = rows.shape[1:]
     if rows.ndim != type.rank + 1 or not len(rows) or rows.dtype != dtype_of(type.element):
         return False

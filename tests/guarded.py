@@ -1,4 +1,4 @@
-"""Commands in a process of their own, which can neither wait for ever nor take much memory."""
+"""Run commands in a subprocess with limits on time and memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-ADDRESSES = 20 << 30  # bytes of addresses that the process may take, lest a bomb takes the machine
-FREE = 1 << 30  # bytes of memory that it believes to be free
-RESIDENT = 3 << 29  # bytes that it takes at most, with itself
-SECONDS = 100  # far more than it takes; a bomb would not be done in a day
+ADDRESSES = 20 << 30  # limit of the address space in bytes, so that an archive bomb cannot exhaust memory
+FREE = 1 << 30  # free memory that the process sees, in bytes
+RESIDENT = 3 << 29  # maximum of the resident memory, in bytes
+SECONDS = 100  # time limit, far above the usual time
 MARK = "\n--- the next command ---\n"
 
-# The peak is that of this process alone: what `getrusage` tells begins with that of its parent.
+# VmHWM is the peak of this process alone. `getrusage` includes the peak of the parent process.
 CHILD = f"""
 import json, re, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, ({ADDRESSES}, {ADDRESSES}))
@@ -36,7 +36,7 @@ print(json.dumps([codes, peak]))
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     stdout: str
@@ -44,7 +44,7 @@ class Ended:
 
 
 def run(*commands: tuple[object, ...]) -> list[Ended]:
-    """All commands in one process, in little memory; a traceback is a failure."""
+    """Run all commands in one process with limited memory. A traceback is a failure."""
     arguments = json.dumps([[str(a) for a in command] for command in commands])
     done = subprocess.run(
         [sys.executable, "-c", CHILD, arguments],
@@ -60,7 +60,7 @@ def run(*commands: tuple[object, ...]) -> list[Ended]:
 
 
 def refused(*commands: tuple[object, ...]) -> list[str]:
-    """What each command says of a file that it refuses."""
+    """The output of each command, which has to reject its file with exit code 1."""
     ended = run(*commands)
     assert [e.code for e in ended] == [1] * len(commands), ended
     return [e.stdout + e.stderr for e in ended]

@@ -1,4 +1,4 @@
-"""What the code imports, read from its text."""
+"""The imports of the code, read from its syntax trees."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("grammar", "compiler", "runtime", "src")  # each may import itself and what stands before it
+LAYERS = ("grammar", "compiler", "runtime", "src")  # each may import itself and the layers before it
 
 
 @dataclass(frozen=True)
 class Import:
-    """A module that a file imports. `runs` is false for the eyes of type checkers,
-    `top` false within functions."""
+    """A module that a file imports. `runs` is false for type-checking imports, `top` is false within
+    functions."""
 
     file: str
     line: int
@@ -32,7 +32,7 @@ class Import:
 
     @property
     def layer(self) -> str | None:
-        """The layer that it belongs to; none for modules of others."""
+        """The layer of the module; `None` for modules of other packages."""
         parts = [*self.module.split("."), ""]
         if parts[0] != "dlc":
             return None
@@ -40,7 +40,7 @@ class Import:
 
 
 def files(*folders: str) -> list[str]:
-    """The Python files below some folders, by their path in the project. Links are not followed."""
+    """The Python files below folders, as paths relative to the project. Links are not followed."""
     found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
     return sorted(p.relative_to(ROOT).as_posix() for p in found if p.resolve() == p)
 

@@ -1,4 +1,4 @@
-"""Holds programs to what a legal graph is, after elaboration and after every pass."""
+"""Verify the graph of a program after elaboration and after every pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def legal(program: CompiledProgram) -> CompiledProgram:
-    """The program, whose graph is legal, and stays so in every form."""
+    """The program, after verification of its graph in every form."""
     verify_program(program)
     for _, graph in passed(program):
         verify(graph)
@@ -26,7 +26,7 @@ def legal(program: CompiledProgram) -> CompiledProgram:
 
 
 def passed(program: CompiledProgram) -> Iterator[tuple[str, Graph]]:
-    """What every pass makes of the program."""
+    """The graph after every pass, with the name of the form."""
     inference = specialize.inference(program)
     yield "inference", inference
     yield "folded", fold(inference, ones(inference))[0]
@@ -37,6 +37,6 @@ def passed(program: CompiledProgram) -> Iterator[tuple[str, Graph]]:
 
 
 def ones(graph: Graph) -> dict[str, np.ndarray]:
-    """Weights of the right shapes; what only data can tell is 2."""
+    """Weights of the right shapes, filled with 1. Dimensions that depend on data are 2."""
     shapes = {w.name: [s if isinstance(s, int) else 2 for s in w.value.type.shape] for w in graph.weights}
     return {name: np.ones(shape, np.float32) for name, shape in shapes.items()}

@@ -1,4 +1,4 @@
-"""What a definition must say: it is found when its class is made, not when a spec uses it."""
+"""Required parts of a definition: missing parts are found at class creation, not at first use in a spec."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class InTorch(OneToOne, abstract=True):
         return x
 
 
-def test_a_member_is_called_as_its_class_and_a_base_is_none() -> None:
+def test_a_member_has_the_name_of_its_class_and_an_abstract_base_is_not_a_member() -> None:
     class MadeUp(InTorch):
         """`x`."""
 
@@ -57,7 +57,7 @@ def test_a_name_belongs_to_one_operator_combinator_or_loss(taken: str) -> None:
     assert before == Definition.families
 
 
-def test_a_metric_may_be_called_as_a_loss() -> None:
+def test_a_metric_may_have_the_name_of_a_loss() -> None:
     assert family("metric")["mae"] is not family("loss")["mae"]
 
 
@@ -68,7 +68,7 @@ def test_a_member_has_a_docstring() -> None:
             training_only = True
 
 
-def test_a_member_defines_what_its_bases_leave_open() -> None:
+def test_a_member_defines_the_abstract_methods_of_its_bases() -> None:
     class Shared(Definition, family="made_up", what="a made-up thing"):
         @abstractmethod
         def half(self) -> None: ...
@@ -79,7 +79,7 @@ def test_a_member_defines_what_its_bases_leave_open() -> None:
             """All of it."""
 
 
-def test_an_operator_has_both_forms_or_says_why_not() -> None:
+def test_an_operator_has_both_forms_or_an_inference_form_or_is_for_training_only() -> None:
     with pytest.raises(TypeError, match="Typed does not define `torch`, `onnx` or `inference`"):
 
         class Typed(OneToOne):
@@ -104,7 +104,7 @@ def test_an_operator_has_both_forms_or_says_why_not() -> None:
     assert {"replaced", "training"} <= family("operator").keys()
 
 
-def test_an_operator_has_example_rows_unless_only_the_compiler_puts_it_in() -> None:
+def test_a_public_operator_has_example_rows() -> None:
     with pytest.raises(TypeError, match="Untried does not define `examples`"):
 
         class Untried(InTorch):
@@ -123,7 +123,7 @@ def test_an_operator_has_example_rows_unless_only_the_compiler_puts_it_in() -> N
     assert family("operator")["hidden"] is Hidden
 
 
-def test_a_loss_has_a_type_a_form_in_torch_and_rows() -> None:
+def test_a_loss_has_a_type_a_torch_form_and_rows() -> None:
     with pytest.raises(TypeError, match="Empty does not define `each`, `torch_each`, `type`, `examples`"):
 
         class Empty(Loss):
@@ -132,9 +132,9 @@ def test_a_loss_has_a_type_a_form_in_torch_and_rows() -> None:
 
 @pytest.mark.parametrize("word", words(), ids=lambda word: f"{word.name} {word.what}")
 def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
-    """One that none is found for says it itself, as its `usage`."""
-    (said,) = [part for part in pages.body(word) if part.startswith("```dl\n")]
-    spec = said.removeprefix("```dl\n").removesuffix("```")
+    """A word without a generated spec defines one as its `usage`."""
+    (block,) = [part for part in pages.body(word) if part.startswith("```dl\n")]
+    spec = block.removeprefix("```dl\n").removesuffix("```")
     program = compile(Source("model.dl", spec))
     assert program.warnings == ()
     assert any(name.strip("]") in spec for name in getattr(word.of, "names", [word.name]))

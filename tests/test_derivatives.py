@@ -1,4 +1,4 @@
-"""Derivatives in losses against `torch.autograd`, and what training with them learns."""
+"""Derivatives in losses, compared with `torch.autograd`, and training with them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def modules(program):
 
 
 def loss_of(text: str, x: torch.Tensor):
-    """The loss of the spec for these rows, and the program."""
+    """The loss of the spec for these rows, the program and its model."""
     program = compile(Source("model.dl", SPEC.format(text)))
     form = specialize.training(program, program.objective)
     model = Model(form, program.graph.weights, draw(program.graph, 0))
@@ -48,7 +48,7 @@ def loss_of(text: str, x: torch.Tensor):
 X = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_gradient_is_that_of_autograd_and_is_learnt_through():
+def test_a_gradient_is_that_of_autograd_and_is_differentiable():
     """The gradient penalty of Gulrajani et al. 2017."""
     loss, program, model = loss_of("mse(norm(gradient(s, h)), 1)", X)
     score, _ = modules(program)
@@ -59,7 +59,7 @@ def test_a_gradient_is_that_of_autograd_and_is_learnt_through():
     assert dict(model.named_parameters())["dense.weight"].grad.abs().sum() > 0
 
 
-def test_an_input_may_be_what_it_is_with_respect_to():
+def test_a_gradient_with_respect_to_an_input():
     loss, program, _ = loss_of("mse(gradient(s, x), 0)", X)
     x = X.clone().requires_grad_()
     (slopes,) = torch.autograd.grad(modules(program)[0](x * 2).sum(), x)
@@ -92,14 +92,14 @@ def test_a_gradient_of_a_loss_with_respect_to_a_weight():
     torch.testing.assert_close(model({"x": X, "y": torch.zeros(5)})["loss"], wanted.norm())
 
 
-def test_where_nothing_flows_back_there_is_no_slope():
+def test_the_gradient_of_a_detached_tensor_is_zero():
     loss, *_ = loss_of("mse(gradient(detach(s), h), 3)", X)
     assert loss == 9
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=lambda part: getattr(part, "takes", part))
 def test_every_row_of_the_documentation(name, row):
-    """`of` depends on nothing here, which is told only after its types are right."""
+    """`of` does not depend on `wrt` here, which is reported after the checks of types."""
     of, wrt = row.operands
     text = f"input a: {of}\ninput b: {wrt}\noutput y: float\nmean(a) -> y\n"
     with pytest.raises(CompileError) as caught:
@@ -111,7 +111,7 @@ def test_every_row_of_the_documentation(name, row):
         assert str(operator.results[0]) == row.gives
 
 
-EQUATION = """# u' = -u from u(0) = 1, told by the equation alone
+EQUATION = """# u' = -u from u(0) = 1, given only by the equation
 input  t: float
 output u: float
 u_t = t -> dense(16) -> tanh -> dense(1)

@@ -1,4 +1,4 @@
-"""Which device is chosen, on machines with a GPU and on those without."""
+"""Choice of the device, on machines with and without a GPU."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ GATES = (
 ROWS = {"a": np.array([True, True]), "b": np.array([True, False])}
 
 
-def test_auto_takes_what_is_there() -> None:
+def test_auto_takes_the_best_available_device() -> None:
     mps, cuda = torch.backends.mps.is_available(), torch.cuda.is_available()
     assert device.choose("auto").type == ("cuda" if cuda else "mps" if mps else "cpu")
     assert device.choose("cpu").type == "cpu"
 
 
 @pytest.mark.parametrize("wanted", ["cuda:99", "mps:99", "nonsense"])
-def test_a_device_that_is_not_there_is_an_error(wanted: str) -> None:
+def test_a_missing_device_is_an_error(wanted: str) -> None:
     with pytest.raises(dlc.CompileError, match=f"there is no device `{wanted}` here"):
         device.choose(wanted)
 
 
-def test_a_session_says_so_where_it_did_not_get_the_gpu(
+def test_a_session_that_cannot_use_the_gpu_is_an_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = dlc.train(text=GATES, out=tmp_path)
@@ -55,7 +55,7 @@ def test_a_session_says_so_where_it_did_not_get_the_gpu(
     ([session.CUDA], ["NVIDIA H200"], ["libcurand.so.10"], "libcurand.so.10 cannot be loaded"),
     ([session.CUDA], ["NVIDIA H200"], [], "its CUDA provider did not start"),
 ])  # fmt: skip
-def test_a_session_without_the_gpu_says_why(
+def test_the_error_of_a_session_without_the_gpu_has_a_reason(
     available: list[str], gpus: list[str], missing: list[str], why: str,
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -73,7 +73,7 @@ def test_a_session_without_the_gpu_says_why(
     assert capfd.readouterr() == ("", "")
 
 
-def test_libraries_that_are_not_found_are_named_once_and_torch_is_asked_for_them(
+def test_missing_libraries_are_listed_once_and_loaded_by_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "torch.py").write_text("import sys\nsys.torch_was_imported = True\n", "utf-8")
@@ -102,7 +102,7 @@ def test_no_gpu_is_listed_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 class Driver:
-    """An NVIDIA driver with two GPUs; with `code` 100, one without."""
+    """An NVIDIA driver with two GPUs, or with `code` 100 a driver without GPUs."""
 
     def __init__(self, code: int) -> None:
         self.code = code

@@ -1,4 +1,4 @@
-"""Dimensions against plain whole numbers: what is computed with names first must be what numbers give."""
+"""Symbolic dimensions, compared with integers: substitution before and after a computation agree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dlc.compiler.dims.dim import (
 )
 
 H, T, W = free("H"), free("T"), free("W")
-SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
+SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
 OPERATORS = {
     "+": operator.add,
     "-": operator.sub,
@@ -45,21 +45,21 @@ OPERATORS = {
 
 
 def compute(tree, values):
-    """An expression tree with these values for its names: a name, a number, or (sign, left, right)."""
+    """The value of an expression tree: a name, a number, or (operator symbol, left, right)."""
     if isinstance(tree, str):
         return values[tree]
     if isinstance(tree, int):
         return tree
-    sign, left, right = tree
-    return OPERATORS[sign](compute(left, values), compute(right, values))
+    symbol, left, right = tree
+    return OPERATORS[symbol](compute(left, values), compute(right, values))
 
 
 def read(text):
-    """The tree of an expression, which Python writes as the language does."""
+    """The expression tree of a text in Python syntax, which is that of the language."""
 
     def walk(node):
         if isinstance(node, ast.BinOp):
-            return (SIGNS[type(node.op)], walk(node.left), walk(node.right))
+            return (SYMBOLS[type(node.op)], walk(node.left), walk(node.right))
         if isinstance(node, ast.UnaryOp):
             return ("-", 0, walk(node.operand))
         return node.id if isinstance(node, ast.Name) else node.value
@@ -84,7 +84,7 @@ FREE = {"H": H, "T": T, "W": W}
 
 
 def symbolic(tree) -> Size | None:
-    """The tree as a size, or None past the bounds."""
+    """The tree as a size, or None beyond the limits."""
     try:
         return compute(tree, FREE)
     except DimError:
@@ -92,7 +92,7 @@ def symbolic(tree) -> Size | None:
 
 
 @given(TREES, MANY_VALUES)
-def test_a_normal_form_computes_what_its_expression_does(tree, many):
+def test_a_normal_form_has_the_value_of_its_expression(tree, many):
     size = symbolic(tree)
     if size is None:
         return
@@ -105,7 +105,7 @@ def test_a_normal_form_computes_what_its_expression_does(tree, many):
 
 
 @given(TREES, VALUES, st.sampled_from("HTW"))
-def test_some_names_may_be_known_before_others(tree, values, name):
+def test_partial_substitution(tree, values, name):
     size = symbolic(tree)
     if size is None:
         return
@@ -115,7 +115,7 @@ def test_some_names_may_be_known_before_others(tree, values, name):
 
 
 @given(TREES, VALUES)
-def test_text_reads_back_as_the_same_size(tree, values):
+def test_printed_text_parses_to_the_same_size(tree, values):
     size = symbolic(tree)
     if size is None:
         return
@@ -124,7 +124,7 @@ def test_text_reads_back_as_the_same_size(tree, values):
 
 
 @given(TREES, TREES)
-def test_arithmetic_keeps_to_one_form(left, right):
+def test_arithmetic_keeps_the_normal_form(left, right):
     a, b = symbolic(left), symbolic(right)
     if a is None or b is None:
         return
@@ -138,15 +138,15 @@ def test_arithmetic_keeps_to_one_form(left, right):
 
 
 class Counted:
-    """A value that has `+`, `*` and `//` alone, and counts their uses."""
+    """A value that supports only `+`, `*` and `//`, and counts their uses."""
 
     def __init__(self, value, log):
         self.value, self.log = value, log
 
-    def _of(self, sign, other):
-        self.log.append(sign)
+    def _of(self, symbol, other):
+        self.log.append(symbol)
         other = other.value if isinstance(other, Counted) else other
-        return Counted(OPERATORS[sign](self.value, other), self.log)
+        return Counted(OPERATORS[symbol](self.value, other), self.log)
 
     def __add__(self, other):
         return self._of("+", other)
@@ -159,7 +159,7 @@ class Counted:
 
 
 @given(TREES, VALUES)
-def test_values_need_three_kinds_of_operations_alone(tree, values):
+def test_evaluation_uses_only_three_operators(tree, values):
     size = symbolic(tree)
     if isinstance(size, Dim):
         log = []
@@ -186,7 +186,7 @@ def test_few_operations_are_used(size, count):
     assert len(log) == count
 
 
-def test_known_numbers_are_worked_out_before_anything_runs():
+def test_known_numbers_are_folded():
     log = []
     value = evaluate(H * (W + 1) * T // 6, {"H": 3, "W": 3, "T": Counted(7, log)})
     assert isinstance(value, Counted) and value.value == 14 and log == ["*"]
@@ -228,7 +228,7 @@ def test_known_numbers_are_worked_out_before_anything_runs():
     ],
     ids=str,
 )
-def test_equal_sizes_have_one_form(left, right):
+def test_equal_sizes_have_one_normal_form(left, right):
     assert same(left, right)
     assert hash(left) == hash(right)
     assert type(left) is type(right)
@@ -248,7 +248,7 @@ def test_equal_sizes_have_one_form(left, right):
     ],
     ids=str,
 )
-def test_other_sizes_have_other_forms(left, right):
+def test_different_sizes_have_different_normal_forms(left, right):
     assert not same(left, right)
     assert left != right
 
@@ -307,7 +307,7 @@ def test_text(size, text):
         (lambda: ceil_div(T, 0), "cannot be divided by 0"),
     ],
 )
-def test_what_cannot_be_proved_is_an_error(divide, message):
+def test_unsupported_operations_are_errors(divide, message):
     with pytest.raises(DimError) as error:
         divide()
     assert message in str(error.value)
@@ -315,7 +315,7 @@ def test_what_cannot_be_proved_is_an_error(divide, message):
 
 @pytest.mark.parametrize("operation", OPERATORS.values())
 @pytest.mark.parametrize("other", ["x", 1.5, None, [1]], ids=str)
-def test_other_values_are_no_sizes(operation, other):
+def test_other_values_are_rejected(operation, other):
     for left, right in ((T, other), (other, T)):
         if isinstance(left, str) and operation is operator.mod:
             continue  # "x" % T is Python's way to write text
@@ -330,7 +330,7 @@ def _nested(size, depth):
 
 
 @pytest.mark.parametrize(
-    "unfold",
+    "expand",
     [
         lambda: product([T + 1] * 30),
         lambda: product([free(f"x{i}") + 1 for i in range(10)]),
@@ -346,10 +346,10 @@ def _nested(size, depth):
         lambda: product([T // k + k for k in range(2, 20)]),
     ],
 )
-def test_a_size_is_bounded(unfold):
+def test_a_size_is_bounded(expand):
     start = time.perf_counter()
     with pytest.raises(DimError):
-        unfold()
+        expand()
     assert time.perf_counter() - start < 1
 
 
@@ -391,13 +391,13 @@ def test_names_and_is_free():
     assert is_free(T) and not is_free(T + 1) and not is_free(2 * T) and not is_free(1) and not is_free(T // 2)
 
 
-def test_a_class_count_is_no_free_dimension():
+def test_a_class_count_is_not_a_free_dimension():
     count = class_count("kind")
     assert str(2 * count + 1) == "2 * kind.classes + 1"
     assert not is_free(count) and not has_free((count + 1) // 2) and has_free(count * T)
 
 
-def test_a_class_count_stays_one_in_all_that_is_made_of_it():
+def test_a_class_count_is_kept_in_derived_sizes():
     size = (class_count("kind") * T + 3) // 2
     for made in (size, substitute(size, {"T": W + 1}), pickle.loads(pickle.dumps(size)), size * 2 - T):
         assert [count.field for count in class_counts(made)] == ["kind"]
@@ -417,7 +417,7 @@ def test_product():
     assert product([T, 0]) == 0
 
 
-def test_nothing_but_the_standard_library_is_loaded():
+def test_only_the_standard_library_is_loaded():
     code = (
         "import sys, dlc.compiler.dims.dim; print(*(m for m in ('torch', 'numpy', 'onnx', 'lark') if m in "
         "sys.modules))"

@@ -1,5 +1,4 @@
-"""What the documentation shows is what happens: specs compile, printed text is what is printed,
-links lead somewhere."""
+"""Checks of the documentation: specs compile, shown output is the real output, links have a target."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ from dlc.reference.words import words
 from dlc.runtime.artifact.metadata import Metadata
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-SOUND = [p for p in PAGES if p.parent != ROOT]  # their specs have no errors
-WORDS = words()  # before tests define others
+VALID = [p for p in PAGES if p.parent != ROOT]  # pages whose specs have no errors
+WORDS = words()  # read before tests register definitions
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:[-:.T]\d+)*(?:e[-+]\d+)?")
 
@@ -39,12 +38,12 @@ FROM_ONNX_RUNTIME, FROM_PYTHON = blocks(README, "python")
 
 
 def masked(text: str) -> list[str]:
-    """Lines with every number as `N`: a run on another machine has others."""
+    """The lines with every number replaced by `N`, as numbers depend on the machine."""
     return [re.sub(r" +", " ", NUMBER.sub("N", line)).strip() for line in text.splitlines() if line.strip()]
 
 
 def run(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python as a person would: what it prints, in a folder of theirs."""
+    """Run Python with these arguments in a folder."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(
         command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False
@@ -53,7 +52,7 @@ def run(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.Compl
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the specs, in which the first command of the README was run."""
+    """A folder with the specs, after the first command of the README."""
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "specs", folder / "specs")
     done = run("-m", "dlc", "train", "specs/iris.dl", cwd=folder)
@@ -70,7 +69,7 @@ def test_the_readme_has_the_two_commands() -> None:
     ]
 
 
-def test_the_readme_shows_a_spec_of_ours() -> None:
+def test_the_readme_shows_a_spec_of_the_project() -> None:
     assert blocks(README, "dl")[0] == (ROOT / "specs/iris.dl").read_text(encoding="utf-8")
 
 
@@ -83,17 +82,17 @@ def test_the_readme_shows_what_training_prints(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("snippet", [FROM_ONNX_RUNTIME, FROM_PYTHON], ids=["onnxruntime", "dlc"])
-def test_the_python_of_the_readme_says_what_its_comments_say(clone: Path, snippet: str) -> None:
+def test_the_python_of_the_readme_prints_what_its_comments_show(clone: Path, snippet: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", snippet], cwd=clone, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    said = re.findall(r"^print\(.*\)  # (.*)$", snippet, re.MULTILINE)
-    assert said
-    assert set(said) <= set(done.stdout.splitlines())
+    shown = re.findall(r"^print\(.*\)  # (.*)$", snippet, re.MULTILINE)
+    assert shown
+    assert set(shown) <= set(done.stdout.splitlines())
 
 
-def test_the_readme_shows_an_error_as_it_is_told(tmp_path: Path) -> None:
+def test_the_readme_shows_an_error_as_it_is_printed(tmp_path: Path) -> None:
     (tmp_path / "digit.dl").write_text(blocks(README, "dl")[1], encoding="utf-8")
     done = run("-m", "dlc", "check", "digit.dl", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, ERROR)
@@ -113,12 +112,12 @@ def test_every_word_is_in_the_reference_with_its_signature() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert not [target for target in targets if not (page.parent / target).exists()]
 
 
-def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
+def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
     from dlc.compiler import types
     from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
@@ -127,7 +126,7 @@ def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
     from dlc.runtime.data import bounds
     from dlc.runtime.data.sources import npz, parquet_pages
 
-    told = {
+    documented = {
         "artifact.md": [
             f"{model_scan.MAX_FILE} bytes",
             f"{model_scan.MAX_PARTS} fields", f"{model_scan.MAX_ITEMS} numbers",
@@ -138,29 +137,29 @@ def test_the_limits_that_the_pages_tell_are_those_that_hold() -> None:
         "training.md": [
             f"{MAX_BYTES} bytes; {MAX_FILES} files",
             f"expand to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
-            f"list takes {npz.LISTED >> 20} MiB",
-            f"footer of {parquet_pages.LONGEST_FOOTER >> 20} MiB",
-            f"header of {weight_files.LONGEST_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
+            f"list takes {npz.MAX_DIRECTORY >> 20} MiB",
+            f"footer of {parquet_pages.MAX_FOOTER >> 20} MiB",
+            f"header of {weight_files.MAX_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
         ],
     }  # fmt: skip
     assert bounds.SHARE == 2
-    for page, limits in told.items():
+    for page, limits in documented.items():
         text = re.sub(r"(?<=\d) (?=\d{3}\b)", "", (ROOT / "docs" / page).read_text(encoding="utf-8"))
         assert not [limit for limit in limits if limit not in text], page
 
 
 def test_the_reference_is_up_to_date() -> None:
-    """In a process of its own: tests define operators of theirs."""
+    """Runs in a subprocess, because tests register their own operators."""
     done = run(ROOT / "docs/write_reference.py", "--check", cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site; `--strict` refuses links that lead nowhere."""
+    """The built site. `--strict` rejects broken links."""
     folder = tmp_path_factory.mktemp("site")
-    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    done = run("-m", "mkdocs", "build", "--strict", "--site-dir", folder, cwd=ROOT, **nowhere)
+    no_network = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = run("-m", "mkdocs", "build", "--strict", "--site-dir", folder, cwd=ROOT, **no_network)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -172,7 +171,7 @@ def text_of(page: Path) -> str:
 def test_the_site_has_a_page_for_each_word_each_code_and_each_page_of_docs(site: Path) -> None:
     of_words = {f"reference/{word.page}" for word in WORDS}
     of_codes = {f"errors/{code}" for code in codes.codes()}
-    by_hand = {page.stem for page in SOUND} - {"README"}
+    by_hand = {page.stem for page in VALID} - {"README"}
     made = {page.relative_to(site).with_suffix("").as_posix() for page in site.glob("**/*.html")}
     assert made == of_words | of_codes | by_hand | {"index", "errors/index", "404", "search"}
 
@@ -191,13 +190,13 @@ def test_the_site_links_to_its_generated_pages(site: Path, page: str, link: str)
     assert f'href="{link}"' in (site / page).read_text(encoding="utf-8")
 
 
-def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
     loads = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"'](?:https?:)?//[^\"']*")
     pages = site.glob("**/*.html")
     assert not [found for page in pages for found in loads.findall(page.read_text(encoding="utf-8"))]
 
 
-@pytest.mark.parametrize("page", SOUND, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", VALID, ids=lambda p: p.name)
 def test_specs_of_the_docs_compile(page: Path) -> None:
     for text in blocks(page, "dl"):
         assert dlc.compile(text=text).compiled.warnings == ()
@@ -212,7 +211,7 @@ def test_the_page_of_the_artifact_has_every_key_and_target() -> None:
     assert [((int(a), int(b)), int(c), int(d), int(e)) for a, b, c, d, e in rows] == list(RUNTIMES)
 
 
-def test_the_error_of_the_guide_is_as_it_says() -> None:
+def test_the_example_error_page_of_the_guide_is_valid() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (written,) = re.findall(r"^ {3}````markdown\n(.*?)^ {3}````$", guide, re.MULTILINE | re.DOTALL)
     page = codes.parse("E0203", textwrap.dedent(written))
@@ -223,8 +222,8 @@ def test_the_error_of_the_guide_is_as_it_says() -> None:
 
 
 @pytest.mark.slow
-def test_the_operator_of_the_guide_can_be_added_as_it_says(tmp_path: Path) -> None:
-    """In a copy of the project: the class goes at the end of its file, and its rows run in all engines."""
+def test_the_operator_of_the_guide_can_be_added_as_described(tmp_path: Path) -> None:
+    """In a copy of the project: the class is appended to its file, and its rows run in all engines."""
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (written,) = re.findall(r"^ {3}```python\n(.*?)^ {3}```$", guide, re.MULTILINE | re.DOTALL)
     copy = tmp_path / "copy"
@@ -232,11 +231,11 @@ def test_the_operator_of_the_guide_can_be_added_as_it_says(tmp_path: Path) -> No
     shutil.copytree(ROOT, copy, symlinks=True, ignore=kept)
     with open(copy / "compiler/operators/activations.py", "a", encoding="utf-8") as file:
         file.write("\n\n" + textwrap.dedent(written))
-    surroundings = {"PYTHONPATH": str(copy / "src")}
+    environment = {"PYTHONPATH": str(copy / "src")}
     rows = ("tests/operators/test_examples.py", "-k", "hard_tanh")
     assert (
         "4 passed"
-        in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rows, cwd=copy, **surroundings).stdout
+        in run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rows, cwd=copy, **environment).stdout
     )
-    assert run("docs/write_reference.py", cwd=copy, **surroundings).returncode == 0
+    assert run("docs/write_reference.py", cwd=copy, **environment).returncode == 0
     assert "- `hard_tanh(limit=1)`: " in (copy / "docs/reference.md").read_text(encoding="utf-8")

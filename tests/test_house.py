@@ -1,5 +1,5 @@
-"""The rules of the house, read from the code: which way imports go, where heavy ones stand,
-how long files are."""
+"""Architecture rules, checked on the code: direction of imports, placement of heavy imports, length of files,
+and access to files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from imports import Import
 
-LONGEST = 400
-# The folders of the compiler; each may import itself and what stands before it.
+MAX_LINES = 400
+# The folders of the compiler. Each may import itself and the folders before it.
 FOLDERS = (
     "diagnostics", "dims", "definitions", "operators", "parse", "ir", "format", "training", "passes",
     "elaborate", "lower",
@@ -39,10 +39,10 @@ HEAVY = {
     "safetensors",
     "rich",
 }
-LOWERING = ("compiler/lower/", "compiler/passes/folding.py")  # where torch, ONNX and NumPy are at home
+LOWERING = ("compiler/lower/", "compiler/passes/folding.py")  # may import torch, ONNX and NumPy
 UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "__import__", "torch.load"}
-# What opens a file by its path.
+# Functions that open a file by its path.
 OPENERS = {
     "io.FileIO",
     "np.load",
@@ -60,24 +60,22 @@ METHODS = {
     "load_file", "safe_open", "InferenceSession", "ParquetFile", "read_table", "read_csv", "input_stream",
     "memory_map", "OSFile", "load_model",
 }  # fmt: skip
-# Files that open something else than a path that somebody gave, or a path that was looked at.
-OPENED_ELSEWHERE = {
-    "grammar/__init__.py": {"open"},  # its own tables: it stands below the compiler
+# Files that open an object other than a given path, or a path that was checked before.
+OTHER_OPENERS = {
+    "grammar/__init__.py": {"open"},  # its own tables; it cannot import the compiler
     "runtime/artifact/model_scan.py": {"mmap.mmap"},  # an open file
-    "runtime/artifact/digest.py": {"mmap", "open"},  # an open file; and the artifact that is being written
-    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # what `contents.look_at` has passed
-    "runtime/data/sources/__init__.py": {"ParquetFile"},  # that of dlc
+    "runtime/artifact/digest.py": {"mmap", "open"},  # an open file, and the artifact that is written
+    "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # checked by `model_scan.scan`
+    "runtime/data/sources/__init__.py": {"ParquetFile"},  # the class of dlc
     "runtime/data/sources/csv.py": {"arrow_csv.read_csv", "pa.input_stream"},
     "runtime/data/sources/idx.py": {"gzip.open"},  # an open file
     "runtime/data/sources/npz.py": {"archive.open", "zipfile.ZipFile"},  # an open file
     "runtime/data/sources/parquet.py": {"parquet.ParquetFile"},
     "runtime/weight_files.py": {"safe_open"},
 }
-OF_DLC = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
-# The copies of a loop are written as all else is.
-WRITER, LOOPS = (f"dlc.compiler.lower.pytorch_source.{name}" for name in ("writer", "loops"))
-# Parameters that nothing reads, as others call the function with them.
-CALLED_ALIKE = {
+NO_READING_IMPORT = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
+# Files whose functions may have unused parameters, because they share a signature.
+SHARED_SIGNATURES = {
     "forms of definitions": (
         "compiler/operators/",
         "compiler/training/",
@@ -87,10 +85,10 @@ CALLED_ALIKE = {
     "lints and listeners": ("runtime/lints/", "runtime/training/progress.py", "runtime/run_folder.py"),
     "callbacks": ("runtime/training/interrupt.py", "src/dlc/cli/__init__.py"),
 }
-# Where operators, losses and the rest are defined, and what asks for a class.
+# Packages of definitions, and functions that check a class.
 DEFINITIONS = ("dlc.compiler.operators.", "dlc.compiler.training.")
 KIND_CHECKS = {"isinstance", "issubclass"}
-# These import by a name that stands in a table of theirs.
+# Files that import modules by names from their own tables.
 BY_NAME = ("src/dlc/__init__.py", "src/dlc/cli/__init__.py")
 
 
@@ -98,7 +96,7 @@ def calls(file: str) -> list[ast.Call]:
     return [node for node in walk(file) if isinstance(node, ast.Call)]
 
 
-def test_every_layer_is_read() -> None:
+def test_every_layer_is_scanned() -> None:
     assert {file.split("/")[0] for file in PRODUCT} == set(LAYERS)
     assert not [file for file in PRODUCT if file.startswith("src/dlc/compiler")]
     assert [i for i in all_imports(PRODUCT) if i.package == "torch" and i.top]
@@ -123,7 +121,7 @@ def test_folders_of_the_compiler_import_in_one_order() -> None:
 
 
 def test_no_folder_of_the_compiler_is_in_a_circle() -> None:
-    """A file that stands by itself counts as a folder."""
+    """A file outside of the folders counts as a folder."""
     order = TopologicalSorter()
     for module, found in all_imported().items():
         order.add(entry_of(module), *({entry_of(name) for name in found} - {entry_of(module)}))
@@ -131,7 +129,7 @@ def test_no_folder_of_the_compiler_is_in_a_circle() -> None:
 
 
 def entry_of(module: str) -> str:
-    """The folder or file of the compiler that a module is in; the layer of any other."""
+    """The folder or file of the compiler that contains a module, or the layer of other modules."""
     parts = [*module.split("."), ""]
     if parts[1] == "compiler":
         return ".".join(parts[:3])
@@ -139,14 +137,12 @@ def entry_of(module: str) -> str:
 
 
 def test_files_do_not_import_each_other_in_a_circle() -> None:
-    """Imports within functions and those for type checkers count too."""
-    named = all_imported()
-    order = TopologicalSorter(named | {WRITER: named[WRITER] - {LOOPS}})
-    order.prepare()
+    """Imports within functions and type-checking imports are included."""
+    TopologicalSorter(all_imported()).prepare()
 
 
 def test_packages_do_not_need_each_other_to_start() -> None:
-    """A package runs before each of its modules."""
+    """The `__init__` of a package runs before its modules."""
     order = TopologicalSorter()
     for module, found in all_imported(lambda i: i.runs and i.top).items():
         order.add(module, *found, *packages_above(found) - packages_above({module}) - {module})
@@ -154,7 +150,7 @@ def test_packages_do_not_need_each_other_to_start() -> None:
 
 
 def all_imported(counts: Callable[[Import], bool] = lambda _: True) -> dict[str, set[str]]:
-    """The modules that each module of the product imports, by those of its imports that count."""
+    """The modules that each module of the product imports, by the imports for which `counts` is true."""
     modules = {module_of(file): file for file in PRODUCT}
     named = {
         module: [i.module for i in imports(file) if i.layer and counts(i)] for module, file in modules.items()
@@ -166,7 +162,7 @@ def all_imported(counts: Callable[[Import], bool] = lambda _: True) -> dict[str,
 
 
 def packages_above(modules: Iterable[str]) -> set[str]:
-    """What runs before a module of it does."""
+    """The packages whose `__init__` runs before one of the modules."""
     parts = [name.split(".") for name in modules]
     return {".".join(of[:end]) for of in parts for end in range(2, len(of))}
 
@@ -190,12 +186,11 @@ def test_importing_the_compiler_and_the_commands_is_light() -> None:
 
 def test_no_file_is_long() -> None:
     lines = {file: (ROOT / file).read_text(encoding="utf-8").count("\n") for file in PRODUCT}
-    assert not {file: count for file, count in lines.items() if count > LONGEST}
+    assert not {file: count for file, count in lines.items() if count > MAX_LINES}
 
 
-def test_nothing_of_a_stranger_is_run() -> None:
-    """A spec, a data file or an artifact can come from anyone:
-    no pickle, no eval, no import of its choosing."""
+def test_untrusted_files_cannot_run_code() -> None:
+    """Specs, data files and artifacts are untrusted: no pickle, no `eval`, no imports that they choose."""
     assert not [i for i in all_imports(PRODUCT) if i.package in UNSAFE_MODULES]
     for file in PRODUCT:
         named = {ast.unparse(call.func): call.lineno for call in calls(file)}
@@ -206,20 +201,20 @@ def test_nothing_of_a_stranger_is_run() -> None:
 
 
 def test_files_are_opened_for_reading_in_one_place() -> None:
-    """What a path leads to may be a pipe, a device or a file without end: `compiler/reading.py` knows.
-    A library that opens a path itself is listed with the file that looks at the path first."""
+    """A path may be a pipe, a device or an endless file, which only `compiler/reading.py` checks. A library
+    that opens a path itself is listed with the file that checks the path first."""
     found: dict[str, set[str]] = {}
     for file in PRODUCT:
         opening = {ast.unparse(call.func) for call in calls(file) if opens(call)}
         if opening and file != "compiler/reading.py":
             found[file] = opening
-    assert found == OPENED_ELSEWHERE
-    for file in OPENED_ELSEWHERE.keys() - OF_DLC:
+    assert found == OTHER_OPENERS
+    for file in OTHER_OPENERS.keys() - NO_READING_IMPORT:
         assert any(i.module == "dlc.compiler.reading" for i in imports(file)), file
 
 
 def opens(call: ast.Call) -> bool:
-    """Whether a call opens a file for reading, or may."""
+    """Whether a call may open a file for reading."""
     name = ast.unparse(call.func)
     modes = [a.value for a in (*call.args, *(k.value for k in call.keywords if k.arg == "mode"))
              if isinstance(a, ast.Constant) and isinstance(a.value, str)]  # fmt: skip
@@ -233,7 +228,7 @@ def test_every_code_has_a_page_and_every_page_a_code() -> None:
     assert {code for text in texts for code in re.findall(r"\"([EW]\d{4})\"", text)} == set(codes())
 
 
-def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operator() -> None:
+def test_only_diagrams_read_the_group_of_an_operator() -> None:
     def asks(node: ast.AST) -> bool:
         return isinstance(node, ast.Attribute) and ast.unparse(node).endswith("operator.group")
 
@@ -241,21 +236,21 @@ def test_nothing_but_the_reference_and_pictures_asks_for_the_group_of_an_operato
     assert asking == {"src/dlc/show/diagram.py"}
 
 
-def test_nothing_but_definitions_asks_for_the_class_of_an_operator() -> None:
-    """What a pass wants to know of an operator is a property of `Operator`."""
+def test_only_definitions_check_the_class_of_an_operator() -> None:
+    """Passes read properties of `Operator` instead."""
     defining = ("compiler/operators/", "compiler/training/")
     asking = [file for file in PRODUCT if not file.startswith(defining)]
     assert not {file: found for file in asking if (found := asked_classes(file))}
 
 
 def asked_classes(file: str) -> set[str]:
-    """The classes of operators that a file holds things against, by `isinstance`, `match` or `type`."""
+    """The operator classes that a file checks with `isinstance`, `match` or `type`."""
     imported = (i.module.rpartition(".") for i in imports(file) if i.module.startswith(DEFINITIONS))
     classes = {name for module, _, name in imported if is_operator(module, name)}
-    held: list[ast.expr] = [c.args[1] for c in calls(file) if ast.unparse(c.func) in KIND_CHECKS]
-    held += [node.cls for node in walk(file) if isinstance(node, ast.MatchClass)]
-    held += [node for node in walk(file) if isinstance(node, ast.Compare) and "type(" in ast.unparse(node)]
-    return {part for expr in held for n in ast.walk(expr) if (part := ast.unparse(n)) in classes}
+    checked: list[ast.expr] = [c.args[1] for c in calls(file) if ast.unparse(c.func) in KIND_CHECKS]
+    checked += [node.cls for node in walk(file) if isinstance(node, ast.MatchClass)]
+    checked += [node for node in walk(file) if isinstance(node, ast.Compare) and "type(" in ast.unparse(node)]
+    return {part for expr in checked for n in ast.walk(expr) if (part := ast.unparse(n)) in classes}
 
 
 def is_operator(module: str, name: str) -> bool:
@@ -263,8 +258,8 @@ def is_operator(module: str, name: str) -> bool:
     return isinstance(found, type) and issubclass(found, Operator) and found is not Operator
 
 
-def folders_of_the_page() -> dict[str, set[str]]:
-    """What the page of the folders names, by the folder that it is said to stand in."""
+def documented_folders() -> dict[str, set[str]]:
+    """The names in the folder list of `docs/architecture.md`, by folder."""
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```text\n(grammar/.*?)```", page, re.DOTALL)
     found: dict[str, set[str]] = {}
@@ -278,26 +273,26 @@ def folders_of_the_page() -> dict[str, set[str]]:
     return found
 
 
-def test_the_page_of_the_folders_names_every_part_of_the_compiler() -> None:
+def test_the_architecture_page_lists_every_part_of_the_compiler() -> None:
     parts = {path.stem for path in (ROOT / "compiler").iterdir()} - {"__init__", "__pycache__"}
-    assert sorted(parts - folders_of_the_page()["compiler"]) == []
+    assert sorted(parts - documented_folders()["compiler"]) == []
 
 
-def test_what_the_page_of_the_folders_names_is_there() -> None:
-    for folder, names in folders_of_the_page().items():
+def test_the_entries_of_the_architecture_page_exist() -> None:
+    for folder, names in documented_folders().items():
         there = {path.stem for path in (ROOT / folder).iterdir()} | {"src/dlc"}
         assert sorted(names - there) == [], folder
 
 
 def test_every_parameter_is_read() -> None:
-    alike = tuple(start for starts in CALLED_ALIKE.values() for start in starts)
+    alike = tuple(start for starts in SHARED_SIGNATURES.values() for start in starts)
     read = [file for file in PRODUCT if not file.startswith(alike)]
     functions = [(file, node) for file in read for node in walk(file) if isinstance(node, ast.FunctionDef)]
     assert [found for file, node in functions if (found := (file, node.name, *unread(node)))[2:]] == []
 
 
 def unread(function: ast.FunctionDef) -> list[str]:
-    """The parameters of a function that does something, and not with them."""
+    """The unused parameters of a function with a body of its own."""
     names = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
     *before, last = function.body
     if all(isinstance(n, ast.Expr) for n in before) and isinstance(last, (ast.Expr, ast.Raise, ast.Return)):
@@ -310,3 +305,22 @@ def test_annotations_are_not_evaluated() -> None:
     defining = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
     define = [file for file in PRODUCT if any(isinstance(node, defining) for node in walk(file))]
     assert not [f for f in define if not any(i.module == "__future__.annotations" for i in imports(f))]
+
+
+def test_names_of_classes_are_unique() -> None:
+    """The nodes of the syntax tree are not counted: they are always written as `syntax.Input`."""
+    homes: dict[str, list[str]] = {}
+    for file in PRODUCT:
+        for node in walk(file) if file != "compiler/syntax.py" else ():
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(file)
+    assert not {name: found for name, found in homes.items() if len(found) > 1}
+
+
+def test_few_files_of_the_compiler_stand_outside_of_its_folders() -> None:
+    assert len([*(ROOT / "compiler").glob("*.py")]) <= 12
+
+
+def test_the_emitter_stays_small() -> None:
+    emitter = files("compiler/lower/pytorch_source")
+    assert sum(len((ROOT / file).read_text("utf-8").splitlines()) for file in emitter) <= 2200

@@ -1,4 +1,4 @@
-"""Losses against torch.nn.functional and formulas written out in NumPy."""
+"""Losses, compared with torch.nn.functional and with formulas in NumPy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(loss, types: tuple[Tensor, ...], *operands: torch.Tensor) -> torch.Tenso
 
 
 def reduce(each: torch.Tensor, how: str | None) -> torch.Tensor:
-    """The three reductions, of losses of every place."""
+    """The three reductions of an elementwise loss."""
     return {
         "mean": each.mean(),
         "sum": each.flatten(1).sum(1).mean() if each.dim() > 1 else each.mean(),
@@ -67,7 +67,7 @@ def reduce(each: torch.Tensor, how: str | None) -> torch.Tensor:
     }[how]
 
 
-# --- what each loss is ------------------------------------------------------------------------------------
+# --- reference formulas -----------------------------------------------------------------------------------
 
 
 def log_softmax(scores: np.ndarray, axis: int) -> np.ndarray:
@@ -83,7 +83,7 @@ def huber(d: np.ndarray, delta: float) -> np.ndarray:
     return np.where(d < delta, d**2 / 2, delta * (d - delta / 2))
 
 
-# The loss of each place, of a prediction and a target of the same shape; held against below.
+# Elementwise losses of a prediction and a target of the same shape.
 POINTWISE = {
     "mse": lambda p, t: (p - t) ** 2,
     "mae": lambda p, t: np.abs(p - t),
@@ -92,7 +92,7 @@ POINTWISE = {
     "bce": lambda p, t: -t * np.log(1 / (1 + np.exp(-p))) - (1 - t) * np.log(1 / (1 + np.exp(p))),
     "perceptron": lambda p, t: ((p >= 0) - t) * p,
 }
-# The mean loss of scores [rows, 5] and the numbers of their classes.
+# Mean losses of scores [rows, 5] and class indices [rows].
 OF_CLASSES = {
     "cross_entropy": lambda s, t: -log_softmax(s, 1)[np.arange(len(t)), t].mean(),
     "dice": lambda s, t: np.mean([dice(np.exp(log_softmax(s, 1))[:, k], t == k) for k in range(5)]),
@@ -103,7 +103,7 @@ def positive(*shape: int, seed: int = 0) -> torch.Tensor:
     return draw(*shape, seed=seed).abs() + 0.1
 
 
-def chances(*shape: int, seed: int = 0) -> torch.Tensor:
+def probabilities(*shape: int, seed: int = 0) -> torch.Tensor:
     return draw(*shape, seed=seed).softmax(-1)
 
 
@@ -118,7 +118,7 @@ def standard_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
 
 
 def ctc(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """Over all ways to spread each text over the steps: symbols repeated, blanks between."""
+    """CTC by enumeration of all alignments of each text: repeated symbols, with blanks between."""
     found = []
     for log, text in zip(s.double().log_softmax(-1), t.tolist(), strict=True):
         text = [symbol for symbol in text if symbol]
@@ -132,7 +132,7 @@ def ctc(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 
 TEXTS = torch.tensor([[1, 2], [2, 0], [1, 1], [0, 1], [0, 0], [2, 2]])
 no_reduction = {"reduction": "none"}
-# Losses of every place from elsewhere, by name; the operands, and what the loss of each place is.
+# Independent references by name: the loss, its operands, and the elementwise loss.
 INDEPENDENT: dict[str, list[tuple[Any, tuple[torch.Tensor, ...], Any]]] = {
     "focal": [
         (LOSSES["focal"], (draw(5), draw_classes(5)), focal_of_classes),
@@ -149,7 +149,7 @@ INDEPENDENT: dict[str, list[tuple[Any, tuple[torch.Tensor, ...], Any]]] = {
     ],
     "kl_normal": [(LOSSES["kl_normal"], (draw(4), draw(4, seed=1)), standard_kl)],
     "kl_divergence": [
-        (LOSSES["kl_divergence"], (chances(3, 4), chances(3, 4, seed=1)),
+        (LOSSES["kl_divergence"], (probabilities(3, 4), probabilities(3, 4, seed=1)),
          lambda p, q: functional.kl_div(q.log(), p, **no_reduction).sum(-1)),
     ],
     "cosine": [
@@ -187,7 +187,7 @@ def type_of(operand: torch.Tensor, classes_in: int) -> Tensor:
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", None])
 @pytest.mark.parametrize(("name", "number"), ROWS)
-def test_other_losses_are_what_others_compute(name, number, reduction):
+def test_losses_agree_with_independent_references(name, number, reduction):
     loss, operands, reference = INDEPENDENT[name][number]
     counted = {"poisson": 0, "ctc": 3}.get(name, 5)
     types = tuple(type_of(operand, counted) for operand in operands)
@@ -199,21 +199,21 @@ def test_other_losses_are_what_others_compute(name, number, reduction):
 
 
 def named(call: str) -> Any:
-    """`huber(delta=0.3)` as a spec writes it, and its settings."""
+    """The loss of a call in spec syntax, such as `huber(delta=0.3)`, with its settings bound."""
     name, _, setting = call.rstrip(")").partition("(")
     key, _, value = setting.partition("=")
     return partial(LOSSES[name], **{key: float(value)} if key else {})
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES.keys() - POINTWISE.keys() - set(INDEPENDENT)))
-def test_every_loss_has_a_formula_of_its_own(name):
+def test_every_loss_has_a_reference_formula(name):
     assert name in OF_CLASSES, f"write the formula of `{name}` into POINTWISE, OF_CLASSES or INDEPENDENT"
     s, t = draw(5), draw_classes(5)
     made = run(LOSSES[name](), (floats(5), classes(5)), s, t)
     assert made.item() == pytest.approx(OF_CLASSES[name](s.numpy(), t.numpy()), rel=1e-5)
 
 
-# --- losses of every place --------------------------------------------------------------------------------
+# --- elementwise losses -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", None])
@@ -241,7 +241,7 @@ def test_means_are_those_of_pytorch(loss, reference):
 
 @pytest.mark.parametrize("element", ["bool", "uint8", "int64", "float64"])
 @pytest.mark.parametrize("name", POINTWISE)
-def test_targets_of_any_number(name, element):
+def test_targets_of_any_dtype(name, element):
     p, t = draw(3), draw_bools(3).to(torch_dtype(torch, element))
     made = run(named(name)(), (floats(3), Tensor(element, (3,))), p, t)
     wanted = POINTWISE[name](p.double().numpy(), t.double().numpy()).mean()
@@ -249,14 +249,14 @@ def test_targets_of_any_number(name, element):
 
 
 @pytest.mark.parametrize("shapes", [((1,), ()), ((), (1,))])
-def test_one_value_beside_a_vector_of_one(shapes):
+def test_a_scalar_beside_a_vector_of_size_1(shapes):
     p, t = draw(*shapes[0]), draw(*shapes[1], seed=1)
     made = run(Mse(), (floats(*shapes[0]), floats(*shapes[1])), p, t)
     assert made.item() == pytest.approx(((p.flatten() - t.flatten()) ** 2).mean().item())
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3), (6,)])
-def test_a_number_stands_for_all_places(shape):
+def test_a_number_is_broadcast(shape):
     number = Tensor("int64", batched=False)
     made = run(Bce(reduce=None), (floats(*shape), number), draw(*shape), torch.tensor(1))
     torch.testing.assert_close(made, functional.softplus(-draw(*shape)))
@@ -266,7 +266,7 @@ def test_a_number_stands_for_all_places(shape):
     assert torch.equal(made, (2 - draw(*shape)).abs())
 
 
-def test_a_declared_weight_beside_every_sample():
+def test_a_declared_weight_is_broadcast_over_the_batch():
     weight = Tensor("float", (3,), batched=False)
     w = torch.tensor([1.0, 2.0, 3.0])
     for types, operands in (((weight, floats(3)), (w, draw(3))), ((floats(3), weight), (draw(3), w))):
@@ -276,12 +276,12 @@ def test_a_declared_weight_beside_every_sample():
     ).item() == pytest.approx(14 / 1)
 
 
-def test_the_threshold_of_a_perceptron_is_held_still():
+def test_the_threshold_of_a_perceptron_has_no_gradient():
     s = torch.tensor([[-1.0], [2.0], [-3.0], [4.0]], requires_grad=True)
     t = torch.tensor([[True], [True], [False], [False]])
     bound = Perceptron(reduce="sum").bind(floats(1), Tensor("bool", (1,)))
     bound.torch(TorchFunctions({}), s, t).backward()
-    assert (s.grad * 4).flatten().tolist() == [-1, 0, 0, 1]  # only errors move weights, by one step each
+    assert (s.grad * 4).flatten().tolist() == [-1, 0, 0, 1]  # only wrong predictions have a gradient
 
 
 def test_bce_of_extreme_scores_is_finite():
@@ -290,18 +290,18 @@ def test_bce_of_extreme_scores_is_finite():
     assert made.item() == pytest.approx(1e4)
 
 
-SURE = torch.tensor([1e4, -1e4, 0.0, 1e4, -1e4, 1.0])
+EXTREME = torch.tensor([1e4, -1e4, 0.0, 1e4, -1e4, 1.0])
 
 
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2])
-def test_focal_of_what_is_surely_right_or_wrong_has_a_gradient(gamma):
-    """A power below 1 is steepest where nothing is wrong, and what it is multiplied with is 0 there."""
+def test_focal_of_extreme_scores_has_a_finite_gradient(gamma):
+    """A power below 1 has an infinite slope at 0, where its factor is 0."""
     right = torch.tensor([True, False, True, False, True, False])
-    s = SURE.clone().requires_grad_()
+    s = EXTREME.clone().requires_grad_()
     run(LOSSES["focal"](gamma=gamma), (floats(), Tensor("bool")), s, right).backward()
     torch.testing.assert_close(s.grad[[0, 1, 3, 4]] * BATCH, torch.tensor([0.0, 0, 1, -1]))
     assert s.grad.isfinite().all()
-    both = torch.stack([-SURE / 2, SURE / 2], 1).requires_grad_()
+    both = torch.stack([-EXTREME / 2, EXTREME / 2], 1).requires_grad_()
     run(LOSSES["focal"](gamma=gamma), (floats(2), classes(2)), both, right.long()).backward()
     torch.testing.assert_close(both.grad[:, 1], s.grad)
 
@@ -324,7 +324,7 @@ def test_hinge_of_extreme_scores_is_that_of_pytorch():
     ("scores", "target", "axis"),
     [((5,), (), 1), ((4, 5), (4,), 2), ((5, 3, 2), (3, 2), 1), ((5, 2, 3, 2), (2, 3, 2), 1)],
 )
-def test_cross_entropy_is_the_negative_logarithm_of_the_right_class(scores, target, axis, reduction):
+def test_cross_entropy_is_the_negative_log_probability_of_the_right_class(scores, target, axis, reduction):
     s, t = draw(*scores), draw_classes(5, *target)
     made = run(CrossEntropy(reduce=reduction), (floats(*scores), classes(5, *target)), s, t)
     logarithms = log_softmax(s.numpy(), axis)
@@ -342,8 +342,8 @@ def test_class_weights_and_smoothing_are_those_of_pytorch(reduction):
     torch.testing.assert_close(made, wanted)
 
 
-def test_a_batch_of_which_nothing_counts_is_no_loss():
-    """A background that is left out may be all that a small batch shows."""
+def test_a_batch_of_total_class_weight_0_has_loss_0():
+    """A small batch may contain only a background class of weight 0."""
     s = draw(3, 2, 2).requires_grad_()
     t = torch.zeros(BATCH, 2, 2, dtype=torch.int64)
     made = run(CrossEntropy(weight=(0, 1, 1)), (floats(3, 2, 2), classes(3, 2, 2)), s, t)
@@ -352,7 +352,7 @@ def test_a_batch_of_which_nothing_counts_is_no_loss():
 
 
 @pytest.mark.parametrize("element", ["class", "uint8", "int32"])
-def test_class_numbers_of_any_whole_element(element):
+def test_class_indices_of_any_integer_dtype(element):
     t = draw_classes(5).to(torch_dtype(torch, element))
     type = classes(5) if element == "class" else Tensor(element)
     assert torch.equal(
@@ -360,7 +360,7 @@ def test_class_numbers_of_any_whole_element(element):
     )
 
 
-def test_cross_entropy_against_one_class_for_all():
+def test_cross_entropy_with_one_class_for_all_rows():
     number = Tensor("int64", batched=False)
     for shape, axis in (((5,), 1), ((5, 3, 2), 1), ((4, 5), 2)):
         made = run(CrossEntropy(), (floats(*shape), number), draw(*shape), torch.tensor(3))
@@ -369,7 +369,7 @@ def test_cross_entropy_against_one_class_for_all():
         )
 
 
-def test_cross_entropy_of_a_target_of_one_place():
+def test_cross_entropy_of_a_target_of_shape_1():
     made = run(CrossEntropy(), (floats(5), classes(5, 1)), draw(5), draw_classes(5, 1))
     assert torch.equal(made, functional.cross_entropy(draw(5), draw_classes(5, 1).squeeze(1)))
 
@@ -408,8 +408,8 @@ def test_dice_of_yes_or_no():
         (Mse(), (floats(free("T")), floats(3)), "E0204", "float[T] and float[3]"),
         (Bce(), (floats(3), classes(3)), "E0201", "`cross_entropy` is the loss for classes"),
         (CrossEntropy(), (floats(3), floats(3)), "E0201",
-         "`mse` is the loss for numbers, `bce` for yes or no"),
-        (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for yes or no"),
+         "`mse` is the loss for numbers, `bce` for booleans"),
+        (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for booleans"),
         (CrossEntropy(), (floats(4), classes(3)), "E0203", "takes scores float[3], found float[4]"),
         (CrossEntropy(), (floats(), classes(3)), "E0201", "`bce` is the loss of one score"),
         (CrossEntropy(), (floats(4, 4, 3), classes(3, 4, 4)), "E0203",
@@ -417,7 +417,7 @@ def test_dice_of_yes_or_no():
         (CrossEntropy(), (floats(3, free("H"), 4), classes(3, 4, 4)), "E0204", "float[3, H, 4]"),
         (CrossEntropy(weight=(1, 2)), (floats(3), classes(3)), "E0404", "2 entries for 3 classes"),
         (Dice(reduce=None), (floats(3), classes(3)), "E0201", "one number for the whole batch"),
-        (Dice(), (floats(3), Tensor("string", (3,))), "E0201", "takes classes, or yes and no"),
+        (Dice(), (floats(3), Tensor("string", (3,))), "E0201", "takes classes or booleans"),
     ],
 )  # fmt: skip
 def test_errors(loss, types, code, words):

@@ -1,4 +1,4 @@
-"""What is installed, where, and what works without torch."""
+"""Packaging: requirements by platform, content of the built packages, and use without torch."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 
 def required(extra: str = "", **environment: str) -> list[Requirement]:
-    """The requirements that hold there, of dlc itself and of one extra."""
+    """The requirements of dlc and of one extra, for an environment."""
     lines = [*PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] if extra else ())]
     found = map(Requirement, lines)
     return [r for r in found if r.marker is None or r.marker.evaluate({"extra": extra, **environment})]
 
 
 def runtimes(extra: str, system: str, machine: str) -> list[tuple[str, set[str]]]:
-    """The packages of ONNX Runtime that are required there, with their extras."""
+    """The required packages of ONNX Runtime on a platform, with their extras."""
     there = required(extra, sys_platform=system, platform_machine=machine, platform_system=SYSTEMS[system])
     return [(r.name, r.extras) for r in there if r.name.startswith("onnxruntime")]
 
 
 @pytest.mark.parametrize(("system", "machine"), PLATFORMS)
-def test_there_is_one_onnx_runtime_everywhere(system: str, machine: str) -> None:
+def test_every_platform_requires_one_onnx_runtime(system: str, machine: str) -> None:
     gpu = (system, machine) in NEEDS_GPU_RUNTIME
     base = [("onnxruntime-gpu" if gpu else "onnxruntime", set())]
     assert runtimes("", system, machine) == runtimes("train", system, machine) == base
@@ -57,15 +57,15 @@ def test_there_is_one_onnx_runtime_everywhere(system: str, machine: str) -> None
     ]
 
 
-def test_no_release_that_is_taken_brings_another_cuda_than_13() -> None:
-    """Older releases bring CUDA 12: beside a new one there would be two sets of CUDA libraries."""
+def test_all_allowed_releases_use_cuda_13() -> None:
+    """Older releases use CUDA 12. With a new release they would install two sets of CUDA libraries."""
     first = {"torch": "2.11", "onnxruntime-gpu": "1.28"}  # with CUDA 13
     there = [*required("train"), *required("gpu", sys_platform="linux", platform_machine="x86_64")]
     floors = {r.name: str(r.specifier) for r in there if r.name == "torch" or r.extras}
     assert floors == {name: f">={version}" for name, version in first.items()}
 
 
-def test_what_is_imported_is_required_and_nothing_else() -> None:
+def test_imported_packages_are_the_required_packages() -> None:
     owners = {p: set(map(without_gpu, of)) for p, of in packages_distributions().items()}
     packages = {
         i.package for i in all_imports(PRODUCT) if i.runs and i.layer is None
@@ -76,16 +76,16 @@ def test_what_is_imported_is_required_and_nothing_else() -> None:
 
 
 def without_gpu(distribution: str) -> str:
-    """ONNX Runtime has two names."""
+    """The name of a distribution. The two names of ONNX Runtime become one."""
     return canonicalize_name(distribution).removesuffix("-gpu")
 
 
-def test_torch_comes_with_training_alone() -> None:
+def test_torch_is_required_only_for_training() -> None:
     assert "torch" not in {r.name for r in required()}
     assert "torch" in {r.name for r in required("train")}
 
 
-def test_python_and_version_are_said_alike_everywhere() -> None:
+def test_versions_agree_everywhere() -> None:
     assert PROJECT["requires-python"] == ">=3.11"
     assert sys.version_info >= (3, 11)
     face = ast.parse((ROOT / "src/dlc/__init__.py").read_text(encoding="utf-8"))
@@ -101,8 +101,7 @@ def test_python_and_version_are_said_alike_everywhere() -> None:
 def run(
     *command: str | Path, cwd: Path | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command without what this environment puts into Python's paths;
-    what it says goes into a failure."""
+    """Run a command without the Python variables of this environment. A failure shows its output."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
         list(map(str, command)), check=False, cwd=cwd, env=clean, capture_output=True, text=True
@@ -113,7 +112,7 @@ def run(
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's own files, as a fresh clone has them, links included."""
+    """The files of the project as in a fresh clone, including links."""
     copy = tmp_path_factory.mktemp("sources") / "dlc"
     unwanted = shutil.ignore_patterns(
         ".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "runs", "dist", "build"
@@ -123,8 +122,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `dlc.whl`, the wheel made from the sources, and `dlc.tar.gz`,
-    and `again.whl` made from that."""
+    """A folder with the wheel and the source archive built from the sources, and in `again` the wheel built
+    from that archive."""
     folder = tmp_path_factory.mktemp("built")
     builder = folder / "builder"
     run(sys.executable, "-m", "venv", builder)
@@ -148,7 +147,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_whole_package_and_nothing_generic(built: Path) -> None:
+def test_the_wheel_holds_the_whole_package_and_no_generic_names(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     found = contents(wheel)
     assert {name.split("/")[0] for name in found} == {"dlc", f"dlc-{PROJECT['version']}.dist-info"}
@@ -189,24 +188,24 @@ def test_an_editable_install_follows_the_sources(sources: Path, tmp_path: Path) 
     run(sys.executable, "-m", "venv", environment)
     run(python(environment), "-m", "pip", "install", "-q", "--no-deps", "-e", sources)
     link_requirements(environment)
-    edited = sources / "compiler" / "suggest.py"
+    edited = sources / "compiler" / "diagnostics" / "suggest.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "\nEDITED = True\n", encoding="utf-8")
     show = (
         "import dlc.compiler.diagnostics.suggest as s, dlc.runtime, dlc.grammar, importlib.util as u; "
         "print(s.EDITED, s.__file__); "
     )
     generic = "print([n for n in ('compiler', 'runtime', 'grammar', 'src') if u.find_spec(n)])"
-    said = run(python(environment), "-c", show + generic, cwd=tmp_path).stdout.splitlines()
-    assert said[0].startswith("True ")
-    assert Path(said[0].removeprefix("True ")).resolve() == edited.resolve()
-    assert said[1] == "[]"
+    printed = run(python(environment), "-c", show + generic, cwd=tmp_path).stdout.splitlines()
+    assert printed[0].startswith("True ")
+    assert Path(printed[0].removeprefix("True ")).resolve() == edited.resolve()
+    assert printed[1] == "[]"
 
 
 # --- without torch ----------------------------------------------------------------------------------------
 
 
 def link_requirements(environment: Path) -> None:
-    """Put into an environment what dlc requires without extras, as installed here, and nothing else."""
+    """Link the installed requirements of dlc without extras into an environment."""
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run(python(environment), "-c", where).stdout.strip())
     for distribution in requirements():
@@ -217,10 +216,10 @@ def link_requirements(environment: Path) -> None:
 
 
 def requirements() -> Iterator[Distribution]:
-    """The distributions that dlc requires, and those that they require."""
-    waiting, seen = required(), set()
-    while waiting:
-        requirement = waiting.pop()
+    """The distributions that dlc requires, including transitive requirements."""
+    pending, seen = required(), set()
+    while pending:
+        requirement = pending.pop()
         key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
         if key in seen:
             continue
@@ -230,12 +229,12 @@ def requirements() -> Iterator[Distribution]:
         for inner in map(Requirement, distribution.requires or ()):
             extras = requirement.extras or {""}
             if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append(inner)
+                pending.append(inner)
 
 
 @pytest.fixture(scope="session")
 def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with dlc as its wheel installs it without extras."""
+    """An environment with dlc installed from its wheel without extras."""
     environment = tmp_path_factory.mktemp("bare") / "environment"
     run(sys.executable, "-m", "venv", environment)
     link_requirements(environment)
@@ -247,7 +246,7 @@ def bare(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a person has it who was sent a spec, the model trained from it, and rows."""
+    """A folder with a spec, the model trained from it, and a file of rows."""
     from sklearn.datasets import load_iris
 
     import dlc
@@ -282,7 +281,7 @@ WITHOUT_TORCH = [
     ("show iris.dl --stage onnx", "Gemm"),
     ("show iris.onnx", "builtin(\"iris\")"),
     ("fmt --check iris.dl", ""),
-    ("explain E0203", "shapes that do not fit"),
+    ("explain E0203", "shapes that do not match"),
     ("doc conv", "Convolution over one to three space axes"),
     ("doc input", "What the model is given."),
     ("verify iris.onnx", "iris.onnx answers as torch did"),
@@ -304,7 +303,7 @@ def test_without_torch(bare: Path, desk: Path, command: str, says: str) -> None:
 @pytest.mark.parametrize(
     "command", ["train iris.dl", "export iris.dl", "test iris.dl", "show iris.dl --stage torch"]
 )
-def test_what_needs_torch_says_which_install_brings_it(bare: Path, desk: Path, command: str) -> None:
+def test_commands_that_need_torch_name_the_extra_to_install(bare: Path, desk: Path, command: str) -> None:
     done = dlc_without_torch(bare, desk, *command.split())
     assert done.returncode == 1
     assert 'pip install "dlc[train]"' in done.stderr

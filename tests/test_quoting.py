@@ -1,4 +1,4 @@
-"""Names and texts of strangers reach the screen short, and without what a terminal would obey."""
+"""Untrusted names and texts are printed shortened and without terminal control characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dlc.compiler.diagnostics.quoting import listed, printable, shorten
 from dlc.runtime.training.progress import aligned
 
 
-def test_a_text_in_a_message_is_short_and_shows_what_is_not_seen() -> None:
+def test_a_text_in_a_message_is_shortened_and_escaped() -> None:
     assert shorten("a" * 40) == "a" * 40
     assert shorten("a" * 41) == "a" * 37 + "..."
     assert shorten("\033[31mred") == r"\x1b[31mred"
@@ -23,12 +23,16 @@ def test_a_list_of_names_ends_after_a_dozen() -> None:
     assert listed([str(n) for n in range(14)], "{}").endswith("11 and 2 more")
 
 
-@pytest.mark.parametrize("sign", ["\033", "\x9b", "\u202e", "\u200b", "\x07", "\r", "\ud800"])
-def test_no_line_on_the_screen_holds_what_a_terminal_obeys(sign: str) -> None:
-    for shown in (printable(sign), plain(f"a{sign}b"), *aligned([["", f"a{sign}"], ["b", "1"]])):
+@pytest.mark.parametrize("character", ["\033", "\x9b", "\u202e", "\u200b", "\x07", "\r", "\ud800"])
+def test_no_printed_line_contains_control_characters(character: str) -> None:
+    for shown in (
+        printable(character),
+        plain(f"a{character}b"),
+        *aligned([["", f"a{character}"], ["b", "1"]]),
+    ):
         assert shown.isprintable()
         assert shown.encode()
 
 
-def test_lines_and_tabs_stand() -> None:
+def test_line_breaks_and_tabs_are_kept() -> None:
     assert plain("a\tb\r\nc\n") == "a\tb\nc\n"

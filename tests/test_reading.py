@@ -1,5 +1,5 @@
-"""How files are opened for reading: regular ones of bounded size, without waiting,
-whatever a path leads to a moment later."""
+"""Opening files for reading: only regular files of bounded size, without blocking, and without a race between
+check and open."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
     path.write_bytes(b"12345")
     assert reading.read(path, 5) == b"12345"
     assert reading.check(path, 5) == 5
-    for act in (reading.read, reading.check, reading.open_file):
+    for function in (reading.read, reading.check, reading.open_file):
         with pytest.raises(reading.Unreadable, match="is larger than 4 bytes"):
-            act(path, 4)
+            function(path, 4)
 
 
-def test_a_file_that_does_not_know_its_size_is_read_no_further() -> None:
-    """Those of `/proc` say that they are empty."""
+def test_a_file_of_unknown_size_is_read_up_to_its_bound() -> None:
+    """Files of `/proc` report a size of 0."""
     path = Path("/proc/self/maps")
     assert path.stat().st_size == 0
     assert reading.read(path, 1 << 24)
@@ -34,10 +34,8 @@ def test_a_file_that_does_not_know_its_size_is_read_no_further() -> None:
         reading.read(path, 10)
 
 
-def test_a_path_that_leads_elsewhere_once_it_was_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A pipe is put in the place of a file between the look and the opening: it is not waited for."""
+def test_a_path_that_is_replaced_after_its_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe replaces the file between check and open. Opening it does not block."""
     (tmp_path / "file").write_text("text")
     os.mkfifo(tmp_path / "pipe")
     real, seen = os.stat, []
@@ -70,14 +68,14 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
     ("content", "text"),
     [(b"a\nb\n", "a\nb\n"), (b"a\r\nb\r\n", "a\nb\n"), (b"a\rb", "a\nb"), (b"\xef\xbb\xbfa", "a"), (b"", "")],
 )
-def test_lines_end_alike(content: bytes, text: str, tmp_path: Path) -> None:
+def test_line_ends_are_normalized(content: bytes, text: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
     assert reading.read_text(tmp_path / "file", 100) == text
     with open(tmp_path / "file", encoding="utf-8-sig") as file:
-        assert file.read() == text  # as Python has it
+        assert file.read() == text  # as Python reads it
 
 
-def test_python_is_told_too(tmp_path: Path) -> None:
+def test_python_gets_the_same_errors(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.dl")
     with pytest.raises(OSError, match=r"is a pipe \(FIFO\), not a regular file.*pipe\.dl"):
         dlc.compile(tmp_path / "pipe.dl")
@@ -88,7 +86,7 @@ def test_python_is_told_too(tmp_path: Path) -> None:
 # --- memory -----------------------------------------------------------------------------------------------
 
 
-def test_free_memory_is_what_the_kernel_says() -> None:
+def test_free_memory_is_at_most_the_total_memory() -> None:
     table = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     assert 0 < memory.free() <= int(table["MemTotal"].split()[0]) << 10
 
@@ -157,5 +155,5 @@ def test_the_limit_of_a_container_counts(
     ("size", "text"),
     [(0, "0 bytes"), (999, "999 bytes"), (999.6, "1 kB"), (123_456_789, "123 MB"), (3 << 30, "3.22 GB")],
 )
-def test_sizes_are_told_in_words(size: float, text: str) -> None:
-    assert memory.spell(size) == text
+def test_sizes_are_printed_with_units(size: float, text: str) -> None:
+    assert memory.format_size(size) == text

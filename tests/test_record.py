@@ -1,4 +1,4 @@
-"""Records are frozen dataclasses in all but how they are made."""
+"""Records behave as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Twin:
 
 
 @pytest.mark.parametrize("given", [((1,), {}), ((1, 2), {}), ((), {"x": 1, "y": 3}), ((1,), {"secret": "s"})])
-def test_they_hold_what_dataclasses_hold(given: tuple) -> None:
+def test_they_have_the_values_of_dataclasses(given: tuple) -> None:
     values, named = given
     mine, theirs = Point(*values, **named), Twin(*values, **named)
     assert asdict(mine) == asdict(theirs)
@@ -64,23 +64,23 @@ def test_they_hold_what_dataclasses_hold(given: tuple) -> None:
         ((1, 2), {"y": 3, "z": 4}),
     ],
 )
-def test_they_refuse_what_dataclasses_refuse(given: tuple) -> None:
+def test_they_reject_the_arguments_that_dataclasses_reject(given: tuple) -> None:
     values, named = given
     for made in (Point, Twin):
         with pytest.raises(TypeError):
             made(*values, **named)
 
 
-def test_they_never_change() -> None:
+def test_they_are_immutable() -> None:
     point = Point(1)
     with pytest.raises(FrozenInstanceError):
         point.x = 2  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
         del point.x  # type: ignore[misc]
-    assert point.norm == point.norm == 1, "what is worked out once is kept"
+    assert point.norm == point.norm == 1, "cached properties are kept"
 
 
-def test_equality_is_that_of_the_fields_unless_it_is_identity() -> None:
+def test_equality_by_fields_or_by_identity() -> None:
     assert Point(1, tags=["a"]) == Point(1, tags=["b"])
     assert Point(1) != Point(2)
     assert Point(1) != Place(1)
@@ -88,7 +88,7 @@ def test_equality_is_that_of_the_fields_unless_it_is_identity() -> None:
     assert len({Point(1), Point(1), Point(2)}) == 2
 
 
-def test_defaults_are_made_anew_and_fields_are_inherited() -> None:
+def test_default_factories_are_called_each_time_and_fields_are_inherited() -> None:
     assert Point(1).tags is not Point(1).tags
     assert [f.name for f in fields(Place)] == ["x", "y", "tags", "secret", "name"]
     assert replace(Place(1, name="there"), y=5) == Place(1, 5, name="there")

@@ -1,4 +1,4 @@
-"""The workflow of continuous integration is valid, and its commands work here."""
+"""The workflow file of continuous integration is valid, and its commands work."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def commands(job: str) -> list[str]:
     return [step["run"] for step in JOBS[job]["steps"] if "run" in step]
 
 
-def test_it_fits_the_schema_of_github_workflows() -> None:
+def test_it_matches_the_schema_of_github_workflows() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     done = subprocess.run([*command, str(WORKFLOW)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_linux_runs_everything_and_the_smoke_test_what_a_user_does_first() -> None:
+def test_linux_runs_all_tests_and_the_smoke_test_the_first_commands_of_a_user() -> None:
     assert commands("linux")[-1] == "bash .ci/run"
     install, *run = commands("smoke")
     assert install == 'pip install ".[train]"'

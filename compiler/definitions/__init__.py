@@ -1,1 +1,1 @@
-"""How words of the language are defined: settings, their parameter types, sections, aliases."""
+"""Definitions of the language: settings, parameter types, sections, initializers and aliases."""

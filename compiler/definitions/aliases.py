@@ -1,4 +1,4 @@
-"""What PyTorch, Keras, JAX, ONNX and Python call the things of the language."""
+"""Aliases: the names that PyTorch, Keras, JAX, ONNX and Python use for the words of the language."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dlc.compiler.definitions.unimplemented import LATER, not_built
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
 
-# Names in small letters, without `_`, `1d` to `3d` and what `forms` takes off. What a docstring calls by its
-# name in another library, "(torch `linear`, ...", needs no entry.
+# Keys are in lower case, without `_`, `1d` to `3d` and the affixes that `normalized` removes. A name that a
+# docstring gives, as in "(torch `linear`, ...", needs no entry: see `aliases`.
 OPERATORS = {
     "fullyconnected": "dense", "fc": "dense", "affine": "dense", "convolution": "conv",
     "convtranspose": "conv_transpose", "deconv": "conv_transpose", "deconvolution": "conv_transpose",
@@ -82,7 +82,7 @@ MEMBERS = {
     "readparquet": "parquet", "imagefolder": "images", "momentum": "sgd", "adagradoptimizer": "adagrad",
 }  # fmt: skip
 
-# Two names that differ in more than their letters: what each means here that has the left one elsewhere.
+# Settings: the name in another library, and the names that it can have here.
 SETTINGS = {
     "learning_rate": ("lr",), "init_lr": ("lr",), "kernel_size": ("kernel",), "pool_size": ("kernel",),
     "window": ("kernel",), "window_shape": ("kernel",), "ksize": ("kernel",), "strides": ("stride",),
@@ -117,74 +117,77 @@ SETTINGS = {
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
 }  # fmt: skip
 
-_KNOWN = "how many flow in is known"
-# Operators that are told in PyTorch how much flows in: at which place, and why they are not here.
-OWN_SIZE = {
+_KNOWN = "the size of the input is known"
+# Operators that take an input size in PyTorch: the position of that argument, and why it is not needed here.
+INPUT_SIZE_ARGUMENTS = {
     **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
                      "prelu"), (0, _KNOWN)),
     "groupnorm": (1, _KNOWN),
     "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
 }  # fmt: skip
-# Settings of other libraries that have no counterpart, and why.
-NEEDLESS = {
+# Settings of other libraries that are not needed here, and why.
+UNNEEDED_SETTINGS = {
     **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
                      "normalized_shape", "input_length", "batch_input_shape", "num_channels", "in_dim"),
                      _KNOWN),
-    "num_embeddings": OWN_SIZE["embedding"][1],
+    "num_embeddings": INPUT_SIZE_ARGUMENTS["embedding"][1],
     **dict.fromkeys(("dtype", "param_dtype"),
                     "numbers are float32 here; `train { precision = ... }` trains otherwise"),
-    "device": "`dlc train --device` chooses where it runs", "inplace": "nothing is changed in place",
+    "device": "`dlc train --device` chooses the device", "inplace": "no operator works in place",
     "name": "a layer is named after its operator, and a value with `name = ...`",
     **dict.fromkeys(("data_format", "channels_last", "batch_first"),
                     "channels come first, and the batch is never written"),
     **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
-                    "it is always so"),
-    "amsgrad": "it is off", "foreach": "it changes no number", "fused": "it changes no number",
-    "reuse": "a `net` shares its weights", "rngs": "`train { seed = ... }` is the one seed",
-    "key": "`train { seed = ... }` is the one seed", "rng": "`train { seed = ... }` is the one seed",
-    "verbose": "`dlc train` shows its progress", "training": "what acts in training alone knows so",
-    "deterministic": "what acts in training alone knows so",
-    "use_running_average": "what acts in training alone knows so",
+                    "it is always on"),
+    "amsgrad": "it is off", "foreach": "it does not change results",
+    "fused": "it does not change results",
+    "reuse": "a `net` shares its weights", "rngs": "`train { seed = ... }` is the only seed",
+    "key": "`train { seed = ... }` is the only seed", "rng": "`train { seed = ... }` is the only seed",
+    "verbose": "`dlc train` shows its progress",
+    **dict.fromkeys(("training", "deterministic", "use_running_average"),
+                    "an operator has one form for training and one for inference"),
     "T_max": "a schedule knows how many steps there are",
     "total_steps": "a schedule knows how many steps there are",
     "decay_steps": "a schedule knows how many steps there are",
-    "from_logits": "a loss of classes takes scores", "shuffle": "training rows are shuffled in every epoch",
-    "num_workers": "it is chosen by itself", "mask_zero": "class -1 is what is missing",
-    "optimizer_idx": "it is chosen by itself",
+    "from_logits": "a classification loss takes scores",
+    "shuffle": "training rows are shuffled in every epoch",
+    **dict.fromkeys(("num_workers", "optimizer_idx"), "it is chosen automatically"),
+    "mask_zero": "class -1 is the missing value",
 }  # fmt: skip
-REGULARIZE = "what keeps weights small is `train { regularize = l2(1e-4) }`"
-# Settings of other libraries whose counterpart stands elsewhere.
-ELSEWHERE = {
+REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
+# Settings of other libraries that are written in another part of a spec.
+MOVED_SETTINGS = {
     **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
     **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
-                    "gradients are bounded by `train { clip = norm(1.0) }`"),
-    "clipvalue": "gradients are bounded by `train { clip = value(1.0) }`",
-    "trainable": "weights are held still by `train { freeze = ... }`",
+                    "gradients are clipped by `train { clip = norm(1.0) }`"),
+    "clipvalue": "gradients are clipped by `train { clip = value(1.0) }`",
+    "trainable": "weights are frozen by `train { freeze = ... }`",
     "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
     "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
-    "bias_initializer": "biases begin at 0", "padding_mode": "`pad` stands before the convolution",
-    "transform": "what is done to rows stands in the flow, as `standardize` and `random_flip` do",
+    "bias_initializer": "the initial value of a bias is 0",
+    "padding_mode": "put `pad` before the convolution",
+    "transform": "transforms of the rows are operators of the flow, such as `standardize` and `random_flip`",
     **dict.fromkeys(("target", "label", "labels", "target_column", "y"),
-                    "a target is the column called as the output is"),
-    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses where it runs"),
+                    "the target of an output is the column with the same name"),
+    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses the device"),
     **dict.fromkeys(("fp16", "amp", "mixed_precision", "half"),
-                    "numbers of training are set by `precision = bf16`"),
+                    "the precision of training is set by `precision = bf16`"),
     **dict.fromkeys(("save_path", "output_dir", "checkpoint_dir", "logdir"),
-                    "`dlc train --out` says where runs are kept"),
+                    "`dlc train --out` sets the folder of the runs"),
 }  # fmt: skip
 
-# Words of other languages for the constants and types of this one.
+# Words of other languages for constants and types.
 CONSTANTS = {
     **dict.fromkeys(("True", "TRUE", "yes", "on"), "true"),
     **dict.fromkeys(("False", "FALSE", "no", "off"), "false"),
     **dict.fromkeys(("None", "null", "nil", "NULL", "Null", "nullptr", "undefined", "Nothing"), "none"),
 }  # fmt: skip
-# What stands for the batch where a shape is written with it.
+# Words for the batch size, in shapes that are written with a batch axis.
 BATCH = frozenset({"None", "none", "null", "-1", "batch", "batch_size", "bs"})
 COUNTS: dict[str, str] = dict.fromkeys(
     ("params", "param_count", "num_params", "n_params", "num_parameters"), "parameters"
 )
-# Words that settings take.
+# Bare words as values of settings.
 WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal"}
 TYPES = {
     **dict.fromkeys(("float32", "f32", "number", "num", "numeric", "numerical", "real", "decimal", "Tensor",
@@ -202,7 +205,7 @@ TYPES = {
     **dict.fromkeys(("binary_class", "sigmoid", "yesno"), "binary"),
 }  # fmt: skip
 
-# Functions of two tensors that are signs here.
+# Functions of two tensors that are operator symbols here.
 SIGNS = {
     "matmul": "@", "mm": "@", "bmm": "@", "add": "+", "sub": "-", "subtract": "-", "mul": "*",
     "multiply": "*", "div": "/", "divide": "/", "pow": "**", "power": "**", "mod": "%", "equal": "==",
@@ -211,22 +214,22 @@ SIGNS = {
 }  # fmt: skip
 FLOWS = frozenset(
     {"sequential", "chain", "compose", "pipeline", "makepipeline", "model"}
-)  # of the stages given
+)  # functions whose arguments are the stages of a flow
 
-_LOOK = "`dlc show` prints the shape of everything, and `dlc check` what is wrong"
+_LOOK = "`dlc show` prints the shape of every value, and `dlc check` prints the errors"
 _RETURN = "a body ends with `}`"
-# What to do without a name that stands for nothing here.
-PHRASES = {
+# Names without a counterpart: what to write instead.
+NAME_HELP = {
     **dict.fromkeys(("print", "printf", "println", "echo", "puts", "display", "summary"), _LOOK),
     **dict.fromkeys(("end", "endif", "endfor", "fi", "done", "begin", "do", "then"), _RETURN),
-    **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop runs to its end"),
+    **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop always runs to its end"),
     "enumerate": "`zip(range(len(l)), l)` pairs the entries of `l` with their numbers",
     **dict.fromkeys(("int", "float", "str", "bool", "astype", "cast"),
-                    "numbers are converted where they are taken"),
+                    "numbers are converted automatically"),
     **dict.fromkeys(("map", "filter", "sorted", "list", "dict", "set", "tuple", "append"),
-                    "lists are written `[a, b]` and made longer by `+`, in a `for` where there are many"),
+                    "a list is written `[a, b]`; `+` joins two lists, also in a `for` loop"),
     **dict.fromkeys(("self", "this", "super", "cls"),
-                    "a block has no object: it sees its tensors and its settings"),
+                    "a block is not an object: it has its tensors and its settings"),
     **dict.fromkeys(("Model", "Module", "KerasModel"),
                     "a file is the model; a network with shared weights is a `net`"),
     **dict.fromkeys(("compile", "fit", "Trainer", "train_test_split", "DataLoader", "Dataset"),
@@ -236,54 +239,55 @@ PHRASES = {
     **dict.fromkeys(("Input", "InputLayer", "placeholder"), "inputs are declared: `input x: float[4]`"),
     **dict.fromkeys(("Parameter", "Variable", "add_weight"),
                     "weights are declared: `weight w: float[4] = zeros`"),
-    "Normalize": "`standardize` learns mean and deviation; given ones are arithmetic: `(x - 0.5) / 0.25`",
+    "Normalize": "`standardize` fits mean and deviation to the rows; known ones: `(x - 0.5) / 0.25`",
     **dict.fromkeys(("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "ToDtype", "ToImage"),
                     "an input is a tensor already; numbers are scaled by arithmetic, `x / 255`"),
-    "Activation": "an activation is a stage of its own: `-> relu`",
+    "Activation": "write the activation as a stage: `-> relu`",
     "Lambda": "declare `block f(x) { return ... }`",
     "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
-    "TimeDistributed": "`dense` works on the last axis alone, and leaves those before it as they are",
+    "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",
     **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
-                    "`reshape` says the new shape; an index, `x[0]`, takes an axis away"),
+                    "`reshape` takes the new shape; an index, `x[0]`, removes an axis"),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "DepthwiseConv1D"),
-                    "a convolution with as many `groups` as channels works on each channel alone"),
+                    "a depthwise convolution is a `conv` with as many `groups` as channels"),
     "pi": "write `3.141592653589793`", "einsum": "products of tensors are written with `@` and `transpose`",
-    "Average": "the mean of two is `(a + b) / 2`", "Dot": "a product of vectors is `sum(a * b)`",
+    "Average": "the mean of two tensors is `(a + b) / 2`",
+    "Dot": "the dot product of two vectors is `sum(a * b)`",
     "Max": "it is written `maximum` here", "Min": "it is written `minimum` here",
-    "Slice": "an index takes a piece: `x[0:3]`", "Softmax2d": "it is `softmax(axis=0)`",
+    "Slice": "a slice is written `x[0:3]`", "Softmax2d": "it is `softmax(axis=0)`",
     "UpsamplingBilinear2d": "it is `upsample(2, mode=bilinear)`", "Hardtanh": "it is `clip(-1, 1)`",
     "Tanhshrink": "it is `x - tanh(x)`", "LogSigmoid": "it is `log(sigmoid(x))`",
     "Softmin": "it is `softmax(-x)`", "Reciprocal": "it is `1 / x`", "Neg": "it is `-x`",
     "rsqrt": "it is `1 / sqrt(x)`",
     **dict.fromkeys(("y_true", "targets", "target", "labels", "ground_truth"),
-                    "the target of `OUTPUT` is `OUTPUT.target`; a loss that is given `OUTPUT` alone uses it"),
+                    "the target of `OUTPUT` is `OUTPUT.target`; a loss of `OUTPUT` alone uses it"),
     **dict.fromkeys(("y_pred", "logits", "preds", "predictions"),
-                    "what flowed into an output goes by its name"),
+                    "after the flow into an output, the name of the output is the value that flowed in"),
     **dict.fromkeys(("require", "library", "include"),
-                    "layers, losses and optimizers need no import; what another file has is brought by "
+                    "layers, losses and optimizers need no import; blocks of another file are imported by "
                     "`import f, g from \"other.dl\"`"),
 }  # fmt: skip
-# Names and settings that go with a word of the language that is not built yet: its family, and the word.
+# Names and settings that belong to a word that is not implemented yet: the family and the word.
 UNBUILT = {
     "Masking": ("attribute", "mask"), "Bidirectional": ("operator", "lstm"),
     "return_sequences": ("operator", "lstm"), "return_state": ("operator", "lstm"),
 }  # fmt: skip
-# What other libraries have and this language has not, though the name is near to one of its own.
+# Names of other libraries that are similar to a word of the language and mean something else: no suggestion.
 ABSENT = frozenset({
     "Threshold", "RReLU", "Acos", "Asin", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "acos", "asin",
     "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "SwiGLU", "swiglu", "GEGLU", "GatherND",
     "RandomZoom", "Tversky", "lion", "Lion", "lamb", "LAMB", "ASGD", "Rprop", "Adafactor", "adafactor",
     "SparseAdam", "ftrl",
 })  # fmt: skip
-# What a sample of another library is asked, and what this language asks in its place.
+# Methods of tensors in other libraries, and the attribute that replaces each.
 METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank", "get_shape": "shape"}
 
-# Settings of the optimizer that are looked for in `train`.
+# Settings of the optimizer that are often written into `train`.
 OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "weight_decay": "weight_decay"}
 
 
-def forms(name: str) -> list[str]:
-    """The name as the tables have it, and without what other libraries put around it."""
+def normalized(name: str) -> list[str]:
+    """The name in the form of the table keys, and without the affixes of other libraries."""
     plain = name.lower().replace("_", "")
     bare = re.sub(r"[123]d", "", plain)
     around = [bare.removesuffix(word) for word in ("layer", "loss", "cell", "score", "metric")]
@@ -291,12 +295,12 @@ def forms(name: str) -> list[str]:
 
 
 def named(name: str, *families: str) -> str:
-    """The member of these families that has that name elsewhere, built or not yet; empty if there is none."""
+    """The member of these families that has this name in another library; empty if there is none."""
     if name in ABSENT:
         return ""
     known, plain = _members(families)
     table = OPERATORS if "operator" in families or "loss" in families else MEMBERS
-    for form in forms(name):
+    for form in normalized(name):
         for names in (table, plain, aliases(families)):
             if (found := names.get(form)) and found in known:
                 return found
@@ -305,7 +309,7 @@ def named(name: str, *families: str) -> str:
 
 @cache
 def _members(families: tuple[str, ...]) -> tuple[frozenset[str], dict[str, str]]:
-    """All members of these families, and those that specs write by their names in plain letters."""
+    """All members of these families; and the public ones by their names without `_`."""
     from dlc.compiler.definitions.definition import Definition
 
     known = [word for family in families for word in (*Definition.families[family], *LATER.get(family, ()))]
@@ -320,7 +324,8 @@ def is_public(word: str, families: Collection[str]) -> bool:
 
 @cache
 def aliases(families: tuple[str, ...]) -> dict[str, str]:
-    """The names in other libraries that the docstrings of definitions say, where one definition has it."""
+    """The names in other libraries that docstrings of definitions give, each with its member. A name that
+    several members have is left out."""
     from dlc.compiler.definitions.definition import Definition
 
     found: dict[str, set[str]] = {}
@@ -334,17 +339,16 @@ def aliases(families: tuple[str, ...]) -> dict[str, str]:
 
 
 def operator(name: str) -> str:
-    """What to do about an operator, a loss or another name that stands for nothing here; empty if that is not
-    known."""
-    if phrase := unbuilt(name) or PHRASES.get(name, PHRASES.get(name.lower(), "")):
+    """The help for an unknown name of an operator, a loss or another function; empty if there is none."""
+    if phrase := unbuilt(name) or NAME_HELP.get(name, NAME_HELP.get(name.lower(), "")):
         return phrase
     if name in CONSTANTS:
         return f"it is written `{CONSTANTS[name]}` here"
     plain = name.lower().replace("_", "")
     if plain in SIGNS:
-        return f"it is a sign here: `a {SIGNS[plain]} b`"
+        return f"it is an operator symbol here: `a {SIGNS[plain]} b`"
     if plain in FLOWS:
-        return "stages stand one behind the other: `dense(8) -> relu -> dense(1)`"
+        return "stages are joined by arrows: `dense(8) -> relu -> dense(1)`"
     found = named(name, "operator", "combinator", "loss")
     return written(found) if found else ""
 
@@ -354,7 +358,7 @@ def written(word: str) -> str:
 
 
 def member(name: str, *families: str) -> str:
-    """The same for a metric, a schedule, an initial value and their like."""
+    """The help for an unknown metric, schedule, initial value or other member of these families."""
     found = named(name, *families)
     epochs = (
         "; it counts steps, not epochs" if "schedule" in families and found in ("step", "exponential") else ""
@@ -363,29 +367,27 @@ def member(name: str, *families: str) -> str:
 
 
 def called(name: str, known: Container[str]) -> str:
-    """Which of these settings has that name elsewhere."""
+    """The known setting that has this name in another library; empty if there is none."""
     return next((word for word in SETTINGS.get(name, ()) if word in known), "")
 
 
 def setting(name: str, known: Container[str]) -> str:
-    """What to do about a setting by the name that it has elsewhere, where settings of these names are
-    known."""
+    """The help for an unknown setting, given the names of the known ones; empty if there is none."""
     if found := called(name, known):
         return f"it is called `{found}` here"
-    if name in NEEDLESS:
-        return f"leave it out: {NEEDLESS[name]}"
-    return unbuilt(name) or ELSEWHERE.get(name, "")
+    if name in UNNEEDED_SETTINGS:
+        return f"leave it out: {UNNEEDED_SETTINGS[name]}"
+    return unbuilt(name) or MOVED_SETTINGS.get(name, "")
 
 
 def unbuilt(name: str) -> str:
-    """What to say of a name that goes with what is not built yet; empty for all others."""
+    """The help for a name that belongs to a word that is not implemented yet; empty for all others."""
     if name not in UNBUILT:
         return ""
-    return f"it goes with {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
+    return f"it belongs to {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
 
 
 def type_(name: str, *, called: bool = False) -> str:
-    """What to do about an element of a type by the name that it has elsewhere; `called` where brackets
-    follow."""
+    """The help for an unknown element type; `called` if brackets follow it. Empty if there is none."""
     found = TYPES.get(name, TYPES.get(name.lower(), ""))
     return f"write `{found.partition('(')[0] if called else found}`" if found else ""

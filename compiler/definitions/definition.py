@@ -1,7 +1,7 @@
-"""How a thing of the language is defined: a class with settings, declared once.
+"""`Definition`: the base class of all words of the language that have settings.
 
-Operators, losses, optimizers, metrics, data sources and the sections of a spec are all definitions.
-Checking of arguments, suggestions, documentation and completion follow from them.
+Operators, losses, optimizers, metrics, data sources and the sections of a spec are definitions.
+Argument checks, suggestions, documentation and completion are derived from them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["REQUIRED", "STAGES", "Definition", "ParameterType", "Reject", "Setting", "family", "setting"]
 
 
-# Families whose members stand in a flow: no two of them share a name,
-# and a spec cannot give it to anything else.
+# Families whose members are stages of a flow. Their names are unique across these families, and reserved.
 STAGES = ("operator", "combinator", "loss")
 
 
@@ -39,9 +38,9 @@ REQUIRED = _Required()
 class Setting:
     """One setting of a definition.
 
-    `keyword` settings are given by name alone; a `rest` setting takes all the positional arguments that are
-    left, as a tuple. `shown` says in words what a default of none means. `usual` are the least and the
-    greatest number of practice, where there are some; beyond them is a warning.
+    A `keyword` setting is given by name only. A `rest` setting takes all remaining positional arguments, as a
+    tuple. `shown` describes the meaning of the default `none` in words. `usual` is the usual range (minimum,
+    maximum); a value outside of it is a warning.
     """
 
     doc: str
@@ -68,32 +67,31 @@ def setting(
     shown: str = "",
     usual: tuple[float, float] | None = None,
 ) -> Any:
-    """Declare a setting in the body of a definition, in the order in which positional arguments fill them."""
+    """Declare a setting in the body of a definition. The order is that of positional arguments."""
     return Setting(doc, kind, default, keyword, rest, shown, usual)
 
 
 class Definition:
-    """A thing of the language with settings. Instances hold checked values and never change.
+    """A word of the language with settings. Instances hold checked values and are immutable.
 
-    A subclass given `family=` opens a family (operators, losses, ...), and says `what` one of them is; the
-    classes below it are its members, by `name` or by the name of the class in snake case, without
-    that of the family (`MaeMetric` is `mae`). A base that
-    several share is `abstract=True`. A member has a docstring, a name that no other has, and all methods
-    that are `abstractmethod` in its bases.
+    A subclass with `family=` starts a family (operators, losses, ...), and `what` describes a member. The
+    concrete subclasses are the members. Their name is `name`, or the class name in snake case without the
+    name of the family (`MaeMetric` is `mae`). A shared base class is `abstract=True`. A member has a
+    docstring, a unique name, and all methods that are `abstractmethod` in its bases.
     """
 
     families: ClassVar[dict[str, dict[str, type[Definition]]]] = {}
-    spoken: ClassVar[dict[str, str]] = {}  # what a member of each family is: "an initial value"
+    spoken: ClassVar[dict[str, str]] = {}  # description of a member, by family: "an initial value"
     family: ClassVar[str] = ""
     name: ClassVar[str] = ""
     settings: ClassVar[dict[str, Setting]] = {}
     abstract: ClassVar[bool] = True
-    # A call, or a whole spec, that shows how it is used; its name alone unless it says otherwise.
+    # Example: a call, or a whole spec. By default the name alone.
     usage: ClassVar[str] = ""
-    # The fix where a tensor is given to one that takes none; empty if its settings say enough.
+    # Help if a tensor is given to a member that takes none; empty if its settings explain enough.
     without_tensor: ClassVar[str] = ""
 
-    # Where a spec writes it, and each of its settings: see `placed`.
+    # Spans of the call and of its settings in a spec: see `placed`.
     span: Any = None
     spans: Mapping[str, Any] = MappingProxyType({})
 
@@ -125,22 +123,22 @@ class Definition:
 
     @classmethod
     def usual_call(cls) -> str:
-        """A call that shows how it is used; empty where its usage is a whole spec, or none is written."""
+        """The example call; empty if `usage` is a whole spec or is not set."""
         usage = vars(cls).get("usage", "")
         return "" if "\n" in usage else usage
 
     def placed(self, span: Any, spans: Mapping[str, Any]) -> Self:
-        """The same where a spec writes it; `spans` are the places of its settings."""
+        """A copy with its span in the spec, and the spans of its settings."""
         return self.knowing(span=span, spans=spans)
 
     def knowing(self, **known: Any) -> Self:
-        """The same with more known of it than its settings."""
+        """A copy with additional attributes beside the settings."""
         made = copy(self)
         made.__dict__.update(known)
         return made
 
     def with_settings(self, **changed: Any) -> Self:
-        """The same with other values of some settings, and nothing more known of it than its settings."""
+        """A copy with new values for some settings, without spans and additional attributes."""
         return type(self)(**self.values() | changed)
 
     def values(self) -> dict[str, Any]:
@@ -153,19 +151,18 @@ class Definition:
         return hash(type(self))
 
     def __repr__(self) -> str:
-        """As a spec would write it, settings at their defaults left out."""
+        """As a spec writes it, without the settings at their defaults."""
         given = [f"{k}={spell_value(v)}" for k, v in self.values().items() if v != self.settings[k].default]
         return f"{self.name}({', '.join(given)})" if given else self.name
 
     @classmethod
     def undefined(cls) -> list[str]:
-        """What a member has to define and does not, in words."""
+        """The abstract methods that are not defined, in backquotes."""
         return [f"`{n}`" for n in dir(cls) if getattr(getattr(cls, n), "__isabstractmethod__", False)]
 
     @classmethod
     def signature(cls) -> str:
-        """How it is called: `dense(units, bias=true)`; settings that go by name alone are shown where there
-        are no others."""
+        """The signature: `dense(units, bias=true)`. Keyword-only settings are shown if there is no other."""
         settings = [s for s in cls.settings.values() if not s.keyword] or list(cls.settings.values())
         return f"{cls.name}({', '.join(map(spell_setting, settings))})"
 
@@ -176,7 +173,7 @@ class Definition:
 
 
 def check_member(cls: type[Definition]) -> None:
-    """Refuse a member that says too little, or that takes the name of another."""
+    """TypeError for a member without a docstring, with abstract methods, or with a name already in use."""
     if not cls.__doc__:
         raise TypeError(f"{cls.__name__} has no docstring; a base that others share is `abstract=True`")
     if cls.undefined():

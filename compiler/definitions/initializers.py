@@ -10,24 +10,23 @@ from dlc.compiler.definitions.parameter_types import Number
 
 
 class Initializer(Definition, family="initial", what="an initial value"):
-    """How a weight begins. `fans` are the number of values one result depends on,
-    and of results one value reaches."""
+    """Initial value of a weight. `fans` is (fan_in, fan_out)."""
 
     def draw(self, np: Any, rng: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
-        """The float32 values, drawn from the generator `rng`."""
+        """The float32 values, drawn from the generator `rng` with NumPy."""
         raise NotImplementedError
 
     def torch(self, init: Any, weight: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
-        """The same in place by `torch.nn.init`."""
+        """The same distribution by a function of `torch.nn.init`, in place."""
         raise NotImplementedError
 
 
 class _Scaled(Initializer, abstract=True):
-    """Zero mean and a spread that keeps the variance of what flows: gain / fan."""
+    """Mean 0 and variance gain / fan, which keeps the variance of the activations."""
 
     gain = 1.0
     uniform = False
-    both = False  # it looks at what one value reaches as well
+    both = False  # whether fan_out is used too
 
     def fan(self, fans: tuple[int, int]) -> float:
         return fans[0]
@@ -107,7 +106,7 @@ class UniformInitial(Initializer):
 
     usage = "uniform(0.05)"
 
-    bound: float = setting("greatest absolute value", Number(minimum=0))
+    bound: float = setting("maximum absolute value", Number(minimum=0))
 
     def draw(self, np, rng, shape, fans):
         return draw_uniform(np, rng, shape, self.bound)
@@ -117,7 +116,7 @@ class UniformInitial(Initializer):
 
 
 class Orthogonal(Initializer):
-    """Orthonormal rows or columns, the trailing axes taken as one (Saxe et al. 2013)."""
+    """Orthonormal rows or columns; the trailing axes count as one (Saxe et al. 2013)."""
 
     def draw(self, np, rng, shape, fans):
         rows = shape[0] if shape else 1
@@ -166,7 +165,7 @@ class Full(Initializer):
 
 
 class Auto(Initializer):
-    """Chosen from what follows: He before the ReLU family, LeCun before `selu`, Xavier otherwise."""
+    """Chosen by the following activation: He for the ReLU family, LeCun for `selu`, Xavier otherwise."""
 
 
 def draw_normal(np: Any, rng: Any, shape: tuple[int, ...], deviation: float) -> Any:

@@ -1,8 +1,8 @@
-"""Libraries of other languages, and the parts of them that names stand in."""
+"""Names of libraries and modules of Python and other languages."""
 
 from __future__ import annotations
 
-# Packages of Python and of other languages that a spec needs nothing of.
+# Packages that a spec never has to import.
 LIBRARIES = frozenset({
     "torch", "torchvision", "torchaudio", "torchmetrics", "tensorflow", "tf", "keras", "jax", "flax", "haiku",
     "optax", "equinox", "numpy", "np", "pandas", "pd", "sklearn", "scipy", "matplotlib", "lightning",
@@ -11,7 +11,7 @@ LIBRARIES = frozenset({
     "time", "pathlib", "re", "argparse", "functools", "dataclasses", "logging", "itertools", "copy",
     "warnings", "__future__", "Flux", "Knet", "Lux", "MLJ", "dlc", "nn",
 })  # fmt: skip
-# What names of other libraries are looked for in, as in `nn.Linear`: these, and their parts.
+# Prefixes of qualified names such as `nn.Linear`: libraries and their submodules.
 MODULES = LIBRARIES | {
     "F", "functional", "layers", "activations", "optim", "optimizers", "losses", "metrics", "init",
     "initializers", "regularizers", "callbacks", "jnp", "linen", "hk", "eqx", "transforms", "L", "self",

@@ -1,4 +1,4 @@
-"""The kinds of values that settings take: what they accept and how they are called in messages."""
+"""Parameter types: which values a setting accepts, and how messages describe them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LARGEST_FLOAT = 3.4028235677973366e38  # from here on float32 rounds to infinity
 
 
 class Reject(Exception):
-    """What an operator or a kind says of something it cannot take.
+    """An operator or a parameter type rejects a value.
 
-    `at` names the operand (by name or place) or the setting that is to blame, or is one of the definitions
-    that a setting lists; none means the whole call. The elaborator adds the place, the shapes on the way and
-    the chain of block uses.
+    `at` is the operand (by name or index), the setting, or the definition in a list of definitions that
+    causes the error; None is the whole call. The elaborator adds the span, the shapes and the chain of block
+    uses.
     """
 
     def __init__(self, message: str, *, at: Any = None, help: str = "", code: str = "E0201"):
@@ -28,7 +28,7 @@ class Reject(Exception):
 
 
 class ParameterType:
-    """A kind of value. `words` are taken bare: `padding=same`."""
+    """The type of a setting's value. `words` are accepted as bare words: `padding=same`."""
 
     words: tuple[str, ...] = ()
 
@@ -36,25 +36,23 @@ class ParameterType:
         raise NotImplementedError
 
     def accept(self, value: Any) -> Any:
-        """The value as the definition gets it; `Reject` if it is not of this kind."""
+        """The checked and converted value; `Reject` if it does not have this type."""
         raise self.mismatch(value)
 
     def families(self) -> tuple[str, ...]:
-        """Families of definitions whose members may stand here by name:
-        `init=zeros`, `optimizer=adam(...)`."""
+        """Families of definitions whose members are accepted by name: `init=zeros`, `optimizer=adam(...)`."""
         return ()
 
     def of_outputs(self) -> tuple[str, ...]:
-        """Families whose members may stand here where they are called with an output: `loss=mse(y)`."""
+        """Families whose members are accepted if they are called with an output: `loss=mse(y)`."""
         return ()
 
     def item(self) -> ParameterType | None:
-        """The kind of the entries, where a list is taken."""
+        """The type of the entries, if lists are accepted."""
         return None
 
     def read(self, expr: syntax.Expr) -> Any:
-        """For words and kinds of bare names (`stratify = label`): what the syntax itself says;
-        `None` to evaluate it."""
+        """The value of the syntax itself, for bare names (`stratify = label`); None to evaluate it."""
         return None
 
     def mismatch(self, value: Any) -> Reject:
@@ -63,7 +61,7 @@ class ParameterType:
 
 @record
 class Integer(ParameterType):
-    """A whole number; a `symbolic` one may hold free dimensions or a class count not yet known."""
+    """An integer. `symbolic` also accepts expressions of free dimensions and unknown class counts."""
 
     minimum: int | None = None
     maximum: int | None = 10**9
@@ -88,8 +86,8 @@ class Integer(ParameterType):
 
 @record
 class Number(ParameterType):
-    """A real number, bounds included (`minimum`, `maximum`) or not (`above`, `below`). It becomes a float,
-    unless it matters whether it was written as a whole number (`keeps_whole`)."""
+    """A real number, with inclusive (`minimum`, `maximum`) or exclusive (`above`, `below`) bounds. It becomes
+    a float; `keeps_whole` keeps an integer as int."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -140,13 +138,13 @@ class Text(ParameterType):
 
 @record
 class Path(Text):
-    """Where a file lies."""
+    """The path of a file."""
 
     def accept(self, value: Any) -> Any:
         path = super().accept(value)
         if "\n" in path or "\t" in path:
             meant = path.replace("\n", "/n").replace("\t", "/t").replace("\\", "/")
-            raise Reject("a path is written with `/`, and `\\` begins a newline or a tab here", code="E0403",
+            raise Reject("a path is written with `/`; `\\n` and `\\t` are a newline and a tab", code="E0403",
                          help=f'write `"{meant}"`')  # fmt: skip
         return path
 
@@ -165,7 +163,7 @@ class Nothing(ParameterType):
 
 
 class Keyword(ParameterType):
-    """One of some words, written bare."""
+    """One of a fixed set of bare words."""
 
     def __init__(self, *words: str):
         self.words = words
@@ -183,8 +181,7 @@ class Keyword(ParameterType):
 
 
 class BareWord(ParameterType):
-    """A name written bare, which the compiler looks up later:
-    an input, a column, an output. Text also goes."""
+    """A bare name that is resolved later: an input, a column, an output. A string is accepted too."""
 
     def __init__(self, what: str = "a name"):
         self.what = what
@@ -202,7 +199,7 @@ class BareWord(ParameterType):
 
 
 class PerAxis(ParameterType):
-    """One value, or a list of one per axis."""
+    """One value, or a list with one value per axis."""
 
     def __init__(self, each: ParameterType):
         self.each = each
@@ -220,7 +217,7 @@ class PerAxis(ParameterType):
 
 
 class ListOf(ParameterType):
-    """A list; a single entry stands for a list of one."""
+    """A list; a single value is a list of one."""
 
     def __init__(self, each: ParameterType):
         self.each = each
@@ -249,7 +246,7 @@ class ListOf(ParameterType):
 
 
 class OneOf(ParameterType):
-    """Whichever of several kinds takes the value, the first that does."""
+    """A union: the first of several types that accepts the value."""
 
     def __init__(self, *kinds: ParameterType):
         self.kinds = kinds
@@ -286,8 +283,8 @@ class OneOf(ParameterType):
 
 
 class MemberOf(ParameterType):
-    """A member of a family of definitions, with or without settings: `adam`, `adam(lr=1e-3)`.
-    `called` says what that is, where the name of the family does not."""
+    """A member of a family of definitions, with or without settings: `adam`, `adam(lr=1e-3)`. `called`
+    describes it in messages; by default the name of the family."""
 
     def __init__(self, of: str, called: str = ""):
         self.of, self.called = of, called or f"{article(of)} {of}"
@@ -305,7 +302,7 @@ class MemberOf(ParameterType):
 
 
 class ConstantTensor(ParameterType):
-    """Numbers fixed in the file: one, or lists of lists of them."""
+    """Constant numbers in the spec: a number, or nested lists."""
 
     def describe(self) -> str:
         return "a number or lists of numbers"
@@ -322,7 +319,7 @@ class ConstantTensor(ParameterType):
 
 
 class ConstantTensors(ConstantTensor):
-    """Numbers fixed in the file, in lists."""
+    """Constant numbers in the spec, in nested lists."""
 
     def describe(self) -> str:
         return "lists of numbers"
@@ -362,7 +359,7 @@ def article(noun: str) -> str:
 
 
 def describe(value: Any) -> str:
-    """A static value in the words of a message."""
+    """A static value as messages describe it."""
     if isinstance(value, Typed):
         return f"a tensor {value.type}"
     if value is None or isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The sections of a spec and their settings, declared as every other definition is."""
+"""Definitions of the sections `data` and `export`, of data sources and of fields."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")  # a number as it is printed
-PARTS = ("train", "validation", "test")  # of the rows
+WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")  # an integer as printed, or the same as float
+PARTS = ("train", "validation", "test")  # of the split
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
 
 
 class BuiltinName(Text):
-    """The name of a set that scikit-learn ships."""
+    """The name of a data set of scikit-learn."""
 
     def describe(self) -> str:
         return f"one of {', '.join(BUILTINS)} in quotes"
@@ -45,12 +45,12 @@ class BuiltinName(Text):
             raise self.mismatch(value)
         from dlc.compiler.diagnostics.suggest import did_you_mean
 
-        help = did_you_mean(value, BUILTINS) or f"there are {', '.join(BUILTINS)}"
-        raise Reject(f'there is no built-in set "{value}"', help=help, code="E0403")
+        help = did_you_mean(value, BUILTINS) or f"the built-in data sets are {', '.join(BUILTINS)}"
+        raise Reject(f'there is no built-in data set "{value}"', help=help, code="E0403")
 
 
 class RowsOfTable(ListOf):
-    """A list of rows, all of one length."""
+    """A list of rows of equal length."""
 
     def __init__(self) -> None:
         super().__init__(ListOf(OneOf(ConstantTensor(), Text(), Nothing())))
@@ -70,51 +70,50 @@ class RowsOfTable(ListOf):
 
 
 class Section(Definition, family="section", what="a section"):
-    """A part of the file in braces."""
+    """A section of a spec: settings in braces."""
 
 
 class DataSource(Definition, family="source", what="a source of rows"):
-    """Where rows come from."""
+    """A source of rows."""
 
 
 class Field(Definition, family="field", what="a field of the data"):
-    """Where the values of one input or target come from."""
+    """The origin of the values of one input or target."""
 
 
 class Builtin(DataSource):
-    """A data set that scikit-learn ships: iris, wine, digits, breast_cancer, diabetes."""
+    """A data set of scikit-learn: iris, wine, digits, breast_cancer, diabetes."""
 
     usage = 'builtin("iris")'
 
-    set: str = setting("which one", BuiltinName())
+    set: str = setting("the name of the data set", BuiltinName())
 
     def columns(self, bunch: Any) -> tuple[str, ...]:
-        """Its columns by name, `sepal length (cm)` as `sepal_length`; `bunch` is what scikit-learn reads."""
+        """The column names, `sepal length (cm)` as `sepal_length`; `bunch` is the `Bunch` of scikit-learn."""
         plain = (re.sub(r"\s*\(.*\)$", "", name) for name in bunch.feature_names)
         return tuple(name.strip().replace(" ", "_") for name in plain)
 
     def labels(self, bunch: Any) -> list[str] | None:
-        """The names of what its targets count; none where they count nothing, or digits."""
+        """The class names of the target; None for numeric targets and for digits."""
         names = bunch.get("target_names")
         return names.tolist() if names is not None and names.dtype.kind == "U" else None
 
 
 class Csv(DataSource):
-    """A table of text in UTF-8, a heading in its first line, between commas (semicolons, tabs).
-    A vector is filled from several columns: `x = columns("x0", "x1", "x2")`."""
+    """A text file in UTF-8 with a header line, separated by commas (semicolons, tabs).
+    Several columns make a vector: `x = columns("x0", "x1", "x2")`."""
 
     usage = 'csv("flowers.csv")'
 
     path: str = setting("the file, relative to the spec", Path())
-    missing: tuple[str, ...] | None = setting("the text, or texts, that stand for a missing value; a whole "
-                                              "number, such as `-1`, also stands for `-1.0`",
+    missing: tuple[str, ...] | None = setting("the text, or texts, that mark a missing value; a whole "
+                                              "number, such as `-1`, also matches `-1.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
-                                              shown="an empty cell alone")  # fmt: skip
+                                              shown="only empty cells")  # fmt: skip
 
     @property
     def marked(self) -> tuple[str, ...]:
-        """The cells that are missing, beside empty ones: a whole number stands for itself as floats are
-        printed too."""
+        """The texts that mark a missing value, beside the empty cell; integers also in float notation."""
         marks = [mark.strip() for mark in self.missing or ()]
         whole = [mark.removesuffix(".0") for mark in marks if WHOLE.fullmatch(mark)]
         return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}.0" for mark in whole)]))
@@ -129,7 +128,7 @@ class Parquet(DataSource):
 
 
 class Npz(DataSource):
-    """A NumPy archive of arrays, a row along the first axis of each."""
+    """A NumPy archive of arrays, whose first axis is the row axis."""
 
     usage = 'npz("digits.npz")'
 
@@ -137,8 +136,7 @@ class Npz(DataSource):
 
 
 class Idx(DataSource):
-    """A folder in the format of MNIST: `train-images-idx3-ubyte`, ...
-    (also gzipped), its own test set with it."""
+    """A folder in the IDX format of MNIST, with its test set: `train-images-idx3-ubyte`, ... or gzipped."""
 
     usage = 'idx("mnist")'
 
@@ -151,12 +149,12 @@ class TableSource(DataSource):
     usage = "table([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])"
 
     rows: Any = setting("a list of rows", RowsOfTable())
-    columns: Any = setting("the names of the columns, one a place", ListOf(BareWord("a column's name")), None,
+    columns: Any = setting("the names of the columns, in order", ListOf(BareWord("a column's name")), None,
                            shown="inputs, then targets, in order")  # fmt: skip
 
 
 class ColumnField(Field):
-    """One column under another name."""
+    """A column whose name differs from that of the input or target."""
 
     usage = 'column("Sepal length (cm)")'
 
@@ -182,17 +180,17 @@ class Columns(Field):
 
 
 class NormalField(Field):
-    """Drawn anew for every batch from the normal distribution with mean 0 and deviation 1."""
+    """Random numbers for every batch, from the normal distribution with mean 0 and standard deviation 1."""
 
 
 class UniformField(Field):
-    """Drawn anew for every batch, even between 0 and 1."""
+    """Random numbers for every batch, from the uniform distribution between 0 and 1."""
 
 
 class Data(Section):
-    """The rows, and how they are parted into training, validation and test.
+    """The source of the rows, and their split into training, validation and test.
 
-    Any other key is the name of an input or target, and its value says where it comes from: `column("Other
+    Any other key is the name of an input or target, and its value is the origin of the values: `column("Other
     name")`, `columns("a", "b")`, `normal()`, `uniform()`.
     """
 
@@ -211,7 +209,7 @@ class Data(Section):
     }
     """
 
-    source: Any = setting("where the rows come from", MemberOf("source"), None)
+    source: Any = setting("the source of the rows", MemberOf("source"), None)
     validation: Any = setting(
         "rows for validation: a fraction, a count, or a source of their own",
         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")),
@@ -219,21 +217,20 @@ class Data(Section):
     )
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")), 0)  # fmt: skip
-    stratify: Any = setting("the output whose classes keep their shares in every part",
+    stratify: Any = setting("the output whose classes have equal shares in all parts of the split",
                             BareWord("an output's name"), None)  # fmt: skip
-    seed: int = setting("seed of the parting", Integer(0, 2**31 - 1), 0)
+    seed: int = setting("random seed of the split", Integer(0, 2**31 - 1), 0)
 
     fields: Mapping[str, Field] = MappingProxyType({})  # by the name of the input or target
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The texts that stand for a missing value in the file that is named."""
+        """The texts that mark a missing value in the source, as the spec gives them."""
         return getattr(self.source, "missing", None) or ()
 
 
 class ExportName(ParameterType):
-    """What is exported: an output, its `.logits`, or any tensor that has a name.
-    Read as its name and syntax."""
+    """What is exported: an output, its `.logits`, or a tensor with a name. Read as name and syntax."""
 
     def describe(self) -> str:
         return "the name of an output or a tensor, or `y.logits`"
@@ -255,17 +252,17 @@ class ExportName(ParameterType):
 
 @record
 class ExportedName:
-    """A name in the artifact and the expression that it stands for."""
+    """A name in the artifact and its expression in the spec."""
 
     name: str
     expr: Any
 
 
 class TargetText(Text):
-    """The runtime that the artifact is made for."""
+    """The runtime that the artifact has to run on."""
 
     def describe(self) -> str:
-        return 'a runtime and its least version, such as "onnxruntime>=1.17"'
+        return 'a runtime and its minimum version, such as "onnxruntime>=1.17"'
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, str) or runtime_version(value) is None:
@@ -276,7 +273,7 @@ class TargetText(Text):
         return value
 
 
-# ONNX Runtime from this version on runs these: opset of ai.onnx, opset of ai.onnx.ml, IR version.
+# Minimum version of ONNX Runtime, and what it supports: opset of ai.onnx, opset of ai.onnx.ml, IR version.
 RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
 
 
@@ -286,14 +283,14 @@ def runtime_version(target: str) -> tuple[int, ...] | None:
 
 
 def runtime_opset(target: str) -> tuple[int, int, int] | None:
-    """Opset of ai.onnx, opset of ai.onnx.ml and IR version that the runtime is sure to run."""
+    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports."""
     version = runtime_version(target)
     fitting = [r[1:] for r in RUNTIMES if version is not None and r[0] <= (*version, 0)[:2]]
     return fitting[-1] if fitting else None
 
 
 class Export(Section):
-    """How the artifact is written."""
+    """Settings of the artifact."""
 
     usage = """
     input  image: uint8[1, 28, 28]
@@ -308,10 +305,10 @@ class Export(Section):
     """
 
     outputs: Any = setting(
-        "what it answers", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
+        "the outputs of the artifact", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
     )
     target: str = setting(
-        "the runtime it is made for; chooses opset and IR version", TargetText(), "onnxruntime>=1.17"
+        "the runtime of the artifact; it sets opset and IR version", TargetText(), "onnxruntime>=1.17"
     )
     opset: int | None = setting(
         "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"

@@ -1,4 +1,4 @@
-"""The kinds of settings that take a tensor of the graph, and how numbers become a constant."""
+"""Parameter types of settings that take a tensor, and conversion of numbers to constants."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dlc.compiler.types import Typed
 
 
 class TensorValue(ParameterType):
-    """A tensor of the graph. What is given in such a setting of an operator is an operand, behind those that
-    flow in, in the element that `takes` says (see `Operator.takes`); lists of numbers become a constant,
-    where `Constants` may stand as well."""
+    """A tensor of the graph. It becomes an operand of the operator, after the operands of the flow; `takes`
+    is its element type (see `Operator.takes`). Lists of numbers become a constant if the setting also accepts
+    `ConstantTensor`."""
 
     def __init__(self, takes: str = "any"):
         self.takes = takes
@@ -26,7 +26,7 @@ class TensorValue(ParameterType):
 
 
 class WeightTensor(TensorValue):
-    """A tensor of the graph in place of the weight that is called as the setting is."""
+    """A tensor of the graph that replaces the weight with the name of the setting."""
 
     def __init__(self) -> None:
         super().__init__("float")
@@ -38,10 +38,10 @@ def tensor_kind(kind: ParameterType) -> TensorValue | None:
     return next((k for k in kinds if isinstance(k, TensorValue)), None)
 
 
-# How a number of the file becomes one of another element.
+# Conversion of a number of the spec to an element type.
 CONVERSIONS = {"float": float, "int64": int, "bool": bool}
 
 
 def converted(numbers: Any, convert: Any) -> Any:
-    """Numbers, in lists or alone, each converted."""
+    """A number, or nested tuples of numbers, each converted."""
     return tuple(converted(n, convert) for n in numbers) if isinstance(numbers, tuple) else convert(numbers)

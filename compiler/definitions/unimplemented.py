@@ -1,4 +1,4 @@
-"""Words of the language that are not built yet: using one is an error that says so."""
+"""Words of the language that are not implemented yet. Using one is the error E0901."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dlc.compiler.definitions.definition import Definition, Reject
 NOT_BUILT = "E0901"
 SECTIONS = ("data", "train", "export")
 
-# By the family that they will belong to; other keys are definitions, and hold settings of theirs.
+# Words by family. A key that is not a family is a definition; its words are settings.
 LATER: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
@@ -42,26 +42,26 @@ LATER: dict[str, tuple[str, ...]] = {
     "load": ("from", "names"),
     **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
-PLAIN = ("attribute", "function", "type")  # families that are no definitions
-# What to do without them, where there is something to say.
+PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions
+# Help for the words of a family, if there is a workaround.
 WITHOUT = {
-    "section": "take the section out; `--set NAME=value` sets a param",
+    "section": "remove the section; `--set NAME=value` sets a param",
 }
 
 
 def later(*families: str) -> tuple[str, ...]:
-    """The words of these families that are not built yet."""
+    """The words of these families that are not implemented yet."""
     return tuple(word for family in families for word in LATER.get(family, ()))
 
 
 def no_constants() -> Reject:
-    """What to say of a list of numbers where a tensor is wanted."""
+    """The error for a list of numbers in place of a tensor."""
     return Reject("a list of numbers as a tensor is not built yet",
                   help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
 
 
 def not_built(of: str, word: str, written: str = "") -> Reject:
-    """What to say of a word of `later(of)`, which another library has `written` otherwise."""
+    """The error for a word of `later(of)`; `written` is its name in another library."""
     what = f"`.{word}`" if of == "attribute" else f"`{word}`"
     if of in SECTIONS:
         what += f" in `{of}`"

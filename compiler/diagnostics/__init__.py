@@ -1,1 +1,1 @@
-"""Errors and warnings as values with places in the source text; drawn in one place."""
+"""Diagnostics: errors and warnings with spans of the source text, and their rendering."""

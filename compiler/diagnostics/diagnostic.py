@@ -1,4 +1,4 @@
-"""Problems as values: what is wrong, where, why, and what to do."""
+"""Diagnostics: the message, the labelled spans, notes and help of an error or a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @record
 class Label:
-    """A place with a few words drawn under it."""
+    """A span with a short text that is drawn under it."""
 
     span: Span
     text: str = ""
@@ -22,7 +22,7 @@ class Label:
 
 @record
 class Diagnostic:
-    """One problem. The first label is the place of the error; codes that begin with W are warnings."""
+    """An error or a warning. The first label is its primary span; codes of warnings begin with W."""
 
     code: str
     message: str
@@ -33,7 +33,7 @@ class Diagnostic:
     @classmethod
     def at(cls, site: Site, code: str, message: str, help: str = "", *, text: str = "",
            more: Iterable[Label] = ()) -> Diagnostic:  # fmt: skip
-        """The problem of a node or a value, with the uses of blocks that led to it."""
+        """The diagnostic of a node or a value, with the chain of block uses as notes."""
         return cls(code, message, (Label(site.span, text), *more), site.way(), help)
 
     @property
@@ -55,12 +55,12 @@ class Diagnostic:
 
 @record
 class Allowed:
-    """A comment at the end of a line that allows a code there."""
+    """An `allow` comment at the end of a line: it suppresses a warning of that line."""
 
     code: str
     comment: Span
 
-    def silences(self, found: Diagnostic) -> bool:
+    def suppresses(self, found: Diagnostic) -> bool:
         if found.code != self.code or found.span is None or found.span.source is not self.comment.source:
             return False
         return found.line == self.comment.source.position(self.comment.start)[0]

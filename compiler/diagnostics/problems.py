@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.source import Span
 
-NAMES = ("E0301", "E0901")  # codes of names that stand for nothing, or for nothing yet
-SIGNS = ("E0101", "E0102", "E0105")  # codes of what is written otherwise, told once where its fix is one
-MAX_MARKS = 10  # places of one of these
+
+UNKNOWN_NAMES = ("E0301", "E0901")  # unknown and unimplemented names: one diagnostic for each name
+SYNTAX = ("E0101", "E0102", "E0105")  # syntax errors: one diagnostic for equal texts with the same help
+MAX_MARKS = 10  # spans of a merged diagnostic
 
 
 class CompileError(Exception):
-    """A spec that cannot be compiled; `diagnostics` say why, errors and warnings both, in order of place."""
+    """A spec that cannot be compiled. `diagnostics` are the errors and warnings, in source order."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]):
         self.diagnostics = tuple(diagnostics)
@@ -29,30 +30,30 @@ class CompileError(Exception):
     def of(
         cls, code: str, message: str, span: Span | None = None, *, notes: tuple[str, ...] = (), help: str = ""
     ) -> CompileError:
-        """One problem, at its place if it has one."""
+        """An error of one diagnostic."""
         return cls([Diagnostic(code, message, (Label(span),) if span else (), notes, help)])
 
     def __str__(self) -> str:
         return "\n".join(render_all(self.diagnostics))
 
 
-def together(alike: Sequence[Diagnostic]) -> Diagnostic:
-    """The first of several that are alike but for their places, which it marks."""
-    first, marked = alike[0], alike[:MAX_MARKS]
-    if len(alike) == 1:
+def merged(equal: Sequence[Diagnostic]) -> Diagnostic:
+    """One diagnostic for several that differ only in their spans, with the labels of all."""
+    first, marked = equal[0], equal[:MAX_MARKS]
+    if len(equal) == 1:
         return first
-    left = len(alike) - len(marked)
+    left = len(equal) - len(marked)
     more = [f"and in {left:_} more {'place' if left == 1 else 'places'}"] if left else []
     labels = tuple(label for d in marked for label in d.labels)
     return replace(first, labels=labels, notes=(*first.notes, *more))
 
 
 class Problems:
-    """Collects diagnostics; the same code at the same place counts once."""
+    """A list of diagnostics without duplicates: one for each code and start position."""
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
-        self.failed = False  # whether an error is among them
+        self.failed = False  # whether there is an error
         self._seen: set[tuple[str, str, int]] = set()
         self._places: set[tuple[str, int]] = set()
 
@@ -83,25 +84,24 @@ class Problems:
         self.add(Diagnostic(code, message, (Label(span, label), *more), tuple(notes), help))
 
     def seen(self, code: str, span: Span) -> bool:
-        """Whether that code is reported at that place already."""
+        """Whether this code is already reported at the start of this span."""
         return (code, span.source.name, span.start) in self._seen
 
     def seen_at(self, span: Span) -> bool:
-        """Whether anything is reported that begins there."""
+        """Whether any diagnostic starts at the start of this span."""
         return (span.source.name, span.start) in self._places
 
     def sorted(self) -> list[Diagnostic]:
-        """All in order of place; of a name that nothing has, and of a sign that is written otherwise, the
-        first, with the other places of it marked."""
-        alike: dict[object, list[Diagnostic]] = {}
+        """All diagnostics in source order. Those of one unknown name, and equal syntax errors, are merged."""
+        equal: dict[object, list[Diagnostic]] = {}
         for d in sorted(self.found, key=lambda d: (d.span.source.name, d.span.start) if d.span else ("", -1)):
-            span = d.span if d.code in NAMES or (d.code in SIGNS and d.help) else None
-            help = d.help if d.code in SIGNS else ""
+            span = d.span if d.code in UNKNOWN_NAMES or (d.code in SYNTAX and d.help) else None
+            help = d.help if d.code in SYNTAX else ""
             key = (d.code, d.message, help, span.source.name, span.text) if span else id(d)
-            alike.setdefault(key, []).append(d)
-        return [together(same) for same in alike.values()]
+            equal.setdefault(key, []).append(d)
+        return [merged(same) for same in equal.values()]
 
     def check(self) -> None:
-        """Raise what was found if an error is among it."""
+        """Raise CompileError if there is an error."""
         if self.failed:
             raise CompileError(self.sorted())

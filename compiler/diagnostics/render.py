@@ -1,4 +1,4 @@
-"""Draws a diagnostic as text, and as data for tools."""
+"""Rendering of diagnostics: as text with source lines, and as JSON data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
     from dlc.compiler.diagnostics.source import Source, Span
 
-MOST = 100  # problems that are drawn; of more the first, errors before warnings
-WINDOW = 100  # characters of a line that are shown at once
-MARGIN = 20  # of these, those before the first mark in a line that is too long
+MOST = 100  # diagnostics that are rendered; errors take precedence over warnings
+WINDOW = 100  # characters of a source line that are shown
+MARGIN = 20  # characters before the first mark in a line that is cut
 TAB = 4
 
 _CODES = {"red": "\033[1;31m", "yellow": "\033[1;33m", "blue": "\033[1;34m", "bold": "\033[1m"}
@@ -24,7 +24,7 @@ _RESET = "\033[0m"
 
 
 def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
-    """The problem with the lines it is about, without a newline at the end."""
+    """The diagnostic with its source lines, without a final newline."""
     paint = _Paint(color)
     tone = "red" if diagnostic.severity == "error" else "yellow"
     head = paint(tone, f"{diagnostic.severity}[{diagnostic.code}]") + paint(
@@ -45,7 +45,7 @@ def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
 
 
 def render_all(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> Iterator[str]:
-    """The problems one after the other, and how many more there are past a bound that people can read."""
+    """The text of each diagnostic, at most `MOST`, and then the number of those that are left out."""
     errors = [d for d in diagnostics if d.severity == "error"][:MOST]
     warnings = [d for d in diagnostics if d.severity == "warning"][: MOST - len(errors)]
     chosen = {id(d) for d in (*errors, *warnings)}
@@ -55,7 +55,7 @@ def render_all(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> Ite
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    """The problem as plain data; places count lines and columns from 1, ends are exclusive."""
+    """The diagnostic as plain data. Lines and columns count from 1; ends are exclusive."""
     nowhere: dict[str, Any] = dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
     return {
         "code": diagnostic.code,
@@ -81,7 +81,7 @@ def _place(span: Span) -> dict[str, Any]:
 
 
 class _Paint:
-    """Colours text, or leaves it as it is."""
+    """Colours text, if `color` is set."""
 
     def __init__(self, color: bool) -> None:
         self.color = color
@@ -91,7 +91,7 @@ class _Paint:
 
 
 class _Gutter:
-    """The column of line numbers."""
+    """The column with line numbers."""
 
     def __init__(self, width: int, paint: _Paint) -> None:
         self.width = width
@@ -108,12 +108,12 @@ class _Gutter:
         return f"{self.empty} {text}"
 
     def remark(self, text: str, *, first: bool) -> str:
-        sign = self.paint("blue", "=") if first else " "
-        return f"{' ' * (self.width + 1)}{sign} {text}"
+        symbol = self.paint("blue", "=") if first else " "
+        return f"{' ' * (self.width + 1)}{symbol} {text}"
 
 
 def _places(diagnostic: Diagnostic, gutter: _Gutter, tone: str) -> Iterable[str]:
-    """The lines that the labels are on, file by file, the first label's file first."""
+    """The source lines of the labels, file by file; the file of the primary label first."""
     sources: list[Source] = []
     for label in diagnostic.labels:
         if not any(label.span.source is source for source in sources):
@@ -138,19 +138,19 @@ def _lines(source: Source, labels: list[Label], primary: Label, gutter: _Gutter,
                 yield gutter.marks(row)
 
 
-# --- one line of code ---------------------------------------------------------------------------------------
+# --- one source line ----------------------------------------------------------------------------------------
 
 
 @record
 class _View:
-    """A line of code as it is shown, and each label with the columns that it marks in it."""
+    """A source line as shown, and its labels, each with start and end column."""
 
     text: str
     marks: list[tuple[int, int, Label]]
 
 
 def _views(source: Source, number: int, labels: list[Label]) -> Iterable[_View]:
-    """The line once, or for labels too far apart to be seen at once, once for each that stand together."""
+    """The line once; or several windows of a long line, one for each group of close labels."""
     start = source.line_starts[number - 1]
     line = source.line(number)
     together: list[list[Label]] = []
@@ -179,7 +179,7 @@ def _view(line: str, start: int, left: int, right: int, labels: list[Label]) -> 
 
 
 def _cells(text: str, column: int) -> tuple[str, list[int]]:
-    """The text made harmless, and the column of each of its characters and of its end."""
+    """The text with control characters replaced, and the column of each of its characters and of its end."""
     shown: list[str] = []
     columns: list[int] = []
     for character in text:
@@ -191,7 +191,7 @@ def _cells(text: str, column: int) -> tuple[str, list[int]]:
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """The number of terminal columns of a text."""
     if text.isascii():
         return len(text)
     from unicodedata import category, east_asian_width
@@ -200,8 +200,8 @@ def _width(text: str) -> int:
 
 
 def _mark_rows(view: _View, primary: Label, paint: _Paint, tone: str) -> Iterable[str]:
-    """The row of carets with the text of the last label behind it,
-    then the other texts from right to left."""
+    """The row of carets with the text of the last label, then the texts of the other labels from right to
+    left."""
     marks = sorted(view.marks, key=lambda mark: (mark[1], mark[0]))
     tones: dict[int, str] = {}
     for first, end, label in marks:

@@ -1,4 +1,4 @@
-"""The text of a spec, places in it, and the uses of blocks that lead to a place."""
+"""Source texts, spans in them, and the uses of blocks that lead to a span."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MAX_BYTES = 1_000_000  # of the file of a spec, and of each file that it imports
-COPY = "copy"  # of a `repeat`
+MAX_BYTES = 1_000_000  # of a spec file, and of each imported file
+COPY = "copy"  # `Use.what` of one copy of a `repeat`
 
 
 @record
 class Source:
-    """One `.dl` text under the name that messages show (never an absolute path)."""
+    """The text of a `.dl` file, with the name that messages show (never an absolute path)."""
 
     name: str
     text: str = field(repr=False)
@@ -28,12 +28,12 @@ class Source:
         return [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of an offset, both from 1."""
+        """Line and column of an offset, counted from 1."""
         line = bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line, counted from 1, without its end."""
+        """The text of a line, counted from 1, without its newline."""
         start = self.line_starts[number - 1]
         end = self.text.find("\n", start)
         return self.text[start : len(self.text) if end < 0 else end]
@@ -62,10 +62,10 @@ class Span:
 
 @record(eq=False)
 class Use:
-    """A block or net that was entered, and where; or one copy of what is repeated. Compared by identity.
+    """One use (inlining) of a block or net, or one copy of a `repeat`. Compared by identity.
 
-    `prefix` is what the names within begin with. `given` are its tensors and settings by name; `names` is
-    what each name of its body stands for at its end, and `decided` how each of its conditions was decided.
+    `prefix` is the prefix of all names inside. `given` are the tensors and settings by name. `names` are the
+    bindings at the end of the body. `decided` are its conditions with their values.
     """
 
     what: str  # "block basic"
@@ -82,7 +82,7 @@ class Use:
 
 @record
 class Site:
-    """Where something was made: a place, and the uses of blocks that led to it, innermost first."""
+    """The source location of a value or node: its span, and the chain of block uses, innermost first."""
 
     span: Span
     uses: tuple[Use, ...] = ()
@@ -93,12 +93,12 @@ class Site:
 
     @property
     def entered(self) -> tuple[Use, ...]:
-        """The blocks and nets alone."""
+        """The uses of blocks and nets, without copies."""
         return tuple(use for use in self.uses if not use.is_copy)
 
     def way(self) -> tuple[str, ...]:
-        """The uses that led here, in words, innermost first; of many the first and the last."""
-        ways = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
-        if len(ways) <= 6:
-            return ways
-        return (*ways[:3], f"... and {len(ways) - 5} more uses around it ...", *ways[-2:])
+        """The chain of block uses as notes, innermost first; a long chain is cut in the middle."""
+        chain = tuple(dict.fromkeys(f"in: {use.what}, used at {use.span.place}" for use in self.entered))
+        if len(chain) <= 6:
+            return chain
+        return (*chain[:3], f"... and {len(chain) - 5} more uses around it ...", *chain[-2:])

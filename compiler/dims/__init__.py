@@ -1,1 +1,1 @@
-"""Symbolic dimensions: polynomials with floor divisions, in a normal form."""
+"""Symbolic dimensions: polynomials with floor divisions, in normal form."""

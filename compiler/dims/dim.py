@@ -1,8 +1,8 @@
-"""Symbolic dimensions: whole numbers that hold symbols, such as `T + 1` or `(T + 1) // 2`.
+"""Symbolic dimensions: integer expressions of symbols, such as `T + 1` or `(T + 1) // 2`.
 
-A symbol stands for a whole number of at least 1. It is a free dimension, of any size when the model runs, or
-a class count, one number once the rows are read. Arithmetic gives an int wherever the result is one.
-Two dimensions are equal if they have the same normal form (`dim_terms`).
+A symbol is an integer of at least 1. It is a free dimension, which can have any size at run time, or a class
+count, which is a constant once the rows are read. Arithmetic returns an int if the result is constant.
+Two dimensions are equal if they have the same normal form (`dims/terms.py`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dlc.compiler.dims.terms import (
     floor_divide,
     in_order,
     join_floors,
-    lowest,
+    lower_bound,
     names_of,
-    shorten,
+    shortest,
     times,
     value,
 )
@@ -63,7 +63,7 @@ X = TypeVar("X")
 
 @record
 class Dim:
-    """A dimension with at least one symbol. Made by `free`, `class_count` and arithmetic, never by hand."""
+    """A dimension with at least one symbol. It is made by `free`, `class_count` and arithmetic only."""
 
     terms: Sum
 
@@ -120,51 +120,51 @@ Size = int | Dim
 
 
 def free(name: str) -> Dim:
-    """The free dimension of that name."""
+    """The free dimension with this name."""
     return _symbol(name)
 
 
 def class_count(field: str) -> Dim:
-    """The number of classes that the rows of a field have, while they are not read."""
+    """The class count of a field whose rows are not read yet."""
     return _symbol(ClassCount(field))
 
 
 def is_free(size: Size) -> bool:
-    """Whether it is a free dimension and nothing else."""
+    """Whether the size is a single free dimension."""
     return isinstance(size, Dim) and has_free(size) and size == _symbol(next(iter(names(size))))
 
 
 def has_free(size: Size) -> bool:
-    """Whether it holds a free dimension, so that no weight can have it."""
+    """Whether the size contains a free dimension. A weight cannot have such a size."""
     return any(not isinstance(name, ClassCount) for name in names(size))
 
 
 def class_counts(size: Size) -> list[ClassCount]:
-    """The class counts in it, in order."""
+    """The class counts in the size, sorted."""
     return sorted(name for name in names(size) if isinstance(name, ClassCount))
 
 
 def number(size: Size) -> int:
-    """A size where it has to be known by now."""
+    """The size as int; DimError if it is symbolic."""
     if isinstance(size, Dim):
         raise DimError(f"`{size}` is not known")
     return size
 
 
 def fixed(sizes: Iterable[Size]) -> tuple[int, ...] | None:
-    """The sizes, if each is a number."""
+    """The sizes as ints; None if one is symbolic."""
     every = tuple(sizes)
     known = tuple(size for size in every if isinstance(size, int))
     return known if len(known) == len(every) else None
 
 
 def same(a: Size, b: Size) -> bool:
-    """Whether the two are proved equal."""
+    """Whether two sizes are provably equal."""
     return isinstance(a, Dim) == isinstance(b, Dim) and a == b
 
 
 def product(sizes: Iterable[Size]) -> Size:
-    """All of them multiplied; 1 for none."""
+    """The product of the sizes."""
     result: Size = 1
     for size in sizes:
         result = _bounded(result * size)
@@ -172,7 +172,7 @@ def product(sizes: Iterable[Size]) -> Size:
 
 
 def total(sizes: Iterable[Size]) -> Size:
-    """All of them added; 0 for none."""
+    """The sum of the sizes."""
     result: Size = 0
     for size in sizes:
         result = result + size
@@ -185,12 +185,12 @@ def ceil_div(a: Size, b: int) -> Size:
 
 
 def names(size: Size) -> frozenset[str]:
-    """The symbols in it."""
+    """The symbols in the size."""
     return names_of(_terms(size))
 
 
 def substitute(size: Size, values: Mapping[str, Size]) -> Size:
-    """The size with some of its symbols replaced, all at once."""
+    """The size with symbols replaced, simultaneously."""
     if isinstance(size, int):
         return size
     total: Size = 0
@@ -201,24 +201,23 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
 
 
 def evaluate(size: Size, values: Mapping[str, X]) -> X | int:
-    """The size for these values: integers, or anything that has `+`, `*` and `//`."""
+    """The size for these values of its symbols: ints, or objects with `+`, `*` and `//`."""
     known = {n: v for n, v in values.items() if isinstance(v, int) and n in names(size)}
     if known and len(known) < len(names(size)):
         size = substitute(size, known)
-    return value(shorten(_terms(size)), values, {})
+    return value(shortest(_terms(size)), values, {})
 
 
 def minimum(size: Size) -> int | None:
-    """A number that the size is proved never to be below, every symbol being at least 1;
-    None if none is known."""
+    """A proved lower bound of the size, where every symbol is at least 1; None if none is found."""
     try:
-        return lowest(_terms(size))
+        return lower_bound(_terms(size))
     except DimError:
         return None
 
 
 def at_least(size: Size, bound: int) -> bool:
-    """Whether it is proved never to be below a number."""
+    """Whether the size is provably at least `bound`."""
     low = minimum(size)
     return low is not None and low >= bound
 
@@ -238,7 +237,7 @@ def _terms(size: Size) -> Terms:
 
 
 def _dim(terms: Terms) -> Size:
-    """The normal form of a sum of terms."""
+    """The dimension of a sum of terms, in normal form."""
     terms = join_floors(terms)
     return Dim(in_order(terms)) if any(terms) else bounded(terms.get((), 0))
 
@@ -252,13 +251,12 @@ def _quotient(a: Size, b: Size) -> Size:
 
 
 def _symbolic_quotient(a: Size, b: Dim) -> Size:
-    """`a // b` where `a == q * b + r` with 0 <= r < b can be proved;
-    a size that divides is taken not to be 0."""
+    """`a // b`, if `a == q * b + r` with 0 <= r < b can be proved. The divisor is assumed not to be 0."""
     quotient, rest = divide(_terms(a), _terms(b))
     remainder = _dim(rest)
     if remainder != 0 and not (at_least(remainder, 0) and at_least(b - remainder, 1)):
         raise DimError(
-            f"`{a}` cannot be divided by `{b}`: the result is not a known expression of free names"
+            f"`{a}` cannot be divided by `{b}`: the result is not a known expression of free dimensions"
         )
     return _dim(quotient)
 

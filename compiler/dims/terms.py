@@ -1,7 +1,7 @@
-"""Sums of products of free names and floor divisions, in one normal form: what is under `dims`.
+"""Normal form of symbolic dimensions: sums of products of symbols and floor divisions.
 
-What can be pulled out of a floor division is pulled out, and sums of floor divisions are given one form, so
-that equal dimensions are, as far as these rules reach, written with equal terms.
+Multiples of the divisor are moved out of floor divisions, and sums of floor divisions are brought to one
+form. So equal dimensions have equal terms, as far as these rules reach.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 MAX_TERMS = 64
 MAX_DEGREE = 16
-MAX_DEPTH = 8  # floor divisions within one another
-MAX_SIZE = 256  # terms, those within floor divisions too
+MAX_DEPTH = 8  # nested floor divisions
+MAX_SIZE = 256  # terms, including those inside floor divisions
 MAX_INTEGER = 10**18
-TOO_LONG = "a dimension is too long an expression of free names to be computed with"
+TOO_LONG = "a dimension is too long an expression of free dimensions"
 
 
 class DimError(ValueError):
-    """A dimension that cannot be computed with: too large, or a division that cannot be proved."""
+    """A dimension that cannot be computed: too large, or a division without a provable result."""
 
 
 class ClassCount(str):
-    """The symbol of a class count, `kind.classes`, which the rows of its field tell. Other symbols are plain
-    `str`: names of free dimensions."""
+    """The symbol of a class count, `kind.classes`, whose value comes from the rows of its field. Other
+    symbols are plain `str`: names of free dimensions."""
 
     field: str
 
@@ -46,7 +46,7 @@ class ClassCount(str):
 
 @record
 class Floor:
-    """The atom `numerator // divisor`: coefficients from 0 up to the divisor, no common factor."""
+    """The atom `numerator // divisor`: coefficients from 0 to `divisor - 1`, without a common factor."""
 
     numerator: Sum
     divisor: int
@@ -71,34 +71,33 @@ class Floor:
         return _size(self.numerator)
 
     @cached_property
-    def lowest(self) -> int | None:
-        low = lowest(dict(self.numerator))
+    def lower_bound(self) -> int | None:
+        low = lower_bound(dict(self.numerator))
         return None if low is None else low // self.divisor
 
     @cached_property
     def frame(self) -> Sum:
-        """The numerator without its constant, or that of the complement: the one of smaller coefficients."""
+        """The numerator without its constant, or that of the complement if its coefficients are smaller."""
         plain = tuple((m, c) for m, c in self.numerator if m)
         return min(plain, tuple((m, self.divisor - c) for m, c in plain), key=lambda s: [c for _, c in s])
 
     @cached_property
     def complement(self) -> Terms:
-        """The floor as a sum less another: `T // 2 == T - (T + 1) // 2`, `T // 3 == T - (2 * T + 2) // 3`."""
-        other = floor_divide(_opposite(dict(self.numerator), self.divisor), self.divisor)
+        """The equivalent terms with another floor division: `T // 2 == T - (T + 1) // 2`,
+        `T // 3 == T - (2 * T + 2) // 3`."""
+        other = floor_divide(_complement(dict(self.numerator), self.divisor), self.divisor)
         return add({m: 1 for m, _ in self.numerator if m}, other, -1)
 
 
-Atom = str | Floor  # a symbol, or a division of them
-Monomial = tuple[tuple[Atom, int], ...]  # atoms with their powers, in order; `()` is 1
-Terms = dict[Monomial, int]  # none with coefficient 0
-Sum = tuple[tuple[Monomial, int], ...]  # terms as a value, in order
+Atom = str | Floor  # a symbol, or a floor division
+Monomial = tuple[tuple[Atom, int], ...]  # atoms with their powers, sorted; `()` is 1
+Terms = dict[Monomial, int]  # coefficients, all nonzero
+Sum = tuple[tuple[Monomial, int], ...]  # the same, hashable and sorted
 
 
 def bounded(number: int) -> int:
     if abs(number) > MAX_INTEGER:
-        raise DimError(
-            f"a dimension holds a number past {MAX_INTEGER:.0e}, the largest that is computed with"
-        )
+        raise DimError(f"a dimension contains a number above the maximum, {MAX_INTEGER:.0e}")
     return number
 
 
@@ -107,7 +106,7 @@ def floors(terms: Iterable[tuple[Monomial, int]]) -> list[Floor]:
 
 
 def names_of(terms: Iterable[Monomial]) -> frozenset[str]:
-    """The symbols, those within floor divisions too."""
+    """The symbols, including those inside floor divisions."""
     atoms = {atom for monomial in terms for atom, _ in monomial}
     inner = (names_of(m for m, _ in a.numerator) for a in atoms if isinstance(a, Floor))
     return frozenset(a for a in atoms if isinstance(a, str)).union(*inner)
@@ -122,7 +121,7 @@ def _size(terms: Sum) -> int:
 
 
 def in_order(terms: Terms) -> Sum:
-    """The terms as a value, if they are within the bounds."""
+    """The terms as a `Sum`; DimError if they exceed a bound."""
     total = tuple(sorted(terms.items(), key=lambda t: order(t[0])))
     degree = max(_degree(m) for m in terms)
     if len(terms) > MAX_TERMS or degree > MAX_DEGREE or depth(total) > MAX_DEPTH or _size(total) > MAX_SIZE:
@@ -175,7 +174,7 @@ def _join(m: Monomial, n: Monomial) -> Monomial:
 
 
 def floor_divide(terms: Terms, divisor: int) -> Terms:
-    """`terms // divisor`: multiples pulled out, common factors cancelled, divisions of divisions made one."""
+    """`terms // divisor`. Multiples are moved out, common factors cancelled, and nested divisions joined."""
     whole = {m: c // divisor for m, c in terms.items() if c // divisor}
     rest = {m: c % divisor for m, c in terms.items() if c % divisor}
     factor = gcd(divisor, *(c for m, c in rest.items() if m))
@@ -192,7 +191,7 @@ def floor_divide(terms: Terms, divisor: int) -> Terms:
         if rest[monomial] == 1:
             numerator = add(dict(floor.numerator), others, floor.divisor)
             return add(whole, floor_divide(numerator, divisor * floor.divisor))
-        rounded_up = add(others, floor.complement, -1)  # divisor - 1 counts as -1
+        rounded_up = add(others, floor.complement, -1)  # the coefficient divisor - 1 is treated as -1
         return add(add(whole, {monomial: 1}), floor_divide(rounded_up, divisor))
     return add(whole, {((Floor(in_order(rest), divisor), 1),): 1})
 
@@ -229,22 +228,23 @@ def divide(a: Terms, b: Terms) -> tuple[Terms, Terms]:
 
 
 def _single_floor(monomial: Monomial) -> tuple[Floor | None, Monomial]:
-    """The one floor division in a product of names, and that product without it."""
+    """The only floor division in a monomial, and the other atoms; None if there is not exactly one."""
     found = [(atom, power) for atom, power in monomial if isinstance(atom, Floor)]
     if len(found) != 1 or found[0][1] != 1:
         return None, monomial
     return found[0][0], tuple(f for f in monomial if f != found[0])
 
 
-def _opposite(numerator: Terms, k: int) -> Terms:
+def _complement(numerator: Terms, k: int) -> Terms:
     flipped = {m: k - c for m, c in numerator.items() if m}
     return add(flipped, {(): k - 1 - numerator.get((), 0)})
 
 
 def join_floors(terms: Terms) -> Terms:
-    """One form for sums of floors, by p // k + (p + 1) // k + ... + (p + k - 1) // k == p and complements.
+    """Sums of floor divisions in one form, by p // k + (p + 1) // k + ... + (p + k - 1) // k == p, and by
+    complements.
 
-    Deeper floors go first: what takes their place holds only shallower ones.
+    Deeper floor divisions are replaced first, because their replacements contain only shallower ones.
     """
     done = set()
     while True:
@@ -264,7 +264,7 @@ def join_floors(terms: Terms) -> Terms:
 
 def _join_group(terms: Terms, members: list[Monomial], frame: Sum, k: int, cofactor: Monomial) -> Terms:
     base = dict(frame)
-    counts: dict[int, int] = {}  # how often each (base + i) // k stands in the sum
+    counts: dict[int, int] = {}  # the coefficient of each (base + i) // k in the sum
     total = {m: c for m, c in terms.items() if m not in members}
     for monomial in members:
         numerator = next(dict(f.numerator) for f in floors([(monomial, 1)]))
@@ -274,29 +274,29 @@ def _join_group(terms: Terms, members: list[Monomial], frame: Sum, k: int, cofac
         else:
             counts[k - 1 - constant] = counts.get(k - 1 - constant, 0) - coefficient
             total = add(total, {_join(m, cofactor): coefficient for m in base})
-    often = Counter(counts.values())
-    often[0] += k - len(counts)
-    common = min(often, key=lambda v: (-often[v], v))
+    frequencies = Counter(counts.values())
+    frequencies[0] += k - len(counts)
+    common = min(frequencies, key=lambda v: (-frequencies[v], v))
     if common:
         total = add(total, times(base, {cofactor: common}))
         counts = {i: counts.get(i, 0) - common for i in range(k)}
     for i, count in counts.items():
         numerator = add(base, {(): i})
         if count < 0:
-            numerator = _opposite(numerator, k)
+            numerator = _complement(numerator, k)
             total = add(total, {_join(m, cofactor): count for m in base})
         total = add(total, times(floor_divide(numerator, k), {cofactor: abs(count)}))
     return total
 
 
-def shorten(terms: Terms) -> Terms:
-    """The terms as people and machines like them: with a negative floor where that is shorter."""
+def shortest(terms: Terms) -> Terms:
+    """The shortest equivalent terms: floor divisions are replaced by their complement if that is shorter."""
     best = terms
     for monomial, coefficient in terms.items():
         floor, cofactor = _single_floor(monomial)
         if not floor:
             continue
-        with suppress(DimError):  # past the bounds it is not shorter
+        with suppress(DimError):  # terms that exceed a bound are not shorter
             flipped = add(times(floor.complement, {cofactor: coefficient}), best)
             best = min(best, add(flipped, {monomial: -coefficient}), key=_length)
     return best
@@ -311,14 +311,15 @@ def _length(terms: Terms) -> tuple[int, int]:
 
 
 def value(terms: Terms, values: Mapping[str, Any], memo: dict) -> Any:
-    """Takes out the atom that most terms share, again and again; what was computed once is used again."""
+    """The value of the terms. The most frequent atom is factored out repeatedly; common subexpressions are
+    computed once (`memo`)."""
     if not any(terms):
         return terms.get((), 0)
     key = frozenset(terms.items())
     if key not in memo:
         shared = Counter(atom for m in terms for atom, _ in m)
         atom = min(shared, key=lambda a: (-shared[a], _atom_order(a)))
-        inside = {_lower(m, atom): c for m, c in terms.items() if atom in dict(m)}
+        inside = {_reduce_power(m, atom): c for m, c in terms.items() if atom in dict(m)}
         outside = {m: c for m, c in terms.items() if atom not in dict(m)}
         result = _atom_value(atom, values, memo)
         if inside != {(): 1}:
@@ -327,7 +328,7 @@ def value(terms: Terms, values: Mapping[str, Any], memo: dict) -> Any:
     return memo[key]
 
 
-def _lower(monomial: Monomial, atom: Atom) -> Monomial:
+def _reduce_power(monomial: Monomial, atom: Atom) -> Monomial:
     return tuple((a, p - (a == atom)) for a, p in monomial if a != atom or p > 1)
 
 
@@ -335,21 +336,22 @@ def _atom_value(atom: Atom, values: Mapping[str, Any], memo: dict) -> Any:
     if isinstance(atom, str):
         return values[atom]
     if atom not in memo:
-        memo[atom] = value(shorten(dict(atom.numerator)), values, memo) // atom.divisor
+        memo[atom] = value(shortest(dict(atom.numerator)), values, memo) // atom.divisor
     return memo[atom]
 
 
-def lowest(terms: Terms) -> int | None:
-    """A proved lower bound, every name being at least 1."""
-    bounds = [_lowest_shifted(terms), _lowest_relaxed(terms) if floors(terms.items()) else None]
+def lower_bound(terms: Terms) -> int | None:
+    """A proved lower bound, where every symbol is at least 1; None if none is found."""
+    bounds = [_bound_by_substitution(terms), _bound_by_relaxation(terms) if floors(terms.items()) else None]
     return max((b for b in bounds if b is not None), default=None)
 
 
-def _lowest_shifted(terms: Terms) -> int | None:
-    """The constant, with every atom written as its lowest value and a rest >= 0, if no term then falls."""
+def _bound_by_substitution(terms: Terms) -> int | None:
+    """The lower bound by substitution of each atom with its lower bound plus a rest >= 0. The constant term
+    is the bound if no other coefficient is negative."""
     shift: dict[Any, int] = {}
     for atom in {atom for m in terms for atom, _ in m}:
-        low = 1 if isinstance(atom, str) else atom.lowest
+        low = 1 if isinstance(atom, str) else atom.lower_bound
         if low is None:
             return None
         shift[atom] = low
@@ -365,8 +367,8 @@ def _lowest_shifted(terms: Terms) -> int | None:
     return total.get((), 0) if all(c > 0 for m, c in total.items() if m) else None
 
 
-def _lowest_relaxed(terms: Terms) -> int | None:
-    """With `(p - k + 1) / k <= p // k <= p / k` in place of each floor division."""
+def _bound_by_relaxation(terms: Terms) -> int | None:
+    """The lower bound with `(p - k + 1) / k <= p // k <= p / k` in place of each floor division."""
     scale = lcm(*(f.divisor for f in (_single_floor(m)[0] for m in terms) if f))
     total: Terms = {}
     for monomial, coefficient in terms.items():
@@ -377,5 +379,5 @@ def _lowest_relaxed(terms: Terms) -> int | None:
         slack = {(): floor.divisor - 1 if coefficient > 0 else 0}
         edge = add(dict(floor.numerator), slack, -1)
         total = add(total, times(edge, {cofactor: coefficient * (scale // floor.divisor)}))
-    low = _lowest_shifted(total)
+    low = _bound_by_substitution(total)
     return None if low is None else -(-low // scale)

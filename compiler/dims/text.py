@@ -1,18 +1,18 @@
-"""Sums of terms as the language writes them."""
+"""Symbolic dimensions as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.terms import Floor, order, shorten
+from dlc.compiler.dims.terms import Floor, order, shortest
 
 if TYPE_CHECKING:
     from dlc.compiler.dims.terms import Atom, Monomial, Terms
 
 
 def text(terms: Terms) -> str:
-    """As the language writes it; a term that is added comes first."""
-    ordered = sorted(shorten(terms).items(), key=lambda t: order(t[0]))
+    """The terms as the language writes them; a positive term comes first."""
+    ordered = sorted(shortest(terms).items(), key=lambda t: order(t[0]))
     first = next((i for i, (_, c) in enumerate(ordered) if c > 0), 0)
     (monomial, coefficient), *rest = [ordered[first], *ordered[:first], *ordered[first + 1 :]]
     written = _term_text(monomial, coefficient, signed=True)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 class Elaborator(Elaboration):
-    """Unfolds one spec."""
+    """Expands one spec into a program."""
 
     def run(self, source: Source) -> CompiledProgram:
-        """The program of a spec; `CompileError` if there are errors in it."""
+        """The program of a spec. Raises `CompileError` if the spec has errors."""
         try:
             program = self._run(self.parse(source))
         except Stop:
@@ -54,7 +54,7 @@ class Elaborator(Elaboration):
         ev = ExpressionEvaluator(self, scope)
         self.file_names = {t.id for s in tree.body if isinstance(s, syntax.Bind) for t in s.targets}
         self.declare(ev, tree)
-        params.refuse_unknown(ev)
+        params.reject_unknown(ev)
         self.sharing = shared_classes.from_syntax(ev, tree)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
@@ -66,37 +66,39 @@ class Elaborator(Elaboration):
             syntax.Block,
             syntax.Section,
         )
-        with_halt(lambda: statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)]))
+        continue_after_error(
+            lambda: statements.run(ev, [s for s in tree.body if not isinstance(s, declarations)])
+        )
         self._check_outputs(ev)
         program = sections.assemble(self, ev, tree)
         dead_code.check(ev, tree)
         misplaced_settings.warn(ev, tree)
         if not self.problems.failed:
-            program = missing_values.note(offsets.keep(program))
+            program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
         lints.look(program, self.problems)
         return program
 
     # --- declarations -------------------------------------------------------------------------------------
 
     def declare(self, ev: Evaluator, tree: syntax.File) -> None:
-        """What any place of the file may use: imports, params, blocks, nets, weights."""
+        """Declare the names that the whole file can use: imports, params, blocks, nets and weights."""
         file = ev.scope.file
-        declarations.note(ev, tree)
+        declarations.declare_names(ev, tree)
         for statement in tree.body:
             try:
                 if isinstance(statement, syntax.Import):
                     imports.run(ev, statement, self.declare)
                 elif isinstance(statement, syntax.Param):
-                    declarations.need_sound(ev, statement.name)
+                    declarations.require_valid(ev, statement.name)
                     file.params[statement.name.id] = params.value(ev, statement)
                 elif isinstance(statement, syntax.Block):
-                    declarations.need_sound(ev, statement.name)
+                    declarations.require_valid(ev, statement.name)
                     self._check_block(ev, statement)
                     template = file.templates[statement.name.id] = Template(statement, ev.scope)
                     if statement.is_net and ev.scope is self.top:
                         self.builder.net_name(template)
                 elif isinstance(statement, syntax.Weight):
-                    declarations.need_sound(ev, statement.name)
+                    declarations.require_valid(ev, statement.name)
                     file.weights[statement.name.id] = statement
             except Halt:
                 statements.break_names(ev, [statement])
@@ -118,13 +120,13 @@ class Elaborator(Elaboration):
             group: list[Value] = []
             for ident in statement.names:
                 try:
-                    declarations.need_sound(ev, ident)
+                    declarations.require_valid(ev, ident)
                     group.append(self._input(ev, ident, statement.type))
                 except Halt:
                     imports.break_declared(file, statement)
             if statement.group is not None:
                 try:
-                    declarations.need_sound(ev, statement.group)
+                    declarations.require_valid(ev, statement.group)
                     file.groups[statement.group.id] = tuple(group)
                 except Halt:
                     imports.break_declared(file, statement)
@@ -145,53 +147,53 @@ class Elaborator(Elaboration):
                 continue
             name = statement.name.id
             try:
-                declarations.need_sound(ev, statement.name)
+                declarations.require_valid(ev, statement.name)
                 field = statement.target.id if statement.target else name
                 type = declarations.read_type(ev, statement.type, field)
                 if type.element == "string":
                     raise ev.fail(
-                        "E0210", statement.type.span, "an output cannot be text; a `class` answers with names"
+                        "E0210", statement.type.span, "an output cannot be text; a `class` output gives names"
                     )
                 file.outputs[name] = OutputRef(name, type, field, statement.name.span)
-                self.waiting[name] = file.outputs[name]
+                self.unfilled_outputs[name] = file.outputs[name]
             except Halt:
                 imports.break_declared(file, statement)
-                self.waiting.pop(name, None)
+                self.unfilled_outputs.pop(name, None)
         for statement in tree.body:
             if (
                 isinstance(statement, syntax.Output)
                 and statement.target
                 and statement.target.id not in file.outputs
             ):
-                with_halt(lambda output=statement: self._no_target(ev, output))
+                continue_after_error(lambda output=statement: self._no_target(ev, output))
 
     def _no_target(self, ev: Evaluator, output: syntax.Output) -> Halt:
         name, other = output.name.id, output.target
         assert other is not None
         if other.id not in ev.scope.file.inputs:
-            return unknown_names.name(ev, other.id, other.span)
-        message = f"`{other.id}` is an input, and `{name}` can share the target of another output alone"
+            return unknown_names.unresolved(ev, other.id, other.span)
+        message = f"`{other.id}` is an input, and `{name}` can share only the target of another output"
         raise ev.fail("E0302", other.span, message,
-                      help=f"hold them together in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
+                      help=f"compare them in the loss: `loss = mse({name}, {other.id})`")  # fmt: skip
 
     def _check_outputs(self, ev: Evaluator) -> None:
         for output in ev.scope.file.outputs.values():
             if (
                 not isinstance(output, OutputRef)
                 or output.broken
-                or self.dropped
-                or self.torn.unended
-                or output.name in self.torn.names
+                or self.has_dangling_flow
+                or self.recovery.flow_end_lost
+                or output.name in self.recovery.names
             ):
                 continue
             if output.scores is None:
                 self.problems.report("E0504", output.span, f"nothing flows into the output `{output.name}`",
-                                     help=f"let a flow end in it: `... -> {output.name}`; what only a loss "
-                                          "reads is an `input`")  # fmt: skip
+                                     help=f"end a flow with it: `... -> {output.name}`; a value that only "
+                                          "a loss reads is an `input`")  # fmt: skip
 
 
-def with_halt(report: Callable[[], Any]) -> None:
-    """Report an error and go on."""
+def continue_after_error(report: Callable[[], Any]) -> None:
+    """Call `report`, and continue after the error that it reports."""
     try:
         report()
     except Halt:

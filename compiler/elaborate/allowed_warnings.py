@@ -1,11 +1,11 @@
-"""Warnings that a file silences: `# allow W0401: why` at the end of their line."""
+"""Comments that suppress a warning: `# allow W0401: why` at the end of its line."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.codes import told_by_compiler
+from dlc.compiler.diagnostics.codes import reported_by_check
 from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic, Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 
@@ -19,10 +19,10 @@ ALLOW = re.compile(r"#+\s*allow\s+([EWew]\d+)\b\s*:?\s*(.*)")
 
 
 def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[Allowed, ...]:
-    """Take out the warnings that comments allow, and tell of comments that allow nothing
-    or give no reason. Gives those that allow what only the data can tell."""
-    told: list[Diagnostic] = []
-    waiting: list[Allowed] = []
+    """Remove the warnings that comments allow. Report comments that match no warning or give no reason.
+    Returns the comments for warnings that only the data can cause."""
+    reported: list[Diagnostic] = []
+    deferred: list[Allowed] = []
     silenced: set[int] = set()  # by identity
     warnings = by_line(problems)
     for span, text in comments:
@@ -31,17 +31,17 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
             continue
         code, reason = match[1].upper(), match[2].strip()
         there = warnings.get(line_of(span), ())
-        meant = [id(d) for d in there if d.code == code]
-        silenced.update(meant)
-        known = bool(meant)
-        if code.startswith("W") and not told_by_compiler(code):
-            waiting.append(Allowed(code, span))
+        matching = [id(d) for d in there if d.code == code]
+        silenced.update(matching)
+        known = bool(matching)
+        if code.startswith("W") and not reported_by_check(code):
+            deferred.append(Allowed(code, span))
             known = True
         if known and not reason:
-            told.append(Diagnostic("W0002", f"this allows {code} and does not say why", (Label(span),), (),
-                                   f"give the reason behind it: `# allow {code}: why`"))  # fmt: skip
+            reported.append(Diagnostic("W0002", f"this allows {code} without a reason", (Label(span),), (),
+                                   f"give the reason: `# allow {code}: why`"))  # fmt: skip
         elif not known and not problems.failed:
-            told.append(
+            reported.append(
                 Diagnostic(
                     "W0001",
                     f"there is no {code} on this line to allow",
@@ -51,13 +51,13 @@ def apply(problems: Problems, comments: Iterable[tuple[Span, str]]) -> tuple[All
                 )
             )
     problems.found = [d for d in problems.found if id(d) not in silenced]
-    for diagnostic in told:
+    for diagnostic in reported:
         problems.add(diagnostic)
-    return tuple(waiting)
+    return tuple(deferred)
 
 
 def by_line(problems: Problems) -> dict[tuple[str, int], list[Diagnostic]]:
-    """The warnings by the file and the line that they begin on."""
+    """The warnings, grouped by file and by the line on which they begin."""
     found: dict[tuple[str, int], list[Diagnostic]] = {}
     for diagnostic in problems.found:
         if diagnostic.severity == "warning" and diagnostic.span:
@@ -70,7 +70,7 @@ def line_of(span: Span) -> tuple[str, int]:
 
 
 def fix(code: str, near: Iterable[str]) -> str:
-    """What to do about a comment that allows nothing; `near` are the warnings of its line."""
+    """The fix for a comment that matches no warning. `near` are the warnings of its line."""
     if code.startswith("E"):
         return "an error cannot be allowed; it has to be fixed"
-    return did_you_mean(code, near) or "take the comment out, or put it at the end of the line of the warning"
+    return did_you_mean(code, near) or "remove the comment, or put it at the end of the line of the warning"

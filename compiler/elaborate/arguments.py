@@ -1,4 +1,4 @@
-"""Arguments of a call: each is matched to a setting, read as its kind asks, checked and bound."""
+"""Arguments of a call: match each to a setting, read it as that parameter type, check and bind it."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
 def bind(
     ev: Evaluator, definition: type[Definition], call: syntax.Call | None, span: Span
 ) -> tuple[Any, list[Operand], dict[str, Span]]:
-    """An instance of a definition from a call, or from its bare name; the tensors among the arguments; and
-    the place of each setting. What is wrong with each argument is reported before it halts."""
-    if call and (halt := decimal_commas.refuse(ev, definition, call)):
+    """Bind a call, or a bare name, to a definition. Returns an instance of the definition, the tensors among
+    the arguments, and the span of each setting. Errors of all arguments are reported before `Halt`."""
+    if call and (halt := decimal_commas.reject(ev, definition, call)):
         raise halt
-    waiting = settings.positional(definition)
+    unfilled = settings.positional(definition)
     values: dict[str, list[Any]] = {}
     spans: dict[str, Span] = {}
     tensors: list[Operand] = []
-    failed = lost = False
+    failed = position_lost = False
     for argument in call.arguments if call else ():
         by_name, expr = argument.name is not None, argument.value
-        if lost and not by_name:
-            continue  # which setting it fills is not known
+        if position_lost and not by_name:
+            continue  # its setting is unknown
         try:
             if by_name:
                 setting = named_setting(ev, definition, argument, values, call)
             else:
-                setting = waiting[0] if waiting else None
+                setting = unfilled[0] if unfilled else None
             value = read(ev, setting.kind, expr) if setting else ev.evaluate(expr)
             if not by_name and settings.is_operand(definition, value):
                 tensors += operands(ev, value, expr)
                 continue
             if setting is None:
-                raise settings.surplus(ev, definition, value, expr.span, call)
+                raise settings.surplus_argument(ev, definition, value, expr.span, call)
             entries = entries_of(setting, value) if by_name else (value,)
             unnamed = None if by_name else call
             checked = [check(ev, definition, setting, entry, expr.span, unnamed) for entry in entries]
             values.setdefault(setting.name, []).extend(checked)
             spans.setdefault(setting.name, expr.span)
             if by_name or not setting.rest:
-                waiting = [s for s in waiting if s.name != setting.name]
+                unfilled = [s for s in unfilled if s.name != setting.name]
         except Halt:
-            failed, lost = True, lost or not by_name
+            failed, position_lost = True, position_lost or not by_name
     if failed:
         raise Halt
     if any(s.required and s.name not in values for s in definition.settings.values()):
-        raise settings.lacking(ev, definition, values, call, span)
+        raise settings.missing_settings(ev, definition, values, call, span)
     given = {name: tuple(v) if definition.settings[name].rest else v[0] for name, v in values.items()}
     return definition(**given).placed(span, spans), tensors, spans
 
@@ -76,30 +76,30 @@ def named_setting(
     given: Container[str],
     call: syntax.Call | None = None,
 ) -> Setting:
-    """The setting that an argument names, where others are given already."""
-    name, place = argument.name or "", argument.name_span or argument.value.span
+    """The setting that a named argument refers to. `given` are the settings that have a value already."""
+    name, span = argument.name or "", argument.name_span or argument.value.span
     if name in later(definition.name):
-        raise ev.refuse(place, not_built(definition.name, name))
+        raise ev.reject(span, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)
         if meant := aliases.called(name, definition.settings):
-            with suppress(Halt):  # its value is looked at as that of the one that is meant
+            with suppress(Halt):  # check the value as that of the setting that the alias stands for
                 value_of(ev, definition, definition.settings[meant], argument.value)
         raise halt
     if name in given:
-        raise settings.given_twice(ev, definition, name, place, call)
+        raise settings.given_twice(ev, definition, name, span, call)
     return definition.settings[name]
 
 
 def value_of(ev: Evaluator, definition: type[Definition], setting: Setting, expr: syntax.Expr) -> Any:
-    """The value of a setting that is given by name, read and checked."""
+    """Read and check the value of a setting that is given by name."""
     entries = entries_of(setting, read(ev, setting.kind, expr))
     checked = [check(ev, definition, setting, entry, expr.span) for entry in entries]
     return tuple(checked) if setting.rest else checked[0]
 
 
 def entries_of(setting: Setting, value: Any) -> Sequence[Any]:
-    """What a value by name gives a setting: each entry of a list to one that takes the rest."""
+    """The entries of a value given by name: those of a list for a variadic setting, else the value itself."""
     return value if setting.rest and isinstance(value, (list, tuple)) else (value,)
 
 
@@ -111,7 +111,7 @@ def check(
     span: Span,
     call: syntax.Call | None = None,
 ) -> Any:
-    """The value as the setting takes it; `call` is the call that gives it without a name."""
+    """The value, checked and converted by the setting. `call` is set if the argument is positional."""
     takes_tensors = isinstance(setting.kind, (TensorValue, OneOf))
     if isinstance(value, OutputRef) and takes_tensors and value.scores is not None:
         value = value.scores
@@ -121,12 +121,12 @@ def check(
         raise settings.rejected(ev, definition, setting, value, reject, span, call) from None
 
 
-# --- values, as a kind reads them -------------------------------------------------------------------------
+# --- values of a parameter type ---------------------------------------------------------------------------
 
 
 def read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
-    """An expression where a kind is wanted: bare words and members of families come before the file's names.
-    Of `a if condition else b` it is the chosen side that stands there."""
+    """Evaluate an expression as a value of a parameter type. Its bare words and members take precedence over
+    the names of the file. Of `a if condition else b`, the chosen side is read."""
     return ev.builder.within(expr.span, _read, ev, kind, expr)
 
 
@@ -151,7 +151,7 @@ def _read(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> Any:
 
 
 def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> list[Any] | None:
-    """The entries of `[a] + [b]`, where a list is wanted; none for anything else."""
+    """The entries of `[a] + [b]` where a list is expected; `None` for any other expression."""
     sides = (expr.left, expr.right) if isinstance(expr, syntax.Binary) and expr.operator == "+" else ()
     if kind.item() is None or not any(isinstance(side, syntax.ListExpr) for side in sides):
         return None
@@ -160,7 +160,7 @@ def joined_lists(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> list[
 
 
 def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> Any:
-    """A member of a family by its name, `adam`, or by a call, `adam(lr=0.1)`."""
+    """An instance of a family member, from its name, `adam`, or from a call, `adam(lr=0.1)`."""
     call = expr if isinstance(expr, syntax.Call) else None
     made, tensors, _ = bind(ev, definition, call, expr.span)
     if tensors:
@@ -169,7 +169,7 @@ def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> An
 
 
 def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
-    """The side of a conditional that is not compiled has to name something all the same."""
+    """Check the names in the side of a conditional that is not compiled."""
     if isinstance(expr, syntax.Conditional):
         check_unchosen(ev, kind, expr.value)
         check_unchosen(ev, kind, expr.other)
@@ -183,13 +183,13 @@ def check_names(
     expr: syntax.Expr,
     rule: Callable[[Evaluator, ParameterType, syntax.Expr], None],
 ) -> None:
-    """Check the names of an expression by a rule. Of a call of no member, check the settings too, as those
-    of the member that is meant."""
+    """Check the names of an expression by a rule. If it calls an unknown name that is an alias of a member,
+    check the settings too, as those of that member."""
     try:
         rule(ev, kind, expr)
     except Halt:
         named = [a for a in expr.arguments if a.name is not None] if isinstance(expr, syntax.Call) else []
-        for definition in members.meant_by(kind, expr) if named else ():
+        for definition in members.aliased_members(kind, expr) if named else ():
             for argument in named:
                 with suppress(Halt):
                     named_setting(ev, definition, argument, ())

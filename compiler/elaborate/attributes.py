@@ -1,4 +1,4 @@
-"""What stands behind a point: what tensors, inputs and outputs know of themselves."""
+"""Attribute access: `x.shape`, `x.rank` and other attributes of tensors, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import outputs, unknown_names
-from dlc.compiler.elaborate.tensor_operands import flowed
+from dlc.compiler.elaborate.tensor_operands import scores_of
 from dlc.compiler.elaborate.values import InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
-OF_TENSORS = ("shape", "rank", "features", "channels", "classes")
-OF_OUTPUTS = (*OF_TENSORS, "target", "logits", "probabilities")
+TENSOR_ATTRIBUTES = ("shape", "rank", "features", "channels", "classes")
+OUTPUT_ATTRIBUTES = (*TENSOR_ATTRIBUTES, "target", "logits", "probabilities")
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
-    if halt := unknown_names.module(ev, expr):
+    if halt := unknown_names.foreign_module(ev, expr):
         raise halt
     value = ev.evaluate(expr.value)
-    known = OF_OUTPUTS if isinstance(value, OutputRef) else OF_TENSORS
+    known = OUTPUT_ATTRIBUTES if isinstance(value, OutputRef) else TENSOR_ATTRIBUTES
     if not isinstance(value, (Value, InputRef, OutputRef)):
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
     if expr.name in later("attribute"):
-        raise ev.refuse(expr.name_span, not_built("attribute", expr.name))
+        raise ev.reject(expr.name_span, not_built("attribute", expr.name))
     if expr.name not in known:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
-                      help=did_you_mean(expr.name, known) or f"it knows {', '.join(known)}")  # fmt: skip
+                      help=did_you_mean(expr.name, known)
+                           or f"its attributes are {', '.join(known)}")  # fmt: skip
     if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
-        return of_output(ev, value, expr)
+        return output_attribute(ev, value, expr)
     if isinstance(value, OutputRef):
         type = value.declared if value.scores is None else value.scores.type
     else:
         type = value.value.type if isinstance(value, InputRef) else value.type
     if expr.name == "classes":
-        return classes(ev, value, expr)
+        return class_count(ev, value, expr)
     if expr.name == "shape":
         return list(type.shape)
     if expr.name == "rank":
@@ -51,7 +52,7 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     return type.shape[-1] if expr.name == "features" else type.shape[0]
 
 
-def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
+def class_count(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
     type = (
         value.declared
         if isinstance(value, OutputRef)
@@ -64,10 +65,10 @@ def classes(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
     return type.classes.count
 
 
-def of_output(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
+def output_attribute(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
     if expr.name == "target":
         return outputs.target(ev, output)
-    scores = flowed(ev, output, expr.span)
+    scores = scores_of(ev, output, expr.span)
     if expr.name == "logits":
         return scores
     return outputs.probabilities(ev, output, expr.span)

@@ -1,4 +1,4 @@
-"""Blocks and nets: their settings, and one use of them."""
+"""Uses of blocks and nets: their settings, and their expansion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.quoting import MAX_LISTED, listed
 from dlc.compiler.elaborate import statements
 from dlc.compiler.elaborate.scope import Scope
-from dlc.compiler.elaborate.tensor_operands import count, flowing, operands
+from dlc.compiler.elaborate.tensor_operands import count_flowing, count_tensors, operands
 from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -> BlockStage:
-    """A block with its settings: given ones, then defaults, which see the settings before them."""
+    """A block with its settings: the given ones, then defaults. A default can use the settings before it."""
     declaration = template.declaration
     names = dict.fromkeys(s.name.id for s in declaration.settings)
     given: dict[str, Any] = {}
-    waiting = (name for name in names if name not in given)
+    unfilled = (name for name in names if name not in given)
     tensors: list[Operand] = []
     for argument in arguments:
         if argument.name is not None:
@@ -39,7 +39,7 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
             tensors += operands(ev, value, argument.value)
         elif not names and isinstance(value, (int, float)):
             tensors.append(Operand(value, argument.value.span))
-        elif (name := next(waiting, None)) is None:
+        elif (name := next(unfilled, None)) is None:
             raise ev.fail("E0404", argument.value.span,
                           f"{template.what} `{template.name}` has no setting for {describe(value)}",
                           help=f"write `{block_signature(template)}`")  # fmt: skip
@@ -70,7 +70,7 @@ def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Ar
     names = [s.name.id for s in template.declaration.settings]
     return ev.fail("E0402", argument.name_span or argument.value.span,
                    f"{template.what} `{template.name}` has no setting `{argument.name}`",
-                   help=ev.e.nearest.did_you_mean(argument.name or "", lambda: names)
+                   help=ev.state.nearest.did_you_mean(argument.name or "", lambda: names)
                         or (f"its settings are {listed(names)}" if names
                             else "it has no settings"))  # fmt: skip
 
@@ -90,8 +90,9 @@ def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand]) -> Any:
     if len(tensors) != len(declared):
         names = ", ".join(t.id for t in declared)
         raise ev.fail("E0502", stage.span,
-                      f"{template.what} `{template.name}` takes {count(len(declared), len(declared))} "
-                      f"({names}), and {flowing(len(tensors), '')} in")  # fmt: skip
+                      f"{template.what} `{template.name}` takes "
+                      f"{count_tensors(len(declared), len(declared))} ({names}), "
+                      f"and {count_flowing(len(tensors), '')} in")  # fmt: skip
     if stage.settings is None:
         stage = block_stage(ev, template, [], stage.span)
     scope = Scope(template.home.file)

@@ -1,4 +1,4 @@
-"""Makes the graph: nodes with their weights, the names of both, and the limits."""
+"""The graph builder: nodes, weights, their unique names, and the limits on size and work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, tensors_in
+from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 MAX_NODES = 10_000
 MAX_WORK = 100_000
 MAX_DEPTH = 100
-MAX_NESTED = 1_500  # expressions and stages within others, through all blocks
-NESTED_IN_A_THREAD = 25  # of these, so that Python's limit of 1000 calls is far away
+MAX_NESTED = 1_500  # nesting depth of expressions and stages, through all blocks
+NESTED_IN_A_THREAD = 25  # nesting depth per thread, to stay far below Python's recursion limit of 1000
 MAX_WEIGHTS = 10**10
 MAX_SIZE = 10**12
 
-ENDLESS = "look for a loop, a `repeat` or a block that unfolds far more often than meant"
-UNENDING = "a block that calls itself needs an `if` that ends it"
+LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often than intended"
+RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
 class Level:
-    """The surroundings within which names are numbered."""
+    """A namespace of node and weight names: the file, one use of a block, or a net."""
 
     def __init__(self, prefix: str = "", *, net: str | None = None):
         self.prefix, self.net = prefix, net
@@ -61,50 +61,47 @@ class GraphBuilder:
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
         self.work = 0
-        self.depth = 0  # of expressions and stages within others
+        self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
-        self.fed: set[Value] = set()  # what depends on an input or a target
+        self.input_dependent: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
-        self._made_nets: set[str] = set()  # nets whose first use is over: they make no more weights
+        self._complete_nets: set[str] = set()  # nets after their first use: they create no more weights
 
-    # --- places and limits --------------------------------------------------------------------------------
+    # --- source locations and limits ----------------------------------------------------------------------
 
     def site(self, span: Span) -> Site:
         return Site(span, self.uses)
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
-        """Report an error at a place, with the blocks that led there; to be raised."""
+        """Report an error at a span, with the uses of blocks that led there. The caller raises the result."""
         notes = (*more.pop("notes", ()), *self.site(span).way())
         self.problems.report(code, span, message, notes=notes, **more)
         return Halt()
 
     def stop(self, code: str, span: Span, message: str, help: str = "") -> Stop:
-        """Report that a limit is passed; to be raised."""
+        """Report that a limit is exceeded. The caller raises the result."""
         self.fail(code, span, message, help=help)
         return Stop()
 
-    def spend(self, span: Span, work: int = 1) -> None:
+    def count_work(self, span: Span, work: int = 1) -> None:
+        """Count steps of elaboration. Error `E0902` above `MAX_WORK`."""
         self.work += work
         if self.work > MAX_WORK:
             raise self.stop(
-                "E0902", span, f"this spec does not come to an end within {MAX_WORK:_} steps", ENDLESS
+                "E0902", span, f"this spec takes more than {MAX_WORK:_} steps to expand", LOOP_HELP
             )
 
-    def within(self, span: Span, act: Callable[..., Any], *given: Any) -> Any:
-        """What `act` makes, which is not done before what is in it is done. Deep down it goes on in another
-        thread."""
+    def within(self, span: Span, function: Callable[..., Any], *given: Any) -> Any:
+        """Call `function` one nesting level deeper. Each `NESTED_IN_A_THREAD` levels start a new thread.
+        Error `E0903` above `MAX_NESTED`."""
         self.depth += 1
         try:
             if self.depth > MAX_NESTED:
-                raise self.stop(
-                    "E0903",
-                    span,
-                    f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here",
-                    UNENDING,
-                )
-            return act(*given) if self.depth % NESTED_IN_A_THREAD else in_thread(act, *given)
+                message = f"expressions and blocks are nested more than {MAX_NESTED:_} levels deep here"
+                raise self.stop("E0903", span, message, RECURSION_HELP)
+            return function(*given) if self.depth % NESTED_IN_A_THREAD else in_thread(function, *given)
         finally:
             self.depth -= 1
 
@@ -112,11 +109,11 @@ class GraphBuilder:
 
     @contextmanager
     def enter_block(self, block: Template, span: Span, scope: Scope) -> Iterator[None]:
-        """The surroundings of one use of a block; its name counts only if it owns weights."""
+        """The namespace of one use of a block. Its name is taken only if the block has weights."""
         outer, name = self.level, block.name
         own = outer.names.next(name)
         self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
-        with self._use(used(block, span, self.level.prefix, scope)):
+        with self._use(use_of(block, span, self.level.prefix, scope)):
             try:
                 yield
             finally:
@@ -126,38 +123,34 @@ class GraphBuilder:
 
     @contextmanager
     def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
-        """The surroundings of a net, the same at every use; weights are made at the first."""
+        """The namespace of a net, the same at every use. The first use creates the weights."""
         outer, name = self.level, self.net_name(net)
         self.level = Level(f"{name}.", net=name)
         self._open_nets.append(name)
-        with self._use(used(net, span, self.level.prefix, scope)):
+        with self._use(use_of(net, span, self.level.prefix, scope)):
             try:
                 yield
             finally:
                 self._open_nets.pop()
                 self.level = outer
         if name not in self._open_nets:
-            self._made_nets.add(name)
+            self._complete_nets.add(name)
 
     def net_name(self, net: Template) -> str:
-        """What its weights are called after: its own name, unless another file has a net of that name."""
+        """The prefix of its weights: its own name, made unique if another file has a net of that name."""
         if net not in self._net_names:
             self._net_names[net] = self.root.names.claim(net.name)
         return self._net_names[net]
 
     def enter_copy(self, span: Span) -> AbstractContextManager[None]:
-        """The surroundings of one copy of what is repeated; names go on through all copies."""
+        """The context of one copy in a `repeat`. Names are numbered through all copies."""
         return self._use(Use(COPY, span))
 
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
         if not use.is_copy and sum(not outer.is_copy for outer in self.uses) >= MAX_DEPTH:
-            raise self.stop(
-                "E0903",
-                use.span,
-                f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here",
-                UNENDING,
-            )
+            message = f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here"
+            raise self.stop("E0903", use.span, message, RECURSION_HELP)
         outer, self.uses = self.uses, (use, *self.uses)
         try:
             yield
@@ -165,24 +158,23 @@ class GraphBuilder:
             self.uses = outer
 
     def value(self, name: str, type: Tensor, span: Span) -> Value:
-        """A new value under a name that no other has."""
+        """A new value with a unique name."""
         unique = self._value_names.claim(name)
         if prod(fixed(type.shape) or ()) > MAX_SIZE:
             raise self.fail("E0904", span, f"too large: {type} has more than {MAX_SIZE:_} numbers a sample")
         return Value(unique, type, self.site(span))
 
     def input(self, kind: InputKind, field: str, type: Tensor, span: Span) -> GraphInput:
-        """A value that the graph is given; what is no plain input is named after its kind too, `y.target`."""
+        """A new input of the graph. If it is not a plain input, its kind is part of its name: `y.target`."""
         value = self.value(field if kind == "input" else f"{field}.{kind}", type, span)
         given = GraphInput(value.name, value.type, value.site, kind, field)
-        self.fed.add(given)
+        self.input_dependent.add(given)
         return given
 
     # --- weights ------------------------------------------------------------------------------------------
 
     def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
-        """A weight under its leaf in the present surroundings, or,
-        within a net used again, the one it has."""
+        """A new weight in the current namespace, or the existing weight if a net is used again."""
         level = self.level
         full = f"{level.prefix}{name}"
         if level.net and full in self.weights:
@@ -193,7 +185,7 @@ class GraphBuilder:
                                 f"{found.value.type} at its first use, {Tensor('float', spec.shape)} here",
                                 help="use a `block` for new weights at every use")  # fmt: skip
             return found.value
-        if level.net in self._made_nets:
+        if level.net in self._complete_nets:
             raise self.fail("E0505", span,
                             f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
@@ -206,8 +198,8 @@ class GraphBuilder:
                 f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
             )
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
-        seen, reached = (f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (seen, reached), level.net)
+        fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
+        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
         return value
 
     # --- nodes --------------------------------------------------------------------------------------------
@@ -216,26 +208,26 @@ class GraphBuilder:
         return self._node(Constant(value=number).bind(), (), {}, "constant", span)[0]
 
     def tensor(self, operand: Operand) -> Value:
-        """The operand as a value of the graph: a number becomes a constant."""
+        """The operand as a value of the graph. A number becomes a constant."""
         return (
             operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
         )
 
     def apply(self, operator: Operator, operands: list[Operand], span: Span,
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
-        """A node of the operator over the operands, each turned into what the operator takes."""
-        self.spend(span)
+        """Add a node. The operands are converted to the dtypes and ranks that the operator takes."""
+        self.count_work(span)
         spans = spans or {}
-        in_settings = tensors_in(operator)
+        in_settings = given_tensors(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))
         try:
-            taken = self._take(operator, operands, span)
-            given = {name: self._given(operator, name, tensor, spans.get(name, span))
+            taken = self._prepare_operands(operator, operands, span)
+            given = {name: self._setting_value(operator, name, tensor, spans.get(name, span))
                      for name, tensor in in_settings.items()}  # fmt: skip
             typed = operator.with_settings(**{name: value.type for name, value in given.items()})
             taken += [given[name] for name in typed.given]
             bound = typed.bind(*(v.type for v in taken))
-            specs = list(bound.weights(*bound.flowing))
+            specs = list(bound.weights(*bound.positional))
         except Reject as reject:
             raise self.rejected(reject, operator, operands, span, spans) from None
         except DimError as error:
@@ -250,13 +242,13 @@ class GraphBuilder:
             self.level.names.take(name)
         return name
 
-    def _given(self, operator: Operator, name: str, tensor: Any, place: Span) -> Value:
-        """What a setting gives, a tensor or numbers, as a value in the element that the setting takes."""
+    def _setting_value(self, operator: Operator, name: str, tensor: Any, span: Span) -> Value:
+        """The tensor or numbers given to a setting, as a value of the element type that the setting takes."""
         takes = operator.tensor_settings()[name].takes
         try:
             if not isinstance(tensor, Value):
-                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), place)
-            return self._converted(operator, tensor, takes, name, place)
+                tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), span)
+            return self._converted(operator, tensor, takes, name, span)
         except Reject as reject:
             reject.at = name
             raise
@@ -270,12 +262,12 @@ class GraphBuilder:
         spans: Mapping[str, Span],
         value: Value | None,
     ) -> Value:
-        """The tensor that is given in place of a weight, or a weight of its own."""
+        """The tensor given in place of a weight, or a new weight."""
         if value is None:
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
-        place = spans.get(spec.leaf, span)
+        given_at = spans.get(spec.leaf, span)
         if value.type.shape != spec.shape or value.type.batched:
-            raise self.fail("E0406", place,
+            raise self.fail("E0406", given_at,
                             f"`{spec.leaf}` of `{operator.name}` has to be {Tensor('float', spec.shape)}, "
                             f"found {value.type}"
                             + (", which differs from sample to sample" if value.type.batched
@@ -285,7 +277,7 @@ class GraphBuilder:
     def rejected(
         self, reject: Reject, operator: Any, operands: list[Operand], span: Span, spans: Mapping[str, Span]
     ) -> Halt:
-        """What an operator says, put where it belongs."""
+        """Report the `Reject` of an operator, at the operand or setting that caused it."""
         at = reject.at
         names = operator.operand_names() if hasattr(operator, "operand_names") else ()
         if isinstance(at, str) and at in names:
@@ -294,16 +286,16 @@ class GraphBuilder:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
-                reject.code, operands[at].span, reject.message, help=reject.help, label=shown(operands[at])
+                reject.code, operands[at].span, reject.message, help=reject.help, label=label_of(operands[at])
             )
-        help = shape_hints.pair(operator, operands, self.producers) if len(operands) > 1 else ""
+        help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
-            help = shape_hints.fix(operator, operands)
+            help = shape_hints.layer_fix(operator, operands)
         if len(operands) == 1 and isinstance(operands[0].value, Value):
-            help = shape_hints.earlier(operator, operands[0].value, self.producers)
+            help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
         labels = (
-            [Label(o.span, shown(o)) for o in operands if o.span != span]
+            [Label(o.span, label_of(o)) for o in operands if o.span != span]
             if len(operands) > 1 and at is None
             else []
         )
@@ -322,37 +314,39 @@ class GraphBuilder:
         span: Span,
     ):
         if len(self.nodes) >= MAX_NODES:
-            raise self.stop("E0902", span, f"this spec unfolds to more than {MAX_NODES:_} operators", ENDLESS)
+            raise self.stop(
+                "E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", LOOP_HELP
+            )
         full = f"{self.level.prefix}{name}"
         results = tuple(self.value(full, type, span) for type in operator.results)
         node = Node(operator, operands, weights, results, results[0].name, self.site(span), self.level.net)
         self.nodes.append(node)
         self.producers.update(dict.fromkeys(results, node))
-        if not self.fed.isdisjoint(operands):
-            self.fed.update(results)
+        if not self.input_dependent.isdisjoint(operands):
+            self.input_dependent.update(results)
         return results
 
-    def read(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
-        """The nodes, without constants that were read in another element alone."""
+    def used_nodes(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
+        """The nodes, without unused constants. A constant is unused if all its readers cast it."""
         read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
         return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
     # --- operands -----------------------------------------------------------------------------------------
 
-    def _take(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
+    def _prepare_operands(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
         values = [self.tensor(o) for o in operands]
-        values = self._convert(operator, values, span)
+        values = self._convert_operands(operator, values, span)
         batched = [v.type.batched for v in values]
         alone = not (operator.broadcasts or operator.mixes)
         if not operator.batchless or (any(batched) and not all(batched) and alone):
-            values = [v if v.type.batched else self._expand(v, span) for v in values]
+            values = [v if v.type.batched else self._expand_batch(v, span) for v in values]
         if operator.broadcasts and len(values) > 1:
-            operator.bind(*(v.type for v in values))  # an error shows the ranks as they are written
+            operator.bind(*(v.type for v in values))  # so that an error shows the original ranks
             rank = max(v.type.rank for v in values)
             values = [self._raise_rank(v, rank, span) for v in values]
         return values
 
-    def _convert(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
+    def _convert_operands(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
         takes = operator.takes if isinstance(operator.takes, tuple) else (operator.takes,) * len(values)
         takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
         numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
@@ -361,11 +355,11 @@ class GraphBuilder:
                 for index, (value, take) in enumerate(zip(values, takes, strict=False))]  # fmt: skip
 
     def _converted(self, operator: Operator, value: Value, take: str, at: int | str, span: Span) -> Value:
-        """An operand in the element that is taken."""
+        """The operand, cast to the element type that the operator takes."""
         if take == "any" or (take == "float or class" and value.type.element == "class"):
             return value
         if not value.type.is_number:
-            raise operator.no_number(value.type, at)
+            raise operator.number_required(value.type, at)
         to = "float" if take == "float or class" else take
         return value if value.type.element == to else self._cast(value, to, span)
 
@@ -376,22 +370,22 @@ class GraphBuilder:
             return self.constant(converted(constant, CONVERSIONS[to]), span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
 
-    def _expand(self, value: Value, span: Span) -> Value:
+    def _expand_batch(self, value: Value, span: Span) -> Value:
         return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
 
     def _raise_rank(self, value: Value, rank: int, span: Span) -> Value:
-        """Axes of size 1 behind the batch, so that plain broadcasting means broadcasting of samples."""
+        """Insert axes of size 1 after the batch axis, so that broadcasting aligns the axes of one sample."""
         missing = rank - value.type.rank
         if not value.type.batched or not missing:
             return value
         return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
 
 
-def used(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
+def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
     return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
 
 
-def shown(operand: Operand) -> str:
+def label_of(operand: Operand) -> str:
     if not isinstance(operand.value, Value):
         return str(operand.value)
     type = operand.value.type

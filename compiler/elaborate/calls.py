@@ -31,17 +31,17 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
         if isinstance(target, Template):
             return call_block(ev, target, expr)
     if isinstance(function, syntax.Attribute):
-        raise unknown_names.method(ev, expr, function)
+        raise unknown_names.method_call(ev, expr, function)
     stage = ev.evaluate(function)
     if not isinstance(stage, Stage):
         raise ev.fail("E0401", expr.span, f"{describe(stage)} cannot be called",
-                      help="operators, blocks, nets and stages can")  # fmt: skip
+                      help="operators, blocks, nets and stages can be called")  # fmt: skip
     return call_stage(ev, stage, expr)
 
 
 def called(ev: Evaluator, function: syntax.Name, expr: syntax.Call) -> Any:
-    """What the name of a call stands for. In a loss, names that are given to it are told too where it has no
-    such name itself."""
+    """Look up the name of a call. If it is unknown within a loss, errors in its positional names are reported
+    too."""
     try:
         return ev.lookup(function.id, function.span, call=expr)
     except Halt:
@@ -53,7 +53,7 @@ def called(ev: Evaluator, function: syntax.Name, expr: syntax.Call) -> Any:
 
 
 def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
-    """A named stage called with its tensors."""
+    """Call a stage that has a name with its tensors."""
     tensors: list[Operand] = []
     for argument in expr.arguments:
         if argument.name is not None:
@@ -74,7 +74,7 @@ def call_stage(ev: Evaluator, stage: Stage, expr: syntax.Call) -> Any:
 
 
 def bare_stage(ev: Evaluator, definition: type[Definition], span: Span) -> DefinedStage:
-    """A name without brackets, as in `-> relu`."""
+    """A name without parentheses, as in `-> relu`."""
     return DefinedStage(arguments.bind(ev, definition, None, span)[0], (), span, {})
 
 
@@ -109,12 +109,12 @@ def plain_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
         isinstance(v, (list, tuple)) or (name == "len" and isinstance(v, str)) for v in values
     ):
         found = ", ".join(map(describe, values)) or "nothing"
-        raise ev.fail("E0403", expr.span, f"`{name}` wants lists, found {found}")
+        raise ev.fail("E0403", expr.span, f"`{name}` takes lists, found {found}")
     if name != "zip" and len(values) != 1:
         raise ev.fail("E0404", expr.span, f"`{name}` takes one list, found {len(values)}")
     if name == "zip":
-        return ev.measured([tuple(entry) for entry in zip(*values, strict=False)], expr.span)
-    return len(values[0]) if name == "len" else ev.measured(list(reversed(values[0])), expr.span)
+        return ev.counted([tuple(entry) for entry in zip(*values, strict=False)], expr.span)
+    return len(values[0]) if name == "len" else ev.counted(list(reversed(values[0])), expr.span)
 
 
 def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]:
@@ -122,7 +122,7 @@ def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]
         raise ev.fail(
             "E0403",
             expr.span,
-            f"`range` wants one to three whole numbers, found {', '.join(map(describe, values)) or 'none'}",
+            f"`range` takes one to three whole numbers, found {', '.join(map(describe, values)) or 'none'}",
         )
     if len(values) == 3 and values[2] == 0:
         raise ev.fail("E0403", expr.span, "the step of a `range` cannot be 0")
@@ -134,4 +134,4 @@ def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]
             f"a `range` of {len(numbers):_} entries is too long",
             help=f"at most {MAX_LIST:_} are possible",
         )
-    return ev.measured(list(numbers), expr.span)
+    return ev.counted(list(numbers), expr.span)

@@ -1,6 +1,6 @@
-"""What all parts of the elaborator share: the state of one elaboration, and the interface of the evaluator.
+"""Shared by all parts of the elaborator: the state of one elaboration, and the interface of the evaluator.
 
-The parts know this file alone; what implements the interface (`evaluate.py`) knows the parts.
+The parts import this file only. `evaluate.py` implements the interface and imports the parts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import static, syntax
 from dlc.compiler.diagnostics.suggest import Nearest
 from dlc.compiler.elaborate.builder import GraphBuilder
-from dlc.compiler.elaborate.error_recovery import Torn
+from dlc.compiler.elaborate.error_recovery import ErrorRecovery
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Graph, Input, Output
 from dlc.compiler.operators.operands import spell_classes
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from dlc.compiler.program import Facts
     from dlc.compiler.types import Tensor
 
-ENTRIES_A_STEP = 20  # of a list, that count as one step of work
+ENTRIES_A_STEP = 20  # list entries that count as one step of work
 
 
 class Elaboration:
-    """The state of one elaboration. `read` gives the source of an imported path, relative to the importing
-    source; `chosen` are the outputs that a command asks for."""
+    """The state of one elaboration. `read` returns the source of an imported path, relative to the importing
+    source. `chosen` are the outputs that a command asks for."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
                  read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
@@ -46,30 +46,30 @@ class Elaboration:
         self.inputs: list[Input] = []
         self.targets: dict[str, GraphInput] = {}
         self.sharing: dict[str, str] = {}  # the field that owns the classes of each `class(auto)` field
-        self.waiting: dict[str, OutputRef] = {}  # outputs that nothing has flowed into
+        self.unfilled_outputs: dict[str, OutputRef] = {}  # outputs without a value so far
         self.input_names: frozenset[str] = frozenset()
         self.top: Scope | None = None
-        self.torn = Torn()
-        self.dropped = False  # whether a flow of the file ended nowhere
+        self.recovery = ErrorRecovery()
+        self.has_dangling_flow = False  # whether a flow of the file has no output at its end
         self.file_names: set[str] = set()
-        self.imported: dict[str, FileScope | None] = {}  # by source; none while it is being read
-        self.texts: dict[Any, Source] = {}  # of imported files, by the file that imports and the path there
+        self.imported: dict[str, FileScope | None] = {}  # by source name; `None` while the file is being read
+        self.texts: dict[Any, Source] = {}  # imported files, by importing file and path
 
     def top_names(self) -> set[str]:
-        """The bindings of the main file, which blocks do not see."""
+        """The bindings of the main file. Blocks do not see them."""
         return self.file_names
 
     def parse(self, source: Source) -> syntax.File:
-        """The syntax tree of the file, or of one that it imports."""
+        """The syntax tree of the main file or of an imported file."""
         before = len(self.problems.found)
         tree = parse(source, self.problems)
-        self.torn.note(tree, [d.span for d in self.problems.found[before:] if d.span])
+        self.recovery.record(tree, [d.span for d in self.problems.found[before:] if d.span])
         self.comments += tree.comments
         self.sources.append(source)
         return tree
 
     def target(self, field: str, type: Tensor, span: Span) -> GraphInput:
-        """The data field that an output is held against; outputs that share one share the value."""
+        """The data field with which an output is compared. Outputs with the same field share the value."""
         if field not in self.targets:
             self.targets[field] = self.builder.input("target", field, type, span)
         found = self.targets[field]
@@ -84,7 +84,7 @@ class Elaboration:
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.read(outputs), outputs)
+        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.used_nodes(outputs), outputs)
 
     def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []
@@ -105,34 +105,34 @@ class Elaboration:
 
 
 class Evaluator(ABC):
-    """Evaluates the expressions of one scope. `losses` says whether losses may stand here."""
+    """Evaluates the expressions of one scope. `losses` is true where losses are allowed."""
 
-    def __init__(self, e: Elaboration, scope: Scope, *, losses: bool = False):
-        self.e, self.builder, self.scope, self.losses = e, e.builder, scope, losses
+    def __init__(self, state: Elaboration, scope: Scope, *, losses: bool = False):
+        self.state, self.builder, self.scope, self.losses = state, state.builder, scope, losses
 
     def within(self, scope: Scope, *, losses: bool = False) -> Evaluator:
-        """The same for another scope."""
-        return type(self)(self.e, scope, losses=losses)
+        """An evaluator for another scope."""
+        return type(self)(self.state, scope, losses=losses)
 
     def fail(self, code: str, span: Span, message: str, **more: Any) -> Halt:
         return self.builder.fail(code, span, message, **more)
 
-    def refuse(self, span: Span, reject: Reject) -> Halt:
-        """Report at a place what an operator or a kind says; to be raised."""
+    def reject(self, span: Span, reject: Reject) -> Halt:
+        """Report the `Reject` of an operator or parameter type at a span. The caller raises the result."""
         return self.fail(reject.code, span, reject.message, help=reject.help)
 
     @abstractmethod
     def evaluate(self, expr: syntax.Expr) -> Any:
-        """The value of an expression; `Halt` when it has none, which has then been reported."""
+        """The value of an expression. Raises `Halt` after an error, which is already reported."""
 
     @abstractmethod
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
-        """What a name stands for, which a `call` calls; `otherwise` is what to do where no other name can
-        be meant."""
+        """The value of a name. `call` is the call of which it is the function. `otherwise` is the help text
+        if no similar name exists."""
 
     @abstractmethod
     def condition(self, expr: syntax.Expr) -> bool:
-        """The truth of a condition, which is decided while the file is compiled."""
+        """The value of a condition, known at compile time."""
 
     def chosen(self, expr: syntax.Conditional) -> syntax.Expr:
         """The side of a conditional that is compiled."""
@@ -141,7 +141,7 @@ class Evaluator(ABC):
     def evaluate_all(
         self, items: Sequence[syntax.Expr], evaluate: Callable[[syntax.Expr], Any] | None = None
     ) -> list[Any]:
-        """The values of several expressions; what is wrong with each is told before it halts."""
+        """The values of several expressions. Errors of all are reported before `Halt`."""
         values: list[Any] = []
         for item in items:
             try:
@@ -152,7 +152,7 @@ class Evaluator(ABC):
             raise Halt
         return values
 
-    def measured(self, value: Any, span: Span) -> Any:
-        """A list, paid for by its length."""
-        self.builder.spend(span, static.measure(value) // ENTRIES_A_STEP)
+    def counted(self, value: Any, span: Span) -> Any:
+        """The value. The length of a list is counted as work."""
+        self.builder.count_work(span, static.measure(value) // ENTRIES_A_STEP)
         return value

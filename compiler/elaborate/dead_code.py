@@ -1,6 +1,6 @@
-"""Names in what is never unfolded: bodies of unused blocks, the side of an `if` that is not taken.
+"""Names in dead code: bodies of unused blocks, and the branch of an `if` that is not taken.
 
-Shapes cannot be known there, but a misspelled operator or setting can be told.
+Shapes are unknown there, but misspelled operators and settings are found.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.elaborate.context import Evaluator
 
-Place = tuple[int, int]
+SpanRange = tuple[int, int]
 DECLARATIONS = (
     syntax.Import,
     syntax.Param,
@@ -34,7 +34,7 @@ DECLARATIONS = (
 
 
 def check(ev: Evaluator, tree: syntax.File) -> None:
-    """Tell of names in the file that nothing is called, unless that was told when they were used."""
+    """Report unknown names in the file, except at spans that have an error already."""
     file = ev.scope.file
     common = {
         *file.declared,
@@ -42,21 +42,21 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *file.free,
         *FUNCTIONS,
         *later("operator", "loss"),
-        *ev.e.torn.names,
-        *words(),
+        *ev.state.recovery.names,
+        *bare_words(),
     }
-    told = {
-        (d.span.start, d.span.end) for d in ev.e.problems.found if d.span and d.span.source is tree.source
+    reported = {
+        (d.span.start, d.span.end) for d in ev.state.problems.found if d.span and d.span.source is tree.source
     }
     body = [s for s in tree.body if not isinstance(s, DECLARATIONS)]
-    check_body(ev, body, (common, bound(body)), told)
+    check_body(ev, body, (common, bound_names(body)), reported)
     for block in (s for s in tree.body if isinstance(s, syntax.Block)):
         own = {i.id for i in (*block.tensors, *(s.name for s in block.settings))}
-        check_body(ev, block.body, (common, own, bound(block.body), ev.e.top_names()), told)
+        check_body(ev, block.body, (common, own, bound_names(block.body), ev.state.top_names()), reported)
 
 
-def words() -> set[str]:
-    """Words that some setting takes bare."""
+def bare_words() -> set[str]:
+    """Bare words that any setting takes."""
     found: set[str] = set()
     for members in Definition.families.values():
         found.update(members)
@@ -65,26 +65,26 @@ def words() -> set[str]:
     return found
 
 
-def bound(body: Sequence[syntax.Statement]) -> set[str]:
-    """Every name that some statement binds."""
+def bound_names(body: Sequence[syntax.Statement]) -> set[str]:
+    """All names that the statements bind."""
     names: set[str] = set()
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             names.update(t.id for t in statement.targets)
         names.update(i.id for i in declares(statement))
-        names |= bound(syntax.bodies(statement))
+        names |= bound_names(syntax.bodies(statement))
     return names
 
 
 def check_body(
-    ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]], told: set[Place]
+    ev: Evaluator, body: Sequence[syntax.Statement], known: Sequence[set[str]], reported: set[SpanRange]
 ) -> None:
-    """The statements, in which the names of several sets are known. `told` are the places of errors; in a
-    call that is to be written anew nothing more is told."""
+    """Check statements against several sets of known names. `reported` are the spans of reported errors. The
+    inside of a call with an error is not checked."""
 
     def within(expr: syntax.Expr) -> bool:
         spans = (expr.span, expr.function.span) if isinstance(expr, syntax.Call) else ()
-        return not any((s.start, s.end) in told for s in spans)
+        return not any((s.start, s.end) in reported for s in spans)
 
     for statement in body:
         for expr in syntax.expressions(statement, within):
@@ -92,16 +92,16 @@ def check_body(
                 check_expression(ev, expr, known)
             except Halt:
                 continue
-        check_body(ev, syntax.bodies(statement), known, told)
+        check_body(ev, syntax.bodies(statement), known, reported)
 
 
 def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]) -> None:
     if isinstance(expr, syntax.Name) and (
         not any(expr.id in names for names in known)
         and not find_operator(expr.id, losses=True)
-        and not ev.e.problems.seen_at(expr.span)
+        and not ev.state.problems.seen_at(expr.span)
     ):
-        raise unknown_names.nothing(ev, expr.id, expr.span, lambda: [*chain(*known), *ev.scope.candidates()])
+        raise unknown_names.unknown(ev, expr.id, expr.span, lambda: [*chain(*known), *ev.scope.candidates()])
     if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
         definition = find_operator(expr.function.id, losses=True)
         for argument in expr.arguments if definition else ():
@@ -109,5 +109,5 @@ def check_expression(ev: Evaluator, expr: syntax.Expr, known: Sequence[set[str]]
 
 
 def check_setting(ev: Evaluator, definition: Any, argument: syntax.Argument, call: syntax.Call) -> None:
-    if argument.name is not None and not ev.e.problems.seen_at(argument.name_span or argument.value.span):
+    if argument.name is not None and not ev.state.problems.seen_at(argument.name_span or argument.value.span):
         arguments.named_setting(ev, definition, argument, (), call)

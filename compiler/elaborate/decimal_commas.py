@@ -1,4 +1,4 @@
-"""Decimal commas among the arguments of a call, `adam(lr=0,01)`, where they can be nothing else."""
+"""Decimal commas in the arguments of a call, `adam(lr=0,01)`, where no other reading is valid."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.values import Halt
 
 Pair = tuple[syntax.Argument, syntax.Argument]
-MESSAGE = "a number has a decimal point, and no comma"
+MESSAGE = "a number is written with a decimal point, not with a comma"
 
 
-def refuse(ev: Evaluator, definition: type[Definition], call: syntax.Call) -> Halt | None:
-    """What is told of numbers such as `0,01`; none where two settings may be meant."""
-    pairs = [(a, b) for a, b in pairwise(call.arguments) if _is_torn(a, b) and _joins(definition, call, a, b)]
-    if not pairs or not (_misfits(definition, call) or any(_refused(definition, a) for a, _ in pairs)):
+def reject(ev: Evaluator, definition: type[Definition], call: syntax.Call) -> Halt | None:
+    """Report numbers such as `0,01`. Returns `None` if they can be two settings."""
+    pairs = [
+        (a, b)
+        for a, b in pairwise(call.arguments)
+        if _is_split_number(a, b) and _joins(definition, call, a, b)
+    ]
+    if not pairs or not (_misfits(definition, call) or any(_rejects_zero(definition, a) for a, _ in pairs)):
         return None
     halts = [
         ev.fail("E0105", a.value.span.to(b.value.span), MESSAGE, help=f"write `0.{b.value.span.text}`")
@@ -30,8 +34,8 @@ def refuse(ev: Evaluator, definition: type[Definition], call: syntax.Call) -> Ha
     return halts[0]
 
 
-def _is_torn(a: syntax.Argument, b: syntax.Argument) -> bool:
-    """Whether two arguments are a `0` and digits, with nothing but a comma between."""
+def _is_split_number(a: syntax.Argument, b: syntax.Argument) -> bool:
+    """Whether two arguments are a `0` and digits, separated only by a comma."""
     if b.name is not None or not all(isinstance(x.value, syntax.Literal) for x in (a, b)):
         return False
     left, right = a.value.span, b.value.span
@@ -40,36 +44,36 @@ def _is_torn(a: syntax.Argument, b: syntax.Argument) -> bool:
 
 
 def _joins(definition: type[Definition], call: syntax.Call, a: syntax.Argument, b: syntax.Argument) -> bool:
-    """Whether the setting that the first one fills takes the number that is meant."""
+    """Whether the setting of the first argument takes the decimal number."""
     declared = definition.settings.get(a.name or "")
     if a.name is None:
-        waiting = _waiting(definition, call)
-        place = [x for x in call.arguments if x.name is None].index(a)
-        declared = waiting[place] if place < len(waiting) else None
+        unfilled = _positional(definition, call)
+        position = [x for x in call.arguments if x.name is None].index(a)
+        declared = unfilled[position] if position < len(unfilled) else None
     return declared is not None and _takes(declared, float(f"0.{b.value.span.text}"))
 
 
-def _waiting(definition: type[Definition], call: syntax.Call) -> list[Setting]:
-    """The settings that arguments without a name fill."""
+def _positional(definition: type[Definition], call: syntax.Call) -> list[Setting]:
+    """The settings that positional arguments fill."""
     named = {a.name for a in call.arguments}
     return [s for s in definition.settings.values() if not s.keyword and s.name not in named]
 
 
 def _misfits(definition: type[Definition], call: syntax.Call) -> bool:
-    """Whether the numbers without a name are more than the settings for them, or none that these take."""
-    waiting = _waiting(definition, call)
-    if definition.family == "loss" or any(s.rest for s in waiting):
+    """Whether the positional numbers are too many, or not accepted by their settings."""
+    unfilled = _positional(definition, call)
+    if definition.family == "loss" or any(s.rest for s in unfilled):
         return False
-    if all(s.keyword for s in definition.settings.values()):  # numbers stand for tensors
+    if all(s.keyword for s in definition.settings.values()):  # the numbers are tensor operands
         return False
     numbers = [a.value for a in call.arguments if a.name is None and isinstance(a.value, syntax.Literal)]
-    return len(numbers) > len(waiting) or not all(
-        _takes(setting, number.value) for setting, number in zip(waiting, numbers, strict=False)
+    return len(numbers) > len(unfilled) or not all(
+        _takes(setting, number.value) for setting, number in zip(unfilled, numbers, strict=False)
     )
 
 
-def _refused(definition: type[Definition], argument: syntax.Argument) -> bool:
-    """Whether the setting of that name cannot be 0."""
+def _rejects_zero(definition: type[Definition], argument: syntax.Argument) -> bool:
+    """Whether the named setting does not take 0."""
     declared = definition.settings.get(argument.name or "")
     return declared is not None and not _takes(declared, 0)
 

@@ -1,4 +1,4 @@
-"""Declarations: names, types as they are written, declared weights."""
+"""Declarations: names, types and weights."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ MAX_DIMS = 8
 
 
 def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> None:
-    """Refuse a name that belongs to the language or, for a binding, to a declaration."""
+    """Reject a name of the language and, for a binding, a name that is declared."""
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
     if families or name in FUNCTIONS or name in later("operator", "loss"):
         family = families[0] if families else "operator"
         what = "a function" if name in FUNCTIONS else Definition.spoken[family]
         raise ev.fail("E0302", ident.span,
-                      f"`{name}` is {what} of the language and cannot be given to anything else",
+                      f"`{name}` is {what} of the language and cannot name anything else",
                       help=f"choose another name, such as `{name}_` or `my_{name}`")  # fmt: skip
     if binding and ev.scope.top and file.knows(name):
-        stays = "an input stays as it is: give what is made of it another name"
+        stays = "an input cannot be rebound: choose another name for the new value"
         raise ev.fail("E0303", ident.span, f"`{name}` is declared already",
                       more=[Label(file.declared[name], "declared here")],
                       help=stays if name in file.inputs else "choose another name")  # fmt: skip
 
 
-def note(ev: Evaluator, tree: syntax.File) -> None:
-    """Note the names that a file declares, in the order of its lines; each must be new."""
+def declare_names(ev: Evaluator, tree: syntax.File) -> None:
+    """Record the names that a file declares, in the order of its lines. Each has to be unique."""
     for statement in tree.body:
         for ident in declares(statement):
             try:
-                note_name(ev, ident)
+                declare_name(ev, ident)
             except Halt:
-                ev.scope.file.refused.add(ident)
+                ev.scope.file.rejected.add(ident)
 
 
-def note_name(ev: Evaluator, ident: syntax.Ident) -> None:
+def declare_name(ev: Evaluator, ident: syntax.Ident) -> None:
     check_name(ev, ident)
     first = ev.scope.file.declared.setdefault(ident.id, ident.span)
     if first is not ident.span:
@@ -74,7 +74,7 @@ def note_name(ev: Evaluator, ident: syntax.Ident) -> None:
 
 
 def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
-    """The names that a statement declares for the whole file."""
+    """The names that a statement declares in the whole file."""
     if isinstance(statement, (syntax.Import, syntax.Input)):
         group = getattr(statement, "group", None)
         return (*statement.names, *([group] if group else []))
@@ -85,9 +85,9 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
     )
 
 
-def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
-    """Halt for a declaration whose name was refused."""
-    if ident in ev.scope.file.refused:
+def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:
+    """Raise `Halt` for a declaration whose name was rejected."""
+    if ident in ev.scope.file.rejected:
         raise Halt
 
 
@@ -95,7 +95,7 @@ def need_sound(ev: Evaluator, ident: syntax.Ident) -> None:
 
 
 def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
-    """A declared type; `field` is the input, output or weight that it is of."""
+    """A declared type. `field` is the name of its input, output or weight."""
     dims: tuple[syntax.Expr, ...] = ()
     if isinstance(expr, syntax.Index):
         expr, dims = expr.value, expr.items
@@ -120,7 +120,7 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     arguments = expr.arguments if isinstance(expr, syntax.Call) else None
     for argument in arguments or ():
         if argument.name in later("type"):
-            raise ev.refuse(argument.name_span or argument.value.span, not_built("type", argument.name))
+            raise ev.reject(argument.name_span or argument.value.span, not_built("type", argument.name))
     if head.id == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))
     if head.id == "binary":
@@ -130,8 +130,8 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
         raise ev.fail(
             "E0210",
             expr.span,
-            f"`{head.id}` takes no brackets of this kind",
-            help=f"a shape stands in `[ ]`: write `{head.id}[{sizes}]`",
+            f"`{head.id}` takes no parentheses",
+            help=f"a shape is written in `[ ]`: write `{head.id}[{sizes}]`",
         )
     return Tensor(head.id, shape)
 
@@ -143,12 +143,12 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
                           f"a dimension is a whole number or a free name, found `{name.id}`",
                           help="a size that is not known has a name, such as `T`")  # fmt: skip
         if name.id[0].isupper() and not ev.scope.file.knows(name.id):
-            if name.id in ev.e.torn.names:
+            if name.id in ev.state.recovery.names:
                 raise Halt
             ev.scope.file.free.add(name.id)
         elif not is_known(ev, name.id):
             raise ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                          help=ev.e.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
+                          help=ev.state.nearest.did_you_mean(name.id, lambda: ev.scope.file.params)
                                or f"declare `param {name.id} = ...` above; a capitalised name, such as `T`, "
                                   "is a free dimension")  # fmt: skip
     size = ev.evaluate(expr)
@@ -164,23 +164,23 @@ def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
 def is_known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
     return (
-        any(name in names for names in (ev.scope.names, file.declared, ev.e.torn.names))
+        any(name in names for names in (ev.scope.names, file.declared, ev.state.recovery.names))
         or file.knows(name)
         or find_operator(name, losses=True) is not None
     )
 
 
 def free_names(expr: syntax.Expr) -> Iterator[syntax.Name]:
-    """The names in the arithmetic of a dimension."""
-    waiting = [expr]
-    while waiting:
-        expr = waiting.pop()
+    """The names in the expression of a dimension."""
+    pending = [expr]
+    while pending:
+        expr = pending.pop()
         if isinstance(expr, syntax.Name):
             yield expr
         elif isinstance(expr, syntax.Binary):
-            waiting += (expr.right, expr.left)
+            pending += (expr.right, expr.left)
         elif isinstance(expr, syntax.Unary):
-            waiting.append(expr.operand)
+            pending.append(expr.operand)
 
 
 def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -> Classes:
@@ -188,12 +188,12 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
         raise ev.fail(
             "E0211",
             expr.span,
-            "`class` wants its classes",
+            "`class` needs its classes",
             help="a count, names, or `auto`: `class(10)`, `class(cat, dog)`, `class(auto)`",
         )
     first = arguments[0]
     if first.name == "like":
-        return like(ev, first.value)
+        return classes_like(ev, first.value)
     if any(a.name for a in arguments):
         odd = next(a for a in arguments if a.name)
         raise ev.fail(
@@ -203,15 +203,15 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
             help="classes of another field are shared with `class(like=field)`",
         )
     if len(arguments) > 1:
-        return named(ev, [a.value for a in arguments], expr.span)
+        return named_classes(ev, [a.value for a in arguments], expr.span)
     if isinstance(first.value, syntax.ListExpr):
-        return named(ev, list(first.value.items), first.value.span)
+        return named_classes(ev, list(first.value.items), first.value.span)
     if isinstance(first.value, syntax.Name) and first.value.id == "auto":
-        owner = ev.e.sharing.get(field, field)
-        return ev.e.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
+        owner = ev.state.sharing.get(field, field)
+        return ev.state.facts.classes.get(owner) or Classes(class_count(owner), found_in=owner)
     value = ev.evaluate(first.value)
     if isinstance(value, (list, tuple)):
-        return checked_names(ev, [str(v) for v in value], [first.value.span])
+        return classes_with_names(ev, [str(v) for v in value], [first.value.span])
     if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MAX_CLASSES:
         raise ev.fail(
             "E0211",
@@ -222,7 +222,7 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
     return Classes(value)
 
 
-def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
+def named_classes(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
     names = []
     for item in items:
         if isinstance(item, syntax.Name):
@@ -236,23 +236,23 @@ def named(ev: Evaluator, items: list[syntax.Expr], whole: Span) -> Classes:
                 "a class is a name, bare or in quotes",
                 help=f'write `"{item.span.text}"`' if len(item.span.text) < 20 else "",
             )
-    return checked_names(ev, names, [i.span for i in items] or [whole])
+    return classes_with_names(ev, names, [i.span for i in items] or [whole])
 
 
-def checked_names(ev: Evaluator, names: list[str], places: list[Span]) -> Classes:
-    """Classes of these names; `places` is one for each, or one for all."""
+def classes_with_names(ev: Evaluator, names: list[str], spans: list[Span]) -> Classes:
+    """Classes with these names. `spans` holds one span for each name, or one span for all."""
     seen: set[str] = set()
     for number, name in enumerate(names):
         if name in seen:
-            raise ev.fail("E0211", places[number % len(places)], f"class `{name}` is named twice")
+            raise ev.fail("E0211", spans[number % len(spans)], f"class `{name}` is named twice")
         seen.add(name)
     if len(names) < 2:
-        raise ev.fail("E0211", places[0], "there have to be two classes at least",
-                      help="one thing that is or is not so is `binary`")  # fmt: skip
+        raise ev.fail("E0211", spans[0], "at least two classes are needed",
+                      help="the type of a yes/no value is `binary`")  # fmt: skip
     return Classes(len(names), tuple(names))
 
 
-def like(ev: Evaluator, expr: syntax.Expr) -> Classes:
+def classes_like(ev: Evaluator, expr: syntax.Expr) -> Classes:
     value = ev.evaluate(expr)
     type = (
         value.declared
@@ -273,17 +273,17 @@ def binary_names(ev: Evaluator, expr: syntax.Expr, arguments: Any) -> tuple[str,
         raise ev.fail(
             "E0211",
             expr.span,
-            "`binary` takes two names, the one for no first",
+            "`binary` takes two names, the negative one first",
             help='write `binary("no", "yes")`',
         )
-    return named(ev, [a.value for a in arguments], expr.span).names
+    return named_classes(ev, [a.value for a in arguments], expr.span).names
 
 
 # --- declared weights -------------------------------------------------------------------------------------
 
 
 def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
-    """A declared weight: at the top once, in a block anew at every use."""
+    """A declared weight: one for the file, or a new one at every use of a block."""
     name = statement.name.id
     file = ev.scope.file
     if ev.scope.top and isinstance(file.weights.get(name), Value):
@@ -296,11 +296,11 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = arguments.read(ev, MemberOf("initial"), statement.init)
     if is_numbers(initial):
-        raise ev.refuse(statement.init.span, no_constants())
+        raise ev.reject(statement.init.span, no_constants())
     if not isinstance(initial, Initializer):
         raise ev.fail("E0403", statement.init.span,
                       f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
-                      help=meant_values(ev, initial))  # fmt: skip
+                      help=initializer_fix(ev, initial))  # fmt: skip
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
     value = ev.builder.declare_weight(
@@ -314,8 +314,8 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
     return value
 
 
-def meant_values(ev: Evaluator, initial: Any) -> str:
-    """What to write for initial values that are none."""
+def initializer_fix(ev: Evaluator, initial: Any) -> str:
+    """The fix for a value that is not an initializer."""
     if isinstance(initial, (int, float)) and not isinstance(initial, bool):
         return f"write `full({initial})`"
-    return members.meant(ev, MemberOf("initial"), initial)
+    return members.suggestion(ev, MemberOf("initial"), initial)

@@ -1,4 +1,4 @@
-"""Depth that does not touch the interpreter's recursion limit, which all threads of a program share."""
+"""Deep recursion without a change of the interpreter's recursion limit, which all threads share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def in_thread(act: Callable[..., Any], *given: Any) -> Any:
-    """What `act` makes, in a thread of its own: Python counts the calls of each thread by themselves."""
+def in_thread(function: Callable[..., Any], *given: Any) -> Any:
+    """Call `function` in a new thread. Python counts the recursion depth of each thread separately."""
     made: list[Any] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            made.append(act(*given))
-        except BaseException as error:  # noqa: BLE001  raised anew below
+            made.append(function(*given))
+        except BaseException as error:  # noqa: BLE001  raised again below
             failed.append(error)
 
     thread = threading.Thread(target=work, daemon=True)

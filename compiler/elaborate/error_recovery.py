@@ -1,4 +1,4 @@
-"""What the parser left out, so that nothing is said of what only follows from it."""
+"""Statements that the parser skipped after an error. Errors that only follow from them are not reported."""
 
 from __future__ import annotations
 
@@ -19,47 +19,51 @@ NAMELESS = re.compile(r"^[ \t]*(?:(?:input|output|param|weight|block|net)[ \t]*[
 WITH_BODY = (syntax.Block, syntax.If, syntax.For, syntax.Section)
 
 
-class Torn:
-    """The places of a text's errors, and the names in the statements that were lost with them."""
+class ErrorRecovery:
+    """The locations of syntax errors, and the names in the statements that the parser skipped."""
 
     def __init__(self) -> None:
-        self.places: dict[Source, list[int]] = {}  # where errors begin, in order
+        self.offsets: dict[Source, list[int]] = {}  # offsets of the errors, sorted
         self.names: set[str] = set()
-        self.bound: dict[str, tuple[Source, int]] = {}  # what lost statements bind, and where first
-        self.nameless = False  # whether a declaration or binding was lost that lacks its name
-        self.unended = False  # whether a flow was lost that lacks its end
+        self.bound: dict[str, tuple[Source, int]] = {}  # bound by lost statements; first offset
+        self.name_lost = False  # whether a lost declaration or binding has no name
+        self.flow_end_lost = False  # whether a lost flow has no end
 
-    def note(self, tree: syntax.File, places: list[Span]) -> None:
-        """Errors at these places were found while the tree was parsed."""
-        if not places:
+    def record(self, tree: syntax.File, spans: list[Span]) -> None:
+        """Record the spans of errors that were found while the tree was parsed."""
+        if not spans:
             return
-        self.places[tree.source] = sorted(p.start for p in places)
+        self.offsets[tree.source] = sorted(span.start for span in spans)
         text = tree.source.text
-        for start, end in self._left_out(tree.body, 0, len(text)):
+        for start, end in self._skipped_ranges(tree.body, 0, len(text)):
             lost = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text[start:end])
             self.names.update(re.findall(r"[^\W\d]\w*", lost))
-            self.nameless = self.nameless or bool(NAMELESS.search(lost))
-            self.unended = self.unended or lost.rstrip().endswith("->")
+            self.name_lost = self.name_lost or bool(NAMELESS.search(lost))
+            self.flow_end_lost = self.flow_end_lost or lost.rstrip().endswith("->")
             for binding in BINDING.finditer(lost):
                 for name in re.findall(r"\w+", binding[1]):
                     self.bound.setdefault(name, (tree.source, start + binding.start()))
 
-    def rebinds(self, name: str, span: Span) -> bool:
-        """Whether a name that stands there may have been bound anew by a statement that was lost."""
+    def may_rebind(self, name: str, span: Span) -> bool:
+        """Whether a lost statement before the span may have bound the name again."""
         source, start = self.bound.get(name, (None, 0))
         return source is span.source and start < span.start
 
-    def within(self, span: Span) -> bool:
-        """Whether one of the errors stands there."""
-        places = self.places.get(span.source, [])
-        first = bisect_left(places, span.start)
-        return first < len(places) and places[first] <= span.end
+    def has_error_in(self, span: Span) -> bool:
+        """Whether an error begins within the span."""
+        offsets = self.offsets.get(span.source, [])
+        first = bisect_left(offsets, span.start)
+        return first < len(offsets) and offsets[first] <= span.end
 
-    def _left_out(self, body: Sequence[syntax.Statement], start: int, end: int) -> Iterator[tuple[int, int]]:
-        """The pieces of text that no statement covers; of one with a body and an error, those within it."""
+    def _skipped_ranges(
+        self, body: Sequence[syntax.Statement], start: int, end: int
+    ) -> Iterator[tuple[int, int]]:
+        """The ranges of text that no statement covers, also within bodies that contain an error."""
         for statement in body:
             yield start, max(start, statement.span.start)
-            if isinstance(statement, WITH_BODY) and self.within(statement.span):
-                yield from self._left_out(syntax.bodies(statement), statement.span.start, statement.span.end)
+            if isinstance(statement, WITH_BODY) and self.has_error_in(statement.span):
+                yield from self._skipped_ranges(
+                    syntax.bodies(statement), statement.span.start, statement.span.end
+                )
             start = statement.span.end
         yield start, max(start, end)

@@ -1,4 +1,4 @@
-"""Expressions: from syntax to static values, stages and tensors of the graph."""
+"""Evaluation of expressions to static values, stages and tensors of the graph."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 
 class ExpressionEvaluator(Evaluator):
-    """The evaluator: a method for each class of expression."""
+    """The evaluator: one method for each class of expression."""
 
     def evaluate(self, expr: syntax.Expr) -> Any:
-        self.builder.spend(expr.span)
+        self.builder.count_work(expr.span)
         return self.builder.within(expr.span, self._evaluate, expr)
 
     def _evaluate(self, expr: syntax.Expr) -> Any:
         try:
             return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
         except Reject as reject:
-            raise self.refuse(expr.span, reject) from None
+            raise self.reject(expr.span, reject) from None
 
     # --- leaves -------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ class ExpressionEvaluator(Evaluator):
 
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:
         scope, file = self.scope, self.scope.file
-        if name in scope.names and self.e.torn.rebinds(name, span):
+        if name in scope.names and self.state.recovery.may_rebind(name, span):
             raise Halt
         tables = (scope.names, file.params, file.templates, file.outputs, file.weights)
         if (table := next((t for t in tables if name in t), None)) is not None:
@@ -75,11 +75,11 @@ class ExpressionEvaluator(Evaluator):
         elif name in file.free:
             found = free(name)
         else:
-            raise unknown_names.name(self, name, span, otherwise, call)
+            raise unknown_names.unresolved(self, name, span, otherwise, call)
         return self._weight(found) if isinstance(found, syntax.Weight) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
-        """A weight of the file, made where it is first used if its line has not been reached."""
+        """A weight of the file, created at its first use if that precedes its declaration."""
         level, self.builder.level = self.builder.level, self.builder.root
         try:
             return declarations.weight(self.within(Scope(self.scope.file, top=True)), statement)
@@ -87,10 +87,10 @@ class ExpressionEvaluator(Evaluator):
             self.builder.level = level
 
     def _listexpr(self, expr: syntax.ListExpr) -> list[Any]:
-        return self.measured(self.evaluate_all(expr.items), expr.span)
+        return self.counted(self.evaluate_all(expr.items), expr.span)
 
     def _tupleexpr(self, expr: syntax.TupleExpr) -> tuple[Any, ...]:
-        return self.measured(tuple(self.evaluate_all(expr.items)), expr.span)
+        return self.counted(tuple(self.evaluate_all(expr.items)), expr.span)
 
     # --- static control -----------------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ class ExpressionEvaluator(Evaluator):
         try:
             truth = static.truth(value)
         except Reject as reject:
-            raise self.refuse(expr.span, reject) from None
+            raise self.reject(expr.span, reject) from None
         self.scope.decided.append((expr, truth))
         return truth
 
@@ -120,11 +120,11 @@ class ExpressionEvaluator(Evaluator):
         except Halt:
             self._check_stages(rest)
             raise
-        for place, step in enumerate(rest):
+        for index, step in enumerate(rest):
             try:
-                value = self._step(value, expr.steps[place], step, last=place == len(rest) - 1)
+                value = self._step(value, expr.steps[index], step, last=index == len(rest) - 1)
             except Halt:
-                self._check_stages(rest[place + 1 :])
+                self._check_stages(rest[index + 1 :])
                 raise
         return value
 
@@ -133,14 +133,14 @@ class ExpressionEvaluator(Evaluator):
         if flow.is_sink(stage):
             if not last:
                 raise self.fail("E0503", step.span, "an output ends a flow; nothing can follow it",
-                                help="bind what flows to a name first, and use that name twice")  # fmt: skip
+                                help="bind the tensor to a name first, and use that name twice")  # fmt: skip
             return flow.into_outputs(self, value, before, stage, step)
         if isinstance(value, Stage):
             return Pipeline(((value, before.span), (stage, step.span)))
         return flow.apply(self, stage, operands(self, value, before), step.span)
 
     def _stage(self, step: syntax.Expr, *, last: bool = False) -> Any:
-        """What stands behind an arrow: a stage, or outputs."""
+        """The expression after an arrow: a stage, or outputs."""
         if last and isinstance(step, syntax.Name):
             otherwise = (
                 f"declare it, `output {step.id}: ...`, or give the tensor a name: `{step.id} = x -> ...`"
@@ -151,19 +151,19 @@ class ExpressionEvaluator(Evaluator):
         if isinstance(stage, Stage) or flow.is_sink(stage):
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
-            raise self._applied_already(step, step.function.id)
-        if isinstance(stage, str) and self.e.problems.seen("E0105", step.span):
+            raise self._already_applied(step, step.function.id)
+        if isinstance(stage, str) and self.state.problems.seen("E0105", step.span):
             raise Halt
         help = sink_help(stage, step)
         raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)
 
-    def _applied_already(self, step: syntax.Call, name: str) -> Halt:
-        """A call behind an arrow that has all its tensors."""
-        help = f"those that flow in stand before it: `(a, b) -> {name}`"
+    def _already_applied(self, step: syntax.Call, name: str) -> Halt:
+        """The error for a call after an arrow that has all its tensors already."""
+        help = f"write all its tensors before the arrow: `(a, b) -> {name}`"
         operator = Definition.families["operator"].get(name, Definition)
         several = issubclass(operator, Operator) and operator.arity()[1] is None
         if not several and all(isinstance(a.value, syntax.Literal) for a in step.arguments):
-            help = f"`{name}` has no settings, so a number stands for its tensor: write `{name}`"
+            help = f"`{name}` has no settings, so a number is taken as its tensor: write `{name}`"
         return self.fail(
             "E0501",
             step.span,
@@ -172,14 +172,14 @@ class ExpressionEvaluator(Evaluator):
         )
 
     def _check_stages(self, steps: Any) -> None:
-        """What else is wrong behind a step that failed, as far as it can be told without the tensor."""
+        """Report errors in the steps after a failed step, as far as they do not depend on the tensor."""
         for step in steps:
             try:
                 self._stage(step)
             except Halt:
                 continue
 
-    # --- signs --------------------------------------------------------------------------------------------
+    # --- infix operators ----------------------------------------------------------------------------------
 
     def _unary(self, expr: syntax.Unary) -> Any:
         return infix_operators.unary(self, expr)
@@ -199,7 +199,7 @@ class ExpressionEvaluator(Evaluator):
         name = expr.value.id if isinstance(expr.value, syntax.Name) else ""
         if find_operator(name, losses=True):
             given = expr.span.text.removeprefix(name).strip()[1:-1]
-            raise self.fail("E0401", expr.span, f"the settings of `{name}` stand in round brackets",
+            raise self.fail("E0401", expr.span, f"the settings of `{name}` are written in parentheses",
                             help=f"write `{name}({given})`")  # fmt: skip
         value = self.evaluate(expr.value)
         if isinstance(value, (list, tuple)):
@@ -211,11 +211,11 @@ class ExpressionEvaluator(Evaluator):
 
     def _slice(self, expr: syntax.Slice) -> Any:
         raise self.fail(
-            "E0209", expr.span, "a slice, `start:stop`, stands only in the index of a tensor or list"
+            "E0209", expr.span, "a slice, `start:stop`, is allowed only in the index of a tensor or list"
         )
 
     def _ellipsis_(self, expr: syntax.Ellipsis_) -> Any:
-        raise self.fail("E0209", expr.span, "`...` stands only in the index of a tensor")
+        raise self.fail("E0209", expr.span, "`...` is allowed only in the index of a tensor")
 
     def _index_list(self, value: Any, expr: syntax.Index) -> Any:
         if len(expr.items) != 1:
@@ -226,10 +226,10 @@ class ExpressionEvaluator(Evaluator):
             raise self.fail(
                 "E0209",
                 expr.items[0].span,
-                "the entries of a list are taken by known numbers, in steps other than 0",
+                "the index of a list is made of known whole numbers, with a step other than 0",
             )
         if isinstance(index, tuple):
-            return self.measured(value[slice(*index)], expr.span)
+            return self.counted(value[slice(*index)], expr.span)
         if not -len(value) <= index < len(value):
             raise self.fail(
                 "E0209", expr.items[0].span, f"the list has {len(value)} entries, there is no number {index}"
@@ -240,7 +240,7 @@ class ExpressionEvaluator(Evaluator):
         rank = tensor.value.type.rank if isinstance(tensor.value, Value) else 0
         dots = [i for i, item in enumerate(expr.items) if isinstance(item, syntax.Ellipsis_)]
         if len(dots) > 1:
-            raise self.fail("E0209", expr.items[dots[1]].span, "`...` may stand once in an index")
+            raise self.fail("E0209", expr.items[dots[1]].span, "`...` is allowed once in an index")
         entries = [self._entry(item) for item in expr.items if not isinstance(item, syntax.Ellipsis_)]
         missing = rank - len(entries)
         if missing < 0:
@@ -251,17 +251,18 @@ class ExpressionEvaluator(Evaluator):
             raise self.fail("E0209", expr.span,
                             f"{len(entries)} indices for a sample with {rank} "
                             f"{'axis' if rank == 1 else 'axes'}", help=help)  # fmt: skip
-        place = dots[0] if dots else len(entries)
-        return (*entries[:place], *[(None, None, None)] * missing, *entries[place:])
+        position = dots[0] if dots else len(entries)
+        return (*entries[:position], *[(None, None, None)] * missing, *entries[position:])
 
     def _entry(self, item: syntax.Expr) -> Any:
         if isinstance(item, syntax.Slice):
             return tuple(
-                None if part is None else self._whole(part) for part in (item.start, item.stop, item.step)
+                None if part is None else self._index_value(part)
+                for part in (item.start, item.stop, item.step)
             )
-        return self._whole(item)
+        return self._index_value(item)
 
-    def _whole(self, expr: syntax.Expr) -> Any:
+    def _index_value(self, expr: syntax.Expr) -> Any:
         value = self.evaluate(expr)
         if isinstance(value, bool) or not isinstance(value, (int, Dim)):
             raise self.fail("E0209", expr.span, f"an index is a whole number, found {describe(value)}",
@@ -270,11 +271,11 @@ class ExpressionEvaluator(Evaluator):
 
 
 def sink_help(found: Any, step: syntax.Expr) -> str:
-    """The fix for what cannot stand behind an arrow."""
+    """The fix for a value that is not allowed after an arrow."""
     if isinstance(found, (list, tuple)) and found and all(isinstance(s, Stage) for s in found):
-        return "stages stand one behind the other, `x -> f -> g`; `branch(f, g)` gives what each makes of `x`"
+        return "write stages one after the other, `x -> f -> g`; `branch(f, g)` applies each of them to `x`"
     if isinstance(found, str) and (word := aliases.named(found, *STAGES)):
-        return f"names stand without quotes: write `{word}`"
+        return f"names are written without quotes: write `{word}`"
     if is_tensor(found) and isinstance(step, syntax.Name):
         return f"a flow ends in an output; a name is given with `=`: `{step.id} = ...`"
-    return "what stands behind `->` is an operator, a block, a stage or an output"
+    return "`->` is followed by an operator, a block, a stage or an output"

@@ -1,4 +1,4 @@
-"""`expect`: comparisons of figures that are known now, and of figures that training will give."""
+"""`expect`: comparisons of values known at compile time, and of figures that training measures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.record import record
-from dlc.compiler.training.figures import Expectation, Measure, find_figure, spoken
+from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, find_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +27,8 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 @record
 class MeasuredFigures:
-    """The figures of training, and the parts of the rows that it measures them on; `uncertain` says that
-    errors may have kept more from being measured."""
+    """The figures that training measures, and the parts of the split on which it measures them. `uncertain`
+    is true if more figures might exist without errors in the spec."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
@@ -36,38 +36,40 @@ class MeasuredFigures:
 
 
 def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
-    """What is expected."""
+    """The comparisons of the `expect` section."""
     expected = []
     for statement in written.body if written else ():
         try:
-            expected.append(one(ev, statement, measured))
+            expected.append(read_one(ev, statement, measured))
         except Halt:
             continue
     return tuple(expected)
 
 
-def one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -> Expectation:
+def read_one(ev: Evaluator, statement: syntax.Statement, measured: MeasuredFigures) -> Expectation:
     if not isinstance(statement, syntax.Evaluate):
-        raise no_comparison(ev, statement, "test.accuracy >= 0.9",
-                            compared(statement) if isinstance(statement, syntax.Bind) else "")  # fmt: skip
+        fix = comparison_fix(statement) if isinstance(statement, syntax.Bind) else ""
+        raise not_a_comparison(ev, statement, "test.accuracy >= 0.9", fix)
     return comparison(ev, statement.value, "test.accuracy >= 0.9", measured)
 
 
-def comparison(ev: Evaluator, expr: syntax.Expr, such: str, measured: MeasuredFigures) -> Expectation:
-    """A comparison of figures; `such` is one."""
+def comparison(ev: Evaluator, expr: syntax.Expr, example: str, measured: MeasuredFigures) -> Expectation:
+    """A comparison of figures. `example` is shown in the error message."""
     if not isinstance(expr, syntax.Binary) or expr.operator not in COMPARISONS:
         joins = isinstance(expr, syntax.Binary) and expr.operator in ("and", "or")
-        raise no_comparison(ev, expr, such, "write one comparison alone" if joins else "")
-    left, right = (side(ev, s, measured) for s in (expr.left, expr.right))
+        raise not_a_comparison(ev, expr, example, "write one comparison alone" if joins else "")
+    left, right = (operand(ev, s, measured) for s in (expr.left, expr.right))
     return Expectation(left, expr.operator, right, expr.span)
 
 
-def no_comparison(ev: Evaluator, found: syntax.Expr | syntax.Statement, such: str, help: str = "") -> Halt:
-    return ev.fail("E0606", found.span, f"expected a comparison, such as `{such}`", help=help)
+def not_a_comparison(
+    ev: Evaluator, found: syntax.Expr | syntax.Statement, example: str, help: str = ""
+) -> Halt:
+    return ev.fail("E0606", found.span, f"expected a comparison, such as `{example}`", help=help)
 
 
 def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures) -> Expectation | None:
-    """What ends training where it holds: a comparison of what is measured after an epoch."""
+    """The condition that ends training: a comparison of figures that are measured after each epoch."""
     if written is None:
         return None
     try:
@@ -78,19 +80,19 @@ def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures)
             raise ev.fail("E0408", written.span, "the test rows take no part in training",
                           help="compare a figure of `train` or `validation`")  # fmt: skip
         if not paths or set(paths) & set(STATIC):
-            raise ev.fail("E0606", written.span, "training does not change what is compared",
+            raise ev.fail("E0606", written.span, "training does not change the compared values",
                           help="compare a figure of an epoch, such as `train.loss <= 0.01`")  # fmt: skip
     except Halt:
         return None
     return found
 
 
-def compared(statement: syntax.Bind) -> str:
+def comparison_fix(statement: syntax.Bind) -> str:
     return f"`==` compares: write `{statement.targets[0].id} == {statement.value.span.text}`"
 
 
-def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
-    """One side: a static value, or a measure that comes later."""
+def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
+    """One side of a comparison: a static value, or a figure that is measured later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
     if (
@@ -102,7 +104,7 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
             raise ev.fail("E0606", expr.span, "`shape` takes one tensor")
         attribute = syntax.Attribute(expr.span, expr.arguments[0].value, "shape", expr.function.span)
         return ev.evaluate(attribute)
-    path = dotted(expr)
+    path = dotted_path(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
         return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
@@ -118,46 +120,48 @@ def side(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
 
 
 def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt:
-    figure = spoken(name.id, measured.parts[-1])
+    figure = figure_of_alias(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
     if metric in later("metric"):
-        return ev.refuse(name.span, not_built("metric", metric, name.id))
+        return ev.reject(name.span, not_built("metric", metric, name.id))
     if metric and not measured.uncertain and find_figure(metric, measured.figures) is None:
         raise unmeasured(ev, name, figure.split("."), measured)
     same = aliases.COUNTS.get(name.id, figure)
     return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
-                   help=f"write `{same}`" if same else ev.e.nearest.did_you_mean(
+                   help=f"write `{same}`" if same else ev.state.nearest.did_you_mean(
                        name.id, lambda: [*STATIC, *PARTS, *ev.scope.candidates()]))  # fmt: skip
 
 
 def known(ev: Evaluator, name: str) -> bool:
     file = ev.scope.file
-    return any(name in names for names in (ev.scope.names, file.free, ev.e.torn.names)) or file.knows(name)
+    return any(name in names for names in (ev.scope.names, file.free, ev.state.recovery.names)) or file.knows(
+        name
+    )
 
 
-def dotted(expr: syntax.Expr) -> list[str] | None:
-    """The parts of `test.f1.setosa`, or of `test.f1[3]`, whose index belongs to the last."""
+def dotted_path(expr: syntax.Expr) -> list[str] | None:
+    """The parts of `test.f1.setosa` or `test.f1[3]`. An index is kept with the last part."""
     if isinstance(expr, syntax.Name):
         return [expr.id]
     if isinstance(expr, syntax.Attribute):
-        before = dotted(expr.value)
+        before = dotted_path(expr.value)
         return None if before is None else [*before, expr.name]
     if isinstance(expr, syntax.Index) and len(expr.items) == 1:
-        before, place = dotted(expr.value), whole_number(expr.items[0])
-        return None if before is None or place is None else [*before[:-1], f"{before[-1]}[{place}]"]
+        before, index = dotted_path(expr.value), integer_literal(expr.items[0])
+        return None if before is None or index is None else [*before[:-1], f"{before[-1]}[{index}]"]
     return None
 
 
-def whole_number(expr: syntax.Expr) -> int | None:
-    """`3` or `-3` as they are written."""
+def integer_literal(expr: syntax.Expr) -> int | None:
+    """The value of a literal `3` or `-3`."""
     if isinstance(expr, syntax.Unary) and expr.operator == "-":
-        number = whole_number(expr.operand)
+        number = integer_literal(expr.operand)
         return None if number is None else -number
     return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
 def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Measure:
-    """`test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
+    """The measure `test.accuracy`, or with several outputs `test.OUTPUT.accuracy`."""
     figure = ".".join(path[1:])
     if find_figure(figure, measured.figures) is None:
         raise unmeasured(ev, expr, path, measured)
@@ -168,15 +172,15 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measure
 
 
 def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Halt:
-    """No figure of that name."""
+    """The error for a figure that is not measured."""
     figure, figures = ".".join(path[1:]), measured.figures
     if measured.uncertain and set(path[1:]) & {"loss", *family("metric")}:
         return Halt()
-    known = spoken(figure, path[0])
+    known = figure_of_alias(figure, path[0])
     metric = known.partition(".")[2]
     if metric in later("metric"):
-        return ev.refuse(expr.span, not_built("metric", metric, figure))
+        return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                   help=same or ev.e.nearest.did_you_mean(figure, lambda: figures)
+                   help=same or ev.state.nearest.did_you_mean(figure, lambda: figures)
                         or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What `->` does: tensors into stages, and into outputs."""
+"""The arrow `->`: tensors flow into stages and into outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.elaborate import blocks, loss_operands
 from dlc.compiler.elaborate.outputs import fill
-from dlc.compiler.elaborate.tensor_operands import again, count, flowing, operands, result
+from dlc.compiler.elaborate.tensor_operands import (
+    as_operands,
+    count_flowing,
+    count_tensors,
+    operands,
+    unpack_single,
+)
 from dlc.compiler.elaborate.values import BlockStage, DefinedStage, Halt, Operand, OutputRef, Pipeline, Stage
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.combinators import Combinator
@@ -24,16 +30,16 @@ if TYPE_CHECKING:
 
 
 def apply(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
-    """A stage applied to what flows into it."""
-    ev.builder.spend(span)
+    """Apply a stage to the tensors that flow into it."""
+    ev.builder.count_work(span)
     return ev.builder.within(span, apply_stage, ev, stage, flowing, span)
 
 
 def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: Span) -> Any:
     if isinstance(stage, Pipeline):
         value: Any = None
-        for index, (step, place) in enumerate(stage.steps):
-            value = apply(ev, step, flowing if index == 0 else again(value, place), place)
+        for index, (step, step_span) in enumerate(stage.steps):
+            value = apply(ev, step, flowing if index == 0 else as_operands(value, step_span), step_span)
         return value
     if isinstance(stage, DefinedStage):
         return apply_defined(ev, stage, [*flowing, *stage.given], span)
@@ -45,7 +51,7 @@ def apply_stage(ev: Evaluator, stage: Stage, flowing: Sequence[Operand], span: S
 def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], span: Span) -> Any:
     definition = stage.definition
     if isinstance(definition, Combinator):
-        return definition.flow(Combining(ev), tensors, span)
+        return definition.flow(CombinatorContext(ev), tensors, span)
     assert isinstance(definition, Operator)
     if definition.family == "loss":
         tensors = loss_operands.with_targets(ev, definition, tensors, stage.span)
@@ -53,14 +59,14 @@ def apply_defined(ev: Evaluator, stage: DefinedStage, tensors: list[Operand], sp
     if len(tensors) < low or (high is not None and len(tensors) > high):
         names = ", ".join(definition.operand_names())
         raise ev.fail("E0502", stage.span,
-                      f"`{definition.name}` takes {count(low, high)} ({names}), and "
-                      f"{flowing(len(tensors), '')} in",
+                      f"`{definition.name}` takes {count_tensors(low, high)} ({names}), and "
+                      f"{count_flowing(len(tensors), '')} in",
                       help=arity_help(stage, names, len(tensors), high))  # fmt: skip
-    return result(ev.builder.apply(definition, tensors, stage.span, stage.spans))
+    return unpack_single(ev.builder.apply(definition, tensors, stage.span, stage.spans))
 
 
-class Combining:
-    """What combinators see of the elaborator."""
+class CombinatorContext:
+    """The interface of the elaborator for combinators."""
 
     def __init__(self, ev: Evaluator):
         self.ev = ev
@@ -72,17 +78,17 @@ class Combining:
         return self.ev.builder.enter_copy(span)
 
     def tensors(self, value: Any, span: Span) -> list[Operand]:
-        return again(value, span)
+        return as_operands(value, span)
 
     def values(self, tensors: list[Operand]) -> Any:
-        return result(tuple(self.ev.builder.tensor(t) for t in tensors))
+        return unpack_single(tuple(self.ev.builder.tensor(t) for t in tensors))
 
     def node(self, operator: Operator, tensors: list[Operand], span: Span) -> Any:
         if len(tensors) != 2:
             raise self.ev.fail(
                 "E0502", span, f"`residual` adds one tensor to one, found {len(tensors)} in all"
             )
-        return result(self.ev.builder.apply(operator, tensors, span))
+        return unpack_single(self.ev.builder.apply(operator, tensors, span))
 
 
 def arity_help(stage: DefinedStage, names: str, found: int, high: int | None) -> str:
@@ -107,15 +113,15 @@ def is_sink(stage: Any) -> bool:
 
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:
     outputs = sink if isinstance(sink, tuple) else (sink,)
-    if isinstance(value, Stage) and ev.e.dropped:
-        raise Halt  # the flow before it ends nowhere, for the arrow between them is missing
+    if isinstance(value, Stage) and ev.state.has_dangling_flow:
+        raise Halt  # the arrow before it is missing, which is reported already
     if isinstance(value, Stage):
         raise ev.fail("E0501", before.span, "a stage cannot flow into an output: it has no tensor yet",
                       help="begin the flow with a tensor: `x -> ...`")  # fmt: skip
     tensors = operands(ev, value, before)
     if len(tensors) != len(outputs):
         raise ev.fail("E0502", step.span,
-                      f"{flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
+                      f"{count_flowing(len(tensors))} into {len(outputs)} output{'s' * (len(outputs) != 1)}",
                       help="`split`, `concat` or indexing changes how many there are")  # fmt: skip
     if not ev.scope.top:
         raise ev.fail("E0503", step.span, "a block or net cannot reach the file's outputs",

@@ -1,4 +1,4 @@
-"""Calls of other libraries, as they are written here: `nn.Linear(4, 8)` is `dense(8)`."""
+"""Calls in the style of other libraries, rewritten in this language: `nn.Linear(4, 8)` is `dense(8)`."""
 
 from __future__ import annotations
 
@@ -17,101 +17,103 @@ if TYPE_CHECKING:
 UNTOUCHED = ("linear", "none", "None")  # activations that change nothing
 
 
-class Untold(Exception):
-    """How it is written here cannot be told."""
+class NoEquivalent(Exception):
+    """The call has no known equivalent in this language."""
 
 
-def call(expr: syntax.Call) -> str:
-    """How a call is written here; empty if that cannot be told, or if it is written so already."""
+def translate(expr: syntax.Call) -> str:
+    """The call in this language. Empty if there is no known equivalent, or if it is the same text."""
     try:
-        written = stages(expr)
-    except Untold:
+        written = translate_stages(expr)
+    except NoEquivalent:
         return ""
-    return "" if written == expr.span.text else bracketed(written, expr.span)
+    return "" if written == expr.span.text else parenthesized(written, expr.span)
 
 
-def bracketed(written: str, span: Span) -> str:
-    """A flow, in brackets where it is called, or stands beside a sign that holds tighter."""
+def parenthesized(written: str, span: Span) -> str:
+    """A flow, in parentheses where it is called or next to an operator symbol of higher precedence."""
     text = span.source.text
-    before, behind = text[: span.start].rstrip(" "), text[span.end :].lstrip(" ")
+    before, after = text[: span.start].rstrip(" "), text[span.end :].lstrip(" ")
     beside = re.search(r"[-+*/%@<>=!]$", before) and not re.search(r"(->|[^=!<>]=)$", before)
-    if " -> " in written and (beside or re.match(r"[(\[.+*/%@<]|-(?!>)|==|!=", behind)):
+    if " -> " in written and (beside or re.match(r"[(\[.+*/%@<]|-(?!>)|==|!=", after)):
         return f"({written})"
     return written
 
 
-def stages(expr: syntax.Expr) -> str:
-    """A stage, or several, as they are written here."""
+def translate_stages(expr: syntax.Expr) -> str:
+    """One or several stages in this language."""
     if not isinstance(expr, syntax.Call):
-        return definition_of(expr).name if isinstance(expr, (syntax.Name, syntax.Attribute)) else untold()
+        return (
+            definition_of(expr).name if isinstance(expr, (syntax.Name, syntax.Attribute)) else no_equivalent()
+        )
     plain = last_name(expr.function).lower().replace("_", "")
     positional = [a.value for a in expr.arguments if a.name is None]
     if plain in aliases.FLOWS:
         listed = positional[0] if len(positional) == 1 else None
         parts = listed.items if isinstance(listed, (syntax.ListExpr, syntax.TupleExpr)) else positional
-        return " -> ".join(stages(part) for part in parts) or untold()
+        return " -> ".join(translate_stages(part) for part in parts) or no_equivalent()
     if plain == "activation" and len(positional) == 1 and len(expr.arguments) == 1:
-        return activation(positional[0]) or untold()
+        return activation(positional[0]) or no_equivalent()
     if plain in aliases.SIGNS and len(positional) == len(expr.arguments) == 2:
         left, right = (operand(value) for value in positional)
         return f"{left} {aliases.SIGNS[plain]} {right}"
-    return settled(expr, definition_of(expr.function))
+    return native_layer(expr, definition_of(expr.function))
 
 
-def settled(expr: syntax.Call, definition: type[Definition]) -> str:
-    """The call with the settings that it has here, and its activation behind it."""
+def native_layer(expr: syntax.Call, definition: type[Definition]) -> str:
+    """The call with the settings of this language, followed by its activation."""
     positional = [a.value for a in expr.arguments if a.name is None]
     named = {a.name: a.value for a in expr.arguments if a.name is not None}
-    behind = ""
+    after = ""
     settings: dict[str, str] = {}
     for name, value in named.items():
         if name == "activation" and name not in definition.settings:
-            behind = activation(value)
-        elif (found := here(name, definition)) is not None:
+            after = activation(value)
+        elif (found := native_setting(name, definition)) is not None:
             if found.name in settings:
-                raise Untold
-            settings[found.name] = spelled(value, found)
+                raise NoEquivalent
+            settings[found.name] = native_value(value, found)
         elif name == "betas" and isinstance(value, syntax.TupleExpr) and len(value.items) == 2:
             settings |= dict(zip(("beta1", "beta2"), (v.span.text for v in value.items), strict=True))
-        elif name not in aliases.NEEDLESS:
-            raise Untold
+        elif name not in aliases.UNNEEDED_SETTINGS:
+            raise NoEquivalent
     if len(positional) == 2 and definition.name == "dense" and (found := activation(positional[1], "")):
-        positional, behind = positional[:1], found
-    own = aliases.OWN_SIZE.get(definition.name, (len(positional),))[0]
-    waiting = [s for s in definition.settings.values() if not s.keyword and s.name not in settings]
+        positional, after = positional[:1], found
+    own = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
+    unfilled = [s for s in definition.settings.values() if not s.keyword and s.name not in settings]
     if (
         own < len(positional)
         and is_size(positional[own])
         and not re.search("[123]D", last_name(expr.function))
     ):
         shorter = [*positional[:own], *positional[own + 1 :]]
-        if all(any(s is w for w in waiting[: len(shorter)]) for s in waiting if s.required):
+        if all(any(s is w for w in unfilled[: len(shorter)]) for s in unfilled if s.required):
             positional = shorter
-    if len(positional) > len(waiting) and not any(s.rest for s in waiting):
-        raise Untold
-    taken = [s for s in waiting if not s.rest][: len(positional)]
-    if any(s.required and s not in taken and not s.rest for s in waiting):
-        raise Untold
-    texts = [spelled(v, taken[i] if i < len(taken) else waiting[-1]) for i, v in enumerate(positional)]
+    if len(positional) > len(unfilled) and not any(s.rest for s in unfilled):
+        raise NoEquivalent
+    taken = [s for s in unfilled if not s.rest][: len(positional)]
+    if any(s.required and s not in taken and not s.rest for s in unfilled):
+        raise NoEquivalent
+    texts = [native_value(v, taken[i] if i < len(taken) else unfilled[-1]) for i, v in enumerate(positional)]
     texts += [f"{name}={text}" for name, text in settings.items()]
     written = f"{definition.name}({', '.join(texts)})" if texts else definition.name
-    return f"{written} -> {behind}" if behind else written
+    return f"{written} -> {after}" if after else written
 
 
 def is_size(value: syntax.Expr) -> bool:
     return not isinstance(value, syntax.Literal) or (isinstance(value.value, int) and value.value > 1)
 
 
-def here(name: str, definition: type[Definition]) -> Setting | None:
-    """The setting of a definition that has that name elsewhere."""
+def native_setting(name: str, definition: type[Definition]) -> Setting | None:
+    """The setting of a definition that has that name in other libraries."""
     known = definition.settings
     return known.get(name) or next(
         (known[word] for word in aliases.SETTINGS.get(name, ()) if word in known), None
     )
 
 
-def spelled(value: syntax.Expr, setting: Setting) -> str:
-    """The value of a setting as it is written here."""
+def native_value(value: syntax.Expr, setting: Setting) -> str:
+    """The value of a setting in this language."""
     text = value.span.text
     if isinstance(value, syntax.Name):
         text = aliases.CONSTANTS.get(text, text)
@@ -121,21 +123,21 @@ def spelled(value: syntax.Expr, setting: Setting) -> str:
         if setting.kind.words or member:
             text = member or word
             if not member and text not in (*setting.kind.words, "0"):
-                raise Untold
+                raise NoEquivalent
     elif isinstance(value, (syntax.Attribute, syntax.Call)):
-        raise Untold
+        raise NoEquivalent
     if isinstance(value, syntax.Literal) and text == value.span.text:
         try:
             setting.kind.accept(value.value)
         except Reject:
-            raise Untold from None
+            raise NoEquivalent from None
         if setting.name == "bias" and not isinstance(value.value, bool):
-            raise Untold
+            raise NoEquivalent
     return text
 
 
 def activation(value: syntax.Expr, otherwise: str | None = None) -> str:
-    """The stage that an activation given to a layer becomes; empty for one that changes nothing."""
+    """The stage for the `activation` argument of a layer. Empty for the identity."""
     name = value.value if isinstance(value, syntax.Literal) else last_name(value, "")
     if value.span.text in UNTOUCHED or name in UNTOUCHED or name is None:
         return ""
@@ -143,15 +145,15 @@ def activation(value: syntax.Expr, otherwise: str | None = None) -> str:
     if found and find_operator(found, losses=False):
         return found
     if otherwise is None:
-        raise Untold
+        raise NoEquivalent
     return otherwise
 
 
 def definition_of(function: syntax.Expr) -> type[Definition]:
-    """The operator or loss that is called so here or elsewhere."""
+    """The operator or loss with that name, here or in other libraries."""
     name = last_name(function)
     word = aliases.named(name, "operator", "combinator", "loss")
-    return find_operator(name, losses=True) or find_operator(word, losses=True) or untold()
+    return find_operator(name, losses=True) or find_operator(word, losses=True) or no_equivalent()
 
 
 def operand(value: syntax.Expr) -> str:
@@ -166,9 +168,9 @@ def last_name(function: syntax.Expr, otherwise: str | None = None) -> str:
     if isinstance(function, syntax.Name):
         return function.id
     if otherwise is None:
-        raise Untold
+        raise NoEquivalent
     return otherwise
 
 
-def untold():
-    raise Untold
+def no_equivalent():
+    raise NoEquivalent

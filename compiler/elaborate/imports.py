@@ -1,4 +1,4 @@
-"""`import`: blocks and nets of another file, or of the shipped ones."""
+"""`import`: blocks and nets of another file or of the standard library."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ MAX_FILES = 50
 
 
 def run(ev: Evaluator, statement: syntax.Import, declare: Declare) -> None:
-    """Bind what is imported; `declare` reads the declarations of the file that it is imported from."""
+    """Bind the imported names. `declare` reads the declarations of the imported file."""
     file = load(ev, statement, declare)
     for ident in statement.names:
-        declarations.need_sound(ev, ident)
+        declarations.require_valid(ev, ident)
         found = file.templates.get(ident.id)
         if found is None:
-            meant, help = ev.e.nearest.meant(ident.id, lambda: file.templates)
+            meant, help = ev.state.nearest.suggestion(ident.id, lambda: file.templates)
             if meant:
                 ev.scope.file.templates.setdefault(meant, BROKEN)
             raise ev.fail("E0307", ident.span, f"{statement.path} has no block or net `{ident.id}`",
                           help=help or (f"it has {listed(file.templates)}" if file.templates
                                         else "it has none"))  # fmt: skip
         ev.scope.file.templates[ident.id] = found
-        if found is not BROKEN and found.is_net and ev.scope is ev.e.top:
+        if found is not BROKEN and found.is_net and ev.scope is ev.state.top:
             ev.builder.net_name(found)
 
 
 def load(ev: Evaluator, statement: syntax.Import, declare: Declare) -> FileScope:
-    """The declarations of the file, read once however often it is imported."""
-    e, path = ev.e, (ev.scope.file.source.name, statement.path, statement.is_std)
-    if path not in e.texts:
-        e.texts[path] = read(ev, statement)
-    source, loaded = e.texts[path], e.imported
+    """The declarations of the imported file. Each file is read once."""
+    state, path = ev.state, (ev.scope.file.source.name, statement.path, statement.is_std)
+    if path not in state.texts:
+        state.texts[path] = read(ev, statement)
+    source, loaded = state.texts[path], state.imported
     if source.name in loaded:
         known = loaded[source.name]
         if known is None:
             raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself in a circle")
         return known
-    if source.name == e.sources[0].name:
+    if source.name == state.sources[0].name:
         raise ev.fail("E0308", statement.path_span, f"{source.name} imports itself")
     if len(loaded) >= MAX_FILES:
         raise ev.fail("E0902", statement.path_span, f"more than {MAX_FILES} files are imported")
     loaded[source.name] = None
     file = FileScope(source)
-    declare(ev.within(Scope(file, top=True)), e.parse(source))
+    declare(ev.within(Scope(file, top=True)), state.parse(source))
     loaded[source.name] = file
     return file
 
@@ -73,9 +73,9 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
             help=help,
         )
     try:
-        return ev.e.read(ev.scope.file.source, statement.path)
+        return ev.state.read(ev.scope.file.source, statement.path)
     except reading.Unreadable as error:
-        help = f"what is imported is a text file of at most {MAX_BYTES:_} bytes, as the spec is"
+        help = f"an imported file is a text file of at most {MAX_BYTES:_} bytes, as the spec is"
         raise ev.fail("E0307", statement.path_span, f"{statement.path} {error.strerror}", help=help) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a text file"
@@ -84,7 +84,7 @@ def read(ev: Evaluator, statement: syntax.Import) -> Source:
 
 
 def break_declared(file: FileScope, statement: syntax.Statement) -> None:
-    """What a failed declaration would have declared is broken."""
+    """Mark the names of a failed declaration as broken."""
     if isinstance(statement, syntax.Param):
         file.params.setdefault(statement.name.id, BROKEN)
     elif isinstance(statement, syntax.Block):
@@ -97,4 +97,4 @@ def break_declared(file: FileScope, statement: syntax.Statement) -> None:
             if ident.id not in file.inputs and ident.id not in file.groups:
                 file.groups[ident.id] = BROKEN
     elif isinstance(statement, syntax.Output):
-        file.outputs[statement.name.id] = BROKEN  # of two of that name it is not known which is meant
+        file.outputs[statement.name.id] = BROKEN  # of two outputs with one name, neither is used

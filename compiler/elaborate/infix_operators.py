@@ -1,4 +1,4 @@
-"""Signs between values, and before one: arithmetic, comparisons, logic."""
+"""Infix and prefix operator symbols: arithmetic, comparisons, logic."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dlc.compiler.elaborate import unknown_names
 from dlc.compiler.elaborate.tensor_operands import operand
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Stage, is_tensor
 from dlc.compiler.operators import arithmetic, comparisons
-from dlc.compiler.operators.base import by_sign
+from dlc.compiler.operators.base import by_symbol
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
-OPERATORS = by_sign()
+OPERATORS = by_symbol()
 
 
 def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
@@ -36,21 +36,21 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
 
 
 def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
-    """Signs in a row, `a + b + c`, one after the other from the left."""
-    check_elsewhere(ev, expr)
+    """A chain of infix operators, `a + b + c`, evaluated from the left without recursion."""
+    check_foreign_symbols(ev, expr)
     links = [expr]
     while isinstance(left := links[-1].left, syntax.Binary):
         links.append(left)
-        ev.builder.spend(left.span)
+        ev.builder.count_work(left.span)
     try:
         value = ev.evaluate(links[-1].left)
     except Halt:
         value = BROKEN
     for step in reversed(links):
         try:
-            value = link(ev, step, value)
+            value = apply_operator(ev, step, value)
         except Reject as reject:
-            ev.refuse(step.span, reject)
+            ev.reject(step.span, reject)
             value = BROKEN
         except Halt:
             value = BROKEN
@@ -59,40 +59,40 @@ def binary(ev: Evaluator, expr: syntax.Binary) -> Any:
     return value
 
 
-def check_elsewhere(ev: Evaluator, expr: syntax.Binary) -> None:
-    """Signs that other languages use otherwise: `x // a comment`, `y <- x`, where names say so."""
-    sign, text = expr.operator_span, expr.span.source.text
+def check_foreign_symbols(ev: Evaluator, expr: syntax.Binary) -> None:
+    """Reject symbols of other languages, `x // a comment` and `y <- x`, if the names show that intention."""
+    symbol, text = expr.operator_span, expr.span.source.text
     if (
         expr.operator == "//"
         and isinstance(expr.right, syntax.Name)
         and not unknown_names.knows(ev, expr.right.id)
-        and expr.right.id not in {*ev.e.torn.names, *ev.e.top_names()}
+        and expr.right.id not in {*ev.state.recovery.names, *ev.state.top_names()}
     ):
-        ev.e.torn.names.add(expr.right.id)
-        raise ev.fail("E0301", sign, f"`//` divides, and nothing is called `{expr.right.id}` here",
+        ev.state.recovery.names.add(expr.right.id)
+        raise ev.fail("E0301", symbol, f"`//` divides, and nothing is called `{expr.right.id}` here",
                         help="a comment begins with `#`: write `#`")  # fmt: skip
     if (
         expr.operator == "<"
         and isinstance(expr.left, syntax.Name)
-        and re.match("<- ", text[sign.start : sign.end + 2])
+        and re.match("<- ", text[symbol.start : symbol.end + 2])
     ):
         left = ev.scope.file.outputs.get(expr.left.id)
         if not unknown_names.knows(ev, expr.left.id) or (isinstance(left, OutputRef) and left.scores is None):
-            ev.e.torn.names.add(expr.left.id)
-            place = Span(sign.source, sign.start, sign.end + 1)
+            ev.state.recovery.names.add(expr.left.id)
+            arrow = Span(symbol.source, symbol.start, symbol.end + 1)
             if not isinstance(left, OutputRef):
-                raise ev.fail("E0102", place, "`<-` gives no name", help="write `=`")
+                raise ev.fail("E0102", arrow, "`<-` does not bind a name", help="write `=`")
             raise ev.fail(
                 "E0102",
-                place,
+                arrow,
                 "a flow is written from left to right, with `->`",
                 help=f"write `x -> f -> {expr.left.id}`",
             )
 
 
-def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
-    """One sign, with the value of its left side; what is wrong on the right is told where the left
-    is broken too."""
+def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
+    """Evaluate one infix operator, given the value of its left side. Errors on the right side are reported
+    even if the left side is broken."""
     if expr.operator in ("and", "or"):
         if left is BROKEN or (not is_tensor(left) and static.truth(left) == (expr.operator == "or")):
             return left
@@ -105,15 +105,15 @@ def link(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
         raise Halt
     for side, value in ((expr.left, left), (expr.right, right)):
         if isinstance(value, Stage) and expr.operator == ">":
-            message = f"`>` compares, and {value.describe()} waits for its tensor"
+            message = f"`>` compares, and {value.describe()} has no tensor yet"
             raise ev.fail("E0501", expr.operator_span, message, help="write `->`")
         if isinstance(value, Stage):
             raise ev.fail("E0501", side.span,
                             f"`{expr.operator}` does not work on {value.describe()}, which "
-                            "waits for its tensor",
-                            help=f"`->` holds looser than `{expr.operator}`: put the flow in brackets, "
+                            "has no tensor yet",
+                            help=f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
-        return static.compute(expr.operator, ev.measured(left, expr.span), ev.measured(right, expr.span))
+        return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
     sides = [operand(ev, left, expr.left.span), operand(ev, right, expr.right.span)]
     return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]

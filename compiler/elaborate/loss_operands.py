@@ -1,4 +1,4 @@
-"""How losses find what they are about: an output's target, and the scores behind a matching activation."""
+"""Operands of losses: the target of an output, and the scores (logits) before a matching activation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -> list[Operand]:
-    """The operands of a loss: an output that stands alone is held against its target."""
+    """The operands of a loss. An output that is the only operand is compared with its target."""
     if not loss.of_target:
         return tensors
     if len(tensors) == 1 and tensors[0].output is not None:
         tensors = [*tensors, Operand(outputs.target(ev, tensors[0].output), span)]
     elif len(tensors) == 1 and loss.arity()[0] == 2:
         raise ev.fail("E0502", span,
-                      f"`{loss.name}` of one tensor wants the name of an output, which knows its target",
+                      f"`{loss.name}` of one tensor takes the name of an output, which has a target",
                       help=f"give it both: `{loss.name}(prediction, target)`")  # fmt: skip
     if not loss.of_scores or not isinstance(tensors[0].value, Value):
         return tensors

@@ -1,4 +1,4 @@
-"""Members of families, as `adam` where an optimizer is wanted, and what is said of names that are none."""
+"""Members of families, such as `adam` for an optimizer, and the errors for names that are not members."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Head = syntax.Name | syntax.Attribute
 
 
 def named(kind: ParameterType, expr: syntax.Expr) -> type[Definition] | None:
-    """The member of the kind's families that an expression names or calls."""
+    """The member of the families of a parameter type that an expression names or calls."""
     head = head_of(expr)
     name = head.id if isinstance(head, syntax.Name) else ""
     families = (Definition.families[family] for family in kind.families())
     return next((members[name] for members in families if name in members), None)
 
 
-def meant_by(kind: ParameterType, expr: syntax.Expr) -> list[type[Definition]]:
-    """The members of the kind's families that the name of an expression means, as other libraries have it."""
+def aliased_members(kind: ParameterType, expr: syntax.Expr) -> list[type[Definition]]:
+    """The members of the families of a parameter type for which the name of an expression is an alias."""
     head, families = head_of(expr), kind.families()
     word = aliases.named(name_of(head), *families) if isinstance(head, Head) and families else ""
     return [found for family in families if (found := Definition.families[family].get(word))]
@@ -41,13 +41,13 @@ def takes_no_tensor(ev: Evaluator, definition: type[Definition], span: Span) -> 
     return ev.fail("E0404", span, f"`{definition.name}` takes no tensor", help=help)
 
 
-# --- names that stand for nothing where a kind is wanted --------------------------------------------------
+# --- unknown names where a member is expected --------------------------------------------------------------
 
 
 def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
-    """Refuse an expression that can be no value of the kind, by its names."""
+    """Reject an expression whose names show that it is not a value of the parameter type."""
     head = head_of(expr)
-    if isinstance(kind, Text) and not known(ev, root_of(first(expr))):
+    if isinstance(kind, Text) and not known(ev, root_of(first_part(expr))):
         raise ev.fail("E0403", expr.span, f"expected {kind.describe()}, found `{expr.span.text}`",
                       help=f'write `"{expr.span.text}"`')  # fmt: skip
     if isinstance(expr, syntax.Binary):
@@ -58,11 +58,11 @@ def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
             raise unknown(ev, kind, head)
     if isinstance(expr, syntax.Name) and kind.words and not known(ev, expr.id):
         raise ev.fail("E0403", expr.span, f"expected {kind.describe()}, found `{expr.id}`",
-                      help=worded(kind, expr.id) or did_you_mean(expr.id, kind.words))  # fmt: skip
+                      help=native_word(kind, expr.id) or did_you_mean(expr.id, kind.words))  # fmt: skip
 
 
 def check_head(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
-    """Refuse a name, or a call, of no member, word or name of the file."""
+    """Reject a name, or a call of a name, that is not a member, a word or a name of the file."""
     head = head_of(expr)
     if not isinstance(head, syntax.Name) or not kind.families() or head.id in kind.words:
         return
@@ -71,7 +71,7 @@ def check_head(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
 
 
 def check_sum(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> None:
-    """Refuse `l1(1) + l2(1)`, where a list is meant."""
+    """Reject `l1(1) + l2(1)` where a list is expected."""
     for side in (expr.left, expr.right):
         if any(root_of(head_of(side)) in Definition.families[family] for family in kind.families()):
             listed = f"[{expr.left.span.text}, {expr.right.span.text}]"
@@ -80,7 +80,7 @@ def check_sum(ev: Evaluator, kind: ParameterType, expr: syntax.Binary) -> None:
 
 
 def head_of(expr: syntax.Expr) -> syntax.Expr:
-    """What is called, or the expression itself."""
+    """The function of a call, or the expression itself."""
     return expr.function if isinstance(expr, syntax.Call) else expr
 
 
@@ -88,15 +88,15 @@ def name_of(head: Head) -> str:
     return head.id if isinstance(head, syntax.Name) else head.name
 
 
-def first(expr: syntax.Expr) -> syntax.Expr:
-    """What begins a path without quotes: `data` of `data/rows.csv`."""
+def first_part(expr: syntax.Expr) -> syntax.Expr:
+    """The first part of a path without quotes: `data` of `data/rows.csv`."""
     while isinstance(expr, syntax.Binary) and expr.operator == "/":
         expr = expr.left
     return expr
 
 
 def root_of(expr: syntax.Expr) -> str:
-    """The name that a path of names begins with: `data` of `data.csv`; empty for anything else."""
+    """The first name of an attribute path: `data` of `data.csv`. Empty for other expressions."""
     while isinstance(expr, syntax.Attribute):
         expr = expr.value
     return expr.id if isinstance(expr, syntax.Name) else ""
@@ -107,13 +107,13 @@ def known(ev: Evaluator, name: str) -> bool:
 
 
 def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
-    """No member of the families has this name."""
+    """The error for a name that is not a member of the families."""
     families, name = kind.families(), name_of(head)
     names = [n for f in families for n in Definition.families[f]]
     word = aliases.named(name, *families)
     unbuilt = later(*families)
     if (word or name) in unbuilt:
-        return ev.refuse(head.span, not_built(families[0], word or name, name))
+        return ev.reject(head.span, not_built(families[0], word or name, name))
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
     listed = ", ".join(f"`{n}`" for n in names)
     near = "" if name in aliases.ABSENT else did_you_mean(name, [*names, *kind.words, *unbuilt])
@@ -123,34 +123,35 @@ def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
                         or f"there {'is' if len(names) == 1 else 'are'} {listed}")  # fmt: skip
 
 
-# --- values that stand for a member -----------------------------------------------------------------------
+# --- values that were written in place of a member ---------------------------------------------------------
 
 
-def meant(ev: Evaluator, kind: ParameterType, value: Any) -> str:
-    """What to write where a text stands for a name, or a loss without its output."""
+def suggestion(ev: Evaluator, kind: ParameterType, value: Any) -> str:
+    """The fix for a name in quotes, or for a loss without its output."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
         words = [aliases.named(v, *kind.families()) for v in value] if kind.families() else []
-        return f"names stand without quotes: write `[{', '.join(words)}]`" if words and all(words) else ""
+        fix = f"names are written without quotes: write `[{', '.join(words)}]`"
+        return fix if words and all(words) else ""
     name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
     loss = aliases.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
     if loss and loss not in later(*kind.of_outputs()):
-        return of_output(ev, loss)
+        return loss_fix(ev, loss)
     if not isinstance(value, str):
         return ""
-    if word := worded(kind, value):
+    if word := native_word(kind, value):
         return word
     found = aliases.named(value, *kind.families()) if kind.families() else ""
     if found and found not in later(*kind.families()):
         families = (Definition.families[f] for f in kind.families())
         member = next(family[found] for family in families if found in family)
-        return f"names stand without quotes: write `{member.usual_call() or found}`"
+        return f"names are written without quotes: write `{member.usual_call() or found}`"
     if "source" in kind.families() and len(value) < 40:
-        return f'say what kind of source it is: `csv("{value}")`, `builtin("{value}")`'
+        return f'name the kind of source: `csv("{value}")`, `builtin("{value}")`'
     return ""
 
 
-def worded(kind: ParameterType, word: str) -> str:
-    """What to write for a word as other libraries have it; empty where the kind takes none like it."""
+def native_word(kind: ParameterType, word: str) -> str:
+    """The fix for a word of other libraries. Empty if the parameter type has no equivalent."""
     plain = aliases.WORDS.get(word, aliases.CONSTANTS.get(word, word.lower()))
     if plain in kind.words or (plain == aliases.WORDS["valid"] and "same" in kind.words):
         return f"write `{plain}`"
@@ -163,8 +164,8 @@ def worded(kind: ParameterType, word: str) -> str:
     return ""
 
 
-def of_output(ev: Evaluator, loss: str) -> str:
-    """How a loss of the file's output is written."""
+def loss_fix(ev: Evaluator, loss: str) -> str:
+    """The fix that applies a loss to an output of the file."""
     outputs = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)]
     implying = [o for o in outputs if kind_of(o.declared).loss == loss]
     if len(implying) == 1 and len(outputs) == 1:
@@ -172,4 +173,4 @@ def of_output(ev: Evaluator, loss: str) -> str:
             f"write `{loss}({implying[0].name})`, or leave `loss` out: it follows from the type of the output"
         )
     one = implying if len(implying) == 1 else outputs
-    return f"write `{loss}({one[0].name})`" if len(one) == 1 else f"say of which output: `{loss}(OUTPUT)`"
+    return f"write `{loss}({one[0].name})`" if len(one) == 1 else f"name its output: `{loss}(OUTPUT)`"

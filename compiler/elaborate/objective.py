@@ -1,4 +1,4 @@
-"""What training makes small, and what is measured beside it: as written, or as the outputs' types imply."""
+"""The loss that training minimizes, and the metrics: as written, or implied by the output types."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 
-def total_loss(e: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
-    """What training makes small: as written, or the sum of what the outputs' types imply."""
+def total_loss(state: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
+    """The loss that training minimizes: as written, or the sum of the losses implied by the output types."""
     try:
-        value = train.loss or implied_loss(e, ev, wanted)
+        value = train.loss or implied_loss(state, ev, wanted)
         if value is not None and (value.type.batched or value.type.shape):
-            value = e.builder.apply(BatchMean(), [Operand(value, value.site.span)], value.site.span)[0]
+            value = state.builder.apply(BatchMean(), [Operand(value, value.site.span)], value.site.span)[0]
         return value
     except Halt:
         return None
 
 
-def implied_loss(e: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
+def implied_loss(state: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
     total: Value | None = None
     for output in ev.scope.file.outputs.values():
         if not isinstance(output, OutputRef) or output.scores is None:
             continue
         loss = kind_of(output.declared).loss
         if not loss:
-            if wanted and e.builder.weights:
+            if wanted and state.builder.weights:
                 other = (
                     f"declare `{output.name}` as `binary`, or " if output.declared.element == "bool" else ""
                 )
-                e.problems.report("E0603", output.span,
-                                  f"`{output.name}` is {output.declared.element}, which implies no loss",
-                                  help=f"{other}write the loss into `train {{ loss = ... }}`")  # fmt: skip
+                state.problems.report("E0603", output.span,
+                                      f"`{output.name}` is {output.declared.element}, which implies no loss",
+                                      help=f"{other}write the loss into "
+                                           "`train { loss = ... }`")  # fmt: skip
             return None
         stage = DefinedStage(family("loss")[loss](), (), output.span, {})
         scores = [Operand(output.scores, output.span, output)]
@@ -57,7 +58,7 @@ def implied_loss(e: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
         if total is None:
             total = own
         else:
-            total = e.builder.apply(
+            total = state.builder.apply(
                 Add(), [Operand(total, output.span), Operand(own, output.span)], output.span
             )[0]
     return total
@@ -65,7 +66,7 @@ def implied_loss(e: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
 
 def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, ...]],
            graph: Graph) -> tuple[Phase, ...]:  # fmt: skip
-    """What `train` says is trained: one phase with one objective; none without a loss."""
+    """The training phases: one phase with one objective, or none without a loss."""
     if loss is None:
         return ()
     learns = frozenset(w.name for w in graph.weights if w.trainable and not train.freezes(w))
@@ -73,41 +74,43 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
     return (Phase(train, (objective,)),)
 
 
-def chosen_metrics(e: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
-    """The pairs of output and metric: those written that fit, or those that the type implies."""
+def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
+    """The pairs of output and metric: written metrics that fit, or those implied by the type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
-        use_targets(e, ev, metric, filled)
+        create_targets(state, ev, metric, filled)
     for output in filled:
         if output.target_value is not None:
             wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
             yield from ((output.name, m) for m in wanted if m.fits(output.declared))
 
 
-def use_targets(e: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
-    """A metric that is written uses the targets of the outputs that it fits, where no loss does."""
+def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
+    """Create the targets of the outputs that a written metric fits, if no loss uses them."""
     fitting = [o for o in filled if metric.fits(o.declared)]
     if not any(o.target_value is not None for o in fitting):
         for output in fitting:
             outputs.target(ev, output)
-    if filled and not fitting and not e.problems.failed:  # of the others it is not known
+    if filled and not fitting and not state.problems.failed:  # failed outputs might have fitted
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
         types = [f"{o.name}: {spell_classes(o.declared)}" for o in filled]
-        e.problems.report("E0604", metric.span,
-                          f"`{metric.name}` is for outputs of type {elements}{metric.restriction}, "
-                          "and the file has none",
-                          help=f"its outputs are {listed(types, '{}', 80)}")  # fmt: skip
+        state.problems.report("E0604", metric.span,
+                              f"`{metric.name}` is for outputs of type {elements}{metric.restriction}, "
+                              "and the file has none",
+                              help=f"its outputs are {listed(types, '{}', 80)}")  # fmt: skip
 
 
-def refuse_twice(e: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]) -> None:
-    """Two metrics cannot give figures of one name."""
+def reject_duplicates(
+    state: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]
+) -> None:
+    """Reject two metrics that give figures with the same name."""
     seen: set[str] = set()
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         names = {f"{title}{part}" for part in metric.parts(types[output]) or ("*",)}
         if seen & names and metric.span is not None:
-            e.problems.report("E0609", metric.span, f"`{title}` is measured twice, under one name",
-                              help="leave one of them out; `average=none` gives a figure for each class, "
-                                   "under names of their own")  # fmt: skip
+            state.problems.report("E0609", metric.span, f"`{title}` is measured twice, under one name",
+                                  help="leave one of them out; `average=none` gives a figure for each class, "
+                                       "under names of their own")  # fmt: skip
         seen |= names
 
 

@@ -1,4 +1,4 @@
-"""What flows into an output: its scores, the shape that its type asks for, its target."""
+"""Outputs: their scores, the shape that their type requires, and their targets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     value = ev.builder.tensor(tensor)
     if not value.type.is_number:
-        help = "what flows into it are scores, one per class" if output.declared.element == "class" else ""
+        help = "its input is scores, one per class" if output.declared.element == "class" else ""
         raise ev.fail("E0507", span, f"`{output.name}` takes numbers, found {value.type}", help=help)
-    if value not in ev.builder.fed:
+    if value not in ev.builder.input_dependent:
         raise ev.fail("E0507", span,
-                      f"what flows into `{output.name}` is the same for every sample: it depends on no input",
+                      f"the value of `{output.name}` is the same for every sample: it depends on no input",
                       help="begin its flow with an input")  # fmt: skip
     kind = kind_of(output.declared)
     if not kind.scores_shape(output.declared) and value.type.shape == (1,):
@@ -44,7 +44,7 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     producer = behind_index(value, ev.builder.producers)
     output.flowed = value
     output.scores = value
-    del ev.e.waiting[output.name]
+    del ev.state.unfilled_outputs[output.name]
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
 
@@ -65,10 +65,10 @@ def matches(node: Node, declared: Tensor) -> bool:
 
 
 def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
-    """A free name that only outputs have stands for what flows in."""
+    """Bind a free dimension that only outputs have to the size of the value."""
     bound = {}
     for wanted, size in zip(kind_of(declared).scores_shape(declared), found.shape, strict=False):
-        if is_free(wanted) and not names(wanted) & ev.e.input_names:
+        if is_free(wanted) and not names(wanted) & ev.state.input_names:
             bound.setdefault(str(wanted), size)
     shape = tuple(substitute(s, bound) for s in declared.shape)
     return replace(declared, shape=shape)
@@ -78,27 +78,27 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    help = fix(declared, found.shape, wanted)
-    if is_decided(ev, declared, value):
-        help = f"leave `{kind_of(declared).decides}` out: a {declared.element} takes its scores"
-    help = help or shape_hints.setting(value, ev.builder.producers, lambda made: made.shape == wanted)
+    help = shape_fix(declared, found.shape, wanted)
+    if is_decision(ev, declared, value):
+        help = f"leave `{kind_of(declared).equivalent_operator}` out: a {declared.element} takes its scores"
+    help = help or shape_hints.setting_fix(value, ev.builder.producers, lambda made: made.shape == wanted)
     return ev.fail("E0507", span, message, help=help,
                    more=[Label(output.span, f"declared as {spelled}")])  # fmt: skip
 
 
-def is_decided(ev: Evaluator, declared: Tensor, value: Value) -> bool:
-    """Whether it is an answer already, where the output takes scores."""
+def is_decision(ev: Evaluator, declared: Tensor, value: Value) -> bool:
+    """Whether the value is a decision (`argmax` or similar), where the output takes scores."""
     node = ev.builder.producers.get(value)
     while node is not None and node.operator.converts:
         node = ev.builder.producers.get(node.operands[0])
-    return node is not None and node.operator.name == kind_of(declared).decides
+    return node is not None and node.operator.name == kind_of(declared).equivalent_operator
 
 
-def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
-    """What would give a value the shape that an output takes."""
+def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
+    """The fix that gives a value the shape that an output takes."""
     if declared.element == "class" and declared.classes is not None and len(found) == len(wanted):
-        place = class_axis(len(wanted)) % len(wanted)
-        if any(found[axis] != size for axis, size in enumerate(wanted) if axis != place):
+        class_position = class_axis(len(wanted)) % len(wanted)
+        if any(found[axis] != size for axis, size in enumerate(wanted) if axis != class_position):
             return ""
         count, units = declared.classes.count, "channels" if declared.rank >= 2 else "units"
         each = f"of the {count} classes" if isinstance(count, int) else "class that the data has"
@@ -109,7 +109,7 @@ def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> 
         return "`flatten` before the last layer makes one axis of all; " \
                "`global_avgpool` keeps one value a channel"  # fmt: skip
     if not wanted and found:
-        return "one value is wanted: end in `dense(1)` or a reduction"
+        return "the output takes one value: end in `dense(1)` or a reduction"
     if not found and wanted == (1,):
         return f"declare the output as `{declared.element}`, one value per sample"
     if declared.element != "class" and len(wanted) == len(found) == 1:
@@ -118,7 +118,7 @@ def fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> 
 
 
 def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
-    """The output's probabilities: as its activation gives them, or that of its type."""
+    """The probabilities of an output: from its own activation, or from the activation of its type."""
     activation = kind_of(output.declared).activation(output.declared)
     if activation is None:
         raise ev.fail(
@@ -133,9 +133,9 @@ def probabilities(ev: Evaluator, output: OutputRef, span: Span) -> Value:
 
 
 def target(ev: Evaluator, output: OutputRef) -> GraphInput:
-    """The field that the output is held against, an input of the training graph."""
+    """The data field with which the output is compared, an input of the training graph."""
     if output.target_value is None:
         declared = output.declared
         wanted = replace(declared, element=kind_of(declared).target(declared))
-        output.target_value = ev.e.target(output.target, wanted, output.span)
+        output.target_value = ev.state.target(output.target, wanted, output.span)
     return output.target_value

@@ -1,4 +1,4 @@
-"""`param`: values of the file that a command may set."""
+"""`param`: values of the file that a command can override."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
 
-KINDS = "a param is a number, text, true, false or a list"
+PLAIN = "a param is a number, text, true, false or a list"
 
 
 def value(ev: Evaluator, statement: syntax.Param) -> Any:
-    """The value that was set for the param, or its own."""
+    """The value that a command set for the param, or its default."""
     name, value = statement.name.id, ev.evaluate(statement.value)
     help = f"leave `param` out: `{name} = {shown(statement.value)}` gives it a name"
-    own = plain(ev, value, statement.value.span, f"{KINDS}, found ", help)
-    if not ev.scope.top or ev.scope.file.source is not ev.e.sources[0] or name not in ev.e.overrides:
+    own = plain(ev, value, statement.value.span, f"{PLAIN}, found ", help)
+    if not ev.scope.top or ev.scope.file.source is not ev.state.sources[0] or name not in ev.state.overrides:
         return own
-    given = plain(ev, ev.e.overrides[name], statement.name.span, f"{KINDS}, and `{name}` was set to ", "")
+    given = plain(ev, ev.state.overrides[name], statement.name.span, f"{PLAIN}, and `{name}` was set to ", "")
     if not same_kind(own, given):
         raise ev.fail("E0403", statement.name.span,
                       f"`{name}` was set to {describe(given)}, and its own value is {describe(own)}",
@@ -35,7 +35,7 @@ def value(ev: Evaluator, statement: syntax.Param) -> Any:
 
 
 def plain(ev: Evaluator, value: Any, span: Span, before: str, help: str) -> Any:
-    """A value that a param may have; what else it holds is told behind these words."""
+    """A valid value of a param. The error message for any other value starts with `before`."""
     try:
         return static.plain(value)
     except Reject as reject:
@@ -56,21 +56,21 @@ def same_kind(own: Any, given: Any) -> bool:
     return own is None or isinstance(given, type(own))
 
 
-def refuse_unknown(ev: Evaluator) -> None:
-    """Every value that was set has to be a param of the file."""
+def reject_unknown(ev: Evaluator) -> None:
+    """Report values that were set for params that the file does not have."""
     known = ev.scope.file.params
-    for name in ev.e.overrides:
+    for name in ev.state.overrides:
         if name not in known:
             name = str(name)
-            ev.e.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
-                                         help=ev.e.nearest.did_you_mean(name, lambda: known)
-                                              or for_section(name)
-                                              or (f"its params are {listed(known)}" if known
-                                                  else "this spec declares no params")))  # fmt: skip
+            ev.state.problems.add(Diagnostic("E0301", f"the spec has no param `{name}`", (),
+                                             help=ev.state.nearest.did_you_mean(name, lambda: known)
+                                                  or section_setting_fix(name)
+                                                  or (f"its params are {listed(known)}" if known
+                                                      else "this spec declares no params")))  # fmt: skip
 
 
-def for_section(name: str) -> str:
-    """The fix for a setting of a section that is given as a param; empty for another name."""
+def section_setting_fix(name: str) -> str:
+    """The fix for a setting of a section that is set as a param. Empty for other names."""
     for section in Definition.families["section"].values():
         if name in section.settings:
             return f"declare `param {name} = ...` and write `{name} = {name}` in `{section.name}`"

@@ -1,4 +1,4 @@
-"""What names stand for."""
+"""Scopes: the names of a file and of a body."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.source import Source
 
-# Plain functions of static values.
+# Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
 
 
 class FileScope:
-    """What one file declares. Blocks and nets see all of it but `bindings`."""
+    """The declarations of one file. Blocks and nets see all of them."""
 
     def __init__(self, source: Source):
         self.source = source
@@ -29,7 +29,7 @@ class FileScope:
         self.weights: dict[str, Any] = {}
         self.free: set[str] = set()
         self.declared: dict[str, Any] = {}  # name -> the span of its declaration
-        self.refused: set[Any] = set()  # declarations whose names cannot be theirs
+        self.rejected: set[Any] = set()  # declarations whose names were rejected
 
     def known(self) -> Iterable[str]:
         return chain(*self._tables())
@@ -48,10 +48,10 @@ class Scope:
         self.file = file
         self.top = top
         self.names: dict[str, Any] = {}
-        self.decided: list[tuple[Any, bool]] = []  # each condition, and how it was decided
+        self.decided: list[tuple[Any, bool]] = []  # each condition and its value
 
     def candidates(self) -> list[str]:
-        """Every name that could have been meant, for suggestions."""
+        """All names in scope, for suggestions."""
         return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS]
 
 
@@ -64,7 +64,7 @@ def is_public(family: str, name: str) -> bool:
 
 
 def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
-    """The operator, combinator or, where losses may stand, loss of that name."""
+    """The operator or combinator with that name; or the loss, where losses are allowed."""
     for family in STAGES:
         if family == "loss" and not losses:
             continue
@@ -74,20 +74,20 @@ def find_operator(name: str, *, losses: bool) -> type[Definition] | None:
     return None
 
 
-def for_settings(name: str) -> str:
-    """The fix for a name that settings alone know, as `he_normal`; empty for another."""
+def settings_only_fix(name: str) -> str:
+    """The fix for a name that is valid only in settings, such as `he_normal`. Empty for other names."""
     if name in Definition.families["section"]:
         return f"it is a section: `{name} {{ ... }}`"
     for family, members in Definition.families.items():
         if name in members and family not in STAGES:
-            return f"`{name}` is {Definition.spoken[family]}: {setting_of(family)}"
+            return f"`{name}` is {Definition.spoken[family]}: {location_of(family)}"
     return ""
 
 
-def setting_of(family: str) -> str:
-    """Where the members of a family stand."""
+def location_of(family: str) -> str:
+    """The section and setting in which the members of a family are written."""
     for section in Definition.families["section"].values():
         for setting in section.settings.values():
             if family in setting.kind.families():
-                return f"it stands in `{section.name} {{ {setting.name} = ... }}`"
+                return f"it belongs in `{section.name} {{ {setting.name} = ... }}`"
     return "write it in the setting that takes it"

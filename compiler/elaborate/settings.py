@@ -1,4 +1,4 @@
-"""Settings of definitions: which of them arguments fill, and what is said of arguments that fit none."""
+"""Settings of definitions: which of them positional arguments fill, and the errors for other arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import foreign_calls, members
-from dlc.compiler.elaborate.tensor_operands import no_tensor
+from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, Stage, is_tensor, is_tensors
 from dlc.compiler.static import is_numbers
 
@@ -21,64 +21,64 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
 
-ACTIVATION = "an activation is a stage of its own, behind it: `-> relu`"
+ACTIVATION = "an activation is a separate stage after it: `-> relu`"
 
 
 def positional(definition: type[Definition]) -> list[Setting]:
-    """The settings that arguments without a name fill, in order."""
+    """The settings that positional arguments fill, in order."""
     every = () if definition.family == "loss" else definition.settings.values()
     return [s for s in every if not s.keyword]
 
 
 def takes_numbers(definition: type[Definition]) -> bool:
-    """Whether numbers without a name stand for tensors, as no setting could take them."""
+    """Whether positional numbers are tensor operands, because no setting takes them."""
     return definition.family in ("operator", "loss") and not positional(definition)
 
 
 def is_operand(definition: type[Definition], value: Any) -> bool:
-    """Whether an argument without a name flows in, and fills no setting."""
+    """Whether a positional argument is an operand instead of a setting."""
     is_number = isinstance(value, (int, float)) and takes_numbers(definition)
     return is_tensor(value) or is_tensors(value) or is_number
 
 
-# --- arguments that fit no setting ------------------------------------------------------------------------
+# --- errors of arguments ----------------------------------------------------------------------------------
 
 
 def unknown(
     ev: Evaluator, definition: type[Definition], argument: syntax.Argument, call: syntax.Call | None
 ) -> Halt:
-    """There is no setting of that name."""
-    name, place = argument.name or "", argument.name_span or argument.value.span
+    """The error for an unknown setting."""
+    name, span = argument.name or "", argument.name_span or argument.value.span
     in_order = sorted(definition.settings.values(), key=lambda s: s.keyword)
     listed = ", ".join(f"`{s.name}`" for s in in_order)
     help = aliases.setting(name, definition.settings)
     if help.startswith("leave it out"):
-        place = place.to(argument.value.span)
+        span = span.to(argument.value.span)
     if not help and name == "activation" and call:
-        help = f"write `{written}`" if (written := foreign_calls.call(call)) else ACTIVATION
+        help = f"write `{written}`" if (written := foreign_calls.translate(call)) else ACTIVATION
     if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
-        place = place.to(argument.value.span)
+        span = span.to(argument.value.span)
         pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
         help = f"write `{', '.join(f'{beta}={value.span.text}' for beta, value in pairs)}`"
     help = help or did_you_mean(name, definition.settings)
     otherwise = f"its settings are {listed}" if listed else "it has no settings"
-    return ev.fail("E0402", place, f"`{definition.name}` has no setting `{name}`", help=help or otherwise)
+    return ev.fail("E0402", span, f"`{definition.name}` has no setting `{name}`", help=help or otherwise)
 
 
 def given_twice(
-    ev: Evaluator, definition: type[Definition], name: str, place: Span, call: syntax.Call | None
+    ev: Evaluator, definition: type[Definition], name: str, span: Span, call: syntax.Call | None
 ) -> Halt:
-    of_size = call and aliases.OWN_SIZE.get(definition.name)
-    why = "if the first number says how many flow in, take that one out" if of_size else ""
-    return ev.fail("E0407", place, f"`{name}` is given twice", help=why)
+    of_size = call and aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
+    why = "if the first number is the input size, remove it" if of_size else ""
+    return ev.fail("E0407", span, f"`{name}` is given twice", help=why)
 
 
-def surplus(
+def surplus_argument(
     ev: Evaluator, definition: type[Definition], value: Any, span: Span, call: syntax.Call | None
 ) -> Halt:
-    """There is no setting for a value without a name."""
+    """The error for a positional value without a setting."""
     if isinstance(value, Stage) or (takes_numbers(definition) and is_numbers(value)):
-        return no_tensor(ev, value, span)
+        return not_a_tensor(ev, value, span)
     usage = f"write `{definition.signature()}`" if definition.settings else ""
     help = of_other_libraries(definition, call) or usage
     return ev.fail("E0404", span, too_many(definition, value), help=help)
@@ -90,18 +90,18 @@ def too_many(definition: type[Definition], value: Any) -> str:
     count = len(positional(definition))
     if not count:
         return f"the settings of `{definition.name}` are given by name, found {describe(value)}"
-    settings = "1 setting that goes" if count == 1 else f"{count} settings that go"
-    return f"`{definition.name}` has {settings} without a name, {describe(value)} is one too many"
+    settings = "1 setting" if count == 1 else f"{count} settings"
+    return f"`{definition.name}` takes {settings} without a name, and {describe(value)} is one too many"
 
 
-def lacking(
+def missing_settings(
     ev: Evaluator,
     definition: type[Definition],
     given: Container[str],
     call: syntax.Call | None,
     span: Span,
 ) -> Halt:
-    """Settings that are needed are not given."""
+    """The error for missing required settings."""
     needed = [s.name for s in definition.settings.values() if s.required and s.name not in given]
     wanted = " and ".join(f"`{name}`" for name in needed)
     help = tensor_for_setting(ev, call) or f"write `{definition.usual_call() or definition.signature()}`"
@@ -109,13 +109,13 @@ def lacking(
 
 
 def tensor_for_setting(ev: Evaluator, call: syntax.Call | None) -> str:
-    """What to do where a block takes as a tensor what was meant for a setting, `block f(x, units)`."""
+    """The fix for a setting that a block declares as a tensor, `block f(x, units)`."""
     arguments = [a.value for a in call.arguments if a.name is None] if call else []
     known = ev.scope.names
     names = [v.id for v in arguments if isinstance(v, syntax.Name) and is_tensor(known.get(v.id))]
     if ev.scope.top or len(names) != 1:
         return ""
-    return f"`{names[0]}` is a tensor here; settings of a block stand behind `;`: `(x; {names[0]})`"
+    return f"`{names[0]}` is a tensor here; settings of a block follow `;`: `(x; {names[0]})`"
 
 
 def rejected(
@@ -127,14 +127,14 @@ def rejected(
     span: Span,
     call: syntax.Call | None,
 ) -> Halt:
-    """The kind of a setting rejects a value, which a `call` gives without a name."""
-    help = reject.help or members.meant(ev, setting.kind, value) or of_other_libraries(definition, call)
+    """The error for a value that a setting rejects. `call` is set if the argument is positional."""
+    help = reject.help or members.suggestion(ev, setting.kind, value) or of_other_libraries(definition, call)
     message = f"`{setting.name}` of `{definition.name}`: {reject.message}"
     return ev.fail(reject.code, span, message, help=help)
 
 
 def of_other_libraries(definition: type[Definition], call: syntax.Call | None) -> str:
-    """What to write where the settings are those of another library, as in `dense(4, 8)`."""
-    written = foreign_calls.call(call) if call else ""
-    known = aliases.OWN_SIZE.get(definition.name)
+    """The fix for arguments in the style of another library, as in `dense(4, 8)`."""
+    written = foreign_calls.translate(call) if call else ""
+    known = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
     return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""

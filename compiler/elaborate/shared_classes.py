@@ -1,6 +1,6 @@
-"""Fields of `class(auto)` that are filled from one column: they share the classes that are found in it.
+"""Fields of type `class(auto)` that are read from one column share the classes of that column.
 
-Shapes depend on the number of classes, so this is read off the `data` section before the types are.
+Shapes depend on the number of classes, so this is read from the `data` section before the types.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.elaborate.context import Evaluator
 
-Owners = dict[str, str]  # the field that the classes of each field are called after
+Owners = dict[str, str]  # field -> the field that owns its classes
 
 
 def from_syntax(ev: Evaluator, tree: syntax.File) -> Owners:
-    """The owners as far as they can be told from the text and the params."""
+    """The owners, as far as the text and the params determine them."""
     written = next((s for s in tree.body if isinstance(s, syntax.Section) and s.name.id == "data"), None)
     columns = dict(written_columns(ev, written.body)) if written else {}
     return owners(auto_fields(tree), columns)
 
 
 def from_data(tree: syntax.File, fields: Mapping[str, Field]) -> Owners:
-    """The owners by the `data` section as it was read."""
+    """The owners according to the evaluated `data` section."""
     columns = {name: f.columns for name, f in fields.items() if isinstance(f, Columns)}
     columns |= {name: (f.column,) for name, f in fields.items() if isinstance(f, ColumnField)}
     return owners(auto_fields(tree), columns)
 
 
 def owners(fields: Iterable[str], columns: Mapping[str, tuple[str, ...]]) -> Owners:
-    """The first of all fields that share a column with each other, directly or through others."""
+    """For each field, the first of the fields that share a column with it, directly or through others."""
     parents: dict[str, str] = {}
 
     def root(field: str) -> str:
@@ -71,7 +71,7 @@ def is_auto(type: syntax.Expr) -> bool:
 
 
 def written_columns(ev: Evaluator, body: Iterable[syntax.Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The fields that `data` gives other columns, each with those that are texts or params."""
+    """The fields that `data` maps to columns, each with its columns that are texts or params."""
     for statement in body:
         if not isinstance(statement, syntax.Bind) or not isinstance(statement.value, syntax.Call):
             continue

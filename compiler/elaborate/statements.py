@@ -1,4 +1,4 @@
-"""The statements of a file, a block or a net, run in order."""
+"""Statements of a file, a block or a net, executed in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.elaborate import declarations
-from dlc.compiler.elaborate.tensor_operands import flowed
+from dlc.compiler.elaborate.tensor_operands import scores_of
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_tensor, is_tensors
 
 if TYPE_CHECKING:
@@ -22,27 +22,27 @@ class Returned:
 
 
 def run_body(ev: Evaluator, template: Template) -> Any:
-    """The body of a block or net; what it returns."""
+    """Run the body of a block or net, and return its value."""
     returned = run(ev, template.declaration.body)
     if returned is None:
         name = template.declaration.name
-        if ev.e.torn.within(template.declaration.span):
+        if ev.state.recovery.has_error_in(template.declaration.span):
             raise Halt
         raise ev.fail(
             "E0508",
             name.span,
             f"{template.what} `{name.id}` ends without a `return`",
-            help="every way through it has to return a value",
+            help="every path through it has to return a value",
         )
     return returned.value
 
 
 def run(ev: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
-    """Run statements until one returns. One that fails breaks the names that it would have bound,
-    and the others go on."""
+    """Run statements until one returns. If a statement fails, its names are marked as broken, and the next
+    statements are run."""
     halted = False
     for statement in body:
-        ev.builder.spend(statement.span)
+        ev.builder.count_work(statement.span)
         try:
             returned = run_one(ev, statement)
         except Halt:
@@ -70,9 +70,9 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         return run_for(ev, statement)
     elif isinstance(statement, syntax.Return):
         if ev.scope.top:
-            raise ev.fail("E0508", statement.span, "`return` stands only in a block or net",
+            raise ev.fail("E0508", statement.span, "`return` is allowed only in a block or net",
                           help="at the top of a file a flow ends in an output: `-> OUTPUT`")  # fmt: skip
-        values = tuple(decay(ev, ev.evaluate(v), v) for v in statement.values)
+        values = tuple(resolve_output(ev, ev.evaluate(v), v) for v in statement.values)
         return Returned(values[0] if len(values) == 1 else values)
     elif isinstance(statement, syntax.Weight):
         declarations.weight(ev, statement)
@@ -80,12 +80,14 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         word = (
             statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
         )
-        raise ev.fail("E0509", statement.span, f"`{word}` stands only at the top of the file, not in a block")
+        raise ev.fail(
+            "E0509", statement.span, f"`{word}` is allowed only at the top of a file, not in a block"
+        )
     return None
 
 
-def decay(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
-    return flowed(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
+def resolve_output(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:
+    return scores_of(ev, value, expr.span) if isinstance(value, OutputRef) and not ev.losses else value
 
 
 def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
@@ -98,7 +100,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
             help=f"write `range({entries})`" if type(entries) is int else "count with `range(n)`",
         )
     for entry in entries:
-        ev.builder.spend(statement.span)
+        ev.builder.count_work(statement.span)
         bind(ev, statement.targets, entry, statement.iterable)
         returned = ev.builder.within(statement.span, run, ev, statement.body)
         if returned is not None:
@@ -129,7 +131,7 @@ def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: synta
 
 
 def bound_output(ev: Evaluator, targets: Sequence[syntax.Ident], expr: syntax.Expr) -> Halt:
-    """`y = x -> f` where `y` is an output."""
+    """The error for `y = x -> f` where `y` is an output."""
     name = targets[0].id if len(targets) == 1 else f"({', '.join(t.id for t in targets)})"
     flow = expr.span.text if not isinstance(expr, syntax.Conditional) else f"({expr.span.text})"
     message = f"`{targets[0].id}` is declared already, as an output"
@@ -142,23 +144,23 @@ def end_flow(ev: Evaluator, statement: syntax.Evaluate) -> None:
     if value is None:
         return
     if is_tensor(value) or is_tensors(value):
-        ev.e.dropped = ev.e.dropped or ev.scope.top
+        ev.state.has_dangling_flow = ev.state.has_dangling_flow or ev.scope.top
         raise ev.fail("E0506", statement.span,
-                      f"this flow ends nowhere: {shown(value)} is made and then dropped",
-                      help=f"let it flow on, `-> {waiting_output(ev)}`, or give it a "
+                      f"this flow ends nowhere: {shown(value)} is computed and then not used",
+                      help=f"let it flow on, `-> {unfilled_output(ev)}`, or give it a "
                            "name, `name = ...`")  # fmt: skip
     raise ev.fail(
         "E0506",
         statement.span,
-        f"{describe(value)} stands here and does nothing",
+        f"{describe(value)} has no effect here",
         help="give it a name, `name = ...`",
     )
 
 
-def waiting_output(ev: Evaluator) -> str:
-    """The output that is probably meant, where one alone is waiting."""
-    waiting = ev.e.waiting
-    return next(iter(waiting)) if len(waiting) == 1 and ev.scope.top else "OUTPUT"
+def unfilled_output(ev: Evaluator) -> str:
+    """The only output without a value, or a placeholder."""
+    unfilled = ev.state.unfilled_outputs
+    return next(iter(unfilled)) if len(unfilled) == 1 and ev.scope.top else "OUTPUT"
 
 
 def shown(value: Any) -> str:
@@ -171,7 +173,7 @@ def shown(value: Any) -> str:
 
 
 def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
-    """What the statements would have bound or filled is broken, and using it says nothing more."""
+    """Mark the names and outputs of the statements as broken. Their uses report no further errors."""
     for statement in body:
         if isinstance(statement, (syntax.Bind, syntax.For)):
             ev.scope.names.update({t.id: BROKEN for t in statement.targets})
@@ -185,20 +187,20 @@ def break_names(ev: Evaluator, body: Iterable[syntax.Statement]) -> None:
         if ev.scope.top and isinstance(statement, (syntax.Bind, syntax.Evaluate)):
             mentioned = [e.id for e in syntax.expressions(statement) if isinstance(e, syntax.Name)]
             break_outputs(ev, mentioned)
-            ev.e.dropped = ev.e.dropped or (
+            ev.state.has_dangling_flow = ev.state.has_dangling_flow or (
                 isinstance(statement, syntax.Evaluate) and not fills_output(ev, statement.value)
             )
 
 
 def fills_output(ev: Evaluator, value: syntax.Expr) -> bool:
-    """Whether a flow ends in outputs of the file; one that does not was meant to, in most cases."""
+    """Whether a flow ends in outputs of the file."""
     sink = value.steps[-1] if isinstance(value, syntax.Flow) else value
     items = sink.items if isinstance(sink, syntax.TupleExpr) else (sink,)
     return all(isinstance(i, syntax.Name) and i.id in ev.scope.file.outputs for i in items)
 
 
 def break_outputs(ev: Evaluator, names: Iterable[str]) -> None:
-    """These outputs would have been filled here."""
+    """Mark outputs without a value as broken."""
     for name in names if ev.scope.top else ():
         output = ev.scope.file.outputs.get(name)
         if isinstance(output, OutputRef) and output.scores is None:
@@ -206,7 +208,7 @@ def break_outputs(ev: Evaluator, names: Iterable[str]) -> None:
 
 
 def returns(body: Iterable[syntax.Statement]) -> bool:
-    """True if a `return` stands in the statements."""
+    """Whether the statements contain a `return`."""
     return any(
         isinstance(s, syntax.Return)
         or (isinstance(s, syntax.If) and (returns(s.then) or returns(s.otherwise)))

@@ -1,4 +1,4 @@
-"""Tensors on their way: what may flow, and in how many."""
+"""Tensor operands: conversion of values to operands, and their number."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
-    """One tensor, or a number that stands for one."""
+    """One operand: a tensor, or a number in place of a tensor."""
     if isinstance(value, OutputRef):
-        return Operand(flowed(ev, value, span), span, value)
+        return Operand(scores_of(ev, value, span), span, value)
     if isinstance(value, (Value, bool, int, float)):
         return Operand(value, span)
     if isinstance(value, InputRef):
         raise ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
                       help="pass it as a tensor")  # fmt: skip
-    raise no_tensor(ev, value, span)
+    raise not_a_tensor(ev, value, span)
 
 
-def no_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
+def not_a_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
     if is_numbers(value):
-        return ev.refuse(span, no_constants())
+        return ev.reject(span, no_constants())
     help = "give it a tensor first: `x -> f`" if isinstance(value, Stage) else ""
     return ev.fail("E0501", span, f"expected a tensor, found {describe(value)}", help=help)
 
 
 def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
-    """All that flows: a tuple flows as several tensors, each with its own place."""
+    """The operands of a value. A tuple gives several operands, each with its own span."""
     if not isinstance(value, (tuple, list)):
         return [operand(ev, value, expr.span)]
     if not value:
@@ -49,33 +49,35 @@ def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
     return [o for v, item in zip(value, items, strict=True) for o in operands(ev, v, item)]
 
 
-def flowed(ev: Evaluator, output: OutputRef, span: Span) -> Value:
-    if output.broken or (output.scores is None and (ev.e.dropped or output.name in ev.e.torn.names)):
+def scores_of(ev: Evaluator, output: OutputRef, span: Span) -> Value:
+    if output.broken or (
+        output.scores is None and (ev.state.has_dangling_flow or output.name in ev.state.recovery.names)
+    ):
         raise Halt
     if output.scores is None:
         raise ev.fail("E0504", span, f"nothing has flowed into `{output.name}` yet",
-                      help=f"`... -> {output.name}` has to stand before this line")  # fmt: skip
+                      help=f"`... -> {output.name}` has to come before this line")  # fmt: skip
     return output.scores
 
 
-def result(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
+def unpack_single(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
     return values[0] if len(values) == 1 else values
 
 
-def again(value: Any, span: Span) -> list[Operand]:
-    """What a stage made, flowing on."""
-    return [Operand(v, span) for v in flat(value)]
+def as_operands(value: Any, span: Span) -> list[Operand]:
+    """The results of a stage as operands of the next stage."""
+    return [Operand(v, span) for v in flatten(value)]
 
 
-def flat(value: Any) -> list[Any]:
-    return [v for item in value for v in flat(item)] if isinstance(value, (tuple, list)) else [value]
+def flatten(value: Any) -> list[Any]:
+    return [v for item in value for v in flatten(item)] if isinstance(value, (tuple, list)) else [value]
 
 
-def count(low: int, high: int | None) -> str:
+def count_tensors(low: int, high: int | None) -> str:
     amount = str(low) if low == high else f"at least {low}" if high is None else f"{low} to {high}"
     return f"{amount} tensor{'' if amount == '1' else 's'}"
 
 
-def flowing(amount: int, noun: str = " tensor") -> str:
+def count_flowing(amount: int, noun: str = " tensor") -> str:
     """`1 tensor flows`, `2 tensors flow`."""
     return f"{amount}{noun} flows" if amount == 1 else f"{amount}{noun and f'{noun}s'} flow"

@@ -1,4 +1,4 @@
-"""What is said of names that stand for nothing: what they are called here, or the nearest that there is."""
+"""Errors for unknown names, with the equivalent in this language or the nearest known name as the fix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlc.compiler.definitions.libraries import MODULES
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.definitions.unimplemented import later, not_built
 from dlc.compiler.elaborate import foreign_calls
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, for_settings
+from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, settings_only_fix
 from dlc.compiler.elaborate.values import Halt, is_tensor
 
 if TYPE_CHECKING:
@@ -25,45 +25,49 @@ MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
 
 
-def name(ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Halt:
-    """A name that the scope does not know, which a `call` calls; `otherwise` is what to do where no other can
-    be meant."""
+def unresolved(
+    ev: Evaluator, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None
+) -> Halt:
+    """The error for a name that is not in scope. `call` is the call of which it is the function. `otherwise`
+    is the help text if no similar name exists."""
     if name in later(*UNBUILT):
-        return ev.refuse(span, not_built("operator", name))
+        return ev.reject(span, not_built("operator", name))
     if name in FUNCTIONS:
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
-    if ev.e.problems.seen("E0301", span) or name in ev.e.torn.names:
+    if ev.state.problems.seen("E0301", span) or name in ev.state.recovery.names:
         return Halt()
     if find_operator(name, losses=True):
-        return ev.fail("E0302", span, f"`{name}` may stand only in a loss, `train {{ loss = ... }}`",
-                       help="where none is written, an output's loss follows from its type")  # fmt: skip
+        return ev.fail("E0302", span, f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`",
+                       help="without `loss`, the loss of an output follows from its type")  # fmt: skip
     if name in ev.scope.file.declared:
-        return ev.fail("E0304", span, f"`{name}` is not known yet, where params and types are read",
-                       help="a param knows the params above it, a type the params and the inputs "
+        return ev.fail("E0304", span, f"`{name}` is not known yet when params and types are read",
+                       help="a param can use the params above it, a type the params and the inputs "
                             "above it")  # fmt: skip
-    if not ev.scope.top and name in ev.e.top_names():
+    if not ev.scope.top and name in ev.state.top_names():
         return ev.fail("E0304", span, f"a block or net does not see `{name}` of the file around it",
                        help=f"pass `{name}` to it, as a tensor or as a setting")  # fmt: skip
-    return nothing(ev, name, span, ev.scope.candidates, otherwise, call)
+    return unknown(ev, name, span, ev.scope.candidates, otherwise, call)
 
 
-def nothing(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Collection[str]],
+def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Collection[str]],
             otherwise: str = "", call: syntax.Call | None = None) -> Halt:  # fmt: skip
-    """Nothing has this name, and no error before this one is the reason."""
+    """The error for a name that nothing has, and whose absence is not caused by another error."""
     word = aliases.named(name, *STAGES)
     if word in later(*UNBUILT):
-        return ev.refuse(span, not_built("operator", word, name))
-    place, help = here(span, call)
-    help = help or aliases.operator(name).replace("OUTPUT", output_beside(ev, span)) or for_settings(name)
-    if ev.e.torn.nameless and not help:
-        return Halt()  # it may be the name that is lost
-    near = "" if name in aliases.ABSENT else ev.e.nearest.did_you_mean(name, candidates)
+        return ev.reject(span, not_built("operator", word, name))
+    replaced, help = native_call(span, call)
+    help = (
+        help or aliases.operator(name).replace("OUTPUT", adjacent_output(ev, span)) or settings_only_fix(name)
+    )
+    if ev.state.recovery.name_lost and not help:
+        return Halt()  # a lost declaration may have this name
+    near = "" if name in aliases.ABSENT else ev.state.nearest.did_you_mean(name, candidates)
     help = help or near or otherwise
-    return ev.fail("E0301", place, f"nothing is called `{name}` here", help=help)
+    return ev.fail("E0301", replaced, f"nothing is called `{name}` here", help=help)
 
 
-def output_beside(ev: Evaluator, span: Span) -> str:
-    """The output that is given to a call beside this place, or the only one."""
+def adjacent_output(ev: Evaluator, span: Span) -> str:
+    """The output that is an argument next to this span, or the only output of the file."""
     outputs, text = ev.scope.file.outputs, span.source.text
     before = re.search(r"(\w+)\s*,\s*$", text[max(0, span.start - MAX_BESIDE) : span.start])
     after = re.match(r"\s*,\s*(\w+)", text[span.end : span.end + MAX_BESIDE])
@@ -71,9 +75,9 @@ def output_beside(ev: Evaluator, span: Span) -> str:
     return next(iter(beside or outputs)) if beside or len(outputs) == 1 else "OUTPUT"
 
 
-def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
-    """How a call of another library is written here, with the place of what is to be written anew."""
-    written = foreign_calls.call(call) if call else ""
+def native_call(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
+    """The equivalent in this language of a call of another library, with the span to replace."""
+    written = foreign_calls.translate(call) if call else ""
     if not call or not written:
         return span, ""
     arguments = call.span.text[len(call.function.span.text) :]
@@ -83,29 +87,29 @@ def here(span: Span, call: syntax.Call | None) -> tuple[Span, str]:
     return call.span, f"write `{written}`"
 
 
-def module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
-    """`nn.Linear` where nothing is called `nn`; none where something is."""
+def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | None = None) -> Halt | None:
+    """The error for `nn.Linear` if `nn` is unknown; otherwise `None`."""
     root = root_of(path)
-    if root is None or knows(ev, root.id) or (root.id in ev.e.torn.names and root.id not in MODULES):
+    if root is None or knows(ev, root.id) or (root.id in ev.state.recovery.names and root.id not in MODULES):
         return None
-    if ev.e.problems.seen("E0301", root.span):
+    if ev.state.problems.seen("E0301", root.span):
         return Halt()
     word = aliases.named(path.name, *STAGES)
     if word in later(*UNBUILT):
-        return ev.refuse(path.span, not_built("operator", word, path.span.text))
-    place, help = here(path.span, call)
+        return ev.reject(path.span, not_built("operator", word, path.span.text))
+    replaced, help = native_call(path.span, call)
     if not help and root.id not in MODULES:
         return None
     own = path.name if find_operator(path.name, losses=True) else word
     help = help or (f"it is written `{own}` here" if own else aliases.operator(path.name))
-    return ev.fail("E0301", place, f"nothing is called `{root.id}` here",
-                   help=help or "the words of the language stand by themselves, and need no "
+    return ev.fail("E0301", replaced, f"nothing is called `{root.id}` here",
+                   help=help or "the words of the language are written without a "
                                 "module")  # fmt: skip
 
 
-def method(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt:
-    """`x.relu()`: nothing that stands behind a point can be called."""
-    if halt := module(ev, function, call):
+def method_call(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt:
+    """The error for `x.relu()`. Attributes cannot be called."""
+    if halt := foreign_module(ev, function, call):
         return halt
     value = ev.evaluate(function.value)
     owner, name = function.value.span.text, function.name
@@ -125,7 +129,7 @@ def method(ev: Evaluator, call: syntax.Call, function: syntax.Attribute) -> Halt
     )
     word = aliases.named(name, *STAGES)
     if name in aliases.SIGNS and len(plain.arguments) == 2:
-        return ev.fail("E0306", call.span, message, help=f"write `{foreign_calls.call(plain)}`")
+        return ev.fail("E0306", call.span, message, help=f"write `{foreign_calls.translate(plain)}`")
     if find_operator(word, losses=ev.losses):
         return ev.fail("E0306", call.span, message, help=f"write `{word}({arguments})`")
     return ev.fail("E0306", function.name_span, message, help=aliases.operator(name))

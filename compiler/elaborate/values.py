@@ -1,4 +1,4 @@
-"""What expressions stand for while a spec is unfolded, beside plain numbers, texts, lists and tensors."""
+"""Values of expressions during elaboration, in addition to numbers, texts, lists and tensors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class Halt(Exception):
-    """Evaluation cannot go on; the problem has been reported."""
+    """Evaluation of a statement stops. The error is reported already."""
 
 
 class Stop(Exception):
-    """The spec is past a limit, which has been reported; nothing more of it is unfolded."""
+    """A limit is exceeded, and the error is reported already. Elaboration of the spec stops."""
 
 
 class Broken:
-    """What a name stands for after its statement failed: using it fails in silence."""
+    """The value of a name whose statement failed. Its use raises `Halt` without another error."""
 
     def describe(self) -> str:
         return "a broken value"
@@ -41,7 +41,7 @@ BROKEN = Broken()
 
 @record(eq=False)
 class DefinedStage(Stage):
-    """An operator, loss or combinator with its settings and the tensors that it was given."""
+    """An operator, loss or combinator with its settings and its given tensors."""
 
     definition: Definition
     given: tuple[Operand, ...]
@@ -54,8 +54,7 @@ class DefinedStage(Stage):
 
 @record(eq=False)
 class BlockStage(Stage):
-    """A block or net with its settings and the tensors that it was given;
-    settings are none until it is called."""
+    """A block or net with its settings and its given tensors. `settings` is `None` until it is called."""
 
     template: Template
     given: tuple[Operand, ...]
@@ -64,7 +63,7 @@ class BlockStage(Stage):
 
     @property
     def net(self) -> str | None:
-        """The name of the net, where it is one: what `freeze` and `on=` refer to."""
+        """The name of the net, to which `freeze` and `on=` refer; `None` for a block."""
         return self.template.name if self.template.is_net else None
 
     def describe(self) -> str:
@@ -76,7 +75,7 @@ class BlockStage(Stage):
 
 @record(eq=False)
 class Pipeline(Stage):
-    """Stages one behind the other."""
+    """Stages in sequence."""
 
     steps: tuple[tuple[Stage, Span], ...]
 
@@ -106,16 +105,16 @@ class Template:
 
 @record(eq=False)
 class Operand:
-    """A tensor, or a number that stands for one, on its way into an operator."""
+    """A tensor, or a number in place of one, that flows into an operator."""
 
     value: Value | int | float | bool
     span: Span
-    output: OutputRef | None = None  # where it was written as the name of an output
+    output: OutputRef | None = None  # set if it was written as the name of an output
 
 
 @dataclass(eq=False)
 class InputRef:
-    """An input as blocks see it: what it knows, not its values."""
+    """An input as blocks see it: its type, without access to its values."""
 
     name: str
     value: Value
@@ -126,7 +125,7 @@ class InputRef:
 
 @dataclass(eq=False)
 class OutputRef:
-    """A declared output; `flowed` and `scores` are none until something has flowed into it."""
+    """A declared output. `flowed` and `scores` are `None` until a value flows into it."""
 
     name: str
     declared: Tensor
@@ -146,11 +145,11 @@ def is_tensor(value: Any) -> bool:
 
 
 def is_tensors(value: Any) -> bool:
-    """A tuple or list that flows as several tensors."""
+    """Whether a tuple or list flows as several tensors."""
     return isinstance(value, (tuple, list)) and any(is_tensor(v) or is_tensors(v) for v in value)
 
 
-def tensors_in(operator: Operator) -> dict[str, Any]:
-    """The tensors, and lists of numbers that stand for one, that settings give, by their names."""
+def given_tensors(operator: Operator) -> dict[str, Any]:
+    """The tensors, and lists of numbers in place of tensors, that are given in settings, by setting."""
     found = {name: getattr(operator, name) for name in operator.tensor_settings()}
     return {name: tensor for name, tensor in found.items() if isinstance(tensor, (Value, tuple))}

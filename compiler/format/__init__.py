@@ -1,1 +1,1 @@
-"""Specs in the one layout (`dlc fmt`); the syntax tree and the graph as text."""
+"""The formatter (`dlc fmt`), and printers of the syntax tree and the graph."""

@@ -1,7 +1,7 @@
-"""The one layout of a spec: `dlc fmt`.
+"""The formatter of specs: `dlc fmt`.
 
-The author's lines are kept: a flow stays broken where it was broken, a blank line stays one.
-What is settled here is which tokens share a line; `layout` settles where on the line they stand.
+Line breaks and single blank lines of the author are kept. This module assigns tokens to lines; `layout` sets
+their columns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def format(source: Source) -> str:
-    """The text in the one layout; a text with errors raises `CompileError`."""
+    """The formatted text. CompileError for a text with syntax errors."""
     problems = Problems()
     parse(source, problems)
     problems.check()
@@ -28,7 +28,7 @@ def format(source: Source) -> str:
 
 
 def laid_out(source: Source) -> str:
-    """The text of a spec that is known to have no errors in the one layout."""
+    """The formatted text of a spec that is known to have no syntax errors."""
     tokens = read_tokens(source, Problems())
     opened: set[int] = set()
     while True:
@@ -39,16 +39,16 @@ def laid_out(source: Source) -> str:
 
 
 class _Rows:
-    """Collects tokens and comments into rows; the bodies at the places in `opened` do not
-    stay on one line."""
+    """Collects tokens and comments into rows. `opened` are the offsets of `{` whose body is not kept on one
+    line."""
 
     def __init__(self, tokens: Tokens, opened: set[int]) -> None:
         self.tokens = tokens
         self.opened = opened
         self.rows: list[Row] = []
         self.depth = 0
-        self.inline: list[bool] = []  # for each open `{` whether its body stays on its line
-        self.first: Row | None = None  # of the statement that is being read
+        self.inline: list[bool] = []  # for each open `{` whether its body is on the same line
+        self.first: Row | None = None  # first row of the current statement
         self.last_line = 0
 
     def run(self) -> list[Row]:
@@ -82,12 +82,12 @@ class _Rows:
         self.rows.append(self.first)
 
     def _follows_body(self, token: Token) -> bool:
-        """Whether this is an `else` that moves up to the `}` before it."""
+        """Whether the token is an `else` that moves up to the line of the `}` before it."""
         above = self.rows[-1]
         return token.type == "ELSE" and not above.comment and above.tokens[-1].type == "RBRACE"
 
     def _continue(self, token: Token) -> None:
-        """A line of the statement below its first; an arrow at the end of the line before moves here."""
+        """Add a further line of the statement. An arrow at the end of the line before moves to this line."""
         above = next(row for row in reversed(self.rows) if row.tokens)
         moves = above.tokens[-1].type == "ARROW" and len(above.tokens) > 1
         tokens = [above.tokens.pop(), token] if moves else [token]

@@ -1,4 +1,4 @@
-"""Where the tokens of a formatted spec stand on their lines: gaps, indents and columns that line up."""
+"""Layout of a formatted spec: spaces, indentation, aligned columns and breaks of long lines."""
 
 from __future__ import annotations
 
@@ -23,41 +23,40 @@ _DECLARED_WITH_VALUE = frozenset({"param", "weight", "output"})
 
 
 def arrange(rows: list[Row]) -> tuple[str, set[int]]:
-    """The rows as text; or the places of each `{` whose body must not stay on its line,
-    since that is too long."""
+    """The rows as text; or the offset of each `{` whose body does not fit on its line."""
     inside = brackets(rows)
     while True:
         _place(rows, inside)
-        # statements that may move where a line that they are lined up with is broken
-        tied = {id(row.first or row) for row in rows if row.moves_arrows}
+        # statements with aligned arrows: they can move if an aligned line is broken
+        aligned = {id(row.first or row) for row in rows if row.moves_arrows}
         braces = [(row, brace) for row in rows if row.is_long and (brace := _first_brace(row)) is not None]
         if braces:
-            free = {brace for row, brace in braces if id(row.first or row) not in tied}
+            free = {brace for row, brace in braces if id(row.first or row) not in aligned}
             return "", free or {braces[0][1]}
-        made = _shortened(rows, inside, tied)
+        made = _shortened(rows, inside, aligned)
         if len(made) == len(rows):
             return _text(rows), set()
         rows = made
 
 
-def _shortened(rows: list[Row], inside: Inside, tied: set[int]) -> list[Row]:
-    """The rows, those broken that are too long. What stands below a broken one in its statement is placed
-    anew before it is looked at; the statements that are `tied` wait for the next time."""
+def _shortened(rows: list[Row], inside: Inside, aligned: set[int]) -> list[Row]:
+    """The rows, with long ones broken. Rows of the same statement below a broken one are indented again
+    before they are checked. Statements in `tied` are broken once per call."""
     made: list[Row] = []
     broken: set[int] = set()
     for row in rows:
         statement = id(row.first or row)
         if row.first and row.tokens and statement in broken:
             row.indent = _indent(row.tokens[0], inside[id(row)][0], row.first, inside, row.opens_body)
-        pieces = _break(row, inside, once=statement in tied) if row.is_long else [row]
-        if len(pieces) > 1 and statement not in tied:
+        pieces = _break(row, inside, once=statement in aligned) if row.is_long else [row]
+        if len(pieces) > 1 and statement not in aligned:
             broken.add(statement)
         made += pieces
     return made
 
 
 def _first_brace(row: Row) -> int | None:
-    """The place of the first `{` of the row that more of it stands behind."""
+    """The offset of the first `{` of the row that is not its last token."""
     return next((token.start_pos for token in row.tokens[:-1] if token.type == "LBRACE"), None)
 
 
@@ -71,7 +70,7 @@ def _text(rows: list[Row]) -> str:
 
 
 def _place(rows: list[Row], inside: Inside) -> None:
-    """Settle gaps, pads and indents of all rows."""
+    """Set the spaces, padding and indentation of all rows."""
     before = None
     for row in rows:
         row.pads = {}
@@ -86,31 +85,31 @@ def _place(rows: list[Row], inside: Inside) -> None:
         if not _align(links):
             break
     below = 0
-    for row in reversed(rows):  # a comment within a statement stands as the line below it
+    for row in reversed(rows):  # a comment inside a statement is indented as the line below it
         if not row.tokens and row.first:
             row.indent = below
         below = row.indent
 
 
-# --- gaps ---------------------------------------------------------------------------------------------------
+# --- spaces -------------------------------------------------------------------------------------------------
 
 
 def _gaps(row: Row, inside: list[tuple[Bracket, ...]], before: Token | None) -> list[int]:
-    """The blanks before each token of a row; `before` is the token that ends the line above."""
+    """The spaces before each token of a row; `before` is the last token of the line above."""
     gaps = [0] * len(row.tokens)
     for i in range(1, len(row.tokens)):
-        left, sign = row.tokens[i - 2] if i > 1 else before, row.tokens[i - 1]
-        unary = sign.type in ("PLUS", "MINUS") and left is not None and left.type not in _VALUES
-        gaps[i] = 0 if unary else _gap(sign, row.tokens[i], inside[i])
+        left, symbol = row.tokens[i - 2] if i > 1 else before, row.tokens[i - 1]
+        unary = symbol.type in ("PLUS", "MINUS") and left is not None and left.type not in _VALUES
+        gaps[i] = 0 if unary else _gap(symbol, row.tokens[i], inside[i])
     return gaps
 
 
 def _gap(left: Token, right: Token, inside: tuple[Bracket, ...]) -> int:
-    """The blanks between two neighbours."""
+    """The spaces between two adjacent tokens."""
     if left.type in ("LPAR", "LSQB") or right.type in ("RPAR", "RSQB", "COMMA", "SEMICOLON", "COLON"):
         return 0
     if right.type == "DOT":
-        return int(left.type == "NUMBER")  # else it would be read as its decimal point
+        return int(left.type == "NUMBER")  # without a space it would be a decimal point
     if left.type == "COLON":
         return int(not inside)
     if "EQUAL" in (left.type, right.type):
@@ -120,12 +119,11 @@ def _gap(left: Token, right: Token, inside: tuple[Bracket, ...]) -> int:
     return int(left.type != "DOT")
 
 
-# --- columns that line up -----------------------------------------------------------------------------------
+# --- aligned columns ----------------------------------------------------------------------------------------
 
 
 def _line_up(rows: list[Row], at: Callable[[Row], tuple[str, int]]) -> None:
-    """Pad one token of neighbouring statements of a kind to the same column;
-    `at` says which kind and which token."""
+    """Align one token of adjacent statements of the same kind; `at` returns the kind and the token index."""
     runs: list[list[Row]] = []
     last = ("", -1)
     for row in rows:
@@ -150,7 +148,7 @@ def _head_at(row: Row) -> tuple[str, int]:
 
 
 def _equal_at(row: Row) -> tuple[str, int]:
-    """Bindings line up with bindings, declarations with their like."""
+    """Bindings are aligned with bindings, and declarations with declarations of the same keyword."""
     equal = _outer_equal(row)
     if not equal or row.tokens[0].type != "NAME":
         return "", 0
@@ -161,7 +159,7 @@ def _equal_at(row: Row) -> tuple[str, int]:
 
 
 def _outer_equal(row: Row) -> int:
-    """Where the `=` of the statement stands in the row, or 0."""
+    """The index of the `=` of the statement in the row, or 0."""
     depth = 0
     for i, token in enumerate(row.tokens):
         depth += token.type in ("LPAR", "LSQB", "LBRACE")
@@ -172,7 +170,7 @@ def _outer_equal(row: Row) -> int:
 
 
 def _linked_arrows(rows: list[Row], inside: Inside) -> list[list[tuple[Row, int]]]:
-    """The arrows that the author lined up by hand, from left to right."""
+    """Groups of arrows that the author aligned by hand, from left to right."""
     groups: dict[tuple[int, int], list[tuple[Row, int]]] = {}
     for above, below in pairwise(rows):
         if below.blank or above.made or below.made:
@@ -189,8 +187,7 @@ def _linked_arrows(rows: list[Row], inside: Inside) -> list[list[tuple[Row, int]
 
 
 def _arrows(row: Row, inside: Inside) -> dict[int, tuple[int, bool]]:
-    """The arrows of a flow by their column in the source; with each its index,
-    and whether it was moved right."""
+    """The arrows of a flow by source column: token index, and whether there are extra spaces before it."""
     return {
         token.column: (i, token.start_pos - row.tokens[i - 1].end_pos > 1)
         for i, token in enumerate(row.tokens)
@@ -199,9 +196,9 @@ def _arrows(row: Row, inside: Inside) -> dict[int, tuple[int, bool]]:
 
 
 def _align(links: list[list[tuple[Row, int]]]) -> bool:
-    """Bring the arrows of each group to one column; says whether anything moved."""
+    """Align the arrows of each group. Returns whether anything moved."""
     columns = {id(row): row.columns() for group in links for row, _ in group}
-    shifts = dict.fromkeys(columns, 0)  # of each row, by the arrows of groups before
+    shifts = dict.fromkeys(columns, 0)  # by row: the shift caused by earlier groups
     moved = False
     for group in links:
         natural = [columns[id(row)][i] + shifts[id(row)] - row.pads.get(i, 0) for row, i in group]
@@ -215,7 +212,7 @@ def _align(links: list[list[tuple[Row, int]]]) -> bool:
 
 
 def _comment_columns(rows: list[Row]) -> dict[int, int]:
-    """Where the comments behind code stand: where the author put them, if there is room."""
+    """The columns of comments after code: as in the source, if they fit."""
     columns: dict[int, int] = {}
     for column, run in groupby(
         rows, key=lambda row: row.comment_column if row.tokens and row.comment else -1
@@ -223,14 +220,14 @@ def _comment_columns(rows: list[Row]) -> dict[int, int]:
         if column < 0:
             continue
         together = list(run)
-        least = max(row.columns()[-1] for row in together) + 2
+        minimum = max(row.columns()[-1] for row in together) + 2
         widest = max(len(row.comment) for row in together)
-        place = max(column, least) if max(column, least) + widest <= WIDTH else least
+        place = max(column, minimum) if max(column, minimum) + widest <= WIDTH else minimum
         columns |= {id(row): place for row in together}
     return columns
 
 
-# --- lines below the first ----------------------------------------------------------------------------------
+# --- continuation lines -------------------------------------------------------------------------------------
 
 
 def _indent_below(rows: list[Row], inside: Inside) -> None:
@@ -240,7 +237,7 @@ def _indent_below(rows: list[Row], inside: Inside) -> None:
 
 
 def _indent(token: Token, around: tuple[Bracket, ...], first: Row, inside: Inside, opens_body: bool) -> int:
-    """The indent of a line that continues a statement and begins with this token in these brackets."""
+    """The indentation of a continuation line that begins with this token, inside of these brackets."""
     if around:
         bracket = around[-1]
         closes = token.type in ("RPAR", "RSQB")
@@ -255,7 +252,7 @@ def _indent(token: Token, around: tuple[Bracket, ...], first: Row, inside: Insid
 
 
 def _indent_of_arrow(first: Row, inside: Inside) -> int:
-    """Below the first arrow of a value; below the first step, where the value begins with a stage."""
+    """Aligned with the first arrow of the value; or with its first step, if that is a stage."""
     before = 0 if first.tokens[0].type == "RETURN" else _outer_equal(first) or -1  # `return` or `=`
     arrows = [i for i, token in enumerate(first.tokens) if token.type == "ARROW" and not inside[id(first)][i]]
     value = before + 1
@@ -268,30 +265,30 @@ def _indent_of_arrow(first: Row, inside: Inside) -> int:
 
 
 def _break(row: Row, inside: Inside, *, once: bool) -> list[Row]:
-    """A row that is too long as several, broken at its outermost arrows or commas; as it is where that cannot
-    be done. What stands behind a break is placed and broken in turn, unless that is to be done `once`."""
+    """A long row as several rows, broken at its outermost arrows or commas, if there are any. The rest after
+    a break is broken again, unless `once`."""
     whole, around, first = replace(row), inside[id(row)], row.first or row
-    places, pieces = _Places(whole.tokens, around), [row]
+    breaks, pieces = _Breaks(whole.tokens, around), [row]
     ends, plain = row.ends(), replace(row, indent=0, pads={}).ends()
     begin, shift = 0, 0
     while ends[-1] + shift > WIDTH and not (once and begin):
-        at = places.behind(begin, ends, WIDTH - shift)
+        at = breaks.choose(begin, ends, WIDTH - shift)
         if at is None:
             break
-        _take(pieces[-1], whole, begin, at, inside, around)
+        _move_tokens(pieces[-1], whole, begin, at, inside, around)
         indent = _indent(whole.tokens[at], around[at], first, inside, whole.opens_body)
         pieces.append(Row(row.depth, [], first, made=True, indent=indent))
         begin, ends, shift = at, plain, indent + len(whole.tokens[at]) - plain[at]
     if len(pieces) > 1:
-        _take(pieces[-1], whole, begin, len(whole.tokens), inside, around)
+        _move_tokens(pieces[-1], whole, begin, len(whole.tokens), inside, around)
         row.comment, pieces[-1].comment, row.made = "", whole.comment, True
     return pieces
 
 
-def _take(
+def _move_tokens(
     piece: Row, whole: Row, begin: int, end: int, inside: Inside, around: list[tuple[Bracket, ...]]
 ) -> None:
-    """Make a piece of some tokens of a row."""
+    """Move the tokens from `begin` to `end` of a row to a piece."""
     piece.tokens, piece.gaps = whole.tokens[begin:end], [0, *whole.gaps[begin + 1 : end]]
     piece.opens = {i - begin: whole.opens[i] for i in range(begin, end) if i in whole.opens}
     for at, bracket in piece.opens.items():
@@ -299,8 +296,8 @@ def _take(
     inside[id(piece)] = around[begin:end]
 
 
-class _Places:
-    """Where a row may be broken: before arrows and behind commas; the outermost are best, of these arrows."""
+class _Breaks:
+    """Possible breaks of a row: before arrows and after commas. The outermost are preferred, then arrows."""
 
     def __init__(self, tokens: list[Token], around: list[tuple[Bracket, ...]]) -> None:
         self.at = [
@@ -309,14 +306,14 @@ class _Places:
             if tokens[i].type == "ARROW" or tokens[i - 1].type in ("COMMA", "SEMICOLON")
         ]
         self.ranks = [(len(around[i]), tokens[i].type != "ARROW") for i in self.at]
-        self.best = list(range(len(self.at)))  # the first of the best from each on
+        self.best = list(range(len(self.at)))  # for each index the first best break from there on
         for k in reversed(range(len(self.at) - 1)):
             if self.ranks[self.best[k + 1]] < self.ranks[k]:
                 self.best[k] = self.best[k + 1]
 
-    def behind(self, begin: int, ends: list[int], most: int) -> int | None:
-        """The last of the best places before which the tokens from `begin` on end within a width; else the
-        first of the best."""
+    def choose(self, begin: int, ends: list[int], most: int) -> int | None:
+        """The last best break such that the tokens from `begin` to it end within `most` columns; otherwise
+        the first best break."""
         start = found = bisect_right(self.at, begin)
         for k in range(start, len(self.at)):
             if ends[self.at[k] - 1] > most:

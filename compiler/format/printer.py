@@ -1,5 +1,5 @@
-"""The syntax tree and the graph as text, the same for the same spec on every machine.
-`lower.text` has what follows."""
+"""Printers of the syntax tree and the graph: deterministic text. `lower.text` has those of the later
+stages."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
     from dlc.compiler import syntax
     from dlc.compiler.ir.graph import Graph, Node, Value, Weight
 
-MOST = 16  # numbers of a constant that are shown
+MAX_NUMBERS = 16  # numbers of a constant that are printed
 INDENT = "  "
-DEEPEST = 200  # levels of a tree; what is deeper still stands no further in
+MAX_INDENT = 200  # maximum indentation level of a tree
 
 
 # --- the graph --------------------------------------------------------------------------------------------
 
 
 def print_graph(graph: Graph, name: str) -> str:
-    """A line for every input, weight and node: what it makes, of what, its type,
-    and its place in the spec."""
+    """A line for every input, weight, node and output, with types and source locations."""
     lines = [f"graph {name} {{"]
     lines += [f"{INDENT}input {typed(v)}{place(v)}" for v in graph.inputs]
     lines += [f"{INDENT}{print_weight(w)}" for w in graph.weights]
@@ -35,7 +34,7 @@ def print_graph(graph: Graph, name: str) -> str:
 
 
 def print_weight(weight: Weight) -> str:
-    """Its role stands before it: `weight %dense.weight : float[16, 4] = he_normal  # iris.dl:7:6`."""
+    """A weight with its role: `weight %dense.weight : float[16, 4] = he_normal  # iris.dl:7:6`."""
     value = weight.value
     return f"{weight.role} %{value.name} : {value.type} = {weight.initial}{place(value)}"
 
@@ -52,8 +51,8 @@ def print_node(node: Node) -> str:
 
 
 def print_call(node: Node, *, short: bool = False) -> str:
-    """The operator with those settings that are not at their defaults;
-    in `short` form as a person writes it, what is required without its name."""
+    """The operator with its settings that differ from the defaults; in `short` form, required settings are
+    printed without their names."""
     operator = node.operator
     first, parts = [], []
     for key, declared in operator.settings.items():
@@ -69,8 +68,8 @@ def print_call(node: Node, *, short: bool = False) -> str:
 
 
 def print_value(value: Any) -> str:
-    """A setting's value; of a large constant its shape."""
-    if isinstance(value, (list, tuple)) and size_of(value) > MOST:
+    """The value of a setting; a large constant as its shape."""
+    if isinstance(value, (list, tuple)) and size_of(value) > MAX_NUMBERS:
         return f"constant{shape_of(value)}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(print_value, value))}]"
@@ -94,7 +93,7 @@ def place(value: Value) -> str:
 
 
 def print_type(type: Tensor) -> str:
-    """`float[16]`, `class(3)`; a value that is the same for every sample is `unbatched`."""
+    """The type: `float[16]`, `class(3)`. A value without batch axis is `unbatched`."""
     element = type.element
     if element == "class" and type.classes is not None:
         element = f"class({type.classes.count})"
@@ -105,7 +104,7 @@ def print_type(type: Tensor) -> str:
 
 
 def print_syntax(file: syntax.File) -> str:
-    """The tree, a node a line, its parts below it further in, each with its place."""
+    """The tree, one node per line with its source location; child nodes are indented."""
     lines = [f"file {file.source.name}"]
     if file.description:
         lines += [f"{INDENT}description {spell_text(file.description)}"]
@@ -115,18 +114,17 @@ def print_syntax(file: syntax.File) -> str:
 
 
 def tree(root: Any) -> Iterator[str]:
-    """A line for each node, those of a part below that of the whole. What is left to do is kept in a list: a
-    long sum is as deep as it is long."""
+    """A line for each node in preorder. It is iterative, because a long sum is a deep tree."""
     waiting = [(root, 1, "")]
     while waiting:
         node, depth, label = waiting.pop()
         line, parts = node_line(node)
-        yield f"{INDENT * min(depth, DEEPEST)}{label}{line}"
+        yield f"{INDENT * min(depth, MAX_INDENT)}{label}{line}"
         waiting += [(part, depth + 1, f"{name}: ") for name, part in reversed(parts)]
 
 
 def node_line(node: Any) -> tuple[str, list[tuple[str, Any]]]:
-    """A node's name with its plain parts, and those parts that are nodes, each with its name."""
+    """The text of a node with its plain fields; and its child nodes with their field names."""
     plain, below = [type(node).__name__.lower().strip("_")], []
     for field in fields(node):
         value = getattr(node, field.name)
@@ -142,7 +140,7 @@ def node_line(node: Any) -> tuple[str, list[tuple[str, Any]]]:
 
 
 def is_tree(value: Any) -> bool:
-    """Whether something has lines of its own: a node, or nodes."""
+    """Whether a field is a node or a tuple of nodes."""
     if isinstance(value, tuple):
         return bool(value) and is_tree(value[0])
     return hasattr(value, "__dataclass_fields__") and type(value).__name__ != "Ident"

@@ -1,4 +1,4 @@
-"""The lines that a formatted spec will have: their tokens, and the brackets around them."""
+"""The lines of a formatted spec: their tokens, and the open brackets at each token."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ WIDTH = 110
 
 @dataclass(eq=False)
 class Row:
-    """A line to be: tokens of one statement, or a comment alone."""
+    """An output line: tokens of one statement, or a comment only."""
 
     depth: int
     tokens: list[Token]
-    first: Row | None = None  # of the statement, where this is not it
-    blank: bool = False  # a blank line stands before
+    first: Row | None = None  # first row of the statement; None if this is the first
+    blank: bool = False  # a blank line precedes
     comment: str = ""
     comment_column: int = 0
-    made: bool = False  # by breaking a long line: its columns in the source mean nothing
+    made: bool = False  # made by breaking a long line: source columns are meaningless
     indent: int = 0
-    gaps: list[int] = field(default_factory=list)  # before each token
-    pads: dict[int, int] = field(default_factory=dict)  # more of them, to line up
-    opens: dict[int, Bracket] = field(default_factory=dict)  # brackets, by the place of their token
+    gaps: list[int] = field(default_factory=list)  # spaces before each token
+    pads: dict[int, int] = field(default_factory=dict)  # additional spaces for alignment, by token index
+    opens: dict[int, Bracket] = field(default_factory=dict)  # opening brackets, by token index
 
     @property
     def is_long(self) -> bool:
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def moves_arrows(self) -> bool:
-        """Whether an arrow of it is moved right, to line up with others."""
+        """Whether an arrow of the row is padded to align with others."""
         return any(pad and self.tokens[i].type == "ARROW" for i, pad in self.pads.items())
 
     @property
@@ -41,7 +41,7 @@ class Row:
         return bool(self.tokens) and self.tokens[-1].type == "LBRACE"
 
     def columns(self) -> list[int]:
-        """Where each token begins, and where the last one ends."""
+        """The start column of each token, and the end of the last one."""
         columns, column = [], self.indent
         for i, token in enumerate(self.tokens):
             column += self.gaps[i] + self.pads.get(i, 0)
@@ -50,7 +50,7 @@ class Row:
         return [*columns, column]
 
     def ends(self) -> list[int]:
-        """Where each token ends."""
+        """The end column of each token."""
         return [column + len(token) for column, token in zip(self.columns(), self.tokens, strict=False)]
 
     def text(self) -> str:
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(eq=False)
 class Bracket:
-    """An open `(` or `[`: the row that it stands in now, and its place there."""
+    """An open `(` or `[`: its current row, and its token index there."""
 
     row: Row
     at: int
@@ -71,11 +71,11 @@ class Bracket:
         return self.at == len(self.row.tokens) - 1
 
 
-Inside = dict[int, list[tuple[Bracket, ...]]]  # for each row by id: the brackets around each of its tokens
+Inside = dict[int, list[tuple[Bracket, ...]]]  # by id of the row: the open brackets at each token
 
 
 def brackets(rows: list[Row]) -> Inside:
-    """What is open at each token; a closing one is still inside."""
+    """The open brackets at each token; a closing bracket counts as inside."""
     found: Inside = {}
     open_: tuple[Bracket, ...] = ()
     for row in rows:

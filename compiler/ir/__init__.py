@@ -1,1 +1,1 @@
-"""The graph: values, nodes, types and unique names."""
+"""The graph (intermediate representation): values, nodes, types and unique names."""

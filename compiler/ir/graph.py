@@ -1,5 +1,4 @@
-"""The graph: values, the nodes that make them, and the program around them.
-Frozen, fully typed, batch implied."""
+"""The graph: values, nodes, inputs, weights, outputs. Immutable and typed; the batch axis is implicit."""
 
 from __future__ import annotations
 
@@ -35,11 +34,11 @@ class Value(Typed):
 
 @record(eq=False)
 class GraphInput(Value):
-    """A tensor that a graph is given.
+    """An input tensor of a graph.
 
-    `kind` is what it is to the model: an `input`, of which answers are computed; a `target`, which outputs
-    are held against in training; a `length`, how many steps of a sequence dimension each sample has; a
-    `state`, which one step of a model hands to the next. `field` is the field of the data that feeds it.
+    `kind` is its role: an `input` of the model; a `target`, with which the loss compares an output; a
+    `length`, the number of steps of a sequence dimension in each sample; a `state`, which a step of the model
+    passes to the next. `field` is the field of the data that provides the values.
     """
 
     kind: InputKind
@@ -56,9 +55,9 @@ class GraphInput(Value):
 class Weight:
     """A stored tensor: a trainable weight, or a buffer.
 
-    `role` is `weight` (what regularizers act on), `bias`, `norm` (scale and offset of a normalization),
-    `statistic` (running statistics) or `learnt` (fitted to the training rows before training).
-    `fans` are the numbers of values that one result depends on, and that one operand acts on.
+    `role` is `weight` (regularizers act on it), `bias`, `norm` (scale and offset of a normalization),
+    `statistic` (running statistics) or `fitted` (fitted to the training rows before training).
+    `fans` is (fan_in, fan_out).
     """
 
     value: Value
@@ -78,8 +77,8 @@ class Weight:
 
 @record(eq=False)
 class Node:
-    """One use of an operator. `operator` holds its settings and the types of its operands; those that are
-    given in settings stand behind those that flow in (`Operator.split`)."""
+    """A call of an operator. `operator` has the settings and the operand types. Operands that are given in
+    settings follow those of the flow (`Operator.split`)."""
 
     operator: Operator
     operands: tuple[Value, ...]
@@ -95,13 +94,13 @@ class Node:
 
 
 def union(marks: Iterable[int]) -> int:
-    """The bits of several numbers in one."""
+    """The bitwise or of all marks."""
     return reduce(or_, marks, 0)
 
 
 @record(eq=False)
 class Graph:
-    """Nodes in an order in which each reads only what stands before it."""
+    """Nodes in topological order, with inputs, weights and outputs."""
 
     inputs: tuple[GraphInput, ...]
     weights: tuple[Weight, ...]
@@ -109,7 +108,7 @@ class Graph:
     outputs: Mapping[str, Value]
 
     def values(self) -> Iterator[Value]:
-        """All values: inputs, weights and results, in the order in which they come to be."""
+        """All values: inputs, weights, and results in the order of the nodes."""
         yield from self.inputs
         yield from (w.value for w in self.weights)
         yield from (result for node in self.nodes for result in node.results)
@@ -127,8 +126,8 @@ class Graph:
     def depends(
         self, marks: Mapping[Value, int], held: Mapping[Value, int] | None = None
     ) -> dict[Value, int]:
-        """For each value the marks of all that it depends on, itself included. Marks are bits of one number,
-        so that one pass follows many; those that are `held` at a value do not go on from it."""
+        """Forward propagation of marks: for each value the marks of all values that it depends on, and its
+        own. Marks are bits, so one pass propagates many of them. Marks in `held` of a value stop there."""
         found, held = dict(marks), held or {}
         for node in self.nodes if found else ():
             mark = union(found.get(v, 0) for v in node.reads)
@@ -137,7 +136,7 @@ class Graph:
         return found
 
     def needed_by(self, values: Iterable[Value]) -> set[Value]:
-        """These values and all that they depend on."""
+        """These values and all values that they depend on (the live values)."""
         needed = set(values)
         for node in reversed(self.nodes):
             if not needed.isdisjoint(node.results):
@@ -153,7 +152,7 @@ def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
 
 @record(eq=False)
 class Input:
-    """A declared input. `declared` is its type as written; `value` is what flows (`bool` for `binary`)."""
+    """A declared input. `declared` is its type as written; `value` is its tensor (`bool` for `binary`)."""
 
     name: str
     declared: Tensor
@@ -163,11 +162,11 @@ class Input:
 
 @record(eq=False)
 class Output:
-    """A declared output with what flows into it.
+    """A declared output with its value.
 
-    `flowed` is the value as written; `scores` what the loss takes: the same, or what stands before a matching
-    activation. `target` is the name of the field that it is held against, `target_value` that field in the
-    training graph, none where nothing reads it.
+    `flowed` is the value that flows into the output. `scores` is the value for the loss: the same, or the
+    operand of a matching activation. `target` is the name of the target field, and `target_value` that field
+    in the training graph; None if nothing reads it.
     """
 
     name: str

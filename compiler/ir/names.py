@@ -1,4 +1,4 @@
-"""Names within their surroundings, numbered: `conv`, `conv_2`."""
+"""Unique names by numbering: `conv`, `conv_2`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class UniqueNames:
-    """Names that are taken, and the next free one of each kind: `conv`, `conv_2`, ..."""
+    """The set of names in use; it gives the next free name: `conv`, `conv_2`, ..."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
-        self._numbers: dict[str, int] = {}  # all below are taken
+        self._numbers: dict[str, int] = {}  # by base name: all smaller numbers are in use
 
     def __bool__(self) -> bool:
         return bool(self._taken)
@@ -29,15 +29,15 @@ class UniqueNames:
         return name
 
     def claim(self, base: str) -> str:
-        """The next free one, which is taken from now on."""
+        """The next free name, marked as in use."""
         name = self.next(base)
         self.take(name)
         return name
 
 
 def stored_name(weight: str, name: str) -> str:
-    """The name of a form in which a weight is stored: one that begins with a dot stands behind that of the
-    weight (`.T`: `dense.weight.T`), another in place of its leaf (`W_l0`: `lstm.W_l0`)."""
+    """The name of a stored form of a weight. A `name` with a leading dot is appended to that of the weight
+    (`.T`: `dense.weight.T`); another one replaces its last part (`W_l0`: `lstm.W_l0`)."""
     if name.startswith("."):
         return weight + name
     return ".".join([*weight.split(".")[:-1], name])

@@ -1,1 +1,1 @@
-"""From the graph to torch.fx, to ONNX and to PyTorch source."""
+"""Lowering of graphs to torch.fx, ONNX and PyTorch source."""

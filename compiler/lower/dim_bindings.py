@@ -1,4 +1,4 @@
-"""Where free dimensions are read from: an axis of an input that holds them."""
+"""The axes of inputs from which free dimensions are read at run time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Value
 
-    # An input, the axis of it that is `scale * name + offset`, scale and offset.
-    Place = tuple[Value, int, int, int]
+    # An input, the axis with the size `scale * name + offset`, the scale and the offset.
+    DimSource = tuple[Value, int, int, int]
 
 
-def places(inputs: Iterable[Value], known: Mapping[str, Place] | None = None) -> dict[str, Place]:
-    """For each free name that some axis of an input tells, where it is read from, beside what is known."""
+def dim_sources(
+    inputs: Iterable[Value], known: Mapping[str, DimSource] | None = None
+) -> dict[str, DimSource]:
+    """The source of each free dimension in a linear axis size of an input, in addition to known sources."""
     found = dict(known or {})
     for value in inputs:
         for axis, size in enumerate(value.type.shape):
@@ -33,7 +35,7 @@ def simpler(linear: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def as_linear(size: Size, name: str) -> tuple[int, int] | None:
-    """`(a, b)` where the size is `a * name + b`."""
+    """`(a, b)` if the size is `a * name + b`."""
     if not isinstance(size, Dim) or names(size) != {name}:
         return None
     zero, one = substitute(size, {name: 0}), substitute(size, {name: 1})

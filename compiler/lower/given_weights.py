@@ -1,4 +1,4 @@
-"""Weights that are given, in Python or in a file, and the one check of all of them."""
+"""Weights that are given in Python or in a file, and their checks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph, Weight
 
 HELP_NAMES = "`dlc show --weights` lists the names and shapes that the spec has"
-HELP_FINITE = "a training that diverged leaves such numbers: take weights from before that"
+HELP_FINITE = "a training that diverged has such weights: use earlier ones"
 
 
 class Given(Mapping[str, np.ndarray]):
-    """Tensors by name, wherever they come from. `types` holds the element and the shape of each, which are
-    known before any number is read."""
+    """Tensors by name, from any source. `types` holds the element and the shape of each, which are known
+    before the numbers are read."""
 
     types: Mapping[str, tuple[str, tuple[int, ...]]]
 
@@ -35,20 +35,20 @@ class Given(Mapping[str, np.ndarray]):
 
 
 class GivenArrays(Given):
-    """Arrays, tensors of torch, or lists of numbers. Whole numbers are meant as floats."""
+    """Arrays, torch tensors, or lists of numbers. Integers are converted to floats."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self._arrays = {str(name): plain(value) for name, value in given.items()}
+        self._arrays = {str(name): as_array(value) for name, value in given.items()}
         self.types = {name: (element(array), array.shape) for name, array in self._arrays.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._arrays[name]
 
 
-def plain(given: Any) -> np.ndarray:
-    """As NumPy has it; an array of objects where it is no array of numbers."""
+def as_array(given: Any) -> np.ndarray:
+    """A NumPy array; an empty array of objects if it is not an array of numbers."""
     try:
-        if hasattr(given, "detach"):  # of torch
+        if hasattr(given, "detach"):  # a torch tensor
             given = given.detach().cpu()
             given = given.float() if str(given.dtype) == "torch.bfloat16" else given
         array = np.asarray(given)
@@ -58,7 +58,7 @@ def plain(given: Any) -> np.ndarray:
 
 
 def element(array: np.ndarray) -> str:
-    """The element of an array in the words of a message."""
+    """The element of an array as messages name it."""
     words = {"U": "text", "S": "text", "O": "objects", "f": f"float{8 * array.itemsize}"}
     return words.get(array.dtype.kind, array.dtype.name)
 
@@ -71,57 +71,57 @@ def weights_of(graph: Graph) -> dict[str, Weight]:
 def accept(wanted: Mapping[str, Weight], given: Mapping[str, Any], *,
            what: str = "these are not the weights of this spec", whose: str = "the spec",
            span: Span | None = None, help: str = "") -> dict[str, np.ndarray]:  # fmt: skip
-    """The given weights as arrays in the dtypes of those that are wanted, under their names.
+    """The given weights as arrays in the dtypes of the weights of the graph.
 
-    `CompileError` (E0803) for one that is missing or not wanted, that has another shape or no floats, or a
-    number that is not finite or that the dtype does not hold.
+    Raises `CompileError` (E0803) for weights that are missing or unknown, that have another shape or are not
+    floats, and for numbers that are not finite or too large for the dtype.
     """
     given = given if isinstance(given, Given) else GivenArrays(given)
     if problems := differences(wanted, given.types, whose):
-        raise refused(what, problems, span, help or HELP_NAMES)
-    made: dict[str, np.ndarray] = {}
+        raise rejected(what, problems, span, help or HELP_NAMES)
+    arrays: dict[str, np.ndarray] = {}
     for name, weight in wanted.items():
         try:
-            made[name] = rounded(given[name], dtype(weight))
+            arrays[name] = rounded(given[name], dtype(weight))
         except ValueError as error:
             problems.append(f"`{name}` {error}")
     if problems:
-        raise refused(what, problems, span, help or HELP_FINITE)
-    return made
+        raise rejected(what, problems, span, help or HELP_FINITE)
+    return arrays
 
 
 def differences(
     wanted: Mapping[str, Weight], given: Mapping[str, tuple[str, tuple[int, ...]]], whose: str
 ) -> list[str]:
-    """In what weights, by their elements and shapes, are not those that are wanted."""
+    """The differences of given weights, as elements and shapes, from the weights of the graph."""
     return [
         *(f"`{n}` is missing" for n in wanted if n not in given),
-        *(f"`{n}` is no weight of {whose}" for n in given if n not in wanted),
+        *(f"`{n}` is not a weight of {whose}" for n in given if n not in wanted),
         *(d for n, weight in wanted.items() if n in given and (d := difference(n, weight, *given[n]))),
     ]
 
 
 def difference(name: str, weight: Weight, element: str, shape: tuple[int, ...]) -> str:
     if "float" not in element:
-        return f"`{name}` holds no floats but {element}"
+        return f"`{name}` holds {element} instead of floats"
     wanted = tuple(map(number, weight.value.type.shape))
     return "" if shape == wanted else f"`{name}` has the shape {[*shape]} instead of {[*wanted]}"
 
 
 def rounded(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """The numbers in a dtype. ValueError says which is not finite, or too large."""
+    """The numbers in a dtype. Raises ValueError with the first one that is not finite or too large."""
     with np.errstate(over="ignore"):
-        made = np.asarray(values, dtype, order="C")
-    bad = ~np.isfinite(made)
+        array = np.asarray(values, dtype, order="C")
+    bad = ~np.isfinite(array)
     if not bad.any():
-        return made
+        return array
     first = tuple(int(i) for i in np.argwhere(bad)[0])
-    found, place = float(values[first]), f" at {[*first]}" if first else ""
+    found, where = float(values[first]), f" at {[*first]}" if first else ""
     if np.isfinite(found):
-        raise ValueError(f"holds {found:g}{place}, and float32 ends at {np.finfo(dtype).max:.2g}")
-    raise ValueError(f"is not finite: it holds {found:g}{place}")
+        raise ValueError(f"holds {found:g}{where}, and the maximum of float32 is {np.finfo(dtype).max:.2g}")
+    raise ValueError(f"is not finite: it holds {found:g}{where}")
 
 
-def refused(what: str, problems: Sequence[str], span: Span | None, help: str) -> CompileError:
+def rejected(what: str, problems: Sequence[str], span: Span | None, help: str) -> CompileError:
     more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
     return CompileError.of("E0803", f"{what}: {'; '.join(problems[:5])}{more}", span, help=help)

@@ -1,4 +1,4 @@
-"""The numbers that weights begin with."""
+"""Initial values of weights."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 HELP_WAITING = (
-    "train the spec, or give trained weights: `--weights`; in Python, `program.fit(data)` learns it"
+    "train the spec, or give trained weights: `--weights`; in Python, `program.fit(data)` fits them"
 )
-HELP_CLASSES = (  # no weights hold the names of classes
-    "train it and export the run: `dlc export runs/NAME/latest`; in Python, `program.fit(data)` learns it"
+HELP_CLASSES = (  # files of weights do not have the names of classes
+    "train it and export the run: `dlc export runs/NAME/latest`; in Python, `program.fit(data)` reads them"
 )
 
 
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Initial values by name, but for those that are known.
-    Each weight has a generator of its own, so one does not depend on the others."""
+    """Initial values by name; known arrays are used as they are.
+    Each weight has its own generator, so that its values do not depend on other weights."""
     known = known or {}
     return {w.name: known[w.name] if w.name in known else draw_one(w, seed) for w in graph.weights}
 
@@ -40,14 +40,14 @@ def draw_one(weight: Weight, seed: int) -> np.ndarray:
 
 
 def dtype(weight: Weight) -> Any:
-    """The dtype in which a weight is held: float32, or float64 for what is learnt from large numbers."""
+    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers."""
     return np.float64 if weight.value.type.element == "float64" else np.float32
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
-    """Refuse a graph that waits for the training rows: class counts, and what operators learn."""
+    """Reject a graph with class counts or fitted weights that are not known before training."""
     waiting, help = [], HELP_WAITING
-    unknown = {w.value for w in graph.weights if w.role == "learnt" and w.name not in (known or {})}
+    unknown = {w.value for w in graph.weights if w.role == "fitted" and w.name not in (known or {})}
     for node in graph.nodes:
         values = (*node.results, *node.weights.values())
         counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))
@@ -57,9 +57,9 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
             what = (
                 f"the classes of `{counts[0].field}` are"
                 if counts
-                else f"what `{node.operator.name}` learns is"
+                else f"the fitted weights of `{node.operator.name}` are"
             )
-            message = f"`{node.name}` waits for the training rows: {what} not known yet"
+            message = f"`{node.name}` needs the training rows: {what} not known yet"
             waiting.append(Diagnostic("E0801", message, (Label(node.site.span),)))
     if waiting:
         raise CompileError([replace(waiting[0], help=help), *waiting[1:]])

@@ -1,17 +1,17 @@
-"""What torch and ONNX are given, as text, without weights. Neither is imported:
-the objects say all that is needed."""
+"""Lowered graphs of torch and ONNX as text, without the numbers of weights. It imports neither of them and
+only reads their objects."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.format.printer import INDENT, MOST, spell_text
+from dlc.compiler.format.printer import INDENT, MAX_NUMBERS, spell_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 WIDTH = 110
-SIGNS = {
+SYMBOLS = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/",
     "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and_": "&", "or_": "|",
@@ -21,10 +21,10 @@ SIGNS = {
 
 
 def print_torch(module: Any, name: str) -> str:
-    """The code of an fx module, each line with the node of the graph and the place that made it."""
-    taken = [n.name for n in module.graph.nodes if n.op == "placeholder"]
-    head = f"def {name}({', '.join(taken)}):"
-    lines = [head] if len(head) <= WIDTH else [f"def {name}(", *(f"{INDENT}{n}," for n in taken), "):"]
+    """The code of an fx module, each line with its node of the graph and its source location."""
+    inputs = [n.name for n in module.graph.nodes if n.op == "placeholder"]
+    head = f"def {name}({', '.join(inputs)}):"
+    lines = [head] if len(head) <= WIDTH else [f"def {name}(", *(f"{INDENT}{n}," for n in inputs), "):"]
     for node in module.graph.nodes:
         if node.op == "placeholder":
             continue
@@ -41,8 +41,8 @@ def print_fx(node: Any) -> str:
     if node.op == "get_attr":
         return f"{node.name} = self.{node.target}"
     given = [print_argument(a) for a in node.args]
-    if node.op == "call_function" and is_sign(node.target) and len(given) == 2:
-        return f"{node.name} = {given[0]} {SIGNS[node.target.__name__]} {given[1]}"
+    if node.op == "call_function" and has_symbol(node.target) and len(given) == 2:
+        return f"{node.name} = {given[0]} {SYMBOLS[node.target.__name__]} {given[1]}"
     named = {k: v for k, v in node.kwargs.items() if v is not None and not k.startswith("_")}
     given += [f"{k}={print_argument(v)}" for k, v in named.items()]
     if node.op == "call_method":
@@ -50,12 +50,12 @@ def print_fx(node: Any) -> str:
     return f"{node.name} = {function_name(node.target)}({', '.join(given)})"
 
 
-def is_sign(function: Any) -> bool:
-    return getattr(function, "__module__", "") == "_operator" and function.__name__ in SIGNS
+def has_symbol(function: Any) -> bool:
+    return getattr(function, "__module__", "") == "_operator" and function.__name__ in SYMBOLS
 
 
 def print_argument(value: Any) -> str:
-    """An argument as Python writes it; sizes, types and slices by their plain form."""
+    """An argument as a Python expression."""
     if isinstance(value, (list, tuple)):
         inside = ", ".join(map(print_argument, value))
         if isinstance(value, list):
@@ -67,7 +67,7 @@ def print_argument(value: Any) -> str:
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """`torch.cat`, `F.relu`, `getitem`: the function's own name under the short one of its module."""
+    """The name of a function with the short name of its module: `torch.cat`, `F.relu`, `getitem`."""
     module = getattr(function, "__module__", None) or "torch"
     functional = dict.fromkeys(("torch.nn.functional", "torch._C._nn"), "F.")
     short = {"_operator": "", "builtins": "", **functional}.get(module, "torch.")
@@ -78,8 +78,8 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def print_onnx(model: Any) -> str:
-    """A model of `lower.onnx`: inputs, initializers, nodes and outputs;
-    constants with their numbers, weights without."""
+    """A model of `lower.onnx`: inputs, initializers, nodes and outputs. Constants are printed with their
+    numbers, weights without."""
     graph = model.graph
     versions = ", ".join(
         f"{domain or 'ai.onnx'} {version}" for domain, version in graph.opset_imports.items()
@@ -105,7 +105,7 @@ def print_initializer(value: Any) -> str:
     if value.meta["weight"]:
         return f"weight {print_onnx_value(value)}"
     numbers = value.const_value.numpy()
-    shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MOST else ""
+    shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MAX_NUMBERS else ""
     return f"constant {print_onnx_value(value)}{shown}"
 
 
@@ -137,5 +137,5 @@ def print_attribute(attribute: Any) -> str:
     value = attribute.value
     if isinstance(value, (list, tuple)):
         listed = [spell_constant(v) for v in value]
-        return f"[{', '.join(listed)}]" if len(listed) <= MOST else f"{len(listed)} entries"
+        return f"[{', '.join(listed)}]" if len(listed) <= MAX_NUMBERS else f"{len(listed)} entries"
     return spell_constant(value) if isinstance(value, (str, int, float, bytes)) else str(value)

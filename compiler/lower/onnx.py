@@ -1,4 +1,4 @@
-"""A graph as an ONNX model: one walk that writes each operator's ONNX form with onnx-ir."""
+"""Lowering of a graph to an ONNX model: one pass that writes the ONNX form of each operator with onnx-ir."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.ir.names import UniqueNames, stored_name
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.operators.operands import DTYPES
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Node, Value
-    from dlc.compiler.lower.dim_bindings import Place
+    from dlc.compiler.lower.dim_bindings import DimSource
     from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
@@ -33,7 +33,7 @@ BATCH = "batch"
 
 
 class RuntimeSize:
-    """A size that is known when the model runs: an int64 scalar, with the arithmetic of dimensions."""
+    """A size that is known at run time: an int64 scalar with the arithmetic of dimensions."""
 
     def __init__(self, op: Operators, value: ir.Value):
         self.op, self.value = op, value
@@ -57,17 +57,17 @@ class RuntimeSize:
 
 
 class Operators:
-    """What operators see of ONNX: `op.Relu(x)` makes a node of the opset."""
+    """The argument `op` of ONNX forms: `op.Relu(x)` adds a node of the opset."""
 
     def __init__(self, builder: OnnxBuilder, domain: str = ""):
         self._builder, self._domain = builder, domain
         self.opset = builder.opset
 
     def __getattr__(self, op_type: str) -> Any:
-        def make(*operands: Any, outputs: int = 1, **attributes: Any) -> Any:
+        def add_node(*operands: Any, outputs: int = 1, **attributes: Any) -> Any:
             return self._builder.node(self._domain, op_type, operands, attributes, outputs)
 
-        return make
+        return add_node
 
     @property
     def ml(self) -> Operators:
@@ -80,8 +80,8 @@ class Operators:
         )
 
     def stored(self, name: str, function: Callable[..., np.ndarray], *weights: ir.Value) -> ir.Value:
-        """Another form of weights, which the file holds in place of them: an initializer with what `function`
-        makes of their arrays, in the element of that array, under the name that `stored_name` says."""
+        """Weights in another form, which the file stores in place of them: an initializer with the result of
+        `function` of their arrays, in the dtype of the result, under the name that `stored_name` returns."""
         return self._builder.stored(name, function, weights)
 
     def scalar(self, value: Any) -> ir.Value:
@@ -92,7 +92,7 @@ class Operators:
         return self.scalar(self._builder.evaluate(size, self))
 
     def batch(self) -> ir.Value:
-        """The number of samples, as an int64 scalar."""
+        """The batch size as an int64 scalar."""
         return self._builder.batch(self)
 
     def shape(self, type: Tensor) -> ir.Value:
@@ -125,9 +125,9 @@ class OnnxBuilder:
         self._sizes: dict[str, Any] = {}
 
     @cached_property
-    def places(self) -> dict[str, Place]:
-        """Where free dimensions are read from."""
-        return places(self.inputs)
+    def dim_sources(self) -> dict[str, DimSource]:
+        """The sources of free dimensions."""
+        return dim_sources(self.inputs)
 
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
@@ -151,9 +151,8 @@ class OnnxBuilder:
         return results[0] if outputs == 1 else tuple(results)
 
     def initializer(self, name: str, array: np.ndarray, *, weight: bool = False) -> ir.Value:
-        """A tensor in the file, if a node reads it, in the element of the array. That alone decides in what
-        weights are stored: `dtype` says it for those as they are, the function of a stored form for others
-        (float16, int8, ...)."""
+        """A tensor that the file stores if a node reads it. The dtype of the array is the dtype in the file:
+        for weights that of `dtype`, for other stored forms that of their function (float16, int8, ...)."""
         name = self.names.claim(name)
         tensor = (
             ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name=name)
@@ -168,11 +167,11 @@ class OnnxBuilder:
         return value
 
     def stored(self, name: str, function: Callable[..., np.ndarray], weights: Sequence[ir.Value]) -> ir.Value:
-        """The same form, asked for again, is stored once."""
+        """An initializer of another form of weights. Equal arrays are stored once."""
         array = np.asarray(function(*map(self.array, weights)), order="C")
         name = stored_name(str(weights[0].name), name)
         forms = self._stored.setdefault(name, [])
-        found = next((form for form in forms if alike(numbers(form), array)), None)
+        found = next((form for form in forms if are_equal(numbers(form), array)), None)
         if found is None:
             found = self.initializer(name, array, weight=True)
             forms.append(found)
@@ -183,12 +182,12 @@ class OnnxBuilder:
         if weight.const_value is not None:
             return numbers(weight)
         assert self.site is not None
-        message = f"`{self.name}` stores weights in another form, and computed ones are not built yet"
-        help = "give it a declared weight or numbers, or let it have its own"
+        message = f"`{self.name}` stores weights in another form, which is not built yet for computed weights"
+        help = "use a declared weight, numbers, or the layer's own weight"
         raise CompileError([Diagnostic.at(self.site, NOT_BUILT, message, help)])
 
     def constant(self, array: np.ndarray) -> ir.Value:
-        """A constant; the same one is stored once."""
+        """A constant. Equal constants are stored once."""
         key = (
             str(array.dtype),
             array.shape,
@@ -201,8 +200,8 @@ class OnnxBuilder:
     def batch(self, op: Operators) -> ir.Value:
         if BATCH not in self._sizes:
             value = next(o for v, o in self.inputs.items() if v.type.batched)
-            self._sizes[BATCH] = self.at_top(
-                lambda: op.Gather(op.Shape(value), op.constant(0, "int64"), axis=0), BATCH
+            self._sizes[BATCH] = self.named_as(
+                BATCH, lambda: op.Gather(op.Shape(value), op.constant(0, "int64"), axis=0)
             )
         return self._sizes[BATCH]
 
@@ -213,22 +212,22 @@ class OnnxBuilder:
 
     def free(self, name: str, op: Operators) -> RuntimeSize:
         if name not in self._sizes:
-            value, axis, scale, offset = self.places[name]
+            value, axis, scale, offset = self.dim_sources[name]
             size = RuntimeSize(
                 op,
-                self.at_top(
-                    lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0), name
+                self.named_as(
+                    name, lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0)
                 ),
             )
             size = size - offset if offset else size
             self._sizes[name] = size // scale if scale != 1 else size
         return self._sizes[name]
 
-    def at_top(self, make: Any, name: str) -> ir.Value:
-        """Sizes are read once, under their own name."""
+    def named_as(self, name: str, add_nodes: Callable[[], ir.Value]) -> ir.Value:
+        """Add nodes under the name of a size, not under that of the node that first reads it."""
         outer, self.name = self.name, name
         try:
-            return make()
+            return add_nodes()
         finally:
             self.name = outer
 
@@ -236,8 +235,8 @@ class OnnxBuilder:
 def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int,
           name: str, description: str = "",
           metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
-    """The graph, in its inference form, as a model that takes raw inputs and answers under
-    the outputs' names."""
+    """The inference form of a graph as a model that takes raw inputs and returns answers under the names of
+    the outputs."""
     builder = OnnxBuilder(opset, (*graph.outputs, *(value.name for value in graph.inputs)))
     values: dict[Value, ir.Value] = {}
     for value in graph.inputs:
@@ -269,18 +268,18 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
 def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tuple[ir.Value, ...]:
     operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    made = node.operator.onnx(op, *operands, **weights, **given)
-    return made if isinstance(made, tuple) else (made,)
+    results = node.operator.onnx(op, *operands, **weights, **given)
+    return results if isinstance(results, tuple) else (results,)
 
 
-def answer(builder: OnnxBuilder, op: Operators, name: str, value: Value, made: ir.Value) -> ir.Value:
-    """The output under its own name: the value that was made, or a copy of one that bears another name."""
+def answer(builder: OnnxBuilder, op: Operators, name: str, value: Value, lowered: ir.Value) -> ir.Value:
+    """An output under its own name: the lowered value, or a copy if that is an input or another output."""
     builder.name, builder.site = name, value.site
-    if made.producer() is None or made in builder.answers:
-        made = op.Identity(made)
-    builder.answers.append(made)
-    made.name = name
-    return typed(made, value.type)
+    if lowered.producer() is None or lowered in builder.answers:
+        lowered = op.Identity(lowered)
+    builder.answers.append(lowered)
+    lowered.name = name
+    return typed(lowered, value.type)
 
 
 def numbers(initializer: ir.Value) -> np.ndarray:
@@ -288,7 +287,7 @@ def numbers(initializer: ir.Value) -> np.ndarray:
     return initializer.const_value.numpy()
 
 
-def alike(a: np.ndarray, b: np.ndarray) -> bool:
+def are_equal(a: np.ndarray, b: np.ndarray) -> bool:
     return a.dtype == b.dtype and np.array_equal(a, b)
 
 
@@ -301,5 +300,5 @@ def typed(value: ir.Value, type: Tensor) -> ir.Value:
 
 
 def serialize(model: ir.Model) -> bytes:
-    """The bytes of the model file, the same for the same model."""
+    """The bytes of the model file, which are deterministic."""
     return ir.to_proto(model).SerializeToString(deterministic=True)

@@ -1,7 +1,6 @@
-"""The ONNX operators that the forms of all operators are made of, by their domain.
+"""The ONNX operators that artifacts may contain, by domain: those of the ONNX forms of all operators.
 
-An artifact holds no others, and a file that does is not opened: the memory that these take is that of the
-tensors which they make.
+A file with other operators is rejected. The memory that these operators need is that of their results.
 """
 
 from __future__ import annotations

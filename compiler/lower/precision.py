@@ -1,4 +1,4 @@
-"""A traced graph computed in other numbers than float32."""
+"""Traced graphs in float64 and in mixed precision."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch.fx.node import map_aggregate, map_arg
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What makes float32 where nobody says what to make.
-MAKING = (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, torch.linspace, torch.eye)
+# Functions that create float32 tensors by default.
+FACTORIES = (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, torch.linspace, torch.eye)
 
 
 def wide(module: fx.GraphModule) -> fx.GraphModule:
-    """The same in float64, wherever it computes in float32. It takes its inputs and weights as they are."""
+    """The module with float64 in place of float32. Its inputs and weights keep their dtypes."""
 
     def widen(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
-        args: Any = map_aggregate(copy.args, wide_kind)
-        kwargs: Any = map_aggregate(copy.kwargs, wide_kind)
+        args: Any = map_aggregate(copy.args, wide_dtype)
+        kwargs: Any = map_aggregate(copy.kwargs, wide_dtype)
         copy.args, copy.kwargs = args, kwargs
         if node.op == "placeholder":
             return after(graph, widened, copy)
         if node.op == "call_method" and node.target == "float":
             copy.target = "double"
-        if node.op == "call_function" and node.target in MAKING and "dtype" not in copy.kwargs:
+        if node.op == "call_function" and node.target in FACTORIES and "dtype" not in copy.kwargs:
             copy.kwargs = {**copy.kwargs, "dtype": torch.float64}
         return copy
 
@@ -34,28 +34,28 @@ def wide(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def mixed(module: fx.GraphModule) -> fx.GraphModule:
-    """The same for `torch.autocast`, with all that stands in training alone, losses and penalties,
-    taking float32."""
+    """The module for `torch.autocast`. The operands of training-only nodes (losses and penalties) are cast to
+    float32."""
 
-    def settle(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
+    def cast_operands(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
         if node.meta.get("training_only"):
             with graph.inserting_before(copy):
-                copy.args = map_arg(copy.args, lambda made: after(graph, settled, made))
+                copy.args = map_arg(copy.args, lambda operand: after(graph, as_float32, operand))
         return copy
 
-    return rewritten(module, settle, lambda tensor: tensor)
+    return rewritten(module, cast_operands, lambda tensor: tensor)
 
 
 def rewritten(module: fx.GraphModule, change: Callable[[fx.Graph, fx.Node, fx.Node], fx.Node],
               constant: Callable[[torch.Tensor], torch.Tensor]) -> fx.GraphModule:  # fmt: skip
-    """The module with every node, and every constant, changed. `change` is given the new graph, a node and
-    its copy, and gives what stands for the node."""
+    """The module with all nodes and constants rewritten. `change` takes the new graph, a node and its copy,
+    and returns the replacement of the node."""
     graph, root = fx.Graph(), nn.Module()
     for name, tensor in module.named_buffers():
         root.register_buffer(name, constant(tensor), persistent=False)
-    made: dict[fx.Node, fx.Node] = {}
+    replaced: dict[fx.Node, fx.Node] = {}
     for node in module.graph.nodes:
-        made[node] = change(graph, node, graph.node_copy(node, made.__getitem__))
+        replaced[node] = change(graph, node, graph.node_copy(node, replaced.__getitem__))
     return fx.GraphModule(root, graph, "Compiled")
 
 
@@ -71,9 +71,9 @@ def widened(value: Any) -> Any:
     return value
 
 
-def settled(value: Any) -> Any:
+def as_float32(value: Any) -> Any:
     return value.float() if isinstance(value, torch.Tensor) and value.dtype is torch.bfloat16 else value
 
 
-def wide_kind(value: Any) -> Any:
+def wide_dtype(value: Any) -> Any:
     return torch.float64 if value is torch.float32 else value

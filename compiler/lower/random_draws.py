@@ -1,4 +1,4 @@
-"""What operators draw, by plain functions of torch: of tensors, or of what writes them down."""
+"""Random draws of operators by torch functions, for tensors and for emitted source."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any
 
 
 class Draws:
-    """A part of what operators are given as `F`."""
+    """The random draws of the argument `F` of PyTorch forms."""
 
     float32: Any
     _sample_dirichlet: Any
 
     def uniform(self, x: Any, *shape: int) -> Any:
-        """Numbers between 0 and 1, of this shape for every sample of `x`."""
+        """Uniform numbers between 0 and 1, of this shape for each sample of `x`."""
         return x.new_empty((x.shape[0], *shape), dtype=self.float32).uniform_()
 
     def beta(self, x: Any, alpha: float) -> Any:
-        """A number from Beta(alpha, alpha), where `x` is."""
-        both = x.new_full((2,), alpha, dtype=self.float32, device="cpu")  # not every device can draw it
+        """A number from Beta(alpha, alpha), on the device of `x`."""
+        both = x.new_full((2,), alpha, dtype=self.float32, device="cpu")  # not all devices implement the draw
         return self._sample_dirichlet(both)[0].to(x.device)
 
-    def places(self, x: Any, size: Any) -> Any:
-        """0, 1, 2, ... for an axis of this size, where `x` is."""
+    def indices(self, x: Any, size: Any) -> Any:
+        """0, 1, 2, ... for an axis of this size, on the device of `x`."""
         return x.new_ones((size,), dtype=self.float32).cumsum(0) - 1

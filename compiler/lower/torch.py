@@ -1,8 +1,8 @@
-"""A graph as a torch module: one walk that traces each operator's PyTorch form into torch.fx."""
+"""Lowering of a graph to a torch module: one pass traces the PyTorch form of each operator by torch.fx."""
 
 from __future__ import annotations
 
-import operator as signs
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import torch.fx.proxy
 from torch import fx, nn
 
 from dlc.compiler.dims.dim import Dim, evaluate
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.random_draws import Draws
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Tracer(torch.fx.proxy.GraphAppendingTracer):
-    """Writes fx nodes, each with the place in the spec that made it."""
+    """Creates fx nodes, each with its source location in the spec."""
 
     def __init__(self, graph: fx.Graph, root: nn.Module):
         super().__init__(graph)
         self.root_module = root
         self.meta: dict[str, Any] = {}
-        self.held: dict[int, str] = {}  # the buffers of constant tensors, by identity
+        self.buffers: dict[int, str] = {}  # the buffers of constant tensors, by identity
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
@@ -38,20 +38,20 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         return node
 
     def create_arg(self, a: Any) -> Any:
-        """Constant tensors become buffers of the module, so that they move between devices with it."""
+        """Registers constant tensors as buffers of the module, so that they move between devices with it."""
         if isinstance(a, torch.Tensor):
-            name = self.held.setdefault(id(a), f"constant_{len(self.held)}")
+            name = self.buffers.setdefault(id(a), f"constant_{len(self.buffers)}")
             self.root_module.register_buffer(name, a, persistent=False)
             return self.create_node("get_attr", name, (), {})
         return super().create_arg(a)
 
 
 class TorchFunctions(Draws):
-    """What operators see of torch: functions by name, and sizes."""
+    """The argument `F` of PyTorch forms: functions by name, sizes and draws."""
 
     def __init__(self, inputs: Mapping[Value, Any]):
         self._inputs = inputs
-        self._places = places(inputs)
+        self._dim_sources = dim_sources(inputs)
         self._sizes: dict[str, Any] = {}
         self._batch: Any = None
 
@@ -60,20 +60,20 @@ class TorchFunctions(Draws):
 
     @property
     def batch(self) -> Any:
-        """The number of samples."""
+        """The batch size."""
         if self._batch is None:
             self._batch = next(p for v, p in self._inputs.items() if v.type.batched).shape[0]
         return self._batch
 
     @staticmethod
     def derivative(of: Any, wrt: Any) -> Any:
-        """What `derivative` gives, when the module runs."""
+        """A call of `derivative`, deferred while tracing."""
         if not isinstance(of, fx.Proxy):
             return derivative(of, wrt)
         return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
 
     def size(self, size: Size) -> Any:
-        """A dimension as a number, or as one that is known when the module runs."""
+        """A dimension as a number, or as a value that is known at run time."""
         if not isinstance(size, Dim):
             return size
         from dlc.compiler.dims.dim import names
@@ -82,18 +82,18 @@ class TorchFunctions(Draws):
 
     def _free(self, name: str) -> Any:
         if name not in self._sizes:
-            value, axis, scale, offset = self._places[name]
+            value, axis, scale, offset = self._dim_sources[name]
             size = self._inputs[value].shape[axis]
-            size = signs.sub(size, offset) if offset else size
+            size = operator.sub(size, offset) if offset else size
             self._sizes[name] = size // scale if scale != 1 else size
         return self._sizes[name]
 
 
 class Model(nn.Module):
-    """A compiled spec. Takes a dict of tensors, batch first,
-    and gives a dict of tensors under the outputs' names.
+    """A compiled spec as a module. It takes a dict of tensors, batch first, and returns a dict of tensors by
+    output name.
 
-    Weights are held under their dotted names in the order in which the file makes them.
+    Weights are registered under their dotted names, in the order in which the spec creates them.
     """
 
     def __init__(self, graph: Graph, weights: Iterable[Weight], values: Mapping[str, np.ndarray]):
@@ -109,7 +109,7 @@ class Model(nn.Module):
         self.attach(graph)
 
     def attach(self, graph: Graph) -> None:
-        """Compute this graph, another form of the same program, with the weights held."""
+        """Use this graph, another form of the same program, with the same weights."""
         self._inputs = [v.field for v in graph.inputs]
         self._reads = [w.name for w in graph.weights]
         self._text = {
@@ -120,20 +120,19 @@ class Model(nn.Module):
 
     def weight_tensors(self) -> list[torch.Tensor]:
         """The weights that the graph reads, in its order."""
-        held: dict[str, Any] = {**self._buffers, **self._parameters}
-        return [held[name] for name in self._reads]
+        tensors: dict[str, Any] = {**self._buffers, **self._parameters}
+        return [tensors[name] for name in self._reads]
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
-        """Weights and buffers in the order in which the file makes them,
-        where a module has its buffers last."""
-        held = {}
-        super()._save_to_state_dict(held, prefix, keep_vars)
-        destination.update({prefix + name: held.pop(prefix + name) for name in self._names} | held)
+        """Saves weights and buffers in the order in which the spec creates them, not buffers last."""
+        state = {}
+        super()._save_to_state_dict(state, prefix, keep_vars)
+        destination.update({prefix + name: state.pop(prefix + name) for name in self._names} | state)
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors
     ) -> None:
-        """A name with dots is a weight of this module, not of one within it."""
+        """Accepts names with dots as weights of this module, not of submodules."""
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
         own = {prefix + name for name in (*self._parameters, *self._buffers)}
         unexpected[:] = [name for name in unexpected if name not in own]
@@ -142,7 +141,7 @@ class Model(nn.Module):
         return self._run.forward(*self._arguments(inputs))
 
     def exactly(self, inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        """The same, computed in float64 throughout."""
+        """Same as `forward`, computed in float64."""
         if self._exact is None:
             self._exact = wide(self._run)
         return self._exact.forward(*self._arguments(inputs))
@@ -152,11 +151,11 @@ class Model(nn.Module):
             raise TypeError(f"the model takes a dict of tensors: {', '.join(self._inputs)}")
         missing = [n for n in self._inputs if n not in inputs]
         if missing:
-            raise KeyError(f"the model wants the inputs {', '.join(missing)}")
+            raise KeyError(f"the model needs the inputs {', '.join(missing)}")
         return [*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors()]
 
     def _tensor(self, name: str, given: Any) -> torch.Tensor:
-        """An input as it is, or the numbers of names: a list or an array of text."""
+        """A tensor as it is; a list or an array of text as class indices."""
         if isinstance(given, torch.Tensor) or name not in self._text:
             return given
         device = next((w.device for w in self.weight_tensors()), None)
@@ -164,7 +163,7 @@ class Model(nn.Module):
 
 
 def trace(graph: Graph) -> fx.GraphModule:
-    """The graph as a function of its inputs and its weights, in this order, that gives a dict."""
+    """The graph as a module that takes its inputs and its weights, in this order, and returns a dict."""
     fx_graph, root = fx.Graph(), nn.Module()
     tracer = Tracer(fx_graph, root)
     values: dict[Value, Any] = {}
@@ -188,7 +187,7 @@ def trace(graph: Graph) -> fx.GraphModule:
 
 
 def track(values: dict[Value, Any], tracked: Iterable[Value], tracer: Tracer) -> None:
-    """Let these values be such that derivatives can be taken with respect to them."""
+    """Make these values require gradients, so that derivatives with respect to them exist."""
     for value in tracked:
         values[value] = tracer.create_proxy("call_function", variable, (values[value],), {})
 
@@ -198,7 +197,7 @@ def variable(x: torch.Tensor) -> torch.Tensor:
 
 
 def derivative(of: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:
-    """The gradient of the sum; zeros where nothing flows back."""
+    """The gradient of the sum of a tensor; zeros where it does not depend on `wrt`."""
     if not of.requires_grad:
         return torch.zeros_like(wrt)
     return torch.autograd.grad(of.sum(), wrt, create_graph=True, materialize_grads=True)[0]
@@ -211,14 +210,14 @@ def is_impure(node: fx.Node) -> bool:
 def run_node(node: Node, functions: TorchFunctions, values: Mapping[Value, Any]) -> tuple[Any, ...]:
     operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    made = node.operator.torch(functions, *operands, **weights, **given)
+    results = node.operator.torch(functions, *operands, **weights, **given)
     if len(node.results) == 1:
-        return (made[0] if isinstance(made, (tuple, list)) else made,)
-    return tuple(made[i] for i in range(len(node.results)))
+        return (results[0] if isinstance(results, (tuple, list)) else results,)
+    return tuple(results[i] for i in range(len(node.results)))
 
 
 def argument(value: Any, tracer: Tracer) -> Any:
-    """What the output node takes: the node behind a proxy, or behind a constant."""
+    """The argument of the output node for a proxy or a constant."""
     return tracer.create_arg(value if isinstance(value, fx.Proxy) else torch.as_tensor(value))
 
 

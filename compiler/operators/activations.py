@@ -1,4 +1,4 @@
-"""Activations: functions of every element."""
+"""Elementwise activations."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from dlc.compiler.definitions.initializers import Full
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, Number, OneOf
 from dlc.compiler.operators.base import Example, Operator, WeightSpec, setting
-from dlc.compiler.operators.postprocessing import around
+from dlc.compiler.operators.postprocessing import near_threshold
 from dlc.compiler.types import Tensor
 
 
 def shapes(call: str, *more: Example) -> tuple[Example, ...]:
-    """The rows that every function of single elements has: each rank, free dimensions, large values."""
+    """The examples that every elementwise function has: each rank, free dimensions, large values."""
     types = ("float", "float[3]", "float[5, 4]", "float[T, 4]", "float[3, H, W]", "float[2, 2, 3, 2]")
     return (
         *(Example(call, t, t) for t in types),
@@ -128,7 +128,7 @@ class LeakyRelu(Activation):
 
 
 class Prelu(Activation):
-    """`x` where x >= 0, `weight * x` elsewhere, one learnt slope that begins at 0.25
+    """`x` where x >= 0, `weight * x` elsewhere, with one trainable slope, initially 0.25
     (torch `prelu`, ONNX `PRelu`)."""
 
     initial = "he"
@@ -153,7 +153,7 @@ class Elu(Activation):
 
     initial = "he"
 
-    alpha: float = setting("how far below 0 it goes", Number(), 1.0)
+    alpha: float = setting("limit for large negative numbers, as `-alpha`", Number(), 1.0)
 
     def torch(self, F, x):
         return F.elu(x, self.alpha)
@@ -185,7 +185,9 @@ class Celu(Activation):
 
     initial = "he"
 
-    alpha: float = setting("how far below 0 it goes", Number(minimum=0.001, maximum=1_000_000), 1.0)
+    alpha: float = setting(
+        "limit for large negative numbers, as `-alpha`", Number(minimum=0.001, maximum=1_000_000), 1.0
+    )
 
     def torch(self, F, x):
         return F.celu(x, self.alpha)
@@ -197,7 +199,8 @@ class Celu(Activation):
         def number(value: float) -> Any:
             return op.constant(value, "float32")
 
-        # ONNX Runtime takes 1 from what is nearly 1: exp(z) - 1 is 2 t / (1 - t) as well, t = tanh(z / 2)
+        # ONNX Runtime subtracts 1 from a number close to 1 and loses digits.
+        # exp(z) - 1 = 2 t / (1 - t) with t = tanh(z / 2) does not.
         zero = number(0.0)
         t = op.Tanh(op.Mul(op.Min(x, zero), number(0.5 / self.alpha)))
         below = op.Div(op.Mul(t, number(2 * self.alpha)), op.Sub(number(1.0), t))
@@ -234,12 +237,12 @@ class Gelu(Activation):
             return op.constant(value, "float32")
 
         if self.approximate is None:
-            bend = op.Erf(op.Mul(x, number(sqrt(0.5))))
+            gate = op.Erf(op.Mul(x, number(sqrt(0.5))))
         else:
             square = op.Mul(x, x)
             inner = op.Add(number(1.0), op.Mul(number(0.044715), square))
-            bend = op.Tanh(op.Mul(op.Mul(number(sqrt(2 / pi)), x), inner))
-        return op.Mul(op.Mul(x, number(0.5)), op.Add(bend, number(1.0)))
+            gate = op.Tanh(op.Mul(op.Mul(number(sqrt(2 / pi)), x), inner))
+        return op.Mul(op.Mul(x, number(0.5)), op.Add(gate, number(1.0)))
 
     examples = shapes(
         "gelu",
@@ -340,20 +343,20 @@ class HardSwish(Activation):
 class Threshold(Activation):
     """1 where x >= 0, else 0: unit of McCulloch, Pitts and the perceptron (ONNX `GreaterOrEqual`, `Where`).
 
-    Its gradient is 0 everywhere, so nothing before it learns, except through a loss that looks behind it.
+    Its gradient is 0 everywhere. Weights before it are trained only by a loss that takes its operand.
     """
 
     matches = "binary"
 
     def torch(self, F, x):
-        # unlike a comparison, it has a gradient, of 0
+        # Unlike a comparison, this has a gradient, which is 0.
         return F.clamp(F.sign(F.nan_to_num(x, -1.0)) + 1, max=1)
 
     def onnx(self, op, x):
         reached = op.GreaterOrEqual(x, op.constant(0.0, "float32"))
         return op.Where(reached, op.constant(1.0, "float32"), op.constant(0.0, "float32"))
 
-    def slack(self, np):
-        return around(np, 0.0)
+    def tolerance(self, np):
+        return near_threshold(np, 0.0)
 
     examples = shapes("threshold", Example("threshold", "int8[8]", "float[8]"))

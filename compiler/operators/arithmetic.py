@@ -1,4 +1,4 @@
-"""Arithmetic: what its signs stand for, and constants."""
+"""Arithmetic operators, constants and casts."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
     DTYPES,
     broadcast,
+    check_representable,
     close,
-    need_fit,
     onnx_cast,
+    promote_types,
     torch_cast,
     torch_dtype,
-    unify,
 )
 from dlc.compiler.types import Tensor
 
-EXACT = 2.0**53  # up to here float64 has every whole number
+EXACT = 2.0**53  # float64 represents all integers up to here
 
 
-# --- signs ------------------------------------------------------------------------------------------------
+# --- arithmetic -------------------------------------------------------------------------------------------
 
 
-class SignOperator(Operator, abstract=True):
+class BinaryOperator(Operator, abstract=True):
     public = False
     keeps = ("axes",)
     takes = "number"
@@ -36,15 +36,15 @@ class SignOperator(Operator, abstract=True):
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         shape = broadcast((a, b), self.verb)
-        return replace(unify((a, b), self.verb), shape=shape, batched=a.batched or b.batched)
+        return replace(promote_types((a, b), self.verb), shape=shape, batched=a.batched or b.batched)
 
 
-class Add(SignOperator):
+class Add(BinaryOperator):
     """`a + b` (torch `add`, ONNX `Add`)."""
 
     keeps = ("axes", "missing")
     offset = "subtracts"
-    sign = "+"
+    symbol = "+"
     verb = "added"
     sums = True
     linear_in = ((0, 1),)
@@ -69,12 +69,12 @@ class Add(SignOperator):
     )
 
 
-class Subtract(SignOperator):
+class Subtract(BinaryOperator):
     """`a - b` (torch `sub`, ONNX `Sub`)."""
 
     keeps = ("axes", "missing")
     offset = "subtracts"
-    sign = "-"
+    symbol = "-"
     linear_in = ((0, 1),)
     verb = "subtracted"
 
@@ -90,12 +90,12 @@ class Subtract(SignOperator):
     )
 
 
-class Multiply(SignOperator):
+class Multiply(BinaryOperator):
     """`a * b` (torch `mul`, ONNX `Mul`)."""
 
     keeps = ("axes", "missing")
     offset = "keeps"
-    sign = "*"
+    symbol = "*"
     linear_in = (0,), (1,)
     verb = "multiplied"
 
@@ -112,16 +112,16 @@ class Multiply(SignOperator):
     )
 
 
-class Divide(SignOperator):
+class Divide(BinaryOperator):
     """`a / b`, always a float (torch `div`, ONNX `Div`)."""
 
     keeps = ("axes", "missing")
     offset = "keeps"
-    sign = "/"
+    symbol = "/"
     linear_in = ((0,),)
     verb = "divided"
     takes = "float"
-    wants = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
+    domain = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
 
     def torch(self, F, a, b):
         return a / b
@@ -135,11 +135,11 @@ class Divide(SignOperator):
     )
 
 
-class Stepping(SignOperator, abstract=True):
-    """What jumps where `a` passes a multiple of `b`."""
+class Discontinuous(BinaryOperator, abstract=True):
+    """An operator that is discontinuous where `a` is a multiple of `b`."""
 
-    def slack(self, np):
-        """Any value will do where `a` is as good as a multiple of `b`."""
+    def tolerance(self, np):
+        """Any value is accepted where `a` is close to a multiple of `b`."""
         if self.results[0].is_integer:
             return None
 
@@ -151,11 +151,11 @@ class Stepping(SignOperator, abstract=True):
         return of
 
 
-class Modulo(Stepping):
-    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`); of whole numbers it is 0
-    where `b` is, as in NumPy."""
+class Modulo(Discontinuous):
+    """`a % b`, with the sign of `b` as in Python (torch `remainder`, ONNX `Mod`). For integers it is 0 where
+    `b` is 0, as in NumPy."""
 
-    sign = "%"
+    symbol = "%"
     verb = "divided"
 
     def torch(self, F, a, b):
@@ -164,8 +164,8 @@ class Modulo(Stepping):
         return F.remainder(a, b)
 
     def onnx(self, op, a, b):
-        whole = self.results[0].is_integer
-        return onnx_modulo(op, a, onnx_divisor(op, b) if whole else b, whole)
+        integer = self.results[0].is_integer
+        return onnx_modulo(op, a, onnx_divisor(op, b) if integer else b, integer)
 
     examples = (
         Example("a % b", ("float[3]", "float[3]"), "float[3]"),
@@ -176,11 +176,11 @@ class Modulo(Stepping):
     )
 
 
-class FloorDivide(Stepping):
-    """`a // b`, rounded down as in Python: what is left after `a - a % b` is divided by `b`; of whole numbers
-    it is 0 where `b` is, as in NumPy."""
+class FloorDivide(Discontinuous):
+    """`a // b`, rounded down as in Python: `(a - a % b) / b`. For integers it is 0 where `b` is 0, as in
+    NumPy."""
 
-    sign = "//"
+    symbol = "//"
     verb = "divided"
 
     def torch(self, F, a, b):
@@ -190,9 +190,9 @@ class FloorDivide(Stepping):
 
     def onnx(self, op, a, b):
         if not self.results[0].is_integer:
-            return op.Round(op.Div(op.Sub(a, onnx_modulo(op, a, b, whole=False)), b))
+            return op.Round(op.Div(op.Sub(a, onnx_modulo(op, a, b, integer=False)), b))
         divisor, zero = onnx_divisor(op, b), op.constant(0, "int64")
-        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, divisor, whole=True)), divisor)
+        quotient = op.Div(op.Sub(a, onnx_modulo(op, a, divisor, integer=True)), divisor)
         return op.Where(op.Equal(b, zero), zero, quotient)
 
     examples = (
@@ -205,13 +205,14 @@ class FloorDivide(Stepping):
 
 
 def onnx_divisor(op: Any, b: Any) -> Any:
-    """Whole numbers with 1 in the place of 0, by which ONNX Runtime does not divide."""
+    """Integers with 0 replaced by 1, because ONNX Runtime does not divide by 0."""
     return op.Where(op.Equal(b, op.constant(0, "int64")), op.constant(1, "int64"), b)
 
 
-def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    """ONNX knows the sign of the divisor for whole numbers alone; a float remainder is fixed by one `b`."""
-    if whole:
+def onnx_modulo(op: Any, a: Any, b: Any, integer: bool) -> Any:
+    """ONNX `Mod` has the sign of the divisor for integers only. For floats `b` is added where the sign of
+    the remainder is wrong."""
+    if integer:
         return op.Mod(a, b, fmod=0)
     rest, zero = op.Mod(a, b, fmod=1), op.constant(0.0, "float32")
     exact = op.Equal(rest, zero)
@@ -219,11 +220,11 @@ def onnx_modulo(op: Any, a: Any, b: Any, whole: bool) -> Any:
     return op.Where(wrong, op.Add(rest, b), rest)
 
 
-class Power(SignOperator):
-    """`a ** b` (torch `pow`, ONNX `Pow`); among whole numbers fractions are cut off, and 0 to a power below 0
-    is 0. Whole numbers past 2 ** 53 may come out as any."""
+class Power(BinaryOperator):
+    """`a ** b` (torch `pow`, ONNX `Pow`). For integers the fraction is dropped, and 0 to a negative power is
+    0. Integers above 2 ** 53 are not exact."""
 
-    sign = "**"
+    symbol = "**"
     verb = "raised to a power"
 
     def torch(self, F, a, b):
@@ -232,12 +233,12 @@ class Power(SignOperator):
     def onnx(self, op, a, b):
         if self.results[0].is_integer:
             zero = op.constant(0, "int64")
-            endless = op.And(op.Equal(a, zero), op.Less(b, zero))
-            a = op.Where(endless, op.constant(2, "int64"), a)
+            infinite = op.And(op.Equal(a, zero), op.Less(b, zero))
+            a = op.Where(infinite, op.constant(2, "int64"), a)
         return op.Pow(a, b)
 
-    def slack(self, np):
-        """Any whole number will do where float64, in which ONNX Runtime computes it, has no digits left."""
+    def tolerance(self, np):
+        """Any integer is accepted where the result exceeds 2 ** 53: ONNX Runtime computes it in float64."""
         if not self.results[0].is_integer:
             return None
 
@@ -261,7 +262,7 @@ class Negate(Operator):
 
     keeps = ("axes", "missing")
     offset = "keeps"
-    sign = "-"
+    symbol = "-"
     linear_in = ((0,),)
     public = False
     takes = "number"
@@ -286,9 +287,9 @@ class Negate(Operator):
 
 
 class Constant(Operator):
-    """Numbers written in the file, the same for every sample.
+    """Numbers of the spec, the same for every sample.
 
-    Whole numbers are `int64`, true and false `bool`; one real number among them makes all of them `float`.
+    Integers are `int64`, true and false are `bool`; one real number makes all of them `float`.
     """
 
     public = False
@@ -298,7 +299,7 @@ class Constant(Operator):
         "another element",
         parameter_types.OneOf(parameter_types.Keyword(*DTYPES), parameter_types.Nothing()),
         None,
-        shown="as said above",
+        shown="see above",
     )
 
     def type(self) -> Tensor:
@@ -306,7 +307,7 @@ class Constant(Operator):
         element = "float" if float in found else "int64" if int in found else "bool"
         element = self.to or element
         for v in numbers(self.value):
-            need_fit(v, element, "value")
+            check_representable(v, element, "value")
         return Tensor(element, nested_shape(self.value), batched=False)
 
     def constant(self):
@@ -329,7 +330,7 @@ class Constant(Operator):
 
 
 class Cast(Operator):
-    """Another element; a float becomes a whole number by dropping its fraction (torch `to`, ONNX `Cast`)."""
+    """A cast to another element; the fraction of a float is dropped (torch `to`, ONNX `Cast`)."""
 
     keeps = ("axes", "missing")
     converts = True
@@ -343,7 +344,7 @@ class Cast(Operator):
 
     def type(self, x: Tensor) -> Tensor:
         if x.element not in DTYPES:
-            raise Reject(f"{x} cannot be made {self.to}", at="x")
+            raise Reject(f"{x} cannot be cast to {self.to}", at="x")
         return x.with_element(self.to)
 
     def torch(self, F, x):
@@ -356,7 +357,7 @@ class Cast(Operator):
 
 
 def numbers(value: Any) -> list[Any]:
-    """All numbers of nested tuples."""
+    """The numbers of nested tuples as a flat list."""
     return [n for v in value for n in numbers(v)] if isinstance(value, tuple) else [value]
 
 

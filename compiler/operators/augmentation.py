@@ -1,6 +1,6 @@
-"""Augmentation of images: drawn anew for every sample of a batch; at inference the identity.
+"""Image augmentation. Random numbers are drawn for each sample of a batch; at inference it is the identity.
 
-An image has its space axes last: `[height, width]`, or with channels `[channels, height, width]`.
+The space axes of an image are last: `[height, width]`, or with channels `[channels, height, width]`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.operators.sliding_window import reshape_hint
 from dlc.compiler.types import Tensor
 
-ATTEMPTS = 10  # at a box that fits, as torchvision makes
-LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue, in the gray of a pixel
+ATTEMPTS = 10  # number of draws for a box that fits, as in torchvision
+LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue in the gray value of a pixel
 
 
 class Augmentation(Stochastic, abstract=True):
-    """An operator on images: what it draws for every sample, and what it does with it."""
+    """An operator on images that draws random numbers for each sample and applies them."""
 
     batchless = False
 
@@ -35,12 +35,12 @@ class Augmentation(Stochastic, abstract=True):
 
     @abstractmethod
     def draws(self, F: Any, x: Any) -> tuple[Any, ...]:
-        """Drawn tensors, each with the samples on axis 0."""
+        """The drawn tensors, each with the samples on axis 0."""
         raise NotImplementedError
 
     @abstractmethod
     def act(self, F: Any, x: Any, *draws: Any) -> Any:
-        """`x` augmented by what was drawn."""
+        """`x` augmented with the drawn tensors."""
         raise NotImplementedError
 
     def torch(self, F, x):
@@ -48,7 +48,7 @@ class Augmentation(Stochastic, abstract=True):
 
 
 class WithTargets(Operator, abstract=True):
-    """What stands in the place of an operator in training where targets follow it: see `with_targets`."""
+    """The replacement of an augmentation in training that augments targets too: see `with_targets`."""
 
     public = False
     training_only = True
@@ -56,14 +56,14 @@ class WithTargets(Operator, abstract=True):
     takes = "any"
 
 
-def behind(drawn: Any, rank: int) -> Any:
-    """A number for each sample, with axes of size 1 for those of the sample."""
+def per_sample(drawn: Any, rank: int) -> Any:
+    """One number per sample, with axes of size 1 in place of the sample's axes."""
     return drawn.reshape(-1, *[1] * rank)
 
 
 def check_range(given: tuple[float, ...], name: str) -> None:
     if len(given) != 2 or given[0] > given[1]:
-        raise Reject(f"`{name}` takes the least and the greatest value, found {list(given)}",
+        raise Reject(f"`{name}` takes the minimum and the maximum, found {list(given)}",
                      at=name, code="E0404")  # fmt: skip
 
 
@@ -71,17 +71,17 @@ class RandomErase(Augmentation):
     """In training, with probability `p`, a rectangle of each image is set to `value`
     (torchvision `RandomErasing`).
 
-    Its area, as a share of the image's, is uniform over `scale`, its height over its width log-uniform over
-    `ratio`, its place uniform; where ten draws give none that fits, the image is kept (Zhong et al., Random
-    Erasing Data Augmentation, 2017). At inference the identity.
+    Its area, as a share of the image, is uniform over `scale`; its height divided by its width is log-uniform
+    over `ratio`; its position is uniform. The image is unchanged if none of ten draws fits (Zhong et al.,
+    Random Erasing Data Augmentation, 2017). At inference the identity.
     """
 
-    p: float = setting("share of the images that lose a rectangle", Number(0, 1), 0.5)
-    scale: tuple[float, ...] = setting("least and greatest area", ListOf(Number(0, 1)), (0.02, 0.33))
+    p: float = setting("share of the images in which a rectangle is erased", Number(0, 1), 0.5)
+    scale: tuple[float, ...] = setting("minimum and maximum area", ListOf(Number(0, 1)), (0.02, 0.33))
     ratio: tuple[float, ...] = setting(
-        "least and greatest height over width", ListOf(Number(above=0)), (0.3, 3.3)
+        "minimum and maximum of height divided by width", ListOf(Number(above=0)), (0.3, 3.3)
     )
-    value: float = setting("what the rectangle holds", Number(), 0)
+    value: float = setting("value of the pixels in the rectangle", Number(), 0)
 
     def type(self, x: Tensor) -> Tensor:
         check_range(self.scale, "scale")
@@ -103,7 +103,7 @@ class RandomErase(Augmentation):
 
     def act(self, F, x, chosen, top, left, tall, wide):
         rank = self.operands[0].rank
-        rows, columns = (F.places(x, F.size(size)) for size in self.operands[0].shape[-2:])
+        rows, columns = (F.indices(x, F.size(size)) for size in self.operands[0].shape[-2:])
         rows = chosen & (rows >= top) & (rows < top + tall)
         columns = (columns >= left) & (columns < left + wide)
         inside = rows.unsqueeze(2) & columns.unsqueeze(1)
@@ -127,28 +127,26 @@ class ColorJitter(Augmentation):
     """In training the brightness, the contrast, the saturation and the hue of each image are changed, in this
     order (torchvision `ColorJitter`).
 
-    For each setting `s`, the factors of the first three are uniform over [max(0, 1 - s), 1 + s], and the
-    share of the circle that the hue is turned by over [-s, s]. A `uint8` image is taken to hold 0 to 255, a
-    float one 0 to 1, as after `image / 255`; results are kept in that range. Images have 1 or 3 channels;
-    gray ones have no saturation and no hue. At inference the identity.
+    For each setting `s`, the factors of the first three are uniform over [max(0, 1 - s), 1 + s]. The hue is
+    rotated by a share of the circle that is uniform over [-s, s]. A `uint8` image has values from 0 to 255, a
+    float image values from 0 to 1, as after `image / 255`; results are clipped to that range. Images have 1
+    or 3 channels; gray images have no saturation and no hue. At inference the identity.
     """
 
     takes = "any"
-    brightness: float = setting("how far the factor of the brightness is from 1, at most", Number(0), 0.2)
-    contrast: float = setting("how far the factor of the contrast is from 1, at most", Number(0), 0.2)
-    saturation: float = setting("how far the factor of the saturation is from 1, at most", Number(0), 0.2)
-    hue: float = setting("how far the hue is turned at most, as a share of the circle", Number(0, 0.5), 0)
+    brightness: float = setting("maximum distance of the brightness factor from 1", Number(0), 0.2)
+    contrast: float = setting("maximum distance of the contrast factor from 1", Number(0), 0.2)
+    saturation: float = setting("maximum distance of the saturation factor from 1", Number(0), 0.2)
+    hue: float = setting("maximum rotation of the hue, as a share of the circle", Number(0, 0.5), 0)
 
     def type(self, x: Tensor) -> Tensor:
         super().type(x)
         if x.element not in ("uint8", "float"):
             raise Reject(
-                f"`color_jitter` takes a uint8 image of 0 to 255 or a float one of 0 to 1, found {x}", at="x"
+                f"`color_jitter` takes uint8 images (0 to 255) or float images (0 to 1), found {x}", at="x"
             )
         if x.rank == 3 and x.shape[0] not in (1, 3):
-            raise Reject(
-                f"`color_jitter` takes images of 1 or 3 channels, which stand on axis 0, found {x}", at="x"
-            )
+            raise Reject(f"`color_jitter` takes images with 1 or 3 channels on axis 0, found {x}", at="x")
         return x.with_element("float")
 
     def inference(self) -> Operator:
@@ -165,17 +163,17 @@ class ColorJitter(Augmentation):
 
     def act(self, F, x, brightness, contrast, saturation, hue):
         rank = self.operands[0].rank
-        most = 255 if self.operands[0].element == "uint8" else 1
+        maximum = 255 if self.operands[0].element == "uint8" else 1
         x = torch_cast(F, x, self.operands[0].element, "float")
         if self.brightness:
-            x = (x * behind(brightness, rank)).clamp(0, most)
+            x = (x * per_sample(brightness, rank)).clamp(0, maximum)
         if self.contrast:
             mean = self.gray(x).mean([*range(1, rank + 1)], True)
-            x = (mean + (x - mean) * behind(contrast, rank)).clamp(0, most)
+            x = (mean + (x - mean) * per_sample(contrast, rank)).clamp(0, maximum)
         if self.saturation and self.colored:
             gray = self.gray(x)
-            x = (gray + (x - gray) * behind(saturation, rank)).clamp(0, most)
-        return turned(F, x, behind(hue, 2)) if self.hue and self.colored else x
+            x = (gray + (x - gray) * per_sample(saturation, rank)).clamp(0, maximum)
+        return rotate_hue(F, x, per_sample(hue, 2)) if self.hue and self.colored else x
 
     def gray(self, x: Any) -> Any:
         if not self.colored:
@@ -196,8 +194,8 @@ class ColorJitter(Augmentation):
     )  # fmt: skip
 
 
-def turned(F: Any, x: Any, by: Any) -> Any:
-    """Colours whose hue, in HSV, is turned by a share of the circle."""
+def rotate_hue(F: Any, x: Any, by: Any) -> Any:
+    """RGB images with their HSV hue rotated by a share of the circle."""
     red, green, blue = x.unbind(1)
     value = x.amax(1)
     chroma = value - x.amin(1)

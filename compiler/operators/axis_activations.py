@@ -10,16 +10,16 @@ from dlc.compiler.types import Tensor
 
 
 class _AxisActivation(Activation, abstract=True):
-    axis: int = setting("axis that adds up to 1", Integer(), -1)
+    axis: int = setting("axis along which the result sums to 1", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank:
             raise Reject(f"`{self.name}` works over an axis, and a single value, {x}, has none", at="x",
-                         help="`sigmoid` makes a probability of a single score")  # fmt: skip
+                         help="`sigmoid` turns a single score into a probability")  # fmt: skip
         sample_axis(x, self.axis)
         return x
 
-    def place(self) -> int:
+    def tensor_axis(self) -> int:
         return self.operands[0].axis(self.axis)
 
 
@@ -45,10 +45,10 @@ class Softmax(_AxisActivation):
         return self.axis % x.rank
 
     def torch(self, F, x):
-        return F.softmax(x, self.place())
+        return F.softmax(x, self.tensor_axis())
 
     def onnx(self, op, x):
-        return op.Softmax(x, axis=self.place())
+        return op.Softmax(x, axis=self.tensor_axis())
 
     examples = (*over_axis("softmax"), Example("softmax", "float[4]", "float[4]", low=-200, high=200))
 
@@ -57,21 +57,22 @@ class LogSoftmax(_AxisActivation):
     """`x - log(sum(exp(x)))` over one axis (torch `log_softmax`, ONNX `LogSoftmax`)."""
 
     def torch(self, F, x):
-        return F.log_softmax(x, self.place())
+        return F.log_softmax(x, self.tensor_axis())
 
     def onnx(self, op, x):
-        return op.LogSoftmax(x, axis=self.place())
+        return op.LogSoftmax(x, axis=self.tensor_axis())
 
     examples = over_axis("log_softmax")
 
 
 class Glu(Activation):
-    """`a * sigmoid(b)`, the halves a, b of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`, `Mul`)."""
+    """`a * sigmoid(b)`, where a, b are the halves of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`,
+    `Mul`)."""
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank or x.shape[-1] % 2 != 0:
             raise Reject(f"`glu` halves the last axis, which must be of even size, found {x}", at="x",
-                         help="a `dense` of twice the size wanted stands before it")  # fmt: skip
+                         help="put a `dense` of twice the wanted size before it")  # fmt: skip
         return x.with_axis(-1, x.shape[-1] // 2)
 
     def torch(self, F, x):

@@ -1,4 +1,4 @@
-"""Numbers sorted into bins, whose edges are learnt from the training rows."""
+"""Numbers assigned to bins whose edges are fitted to the training rows."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from dlc.compiler.types import Classes, Tensor
 
 
 class Bucketize(Fitted):
-    """The bin of each value as a class: bins that hold equally many of the training rows, `n` a feature
+    """The bin of each value as a class. Each feature has `n` bins with equally many training rows each
     (torch `bucketize` with `right=True`, ONNX `GreaterOrEqual` and `ReduceSum`).
 
-    Between the bins stand the quantiles of the feature, as `numpy.quantile` has them; one belongs to the bin
-    above it. Where rows are so alike that quantiles coincide, the bins between them stay empty.
-    Features stand on the last axis, or on axis 0 (channels) from three axes up.
+    The edges between the bins are the quantiles of the feature, as in `numpy.quantile`. A value equal to an
+    edge belongs to the upper bin. Where quantiles coincide, the bins between them stay empty. Features are on
+    the last axis, or on axis 0 (channels) for three or more axes.
     """
 
-    n: int = setting("how many bins", Integer(2, 10_000))
+    n: int = setting("number of bins", Integer(2, 10_000))
 
     def type(self, x: Tensor) -> Tensor:
         return replace(super().type(x), element="class", classes=Classes(self.n))
 
     def weights(self, x: Tensor):
-        yield WeightSpec("edges", (*self.features(x), self.n - 1), "learnt", Zeros())
+        yield WeightSpec("edges", (*self.features(x), self.n - 1), "fitted", Zeros())
 
     def torch(self, F, x, edges):
-        return F.sum(F.unsqueeze(x, -1) >= self.behind(edges), -1)
+        return F.sum(F.unsqueeze(x, -1) >= self.per_channel(edges), -1)
 
     def onnx(self, op, x, edges):
         last = op.constant([self.operands[0].rank + 1], "int64")
-        reached = op.GreaterOrEqual(op.Unsqueeze(x, last), self.onnx_behind(op, edges))
+        reached = op.GreaterOrEqual(op.Unsqueeze(x, last), self.onnx_per_channel(op, edges))
         return op.ReduceSum(onnx_cast(op, reached, "bool", "int64"), last, keepdims=0)
 
-    def slack(self, np):
-        """Any bin will do where rounding may have put a value on the other side of an edge."""
+    def tolerance(self, np):
+        """Any bin is accepted where a value is close to an edge."""
 
         def of(x: Any, edges: Any) -> Any:
-            edges = self.behind(edges.astype(np.float64))
-            room = CLOSE * np.abs(edges).max(-1, keepdims=True)
-            return np.where((np.abs(x[..., None] - edges) <= room).any(-1), np.inf, 0)
+            edges = self.per_channel(edges.astype(np.float64))
+            tolerance = CLOSE * np.abs(edges).max(-1, keepdims=True)
+            return np.where((np.abs(x[..., None] - edges) <= tolerance).any(-1), np.inf, 0)
 
         return of
 
-    def learnt(self, F, x):
-        parts = F.tensor([part / self.n for part in range(1, self.n)])
-        return {"edges": self.flat(x).nanquantile(parts, 0).movedim(0, -1).nan_to_num(0.0)}
+    def fit_torch(self, F, x):
+        shares = F.tensor([bin / self.n for bin in range(1, self.n)])
+        return {"edges": self.flat(x).nanquantile(shares, 0).movedim(0, -1).nan_to_num(0.0)}
 
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
-        parts = np.linspace(0, 1, self.n + 1)[1:-1]
+        shares = np.linspace(0, 1, self.n + 1)[1:-1]
         found = [
-            np.quantile(values, parts) if len(values) else 0 * parts for values in self.known(np, batches)
+            np.quantile(values, shares) if len(values) else 0 * shares for values in self.known(np, batches)
         ]
         edges = np.array(found).reshape(*self.features(self.operands[0]), self.n - 1)
         return {"edges": rounded_up(np, edges, self.dtype(np))}
@@ -74,7 +74,7 @@ class Bucketize(Fitted):
 
 
 def rounded_up(np: Any, numbers: Any, dtype: Any) -> Any:
-    """In the dtype, and none less than it was: values of it are at least the one exactly
-    if they are at least the other."""
+    """Numbers in the dtype, rounded up: a value of the dtype reaches the rounded number if and only if it
+    reaches the exact one."""
     rounded = numbers.astype(dtype)
     return np.where(rounded < numbers, np.nextafter(rounded, dtype(np.inf)), rounded)

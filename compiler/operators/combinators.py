@@ -1,4 +1,4 @@
-"""Combinators: stages made of stages."""
+"""Combinators: stages composed of stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlc.compiler.operators.arithmetic import Add
 
 
 class Stage:
-    """A pipeline that waits for its tensors."""
+    """A pipeline that is not yet applied to tensors."""
 
     def describe(self) -> str:
         return "a stage"
@@ -31,22 +31,21 @@ class StageValue(ParameterType):
 
 
 class Combinator(Definition, family="combinator", what="a combinator"):
-    """A stage made of stages. It owns no weights; the stages name theirs as if they stood here."""
+    """A stage composed of stages. It owns no weights and adds nothing to the weight names of its stages."""
 
     @abstractmethod
     def flow(self, ev: Any, tensors: list[Any], span: Any) -> Any:
-        """What it makes of the operands that flow in; `ev.run(stage, tensors, span)` applies a stage."""
+        """The result for the given tensors; `ev.run(stage, tensors, span)` applies a stage."""
         raise NotImplementedError
 
 
 class Repeat(Combinator):
-    """`n` copies of a stage, one behind the other, each with weights of its own;
-    with 0 what flows in comes out."""
+    """`n` copies of a stage in sequence, each with its own weights; with 0 it is the identity."""
 
     usage = "repeat(3, dense(8) -> relu)"
 
-    n: int = setting("how many", Integer(0, 10_000))
-    stage: Any = setting("what is repeated", StageValue())
+    n: int = setting("number of copies", Integer(0, 10_000))
+    stage: Any = setting("the stage to repeat", StageValue())
 
     def flow(self, ev, tensors, span):
         for _ in range(self.n):
@@ -56,27 +55,27 @@ class Repeat(Combinator):
 
 
 class Residual(Combinator):
-    """`stage(x) + skip(x)` (He et al. 2015); the weights of the stage are made first."""
+    """`stage(x) + skip(x)` (He et al. 2015); the weights of the stage are created first."""
 
     usage = "residual(dense(8) -> relu)"
 
     stage: Any = setting("the main path", StageValue())
-    skip: Any = setting("the path beside it", StageValue(), None, shown="identity")
+    skip: Any = setting("the skip connection", StageValue(), None, shown="identity")
 
     def flow(self, ev, tensors, span):
         main = ev.tensors(ev.run(self.stage, tensors, span), self.spans["stage"])
         skip = ev.tensors(
-            ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span), self.beside()
+            ev.values(tensors) if self.skip is None else ev.run(self.skip, tensors, span), self.skip_span()
         )
         return ev.node(Add(), [*main, *skip], span)
 
-    def beside(self) -> Any:
-        """The place of the other path: its stage, or the word that stands for the identity."""
+    def skip_span(self) -> Any:
+        """The span of the skip connection: of its stage, or of the word `residual`."""
         return self.spans.get("skip") or replace(self.span, end=self.span.start + len(self.name))
 
 
 class Each(Combinator):
-    """One copy of the stage for every tensor of a tuple, each with weights of its own."""
+    """One copy of the stage for each tensor of a tuple, each with its own weights."""
 
     usage = """
     input  left, right: float[4]
@@ -85,14 +84,14 @@ class Each(Combinator):
     (left, right) -> each(dense(8) -> relu) -> concat -> dense(3) -> kind
     """
 
-    stage: Any = setting("what is done to each", StageValue())
+    stage: Any = setting("the stage applied to each tensor", StageValue())
 
     def flow(self, ev, tensors, span):
         return tuple(ev.run(self.stage, [tensor], span) for tensor in tensors)
 
 
 class Branch(Combinator):
-    """A tuple of what each stage makes of the same tensors."""
+    """A tuple of the results of several stages for the same tensors."""
 
     usage = """
     input  x: float[4]
@@ -101,7 +100,7 @@ class Branch(Combinator):
     x -> branch(dense(8) -> relu, dense(8) -> tanh) -> concat -> dense(3) -> kind
     """
 
-    stages: Any = setting("the stages side by side", StageValue(), rest=True)
+    stages: Any = setting("the parallel stages", StageValue(), rest=True)
 
     def flow(self, ev, tensors, span):
         return tuple(ev.run(stage, tensors, span) for stage in self.stages)

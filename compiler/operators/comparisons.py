@@ -1,22 +1,22 @@
-"""Comparisons and logic: what their signs and words stand for."""
+"""Comparisons and logical operators."""
 
 from __future__ import annotations
 
-from dlc.compiler.operators.arithmetic import SignOperator
+from dlc.compiler.operators.arithmetic import BinaryOperator
 from dlc.compiler.operators.base import Example, Operator, Reject
-from dlc.compiler.operators.operands import close, onnx_cast, spell_classes, torch_cast, unify
+from dlc.compiler.operators.operands import close, onnx_cast, promote_types, spell_classes, torch_cast
 from dlc.compiler.types import Tensor
 
 
-class ComparisonOperator(SignOperator, abstract=True):
+class ComparisonOperator(BinaryOperator, abstract=True):
     verb = "compared"
     offset = "subtracts"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         return super().type(a, b).with_element("bool")
 
-    def slack(self, np):
-        """Either answer will do where two real numbers are as good as equal."""
+    def tolerance(self, np):
+        """Either result is accepted where two floats are close."""
         if not any(x.is_float for x in self.operands):
             return None
         return lambda a, b: np.where(close(np, a, b), np.inf, 0)
@@ -25,7 +25,7 @@ class ComparisonOperator(SignOperator, abstract=True):
 class Less(ComparisonOperator):
     """`a < b` (torch `lt`, ONNX `Less`)."""
 
-    sign = "<"
+    symbol = "<"
 
     def torch(self, F, a, b):
         return a < b
@@ -43,7 +43,7 @@ class Less(ComparisonOperator):
 class LessEqual(ComparisonOperator):
     """`a <= b` (torch `le`, ONNX `LessOrEqual`)."""
 
-    sign = "<="
+    symbol = "<="
 
     def torch(self, F, a, b):
         return a <= b
@@ -57,7 +57,7 @@ class LessEqual(ComparisonOperator):
 class Greater(ComparisonOperator):
     """`a > b` (torch `gt`, ONNX `Greater`)."""
 
-    sign = ">"
+    symbol = ">"
 
     def torch(self, F, a, b):
         return a > b
@@ -74,7 +74,7 @@ class Greater(ComparisonOperator):
 class GreaterEqual(ComparisonOperator):
     """`a >= b` (torch `ge`, ONNX `GreaterOrEqual`)."""
 
-    sign = ">="
+    symbol = ">="
 
     def torch(self, F, a, b):
         return a >= b
@@ -88,17 +88,17 @@ class GreaterEqual(ComparisonOperator):
 class Equal(ComparisonOperator):
     """`a == b`, of numbers or of class values (torch `eq`, ONNX `Equal`).
 
-    Beside a number a class value is its own number, where its classes are whole numbers, else its place.
+    A class value that is compared with a number is its label, if its classes are integers, else its index.
     """
 
-    sign = "=="
+    symbol = "=="
     takes = "any"
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
         for x, other in ((a, b), (b, a)):
             if x.element == "string":
                 raise Reject(
-                    f"text cannot be compared: {a} and {b}", help="`vocabulary` makes classes of text"
+                    f"text cannot be compared: {a} and {b}", help="`vocabulary` turns text into classes"
                 )
             if x.element == "class" and other.element not in ("class", "int64"):
                 raise Reject(f"these two cannot be compared: {spell_classes(a)} and {spell_classes(b)}",
@@ -108,16 +108,16 @@ class Equal(ComparisonOperator):
 
     @staticmethod
     def plain(x: Tensor, other: Tensor) -> Tensor:
-        """A class value beside a class number is that number."""
+        """A class value that is compared with an integer is an int64."""
         return x if x.element == other.element else x.with_element("int64") if x.element == "class" else x
 
     def common(self) -> tuple[str, str, str]:
         a, b = self.operands
-        return a.element, b.element, unify((self.plain(a, b), self.plain(b, a)), self.verb).element
+        return a.element, b.element, promote_types((self.plain(a, b), self.plain(b, a)), self.verb).element
 
     def labels(self) -> list[tuple[int, ...] | None]:
-        """For each operand the numbers of its classes by their places, and of class -1 behind them, where
-        they are compared with a number that is no place."""
+        """For each operand that is compared with a label: the integer labels of its classes by index, then
+        that of class -1. None for the others."""
         a, b = self.operands
         pairs = ((a, b), (b, a))
         return [raw_numbers(x) if x.classes and other.classes is None else None for x, other in pairs]
@@ -149,7 +149,7 @@ class Equal(ComparisonOperator):
 
 
 def raw_numbers(x: Tensor) -> tuple[int, ...] | None:
-    """The whole numbers that classes are called by, if they are not their places."""
+    """The integer labels of classes, if they are not the class indices."""
     classes = x.classes
     if classes is None or classes.names or classes.labels is None:
         return None
@@ -159,7 +159,7 @@ def raw_numbers(x: Tensor) -> tuple[int, ...] | None:
 class NotEqual(Equal):
     """`a != b`, of numbers or of class values (torch `ne`, ONNX `Equal` and `Not`)."""
 
-    sign = "!="
+    symbol = "!="
 
     def torch(self, F, a, b):
         return F.logical_not(super().torch(F, a, b))
@@ -176,10 +176,10 @@ class NotEqual(Equal):
 # --- logic ------------------------------------------------------------------------------------------------
 
 
-class LogicalAnd(SignOperator):
+class LogicalAnd(BinaryOperator):
     """`a and b` (torch `logical_and`, ONNX `And`)."""
 
-    sign = "and"
+    symbol = "and"
     takes = "bool"
     verb = "joined by `and`"
 
@@ -192,10 +192,10 @@ class LogicalAnd(SignOperator):
     examples = (Example("a and b", ("bool[9]", "bool"), "bool[9]"),)
 
 
-class LogicalOr(SignOperator):
+class LogicalOr(BinaryOperator):
     """`a or b` (torch `logical_or`, ONNX `Or`)."""
 
-    sign = "or"
+    symbol = "or"
     takes = "bool"
     verb = "joined by `or`"
 
@@ -211,7 +211,7 @@ class LogicalOr(SignOperator):
 class LogicalNot(Operator):
     """`not x` (torch `logical_not`, ONNX `Not`)."""
 
-    sign = "not"
+    symbol = "not"
     public = False
     takes = "bool"
     batchless = True

@@ -1,4 +1,4 @@
-"""Several tensors made one, and one made several."""
+"""Concatenation, stacking and splitting of tensors."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, OneOf
 from dlc.compiler.dims.dim import Dim, Size, same, total
 from dlc.compiler.operators.base import Example, Reject, setting
-from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, torch_cast, unify
+from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, promote_types, torch_cast
 from dlc.compiler.operators.shape import ShapeOperator
 from dlc.compiler.types import Tensor
 
 
-class Joining(ShapeOperator, abstract=True):
-    def held(self) -> str:
+class JoinOperator(ShapeOperator, abstract=True):
+    def element(self) -> str:
         return self.results[0].element
 
     def torch_operands(self, F: Any, xs: tuple[Any, ...]) -> list[Any]:
         return [
-            torch_cast(F, x, have.element, self.held()) for x, have in zip(xs, self.operands, strict=True)
+            torch_cast(F, x, have.element, self.element()) for x, have in zip(xs, self.operands, strict=True)
         ]
 
     def onnx_operands(self, op: Any, xs: tuple[Any, ...]) -> list[Any]:
         return [
-            onnx_cast(op, x, have.element, self.held()) for x, have in zip(xs, self.operands, strict=True)
+            onnx_cast(op, x, have.element, self.element()) for x, have in zip(xs, self.operands, strict=True)
         ]
 
 
-class Concat(Joining):
-    """Tensors one after the other along an axis (torch `cat`, ONNX `Concat`).
+class Concat(JoinOperator):
+    """Tensors joined along an axis (torch `cat`, ONNX `Concat`).
 
-    Scalars count as vectors of one entry. The axis may be left out where there is only one.
+    Scalars count as vectors of one entry. The axis can be omitted if there is only one.
     """
 
     keeps = ("numbers", "axes", "missing")
@@ -46,15 +46,15 @@ class Concat(Joining):
         axis = only_axis(first, self.axis, "concat")
         for x in vectors:
             self.check(x, first, axis)
-        return replace(unify(tensors, "joined"), shape=first.shape).with_axis(
+        return replace(promote_types(tensors, "joined"), shape=first.shape).with_axis(
             axis, total(x.shape[axis] for x in vectors)
         )
 
     def check(self, x: Tensor, first: Tensor, axis: int) -> None:
         if x.rank != first.rank:
-            raise Reject(f"only tensors of as many axes can be joined, found {x} beside {first}",
+            raise Reject(f"only tensors with the same number of axes can be joined, found {x} and {first}",
                          code="E0203",
-                         help="`flatten` makes vectors of them, `stack` gives them a new axis")  # fmt: skip
+                         help="`flatten` turns them into vectors, `stack` adds a new axis")  # fmt: skip
         for other in range(x.rank):
             if other != axis and not same(x.shape[other], first.shape[other]):
                 found = mismatch(
@@ -65,21 +65,21 @@ class Concat(Joining):
                     found.help = f"all axes but axis {axis} must agree; axis {other} is {sizes}"
                 raise found
 
-    def place(self) -> int:
+    def tensor_axis(self) -> int:
         return self.results[0].axis(only_axis(self.results[0], self.axis, "concat"))
 
     def torch(self, F, *xs):
         xs = self.torch_operands(F, xs)
         if not any(have.rank for have in self.operands):
-            return F.stack(xs, self.place())
+            return F.stack(xs, self.tensor_axis())
         xs = [x if have.rank else x.unsqueeze(-1) for x, have in zip(xs, self.operands, strict=True)]
-        return F.cat(xs, self.place())
+        return F.cat(xs, self.tensor_axis())
 
     def onnx(self, op, *xs):
         xs = self.onnx_operands(op, xs)
         last = op.constant([-1], "int64") if any(not x.rank for x in self.operands) else None
         xs = [x if have.rank else op.Unsqueeze(x, last) for x, have in zip(xs, self.operands, strict=True)]
-        return op.Concat(*xs, axis=self.place())
+        return op.Concat(*xs, axis=self.tensor_axis())
 
     examples = (
         Example("concat", ("float[3]", "float[2]"), "float[5]"),
@@ -99,38 +99,38 @@ class Concat(Joining):
     )
 
 
-class Stack(Joining):
-    """Tensors of one shape side by side on a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
+class Stack(JoinOperator):
+    """Tensors of the same shape joined along a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
 
-    axis: int = setting("the place of the new axis in the result", Integer(), 0)
+    axis: int = setting("the index of the new axis in the result", Integer(), 0)
 
     def type(self, *tensors: Tensor) -> Tensor:
         first = tensors[0]
         for x in tensors[1:]:
             if x.rank != first.rank:
                 raise Reject(
-                    f"only tensors of one shape can be stacked, found {x} beside {first}", code="E0203"
+                    f"only tensors of the same shape can be stacked, found {x} and {first}", code="E0203"
                 )
             for axis, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)):
                 if not same(a, b):
                     raise mismatch((first, x), "stacked", a, b, axis)
         shape = list(first.shape)
-        shape.insert(self.place(first), len(tensors))
-        return replace(unify(tensors, "stacked"), shape=tuple(shape))
+        shape.insert(self.new_axis(first), len(tensors))
+        return replace(promote_types(tensors, "stacked"), shape=tuple(shape))
 
-    def place(self, x: Tensor) -> int:
-        """The new axis, counted from the first axis of the result's sample."""
+    def new_axis(self, x: Tensor) -> int:
+        """The new axis as an index from 0 among the sample axes of the result."""
         if not -x.rank - 1 <= self.axis <= x.rank:
             raise Reject(f"the result of `stack` has axes 0 to {x.rank}, found {self.axis}", at="axis")
         return self.axis % (x.rank + 1)
 
     def torch(self, F, *xs):
         x = self.operands[0]
-        return F.stack(self.torch_operands(F, xs), self.place(x) + x.batched)
+        return F.stack(self.torch_operands(F, xs), self.new_axis(x) + x.batched)
 
     def onnx(self, op, *xs):
         x = self.operands[0]
-        axis = self.place(x) + x.batched
+        axis = self.new_axis(x) + x.batched
         new = op.constant([axis], "int64")
         return op.Concat(*(op.Unsqueeze(x, new) for x in self.onnx_operands(op, xs)), axis=axis)
 
@@ -160,7 +160,7 @@ class Split(ShapeOperator):
     """
 
     parts: Any = setting(
-        "how many equal pieces, or a list of their sizes",
+        "number of equal pieces, or a list of their sizes",
         OneOf(Integer(1, 1000), ListOf(Integer(1, symbolic=True))),
     )
     axis: int | None = setting("the axis to split", OneOf(Integer(), Nothing()), None, shown="the only one")
@@ -177,7 +177,7 @@ class Split(ShapeOperator):
             raise self.uneven(x, axis, size, f"into {self.parts} equal parts")
         if not same(total(self.parts), size):
             listed = ", ".join(map(str, self.parts))
-            raise self.uneven(x, axis, size, f"into parts of {listed}, which make {total(self.parts)}")
+            raise self.uneven(x, axis, size, f"into parts of {listed}, which sum to {total(self.parts)}")
         return self.parts
 
     @staticmethod
@@ -189,18 +189,18 @@ class Split(ShapeOperator):
         return Reject(message, at="parts", code="E0204" if proved else "E0203")
 
     def torch(self, F, x):
-        made, axis = self.results, only_axis(self.operands[0], self.axis, "split")
-        pieces = x.split([F.size(y.shape[axis]) for y in made], self.operands[0].axis(axis))
-        return tuple(pieces[i] for i in range(len(made)))
+        results, axis = self.results, only_axis(self.operands[0], self.axis, "split")
+        pieces = x.split([F.size(y.shape[axis]) for y in results], self.operands[0].axis(axis))
+        return tuple(pieces[i] for i in range(len(results)))
 
     def onnx(self, op, x):
-        made, axis = self.results, only_axis(self.operands[0], self.axis, "split")
-        if len(made) == 1:
+        results, axis = self.results, only_axis(self.operands[0], self.axis, "split")
+        if len(results) == 1:
             return (op.Identity(x),)
-        sizes = tuple(y.shape[axis] for y in made)
+        sizes = tuple(y.shape[axis] for y in results)
         vector = op.shape(Tensor("float", sizes, batched=False)) if any(isinstance(s, Dim) for s in sizes) \
             else op.constant(list(sizes), "int64")  # fmt: skip
-        return op.Split(x, vector, axis=self.operands[0].axis(axis), outputs=len(made))
+        return op.Split(x, vector, axis=self.operands[0].axis(axis), outputs=len(results))
 
     examples = (
         Example("split(2)", "float[6]", ("float[3]", "float[3]")),

@@ -32,7 +32,7 @@ ZERO_OR_MORE = PerAxis(Integer(0))
 
 
 class _Convolution(Layer, abstract=True):
-    """What the two convolutions share; `kernel` and the like are told per axis by `axes`."""
+    """The base of both convolutions. `axes` expands a setting such as `kernel` to one number per axis."""
 
     spatial = True
     channels: Any
@@ -41,7 +41,7 @@ class _Convolution(Layer, abstract=True):
 
     @abstractmethod
     def windows(self) -> Tensor:
-        """The side that the windows lie on."""
+        """The tensor with one position per window: the result, or the operand of a transpose."""
         raise NotImplementedError
 
     def axes(self, setting: str) -> tuple[int, ...]:
@@ -50,14 +50,13 @@ class _Convolution(Layer, abstract=True):
     def need_groups(self, x: Tensor) -> None:
         for what, count in (("input", x.shape[0]), ("result", self.channels)):
             if count % self.groups != 0:
-                raise Reject(f"{self.groups} groups need channels that divide by {self.groups}; the "
-                             f"{what} has {count}", at="groups", code="E0404")  # fmt: skip
+                raise Reject(f"{self.groups} groups need a number of channels that is divisible by "
+                             f"{self.groups}; the {what} has {count}", at="groups", code="E0404")  # fmt: skip
 
     def multiply_adds(self) -> Size:
-        """Every value of the side with the windows (the result,
-        or a transpose's input) meets a whole window."""
-        seen, reached = self.operands[0].shape[0] // self.groups, self.channels
-        return product([*self.windows().shape[1:], seen, reached, *self.axes("kernel")])
+        """Per sample: one kernel per window, for each pair of connected channels."""
+        channels_in, channels_out = self.operands[0].shape[0] // self.groups, self.channels
+        return product([*self.windows().shape[1:], channels_in, channels_out, *self.axes("kernel")])
 
     def bias_spec(self):
         if self.bias is not False:
@@ -68,18 +67,20 @@ class Conv(_Convolution):
     """Convolution over one to three space axes, channels first (torch `conv1d` to `conv3d`, ONNX `Conv`).
 
     `y[o] = b[o] + sum over i of w[o, i] * x[i]`, where `*` is the cross-correlation. The space axes of the
-    result are `(size + pads - dilation * (kernel - 1) - 1) // stride + 1`. `padding=same` keeps
-    `ceil(size / stride)`, an odd pad behind; `padding=causal` pads the past of the one axis of
-    `[channels, time]`.
+    result are `(size + pads - dilation * (kernel - 1) - 1) // stride + 1`. `padding=same` gives
+    `ceil(size / stride)`; an odd pad has the extra zero at the end. `padding=causal` pads the time axis of
+    `[channels, time]` at the start only.
     """
 
     adjusts = MappingProxyType({"padding": ("same", 0, 1, 2, 3)})
     channels: Size = setting("channels of the result", Integer(1, symbolic=True))
-    kernel: Any = setting("extent of the window", ONE_OR_MORE)
+    kernel: Any = setting("size of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window", ONE_OR_MORE, 1)
-    padding: Any = setting("zeros around each axis", OneOf(Keyword("same", "causal"), ZERO_OR_MORE), 0)
+    padding: Any = setting(
+        "zeros on both ends of each axis", OneOf(Keyword("same", "causal"), ZERO_OR_MORE), 0
+    )
     dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
-    groups: int = setting("groups of channels that do not see each other", Integer(1), 1)
+    groups: int = setting("number of groups of channels that are not connected", Integer(1), 1)
     bias: Any = bias_setting()
 
     def type(self, x: Tensor) -> Tensor:
@@ -103,16 +104,16 @@ class Conv(_Convolution):
         if self.padding != "causal":
             return [(p, p) for p in self.axes("padding")]
         if self.operands[0].rank != 2:
-            raise Reject("`padding=causal` needs one axis of time, [channels, time], found "
+            raise Reject("`padding=causal` needs one time axis, [channels, time], found "
                          f"{self.operands[0]}", at="padding",
                          help="`padding=same` pads all sides of an image")  # fmt: skip
         return [(self.extents()[0] - 1, 0)]
 
     def weights(self, x: Tensor):
         kernel = self.axes("kernel")
-        seen, reached = x.shape[0] // self.groups, self.channels // self.groups
-        fans = (seen * prod(kernel), reached * prod(kernel))
-        yield WeightSpec("weight", (self.channels, seen, *kernel), initial=self.init, fans=fans)
+        channels_in, channels_out = x.shape[0] // self.groups, self.channels // self.groups
+        fans = (channels_in * prod(kernel), channels_out * prod(kernel))
+        yield WeightSpec("weight", (self.channels, channels_in, *kernel), initial=self.init, fans=fans)
         yield from self.bias_spec()
 
     def module(self, nn):
@@ -194,20 +195,20 @@ class Conv(_Convolution):
     )
 
 
-def end_of(stride: int, padding: int, more: int) -> tuple[int, int, int]:
-    """How an axis of a transpose ends in ONNX: zeros behind the operand, values taken off, values added.
+def end_of(stride: int, padding: int, output_padding: int) -> tuple[int, int, int]:
+    """The end of an axis of a transpose in ONNX: zeros appended to the operand, padding, output padding.
 
-    ONNX Runtime adds fewer values than the stride. Others are left by taking fewer off; where that is not
-    enough, zeros behind the operand make more of them.
+    ONNX Runtime supports only an output padding smaller than the stride. A larger one is subtracted from the
+    padding; where that is not enough, zeros are appended to the operand.
     """
-    if more < stride:
-        return 0, padding, more
-    zeros = max(-(-(more - padding) // stride), 0)
-    return zeros, padding - more + zeros * stride, 0
+    if output_padding < stride:
+        return 0, padding, output_padding
+    zeros = max(-(-(output_padding - padding) // stride), 0)
+    return zeros, padding - output_padding + zeros * stride, 0
 
 
 class ConvTranspose(_Convolution):
-    """The transpose of a convolution, which widens space axes (torch `conv_transpose1d` to `3d`,
+    """Transposed convolution, which enlarges space axes (torch `conv_transpose1d` to `3d`,
     ONNX `ConvTranspose`).
 
     The space axes of the result are
@@ -216,12 +217,12 @@ class ConvTranspose(_Convolution):
 
     adjusts = MappingProxyType({"output_padding": (1, 2, 3, 0), "padding": (0, 1, 2, 3)})
     channels: Size = setting("channels of the result", Integer(1, symbolic=True))
-    kernel: Any = setting("extent of the window", ONE_OR_MORE)
+    kernel: Any = setting("size of the window", ONE_OR_MORE)
     stride: Any = setting("step of the window in the result", ONE_OR_MORE, 1)
-    padding: Any = setting("values taken off both ends of each axis of the result", ZERO_OR_MORE, 0)
+    padding: Any = setting("values removed from both ends of each axis of the result", ZERO_OR_MORE, 0)
     output_padding: Any = setting("values added to the end of each axis of the result", ZERO_OR_MORE, 0)
     dilation: Any = setting("distance between the values of a window", ONE_OR_MORE, 1)
-    groups: int = setting("groups of channels that do not see each other", Integer(1), 1)
+    groups: int = setting("number of groups of channels that are not connected", Integer(1), 1)
     bias: Any = bias_setting()
 
     def type(self, x: Tensor) -> Tensor:
@@ -230,18 +231,18 @@ class ConvTranspose(_Convolution):
         self.need_groups(x)
         settings = zip(*map(self.axes, ("stride", "padding", "output_padding")), self.extents(),
                        self.axes("dilation"), strict=True)  # fmt: skip
-        made = []
+        sizes = []
         for size, (stride, padding, more, extent, dilation) in zip(x.shape[1:], settings, strict=True):
             if more >= max(stride, dilation):
                 raise Reject(f"`output_padding`, {more}, must be smaller than the stride, {stride}, or the "
                              f"dilation, {dilation}", at="output_padding", code="E0404")  # fmt: skip
-            wide = (size - 1) * stride + extent + more
-            if isinstance(wide, int) and wide <= 2 * padding:
-                raise Reject(f"padding {padding} takes {2 * padding} values off an axis that "
-                             f"`conv_transpose` makes {wide} long of {x}", at="padding",
-                             help="take less padding")  # fmt: skip
-            made.append(wide - 2 * padding)
-        return x.with_shape(self.channels, *made)
+            full = (size - 1) * stride + extent + more
+            if isinstance(full, int) and full <= 2 * padding:
+                raise Reject(f"padding {padding} removes {2 * padding} values, and `conv_transpose` of {x} "
+                             f"has an axis of size {full} before padding", at="padding",
+                             help="use less padding")  # fmt: skip
+            sizes.append(full - 2 * padding)
+        return x.with_shape(self.channels, *sizes)
 
     def extents(self) -> list[int]:
         return extents(self.axes("kernel"), self.axes("dilation"))
@@ -251,11 +252,11 @@ class ConvTranspose(_Convolution):
 
     def weights(self, x: Tensor):
         kernel = self.axes("kernel")
-        seen, reached = x.shape[0] // self.groups, self.channels // self.groups
-        # How many windows meet in one value of the result.
+        channels_in, channels_out = x.shape[0] // self.groups, self.channels // self.groups
+        # The number of windows that overlap at one value of the result.
         overlaps = max(prod(kernel) // prod(self.axes("stride")), 1)
-        fans = (seen * overlaps, reached * prod(kernel))
-        yield WeightSpec("weight", (x.shape[0], reached, *kernel), initial=self.init, fans=fans)
+        fans = (channels_in * overlaps, channels_out * prod(kernel))
+        yield WeightSpec("weight", (x.shape[0], channels_out, *kernel), initial=self.init, fans=fans)
         yield from self.bias_spec()
 
     def scaled_weight(self, weight, scale):
@@ -278,7 +279,7 @@ class ConvTranspose(_Convolution):
         ends = [
             end_of(*a) for a in zip(*map(self.axes, ("stride", "padding", "output_padding")), strict=True)
         ]
-        zeros, taken, more = zip(*ends, strict=True)
+        zeros, end_pads, more = zip(*ends, strict=True)
         if any(zeros):
             x = pad_onnx(op, x, [(0, count) for count in zeros])
         return op.ConvTranspose(
@@ -287,7 +288,7 @@ class ConvTranspose(_Convolution):
             bias,
             kernel_shape=list(self.axes("kernel")),
             strides=list(self.axes("stride")),
-            pads=[*self.axes("padding"), *taken],
+            pads=[*self.axes("padding"), *end_pads],
             output_padding=list(more),
             dilations=list(self.axes("dilation")),
             group=self.groups,

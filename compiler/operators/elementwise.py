@@ -1,4 +1,4 @@
-"""Functions of every element, and choices among tensors."""
+"""Elementwise functions, clipping, selection, minimum and maximum."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     WIDER,
     broadcast,
-    need_fit,
+    check_representable,
     onnx_cast,
     onnx_clip,
-    onnx_greatest,
-    onnx_least,
+    onnx_maximum,
+    onnx_minimum,
+    promote_types,
     torch_cast,
-    unify,
 )
 from dlc.compiler.types import Tensor
 
@@ -44,7 +44,7 @@ class Exp(Function):
 class Log(Function):
     """The natural logarithm (torch `log`, ONNX `Log`)."""
 
-    wants = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
+    domain = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
 
     def torch(self, F, x):
         return F.log(x)
@@ -58,7 +58,7 @@ class Log(Function):
 class Sqrt(Function):
     """The square root (torch `sqrt`, ONNX `Sqrt`)."""
 
-    wants = "numbers above 0, as it has no slope at 0: `sqrt(x + 1e-6)`"
+    domain = "numbers above 0, because the slope at 0 is infinite: `sqrt(x + 1e-6)`"
 
     def torch(self, F, x):
         return F.sqrt(x)
@@ -121,7 +121,7 @@ class Cos(Function):
 
 
 class Detach(Operator):
-    """`x`, through which no gradient flows back (torch `detach`, ONNX `Identity`)."""
+    """`x` without its gradient (torch `detach`, ONNX `Identity`)."""
 
     detaches = True
     keeps = ("numbers", "axes", "missing")
@@ -141,17 +141,17 @@ class Detach(Operator):
 
 
 class Clip(Operator):
-    """`x` held between two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
+    """`x` limited to two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
 
     keeps = ("numbers", "axes")
     bounds = True
     takes = "number"
     batchless = True
     low: float | None = setting(
-        "the least value of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
+        "minimum of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
     )
     high: float | None = setting(
-        "the greatest value of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
+        "maximum of the result", OneOf(Number(keeps_whole=True), Nothing()), None, shown="no bound"
     )
 
     def type(self, x: Tensor) -> Tensor:
@@ -162,10 +162,10 @@ class Clip(Operator):
             raise Reject(
                 f"`low` is above `high`: {self.low} and {self.high}", at="low", help="exchange the two"
             )
-        whole = x.is_integer and all(isinstance(bound, int) for bound in given)
-        for bound in given if whole else ():
-            need_fit(bound, "int64", "low" if bound is self.low else "high")
-        return x if whole or x.is_float else x.with_element("float")
+        integer = x.is_integer and all(isinstance(bound, int) for bound in given)
+        for bound in given if integer else ():
+            check_representable(bound, "int64", "low" if bound is self.low else "high")
+        return x if integer or x.is_float else x.with_element("float")
 
     def torch(self, F, x):
         x = torch_cast(F, x, self.operands[0].element, self.results[0].element)
@@ -203,11 +203,11 @@ class Where(Operator):
         for x in (a, b):
             if x.element == "string":
                 raise Reject(
-                    f"text cannot be chosen among, found {x}", help="`vocabulary` makes classes of text"
+                    f"`where` does not select text, found {x}", help="`vocabulary` turns text into classes"
                 )
-        shape = broadcast((condition, a, b), "brought together")
+        shape = broadcast((condition, a, b), "broadcast together")
         batched = condition.batched or a.batched or b.batched
-        return replace(unify((a, b), "brought together"), shape=shape, batched=batched)
+        return replace(promote_types((a, b), "combined"), shape=shape, batched=batched)
 
     def torch(self, F, condition, a, b):
         _, left, right = (x.element for x in self.operands)
@@ -243,18 +243,20 @@ class Extreme(Operator, abstract=True):
 
     def type(self, *tensors: Tensor) -> Tensor:
         shape = broadcast(tensors, "compared")
-        return replace(unify(tensors, "compared"), shape=shape, batched=any(x.batched for x in tensors))
+        return replace(
+            promote_types(tensors, "compared"), shape=shape, batched=any(x.batched for x in tensors)
+        )
 
 
 class Minimum(Extreme):
-    """The least of several tensors, place by place (torch `minimum`, ONNX `Min`)."""
+    """The elementwise minimum of several tensors (torch `minimum`, ONNX `Min`)."""
 
     def torch(self, F, *xs):
         return reduce(F.minimum, xs)
 
     def onnx(self, op, *xs):
-        whole = self.results[0].is_integer
-        return reduce(lambda a, b: onnx_least(op, a, b, whole), xs)
+        integer = self.results[0].is_integer
+        return reduce(lambda a, b: onnx_minimum(op, a, b, integer), xs)
 
     examples = (
         Example("minimum", ("float[3]", "float[3]"), "float[3]"),
@@ -265,14 +267,14 @@ class Minimum(Extreme):
 
 
 class Maximum(Extreme):
-    """The greatest of several tensors, place by place (torch `maximum`, ONNX `Max`)."""
+    """The elementwise maximum of several tensors (torch `maximum`, ONNX `Max`)."""
 
     def torch(self, F, *xs):
         return reduce(F.maximum, xs)
 
     def onnx(self, op, *xs):
-        whole = self.results[0].is_integer
-        return reduce(lambda a, b: onnx_greatest(op, a, b, whole), xs)
+        integer = self.results[0].is_integer
+        return reduce(lambda a, b: onnx_maximum(op, a, b, integer), xs)
 
     examples = (
         Example("maximum", ("float[3]", "float[3]"), "float[3]"),

@@ -1,4 +1,4 @@
-"""Class values as numbers: a learnt vector of each class, or a 1 in the place of it."""
+"""Class values as vectors: trained embeddings and one-hot vectors."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def count_of(x: Tensor, name: str) -> Size:
     """The number of classes of a class value; `Reject` for anything else."""
     if x.classes is None:
         help = {
-            "string": "`vocabulary` makes classes of text",
-            "bool": "yes or no is a number already, 0 or 1",
-        }.get(x.element, "declare class numbers as `class(...)`; `bucketize` makes classes of numbers")
+            "string": "`vocabulary` turns text into classes",
+            "bool": "a boolean is a number already, 0 or 1",
+        }.get(x.element, "declare class numbers as `class(...)`; `bucketize` turns numbers into classes")
         raise Reject(f"`{name}` works on class values, found {x}", at="x", code="E0202", help=help)
     return x.classes.count
 
 
 class Embedding(Layer):
-    """A learnt vector for each class, the row of a table (torch `embedding`, ONNX `Gather`).
+    """A trained vector for each class, a row of the weight (torch `embedding`, ONNX `Gather`).
 
-    Class -1, a value that is none of the classes or is missing, is all zeros, and learns nothing. `auto`
-    begins with `normal(0.02)`.
+    Class -1, which stands for unknown and missing values, gives zeros and has no gradient. `auto` initializes
+    with `normal(0.02)`.
     """
 
     takes = "any"
@@ -59,7 +59,7 @@ class Embedding(Layer):
         return self.call(F, lambda known: F.embedding(known, weight), x)
 
     def onnx(self, op, x, weight):
-        vectors = op.Gather(weight, x, axis=0)  # the last row for -1
+        vectors = op.Gather(weight, x, axis=0)  # index -1 gives the last row
         unknown = op.Unsqueeze(op.Less(x, op.constant(0, "int64")), op.constant([-1], "int64"))
         return op.Where(unknown, op.constant(0.0, "float32"), vectors)
 
@@ -78,10 +78,9 @@ class Embedding(Layer):
 
 
 class OneHot(Operator):
-    """1 in the place of the class and 0 elsewhere, on one more axis at the end
-    (torch `one_hot`, ONNX `Equal`).
+    """1 at the index of the class and 0 elsewhere, on a new last axis (torch `one_hot`, ONNX `Equal`).
 
-    Class -1, a value that is none of the classes or is missing, is all zeros.
+    Class -1, which stands for unknown and missing values, gives zeros.
     """
 
     takes = "any"

@@ -1,4 +1,4 @@
-"""Example rows of operators, from which tests and documentation are made."""
+"""Examples of operators. Tests and documentation are generated from them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dlc.compiler.record import record
 
 @record
 class Example:
-    """A row of the tests and of the documentation: a call, the types that flow in, the type that comes out.
+    """An example for tests and documentation: a call, the types of its operands, the type of its result.
 
-    `low` and `high` bound the random values that flow in. A row with `rejects` shows an error: the call must
-    be refused with that code.
+    `low` and `high` bound the random values of the operands. An example with `rejects` is an error: the call
+    must be rejected with that code.
     """
 
     call: str

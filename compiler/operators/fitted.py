@@ -1,4 +1,4 @@
-"""Operators that learn constants from the training rows before training begins."""
+"""Operators with constants that are fitted to the training rows before training."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class Fitted(Operator, abstract=True):
-    """Learns of each feature: of the last axis, or of the channels on axis 0 from three axes up.
-    In a net that is used several times it learns from all that flows into it."""
+    """Fits statistics per feature. Features are on the last axis, or on axis 0 (channels) for three or more
+    axes. In a net that is used several times it is fitted to the values of all uses."""
 
     group = "fitted"
     keeps = ("axes",)
@@ -22,39 +22,39 @@ class Fitted(Operator, abstract=True):
 
     def type(self, x: Tensor) -> Tensor:
         if not all(isinstance(size, int) for size in self.features(x)):
-            place = "channels on axis 0" if x.rank > 2 else "features on the last axis"
-            raise Reject(f"`{self.name}` learns from each of the {place}, whose number must be "
+            features = "channels on axis 0" if x.rank > 2 else "features on the last axis"
+            raise Reject(f"`{self.name}` is fitted to each of the {features}, whose number must be "
                          f"known, found {x}", at="x",
-                         help="`transpose` brings the free dimension to another axis")  # fmt: skip
+                         help="`transpose` moves the free dimension to another axis")  # fmt: skip
         return x
 
     @staticmethod
     def features(x: Tensor) -> tuple:
-        """The shape of what is learnt, a number a feature."""
+        """The shape of the statistics, one number per feature."""
         return x.shape[:1] if x.rank > 2 else x.shape[-1:]
 
-    def behind(self, statistic: Any) -> Any:
-        """What was learnt of each channel, with axes of size 1 in place of the space axes."""
+    def per_channel(self, statistic: Any) -> Any:
+        """A statistic per channel, with axes of size 1 in place of the space axes."""
         rank = self.operands[0].rank
         return statistic[(slice(None), *[None] * (rank - 1))] if rank > 2 else statistic
 
-    def onnx_behind(self, op: Any, statistic: Any) -> Any:
+    def onnx_per_channel(self, op: Any, statistic: Any) -> Any:
         rank = self.operands[0].rank
         axes = list(range(1, rank))
         return op.Unsqueeze(statistic, op.constant(axes, "int64")) if rank > 2 else statistic
 
     def flat(self, x: Any) -> Any:
-        """What flows in as rows of features, in PyTorch."""
+        """The operand as rows of features, in PyTorch."""
         rank = self.operands[0].rank
         x = x.movedim(1, -1) if rank > 2 else x
         return x.flatten(0, rank - 1) if rank > 1 else x
 
     def dtype(self, np: Any) -> Any:
-        """Of what is learnt: float64 from numbers that keep their offset in it."""
+        """The dtype of the statistics: float64 for float64 operands, which may have a large offset."""
         return np.float64 if self.operands[0].element == "float64" else np.float32
 
     def rows(self, np: Any, batches: Any) -> Iterator[Any]:
-        """What flows in, a row of features for every place of every sample."""
+        """The operand as rows of features, one for each position of each sample."""
         features = self.features(self.operands[0])
         for batch in batches():
             rows = np.moveaxis(batch, 1, -1) if batch.ndim > 3 else batch
@@ -64,31 +64,31 @@ class Fitted(Operator, abstract=True):
         """The values of each feature that are not missing, in float64."""
         rows = np.concatenate(list(self.rows(np, batches)))
         missing = np.isnan(rows) if self.operands[0].classes is None else rows < 0
-        for feature, gone in zip(*(a.reshape(len(rows), -1).T for a in (rows, missing)), strict=True):
-            yield feature[~gone].astype(np.float64)
+        for feature, absent in zip(*(a.reshape(len(rows), -1).T for a in (rows, missing)), strict=True):
+            yield feature[~absent].astype(np.float64)
 
 
 class Standardize(Fitted):
-    """`(x - mean) / std` of each feature, learnt from the training rows (ONNX `Sub` and `Div`).
+    """`(x - mean) / std` of each feature, fitted to the training rows (ONNX `Sub` and `Div`).
 
-    Features stand on the last axis, or on axis 0 (channels) from three axes up.
-    Missing values (NaN) are ignored, deviations divide by n, and one of 0 counts as 1.
+    Features are on the last axis, or on axis 0 (channels) for three or more axes. Missing values (NaN) are
+    ignored, the variance divides by n, and a standard deviation of 0 is replaced by 1.
     """
 
     keeps = ("axes", "missing")
     normalizes = True
 
     def weights(self, x: Tensor):
-        yield WeightSpec("mean", self.features(x), "learnt", Zeros())
-        yield WeightSpec("std", self.features(x), "learnt", Ones())
+        yield WeightSpec("mean", self.features(x), "fitted", Zeros())
+        yield WeightSpec("std", self.features(x), "fitted", Ones())
 
     def torch(self, F, x, mean, std):
-        return (x - self.behind(mean)) / self.behind(std)
+        return (x - self.per_channel(mean)) / self.per_channel(std)
 
     def onnx(self, op, x, mean, std):
-        return op.Div(op.Sub(x, self.onnx_behind(op, mean)), self.onnx_behind(op, std))
+        return op.Div(op.Sub(x, self.onnx_per_channel(op, mean)), self.onnx_per_channel(op, std))
 
-    def learnt(self, F, x):
+    def fit_torch(self, F, x):
         x = self.flat(x)
         mean, (low, high) = x.nanmean(0), bounds(x)
         std = F.sqrt(F.square(x - mean).nanmean(0))
@@ -112,27 +112,27 @@ class Standardize(Fitted):
 
 
 class Minmax(Fitted):
-    """`(x - min) / range` of each feature, learnt from the training rows: their least value becomes 0, their
-    greatest 1 (ONNX `Sub` and `Div`).
+    """`(x - min) / range` of each feature, fitted to the training rows: their minimum becomes 0 and their
+    maximum 1 (ONNX `Sub` and `Div`).
 
-    Features stand on the last axis, or on axis 0 (channels) from three axes up.
-    Missing values (NaN) are ignored, and a range of 0 counts as 1. Other rows may lie outside of 0 to 1.
+    Features are on the last axis, or on axis 0 (channels) for three or more axes. Missing values (NaN) are
+    ignored, and a range of 0 is replaced by 1. Values of other rows may be outside of 0 to 1.
     """
 
     keeps = ("axes", "missing")
     normalizes = True
 
     def weights(self, x: Tensor):
-        yield WeightSpec("min", self.features(x), "learnt", Zeros())
-        yield WeightSpec("range", self.features(x), "learnt", Ones())
+        yield WeightSpec("min", self.features(x), "fitted", Zeros())
+        yield WeightSpec("range", self.features(x), "fitted", Ones())
 
     def torch(self, F, x, min, range):
-        return (x - self.behind(min)) / self.behind(range)
+        return (x - self.per_channel(min)) / self.per_channel(range)
 
     def onnx(self, op, x, min, range):
-        return op.Div(op.Sub(x, self.onnx_behind(op, min)), self.onnx_behind(op, range))
+        return op.Div(op.Sub(x, self.onnx_per_channel(op, min)), self.onnx_per_channel(op, range))
 
-    def learnt(self, F, x):
+    def fit_torch(self, F, x):
         low, high = bounds(self.flat(x))
         return {"min": F.where(low > high, 0.0, low), "range": F.where(low < high, high - low, 1.0)}
 
@@ -151,7 +151,7 @@ class Minmax(Fitted):
 
 
 def bounds(x: Any) -> tuple[Any, Any]:
-    """The least and the greatest of each feature that are not missing, in PyTorch."""
+    """The minimum and the maximum of each feature without missing values, in PyTorch."""
     return x.nan_to_num(float("inf")).amin(0), x.nan_to_num(float("-inf")).amax(0)
 
 
@@ -163,7 +163,7 @@ def spread_of(np: Any, operator: Fitted, batches: Any) -> Spread:
 
 
 class Spread:
-    """Mean, deviation and bounds of each feature, in one pass over batches of rows
+    """Mean, standard deviation, minimum and maximum of each feature, in one pass over batches of rows
     (Chan, Golub and LeVeque 1983)."""
 
     def __init__(self, np: Any, shape: tuple[int, ...], dtype: Any):
@@ -178,22 +178,22 @@ class Spread:
         mean = np.where(known, rows, 0).sum(0) / np.maximum(count, 1)
         squares = (np.where(known, rows - mean, 0) ** 2).sum(0)
         total = np.maximum(self.count + count, 1)
-        apart = mean - self._mean
-        self._squares = self._squares + squares + apart**2 * self.count * count / total
-        self._mean = self._mean + apart * count / total
+        difference = mean - self._mean
+        self._squares = self._squares + squares + difference**2 * self.count * count / total
+        self._mean = self._mean + difference * count / total
         self.count = self.count + count
         self.low = np.minimum(self.low, np.where(known, rows, np.inf).min(0, initial=np.inf))
         self.high = np.maximum(self.high, np.where(known, rows, -np.inf).max(0, initial=-np.inf))
 
     @property
     def mean(self) -> Any:
-        """A feature of one value only has exactly that mean, whatever sums were rounded to."""
+        """The mean; for a constant feature exactly its value, without rounding of the sums."""
         np = self.np
         return np.where(self.high == self.low, self.low, self._mean).astype(self.dtype)
 
     @property
     def std(self) -> Any:
-        """A feature of one value only has a deviation of 1."""
+        """The standard deviation; 1 for a constant feature."""
         np = self.np
         std = np.sqrt(self._squares / np.maximum(self.count, 1)).astype(self.dtype)
         return np.where((self.high > self.low) & (std > 0), std, self.dtype(1))

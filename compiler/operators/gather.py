@@ -1,4 +1,4 @@
-"""Picking: the greatest entries of an axis, and those whose places are given."""
+"""Selection along an axis: `topk` and `gather`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dlc.compiler.types import Tensor
 
 
 class Topk(Operator):
-    """The `k` greatest values of the last axis, greatest first, and their places (torch `topk`, ONNX `TopK`).
+    """The `k` largest values of the last axis, largest first, and their indices (torch `topk`, ONNX `TopK`).
 
-    Makes two tensors, `values, places = x -> topk(3)`; places are `int64`. Of equal values the first comes
-    first.
+    Returns two tensors, `values, places = x -> topk(3)`; the indices are `int64`. Equal values keep their
+    order.
     """
 
     group = "shape"
@@ -33,17 +33,17 @@ class Topk(Operator):
     values -> y
     """
 
-    k: int = setting("how many", Integer(1))
+    k: int = setting("number of values", Integer(1))
 
     def type(self, x: Tensor) -> tuple[Tensor, ...]:
         if not x.rank:
-            raise Reject(f"`topk` looks along the last axis, found {x}", at="x")
+            raise Reject(f"`topk` works along the last axis and needs at least one, found {x}", at="x")
         size = x.shape[-1]
         if not at_least(size, self.k):
             if isinstance(size, int):
-                raise Reject(f"there are no {self.k} values along the last axis of {x}", at="k", code="E0404",
+                raise Reject(f"the last axis of {x} has fewer than {self.k} values", at="k", code="E0404",
                              help=f"`k` is at most {size}")  # fmt: skip
-            raise Reject(f"that the last axis of {x} has {self.k} values cannot be proved", at="k",
+            raise Reject(f"it cannot be proved that the last axis of {x} has {self.k} values", at="k",
                          code="E0204", help=f"its size is `{size}`")  # fmt: skip
         values = x.with_axis(-1, self.k)
         return values, values.with_element("int64")
@@ -55,8 +55,8 @@ class Topk(Operator):
     def onnx(self, op, x):
         return op.TopK(x, op.constant([self.k], "int64"), axis=-1, largest=1, sorted=1, outputs=2)
 
-    def slack(self, np):
-        """Any will do where the next before or after it is as good as equal."""
+    def tolerance(self, np):
+        """Any value is accepted where the previous or the next one is close to it."""
 
         def of(x: Any) -> Any:
             ordered = -np.sort(-x.astype(np.float64), axis=-1)
@@ -64,8 +64,8 @@ class Topk(Operator):
                 tied = ordered[..., :-1] - ordered[..., 1:] <= CLOSE * np.maximum(
                     1, np.abs(ordered[..., :-1])
                 )
-            apart = np.zeros((*x.shape[:-1], 1), bool)
-            tied = np.concatenate([apart, tied], -1) | np.concatenate([tied, apart], -1)
+            no_tie = np.zeros((*x.shape[:-1], 1), bool)
+            tied = np.concatenate([no_tie, tied], -1) | np.concatenate([tied, no_tie], -1)
             return np.where(tied, np.inf, 0)[..., : self.k]
 
         return of
@@ -87,13 +87,12 @@ class Topk(Operator):
 
 
 class Gather(Operator):
-    """The entries of an axis whose places the index says, each sample by its own (torch `gather`, ONNX
-    `GatherElements`).
+    """The entries of an axis at the indices of each sample (torch `gather`, ONNX `GatherElements`).
 
-    An index of one place takes one entry, and the axis is gone; one of a single axis takes whole entries, as
-    many as it has; one of as many axes as `x` takes one value for each of its own, and all axes but the one
-    looked along agree (torch `gather`). Places count from 0. One that is not there, as class -1, which
-    is none of the classes, takes 0; class -1 where classes are taken.
+    A scalar index takes one entry and removes the axis. An index with one axis takes whole entries, one per
+    index. An index with as many axes as `x` takes one value per index; all axes except the gathered one must
+    agree (torch `gather`). Indices count from 0. An index out of range, such as class -1 of an unknown value,
+    gives 0, or class -1 if `x` holds classes.
     """
 
     group = "shape"
@@ -108,25 +107,25 @@ class Gather(Operator):
     """
 
     axis: int | None = setting(
-        "the axis to look along", OneOf(Integer(), Nothing()), None, shown="the only one"
+        "the axis to gather along", OneOf(Integer(), Nothing()), None, shown="the only one"
     )
 
     def type(self, x: Tensor, index: Tensor) -> Tensor:
         if x.element == "string":
-            raise self.no_number(x, 0)
+            raise self.number_required(x, 0)
         if not x.rank:
-            raise Reject(f"`gather` needs an axis to look along, found {x}", at="x")
+            raise Reject(f"`gather` needs an axis to gather along, found {x}", at="x")
         if index.classes is None and not index.is_integer:
-            raise Reject(f"`gather` takes places, whole numbers or classes, found {index}", at="index",
-                         code="E0202", help="write `x -> gather(places, axis=0)`")  # fmt: skip
+            raise Reject(f"`gather` takes indices, integers or classes, found {index}", at="index",
+                         code="E0202", help="write `x -> gather(index, axis=0)`")  # fmt: skip
         axis = only_axis(x, self.axis, "gather")
         if index.rank > 1 and index.rank != x.rank:
-            raise Reject(f"`gather` from {x} takes an index of {x.rank} axes, of one or of none, "
+            raise Reject(f"`gather` from {x} takes a scalar index, or one of 1 or {x.rank} axes, "
                          f"found {index}",
                          at="index", code="E0203")  # fmt: skip
         if index.rank > 1:
             self.check_others(x, index, axis)
-        return replace(x, shape=self.made(x, index, axis))
+        return replace(x, shape=self.result_shape(x, index, axis))
 
     def check_others(self, x: Tensor, index: Tensor, axis: int) -> None:
         for other in range(x.rank):
@@ -135,51 +134,51 @@ class Gather(Operator):
                                other)  # fmt: skip
 
     @staticmethod
-    def made(x: Tensor, index: Tensor, axis: int) -> tuple[Size, ...]:
+    def result_shape(x: Tensor, index: Tensor, axis: int) -> tuple[Size, ...]:
         if index.rank > 1:
             return index.shape
         return (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
 
-    def spread(self) -> tuple[Tensor, list[int], int]:
-        """The index as it is looked up: a place for each value taken; the axes of the whole tensor that it
-        lacks; and the axis looked along."""
+    def expanded_index(self) -> tuple[Tensor, list[int], int]:
+        """The type of the index with one entry per gathered value; the axes of the whole tensor that are
+        inserted for that; and the gathered axis."""
         x, index = self.operands
         axis = only_axis(x, self.axis, "gather")
         if index.rank > 1:
             return index, [], axis + 1
         sizes = x.with_axis(axis, index.shape[0] if index.rank else 1).shape
-        lacking = [a + 1 for a in range(x.rank) if a != axis or not index.rank]
-        return Tensor("int64", sizes), lacking, axis + 1
+        inserted = [a + 1 for a in range(x.rank) if a != axis or not index.rank]
+        return Tensor("int64", sizes), inserted, axis + 1
 
-    def nothing(self) -> int:
-        """What is taken from a place that is not there."""
+    def fill_value(self) -> int:
+        """The value for an index out of range."""
         return -1 if self.operands[0].element == "class" else 0
 
     def torch(self, F, x, index):
         have = self.operands[0].element
-        spread, lacking, axis = self.spread()
+        expanded, inserted, axis = self.expanded_index()
         index = index.long()
-        for new in lacking:
+        for new in inserted:
             index = F.unsqueeze(index, new)
-        index = index.expand(-1, *map(F.size, spread.shape)) if lacking else index
-        there = (index >= 0) & (index < F.size(self.operands[0].shape[axis - 1]))
-        taken = F.gather(x, axis, F.where(there, index, 0))
-        taken = taken & there if have == "bool" else F.where(there, taken, self.nothing())
+        index = index.expand(-1, *map(F.size, expanded.shape)) if inserted else index
+        valid = (index >= 0) & (index < F.size(self.operands[0].shape[axis - 1]))
+        taken = F.gather(x, axis, F.where(valid, index, 0))
+        taken = taken & valid if have == "bool" else F.where(valid, taken, self.fill_value())
         return taken if self.operands[1].rank else F.squeeze(taken, axis)
 
     def onnx(self, op, x, index):
         element = self.operands[0].element
-        held = WIDER.get(element, element)
-        spread, lacking, axis = self.spread()
+        wide = WIDER.get(element, element)
+        expanded, inserted, axis = self.expanded_index()
         have = self.operands[1]
         index = index if have.classes else onnx_cast(op, index, have.element, "int64")
-        if lacking:
-            index = op.Expand(op.Unsqueeze(index, op.constant(lacking, "int64")), op.shape(spread))
+        if inserted:
+            index = op.Expand(op.Unsqueeze(index, op.constant(inserted, "int64")), op.shape(expanded))
         zero, size = op.constant(0, "int64"), op.size(self.operands[0].shape[axis - 1])
-        there = op.And(op.GreaterOrEqual(index, zero), op.Less(index, size))
-        taken = op.GatherElements(onnx_cast(op, x, element, held), op.Where(there, index, zero), axis=axis)
-        nothing = op.constant(self.nothing(), DTYPES[held][0])
-        taken = onnx_cast(op, op.Where(there, taken, nothing), held, element)
+        valid = op.And(op.GreaterOrEqual(index, zero), op.Less(index, size))
+        taken = op.GatherElements(onnx_cast(op, x, element, wide), op.Where(valid, index, zero), axis=axis)
+        fill = op.constant(self.fill_value(), DTYPES[wide][0])
+        taken = onnx_cast(op, op.Where(valid, taken, fill), wide, element)
         return taken if self.operands[1].rank else op.Squeeze(taken, op.constant([axis], "int64"))
 
     examples = (

@@ -1,4 +1,4 @@
-"""Augmentation that moves the places of an image: flips, crops, rotations. Targets that are images follow."""
+"""Geometric augmentation: flips, crops and rotations of images. Targets that are images are moved too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dlc.compiler.definitions.parameter_types import (
 )
 from dlc.compiler.dims.dim import Size, same
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.augmentation import Augmentation, WithTargets, behind
+from dlc.compiler.operators.augmentation import Augmentation, WithTargets, per_sample
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
@@ -25,17 +25,17 @@ from dlc.compiler.operators.resampling import middle
 from dlc.compiler.types import Tensor
 
 
-class Motion(Augmentation, abstract=True):
-    """An augmentation that moves places, and targets that are images by the same draws."""
+class GeometricAugmentation(Augmentation, abstract=True):
+    """An augmentation that moves pixels. It moves targets that are images with the same random draws."""
 
-    def leads(self, target):
+    def augments_target(self, target):
         return target.rank >= 2
 
     def check_target(self, target):
         x = self.operands[0]
         if not all(map(same, target.shape[-2:], x.shape[-2:])):
-            raise Reject(f"it moves the places of {x}, and the target is {spell_classes(target)}",
-                         help="only a target as large as the image can be moved with it: augment where the "
+            raise Reject(f"it moves the pixels of {x}, and the target is {spell_classes(target)}",
+                         help="a target can be moved only if it is as large as the image: augment where the "
                               "sizes are the same, or not at all", code="E0513")  # fmt: skip
 
     def with_targets(self, smooth):
@@ -43,30 +43,28 @@ class Motion(Augmentation, abstract=True):
 
     @abstractmethod
     def move(self, F: Any, x: Any, have: Tensor, smooth: bool, *draws: Any) -> Any:
-        """`x`, of the type `have`, with its last two axes moved as the image's were; if not `smooth`, without
-        mixing values."""
+        """`x`, of the type `have`, with its last two axes moved like those of the image. Values are
+        interpolated only if `smooth`."""
         raise NotImplementedError
 
     def act(self, F, x, *draws):
         return self.move(F, x, self.operands[0], True, *draws)
 
 
-class RandomFlip(Motion):
-    """In training each image is turned round along `axis` with probability `p` (torchvision
+class RandomFlip(GeometricAugmentation):
+    """In training each image is flipped along `axis` with probability `p` (torchvision
     `RandomHorizontalFlip`; with `axis=-2` `RandomVerticalFlip`).
 
-    Targets that are images follow. At inference the identity.
+    Targets that are images are flipped too. At inference the identity.
     """
 
     p: float = setting("share of the images that are flipped", Number(0, 1), 0.5)
-    axis: int = setting(
-        "the axis that is turned round: -1 for left and right, -2 for up and down", Integer(), -1
-    )
+    axis: int = setting("the axis that is flipped: -1 for left and right, -2 for up and down", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         super().type(x)
         if sample_axis(x, self.axis) < x.rank - 2:
-            raise Reject(f"`random_flip` turns round one of the last two axes, and axis {self.axis} of {x} "
+            raise Reject(f"`random_flip` flips one of the last two axes, and axis {self.axis} of {x} "
                          "holds its channels", at="axis")  # fmt: skip
         return x
 
@@ -75,7 +73,7 @@ class RandomFlip(Motion):
 
     def move(self, F, x, have, smooth, chosen):
         axis = sample_axis(self.operands[0], self.axis) - self.operands[0].rank
-        return F.where(behind(chosen, have.rank), x.flip(axis), x)
+        return F.where(per_sample(chosen, have.rank), x.flip(axis), x)
 
     examples = (
         Example("random_flip", "float[3, 8, 6]", "float[3, 8, 6]"),
@@ -88,19 +86,19 @@ class RandomFlip(Motion):
     )
 
 
-class RandomCrop(Motion):
-    """In training a window of `h` rows and `w` columns of each image, at a uniform place, with `padding`
-    zeros put around the image first (torchvision `RandomCrop`).
+class RandomCrop(GeometricAugmentation):
+    """In training a window of `h` rows and `w` columns of each image, at a uniform position, after `padding`
+    zeros on each side of the image (torchvision `RandomCrop`).
 
-    Targets that are images follow, where the window is as large as the image. At inference the window in the
-    centre, as `crop` takes it (torch slicing, ONNX `Slice`).
+    Targets that are images are cropped too, provided that the window is as large as the image. At inference
+    the centre window, as in `crop` (torch slicing, ONNX `Slice`).
     """
 
     h: Size = setting("rows of the window", Integer(1, symbolic=True))
     w: Size | None = setting(
         "columns of the window", OneOf(Integer(1, symbolic=True), Nothing()), None, shown="h"
     )
-    padding: int = setting("zeros put around the image", Integer(0), 0)
+    padding: int = setting("zeros on each side of the image", Integer(0), 0)
 
     def window(self) -> tuple[Size, Size]:
         return self.h, self.h if self.w is None else self.w
@@ -119,15 +117,15 @@ class RandomCrop(Motion):
     def misfit(self, x: Tensor, what: str, code: str) -> Reject:
         window = " x ".join(map(str, self.window()))
         return Reject(f"a window of {window} {what} into {x}", at="x", code=code,
-                      help="at inference the centre is cut out, without padding")  # fmt: skip
+                      help="at inference the centre is taken, without padding")  # fmt: skip
 
     def check_target(self, target):
-        (x,), (made,) = self.operands, self.results
+        (x,), (result,) = self.operands, self.results
         if not self.keeps_size():
             height, width = x.shape[-2:]
-            raise Reject(f"it makes {made} of {x}, and the target is {spell_classes(target)}", code="E0513",
-                         help="rows have targets of one size: keep it, as "
-                              f"`random_crop({height}, {width}, padding=4)` does")  # fmt: skip
+            raise Reject(f"it crops {x} to {result}, and the target is {spell_classes(target)}", code="E0513",
+                         help="targets keep their size: use a window of the same size, as in "
+                              f"`random_crop({height}, {width}, padding=4)`")  # fmt: skip
         super().check_target(target)
 
     def inference(self) -> Operator:
@@ -141,16 +139,16 @@ class RandomCrop(Motion):
         return all(map(same, self.operands[0].shape, self.results[0].shape))
 
     def draws(self, F, x):
-        rooms = (
+        margins = (
             n + 2 * self.padding - want
             for n, want in zip(self.operands[0].shape[-2:], self.window(), strict=True)
         )
-        return tuple((F.uniform(x) * (F.size(room) + 1)).floor() for room in rooms)
+        return tuple((F.uniform(x) * (F.size(margin) + 1)).floor() for margin in margins)
 
     def move(self, F, x, have, smooth, top, left):
         x = F.pad(x, [self.padding] * 4) if self.padding else x
         for axis, first, want in zip((-2, -1), (top, left), self.window(), strict=True):
-            entries = behind(first, 1) + F.places(first, F.size(want))
+            entries = per_sample(first, 1) + F.indices(first, F.size(want))
             shape = [1] * (have.rank + 1)
             shape[0], shape[axis] = -1, F.size(want)
             x = F.take_along_dim(x, entries.to(F.int64).reshape(shape), axis)
@@ -171,16 +169,16 @@ class RandomCrop(Motion):
     )
 
 
-class RandomRotate(Motion):
-    """In training each image is turned about its centre, counter-clockwise by an angle uniform over
+class RandomRotate(GeometricAugmentation):
+    """In training each image is rotated about its centre, counter-clockwise by an angle uniform over
     [-degrees, degrees] (torchvision `RandomRotation`).
 
-    Values are interpolated linearly between the four nearest, and what comes in from outside is 0. Targets
-    that are images follow; those that are no floats take the nearest value, and class 0 from outside. At
+    Values are interpolated linearly between the four nearest pixels; pixels from outside are 0. Targets that
+    are images are rotated too; those that are not floats take the nearest value, and class 0 from outside. At
     inference the identity.
     """
 
-    degrees: float = setting("greatest angle", Number(0))
+    degrees: float = setting("maximum angle in degrees", Number(0))
 
     def draws(self, F, x):
         return ((F.uniform(x) * 2 - 1) * (self.degrees * pi / 180),)
@@ -208,9 +206,9 @@ class RandomRotate(Motion):
 
 
 class Followed(WithTargets):
-    """An image moved by an augmentation, and tensors that follow it, by the same draws."""
+    """An image and targets, moved by an augmentation with the same draws."""
 
-    motion: Any = setting("what moves them", MemberOf("operator"))
+    motion: Any = setting("the augmentation", MemberOf("operator"))
     smooth: tuple[bool, ...] = setting(
         "whether the values of each tensor are interpolated", ListOf(Boolean())
     )

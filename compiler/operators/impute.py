@@ -1,4 +1,4 @@
-"""What stands in place of missing numbers and classes."""
+"""Imputation of missing numbers and classes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dlc.compiler.types import Classes, Tensor
 
 
 class Impute(Fitted):
-    """Something in place of what is missing. Of numbers (NaN): what each feature has in the training rows, or
-    a number given (torch and ONNX `where` `isnan`). Of classes (class -1, which also stands for a value that
-    training has not seen): the most frequent class of each feature, or a class of its own, the last
+    """Replaces missing values. Missing numbers (NaN) become a statistic of the feature in the training rows,
+    or a given number (torch and ONNX `where` `isnan`). Missing classes (class -1, which also stands for a
+    value not seen in training) become the most frequent class of the feature, or an additional last class
     (torch and ONNX `where` `less`).
 
-    Of values that are equally frequent it takes the least. A feature that all rows miss is filled with 0.
-    Features stand on the last axis, or on axis 0 (channels) from three axes up.
+    Among equally frequent values it takes the smallest. A feature that is missing in all rows becomes 0.
+    Features are on the last axis, or on axis 0 (channels) for three or more axes.
     """
 
     fills = True
@@ -31,62 +31,61 @@ class Impute(Fitted):
     takes = "float or class"
 
     fill: str | float = setting(
-        "what to take: the `mean`, `median` or `most_frequent` value of the feature, or a number; of classes "
-        "`most_frequent`, or `own` for one more class",
+        "the replacement: the `mean`, `median` or `most_frequent` value of the feature, or a number; for "
+        "classes `most_frequent`, or `own` for an additional class",
         OneOf(Keyword("mean", "median", "most_frequent", "own"), Number()),
     )
 
     def type(self, x: Tensor) -> Tensor:
         if x.classes is None and self.fill == "own":
-            raise Reject(f"`own` is one more class, and this is {x}", at="fill", code="E0202",
+            raise Reject(f"`own` adds a class, and this is {x}", at="fill", code="E0202",
                          help="numbers take `mean`, `median`, `most_frequent` or a number")  # fmt: skip
         if x.classes is not None and self.fill not in ("most_frequent", "own"):
-            raise Reject(f"`impute` of classes is `most_frequent` or `own`, and this is {spell_classes(x)}",
+            raise Reject(f"classes are imputed by `most_frequent` or `own`, and this is {spell_classes(x)}",
                          at="fill", code="E0202",
-                         help="`impute(most_frequent)` takes one, `impute(own)` adds one")  # fmt: skip
-        x = super().type(x) if self.learns() else x
+                         help="`impute(most_frequent)` takes a class, `impute(own)` adds one")  # fmt: skip
+        x = super().type(x) if self.is_fitted() else x
         return x if self.fill != "own" else replace(x, classes=with_own(x.classes))
 
-    def no_number(self, x: Tensor, at: int) -> Reject:
+    def number_required(self, x: Tensor, at: int) -> Reject:
         if x.element != "string":
-            return super().no_number(x, at)
-        return Reject("`impute` fills in numbers and classes; that of text, which flows only into "
-                      "`vocabulary`, is not built yet",
-                      at=at, help="missing text is empty", code=NOT_BUILT)  # fmt: skip
+            return super().number_required(x, at)
+        return Reject("`impute` replaces missing numbers and classes; `impute` of text is not built yet",
+                      at=at, help="missing text is an empty string", code=NOT_BUILT)  # fmt: skip
 
-    def learns(self) -> bool:
+    def is_fitted(self) -> bool:
         return self.fill in ("mean", "median", "most_frequent")
 
     def weights(self, x: Tensor):
-        if self.learns():
-            yield WeightSpec("value", self.features(x), "learnt", Zeros())
+        if self.is_fitted():
+            yield WeightSpec("value", self.features(x), "fitted", Zeros())
 
     def own(self) -> int:
-        """The place of the class of its own."""
+        """The index of the additional class."""
         return number(self.operands[0].classes.count)  # type: ignore[union-attr]
 
     def torch(self, F, x, value=None):
         if self.operands[0].classes is not None:
-            return F.where(x < 0, self.own() if value is None else self.behind(value).long(), x)
-        return F.where(F.isnan(x), self.fill if value is None else self.behind(value), x)
+            return F.where(x < 0, self.own() if value is None else self.per_channel(value).long(), x)
+        return F.where(F.isnan(x), self.fill if value is None else self.per_channel(value), x)
 
     def onnx(self, op, x, value=None):
         if self.operands[0].classes is not None:
             own = op.constant(self.own(), "int64") if value is None else None
-            value = own or onnx_cast(op, self.onnx_behind(op, value), "float", "int64")
+            value = own or onnx_cast(op, self.onnx_per_channel(op, value), "float", "int64")
             return op.Where(op.Less(x, op.constant(0, "int64")), value, x)
         dtype = DTYPES[self.results[0].element][0]
-        value = op.constant(self.fill, dtype) if value is None else self.onnx_behind(op, value)
+        value = op.constant(self.fill, dtype) if value is None else self.onnx_per_channel(op, value)
         return op.Where(op.IsNaN(x), value, x)
 
-    def learnt(self, F, x):
+    def fit_torch(self, F, x):
         if self.operands[0].classes is not None:
             x = F.where(x < 0, float("nan"), x.float())
         x = self.flat(x)
         if self.fill == "most_frequent":
             rows = x.nan_to_num(float("inf")).movedim(0, -1).contiguous().sort().values
-            times = F.searchsorted(rows, rows, right=True) - F.searchsorted(rows, rows)
-            first = times.masked_fill(rows.isinf(), 0).argmax(-1, True)
+            counts = F.searchsorted(rows, rows, right=True) - F.searchsorted(rows, rows)
+            first = counts.masked_fill(rows.isinf(), 0).argmax(-1, True)
             return {"value": rows.gather(-1, first)[..., 0].nan_to_num(0.0, 0.0)}
         value = x.nanmean(0) if self.fill == "mean" else x.nanquantile(0.5, 0)
         return {"value": value.nan_to_num(0.0)}
@@ -122,12 +121,12 @@ class Impute(Fitted):
 
 
 def with_own(classes: Any) -> Classes:
-    """The classes with one more, the last, which has no label in the data."""
+    """The classes and an additional last one that has no label in the data."""
     labels = classes.labels and (*classes.labels, classes.unknown)
     return Classes(classes.count + 1, labels)
 
 
 def most_frequent(np: Any, values: Any) -> float:
-    """The least of several."""
-    different, times = np.unique(values, return_counts=True)
-    return different[times.argmax()]
+    """The most frequent value; the smallest of equally frequent ones."""
+    distinct, counts = np.unique(values, return_counts=True)
+    return distinct[counts.argmax()]

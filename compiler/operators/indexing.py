@@ -9,38 +9,38 @@ from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.types import Tensor
 
-END = 2**63 - 1  # ONNX's word for the end of an axis
+END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 
 
 class Entries(ParameterType):
-    """What stands in the brackets: for each axis an index, or (start, stop,
-    step) with `none` for what is left out."""
+    """The entries of an index expression: for each axis an index or a slice (start, stop, step), with `none`
+    for omitted parts."""
 
     def describe(self) -> str:
         return "an index or a slice for each axis"
 
     def accept(self, value: Any) -> Any:
-        whole = Integer(-END, END, symbolic=True)
+        index = Integer(-END, END, symbolic=True)
         if not isinstance(value, (list, tuple)):
             raise self.mismatch(value)
         return tuple(
-            tuple(p if p is None else whole.accept(p) for p in e) if isinstance(e, tuple) else whole.accept(e)
+            tuple(p if p is None else index.accept(p) for p in e) if isinstance(e, tuple) else index.accept(e)
             for e in value
         )
 
 
 class Slice(Operator):
-    """Some entries of the sample's axes (torch indexing, ONNX `Slice` and `Gather`).
+    """Indexing and slicing of sample axes (torch indexing, ONNX `Slice` and `Gather`).
 
-    An index takes one entry and drops its axis; a slice keeps every `step`-th entry from `start` up
-    to `stop`. Negative numbers count from the end; axes without an entry are kept whole.
+    An index takes one entry and removes its axis; a slice takes every `step`-th entry from `start` to
+    `stop`, `stop` excluded. Negative numbers count from the end; other axes are unchanged.
     """
 
     keeps = ("numbers", "axes", "missing")
     public = False
     takes = "any"
     batchless = True
-    entries: tuple[Any, ...] = setting("what stands in the brackets, for each axis of the sample", Entries())
+    entries: tuple[Any, ...] = setting("an index or a slice for each axis of the sample", Entries())
 
     def type(self, x: Tensor) -> Tensor:
         if len(self.entries) > x.rank:
@@ -58,7 +58,7 @@ class Slice(Operator):
         return self.operands[0].shape == (1,)
 
     def indices(self) -> list[tuple[int, Size]]:
-        """Axes of the whole tensor that an index drops, with the index, the last axis first."""
+        """The axes of the whole tensor that an index removes, with the index, the last axis first."""
         batch = self.operands[0].batched
         found = [
             (axis + batch, entry) for axis, entry in enumerate(self.entries) if not isinstance(entry, tuple)
@@ -66,7 +66,7 @@ class Slice(Operator):
         return found[::-1]
 
     def slices(self) -> list[tuple[int, Any, Any, Any]]:
-        """Axes of the whole tensor that a slice shortens, with start, stop and step."""
+        """The axes of the whole tensor that are sliced, with start, stop and step."""
         batch = self.operands[0].batched
         return [
             (axis + batch, *entry)
@@ -75,10 +75,10 @@ class Slice(Operator):
         ]
 
     def torch(self, F, x):
-        def whole(number: Any) -> Any:
+        def as_int(number: Any) -> Any:
             return F.size(number) if isinstance(number, Dim) else number
 
-        keys = [slice(*map(whole, e)) if isinstance(e, tuple) else whole(e) for e in self.entries]
+        keys = [slice(*map(as_int, e)) if isinstance(e, tuple) else as_int(e) for e in self.entries]
         batch = [slice(None)] * self.operands[0].batched
         return x[(*batch, *keys)] if keys else x
 
@@ -91,8 +91,8 @@ class Slice(Operator):
             steps = op.constant([1 if step is None else step for step in steps], "int64")
             x = op.Slice(x, starts, stops, op.constant(list(axes), "int64"), steps)
         for axis, index in self.indices():
-            place = op.size(index) if isinstance(index, Dim) else op.constant(index, "int64")
-            x = op.Gather(x, place, axis=axis)
+            index = op.size(index) if isinstance(index, Dim) else op.constant(index, "int64")
+            x = op.Gather(x, index, axis=axis)
         return x if slices or self.indices() else op.Identity(x)
 
     examples = (
@@ -133,49 +133,49 @@ def vector(op: Any, sizes: list[Size]) -> Any:
 
 
 def check_index(x: Tensor, axis: int, size: Size, index: Size) -> None:
-    place = index + size if isinstance(index, int) and index < 0 else index
-    if at_least(place, 0) and at_least(size - place, 1):
+    from_start = index + size if isinstance(index, int) and index < 0 else index
+    if at_least(from_start, 0) and at_least(size - from_start, 1):
         return
     if isinstance(size, int) and isinstance(index, int):
         entry = "1 entry" if size == 1 else f"{size} entries"
-        raise Reject(f"axis {axis} of {x} has {entry}, there is no number {index}", code="E0209",
-                     help=f"counting begins at 0: the last is {size - 1}, or -1")  # fmt: skip
-    raise Reject(f"that axis {axis} of {x} has an entry {index} cannot be proved", code="E0204",
-                 help=f"its size is `{size}`; `x[0]` and `x[-1]` are always there")  # fmt: skip
+        raise Reject(f"index {index} is out of range: axis {axis} of {x} has {entry}", code="E0209",
+                     help=f"indices start at 0: the last is {size - 1}, or -1")  # fmt: skip
+    raise Reject(f"it cannot be proved that axis {axis} of {x} has an entry {index}", code="E0204",
+                 help=f"its size is `{size}`; `x[0]` and `x[-1]` always exist")  # fmt: skip
 
 
 def sliced_size(x: Tensor, axis: int, size: Size, start: Any, stop: Any, step: Any) -> Size:
     step = 1 if step is None else step
     if isinstance(step, Dim) or step < 1:
-        raise Reject(f"the step of a slice is a whole number of at least 1, found {step}", code="E0209",
-                     help="entries cannot be taken backwards" if at_most_minus_one(step) else "")  # fmt: skip
+        raise Reject(f"the step of a slice is an integer of at least 1, found {step}", code="E0209",
+                     help="entries cannot be reversed" if is_negative(step) else "")  # fmt: skip
     if isinstance(size, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
         kept = len(range(*slice(start, stop, step).indices(size)))
         if not kept:
-            raise Reject(f"nothing is left of axis {axis} of {x}, which has {size} entries", code="E0209")
+            raise Reject(f"the slice of axis {axis} of {x}, which has {size} entries, is empty", code="E0209")
         return kept
     first, last = edge(size, start, 0), edge(size, stop, size)
-    rooms = (
+    must_be_positive = (
         (first, "begins before the first entry"),
-        (size - first, "begins past the last entry"),
+        (size - first, "begins after the last entry"),
         (last, "ends before the first entry"),
-        (size - last, "ends past the last entry"),
+        (size - last, "ends after the last entry"),
         (last - first, "ends before it begins"),
     )
-    for room, trouble in rooms:
-        if not at_least(room, 0):
+    for difference, problem in must_be_positive:
+        if not at_least(difference, 0):
             spelled = ":".join("" if n is None else str(n) for n in (start, stop))
-            raise Reject(f"what `[{spelled}]` leaves of axis {axis} of {x} cannot be proved", code="E0204",
-                         help=f"whether the slice {trouble} depends on `{size}`")  # fmt: skip
+            raise Reject(f"the size of `[{spelled}]` of axis {axis} of {x} cannot be proved", code="E0204",
+                         help=f"whether the slice {problem} depends on `{size}`")  # fmt: skip
     return ceil_div(last - first, step)
 
 
-def edge(size: Size, number: Any, missing: Size) -> Size:
-    """A start or stop counted from the first entry."""
+def edge(size: Size, number: Any, default: Size) -> Size:
+    """A start or a stop as an index from 0."""
     if number is None:
-        return missing
+        return default
     return number + size if isinstance(number, int) and number < 0 else number
 
 
-def at_most_minus_one(step: Any) -> bool:
+def is_negative(step: Any) -> bool:
     return isinstance(step, int) and step < 0

@@ -1,4 +1,4 @@
-"""Layers: operators with weights of their own."""
+"""Layers: operators with their own weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Layer(Operator, abstract=True):
         shown="auto",
     )
     weight: Any = setting(
-        "constant or declared weight in place of an own one",
+        "constant or declared weight to use in place of an own one",
         OneOf(WeightTensor(), ConstantTensors()),
         None,
         keyword=True,
@@ -43,13 +43,13 @@ class Layer(Operator, abstract=True):
         }
 
     def scaled_weight(self, weight: Any, scale: Any) -> Any:
-        """Features stand on the first axis of the weight, unless a layer says otherwise."""
+        """The weight scaled per feature. Features are on its first axis, unless a layer overrides this."""
         return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
 
 
 def bias_setting() -> Any:
     return setting(
-        "add a learnt offset; or a constant or declared weight to add",
+        "whether to add a trained offset; or a constant or declared weight to add",
         OneOf(Boolean(), WeightTensor(), ConstantTensors()),
         True,
     )
@@ -58,7 +58,7 @@ def bias_setting() -> Any:
 class Dense(Layer):
     """Affine map over the last axis: `y = x W^T + b` (torch `linear`, ONNX `Gemm`).
 
-    The other axes pass through unchanged. A single value per sample counts as one feature.
+    The other axes are unchanged. A single value per sample counts as one feature.
     """
 
     units: Size = setting("size of the last axis of the result", Integer(1, symbolic=True))

@@ -15,11 +15,11 @@ VERB = "multiplied as matrices"
 class Matmul(Operator):
     """`a @ b`, NumPy's `matmul` on samples (torch `matmul`, ONNX `MatMul`).
 
-    The last axis of `a` meets the last but one of `b`; axes before these broadcast. A vector on the left
-    counts as a row, on the right as a column, and that axis is gone in the result.
+    It contracts the last axis of `a` with the second to last of `b`; the axes before them broadcast. A vector
+    on the left is a row, a vector on the right a column, and that axis is removed from the result.
     """
 
-    sign = "@"
+    symbol = "@"
     public = False
     takes = "number"
     batchless = True
@@ -47,21 +47,21 @@ class Matmul(Operator):
                 f"the rows of the first have {a.shape[-1]} entries, the columns of the second {column(b)}"
             )
             if b.rank > 1 and same(a.shape[-1], b.shape[-1]):
-                found.help += "; `transpose` of the second would fit"
+                found.help += "; use the `transpose` of the second"
         return found
 
     @property
     def plain(self) -> bool:
-        """True where the whole tensors multiply as the samples do:
-        the batch is one more row of `a`, or is not there."""
+        """True if the whole tensors can be multiplied like the samples: only `a` has a batch axis, or none
+        has."""
         a, b = self.operands
         return not b.batched and (b.rank <= 2 or not a.batched)
 
     def insertions(self) -> tuple[list[int], list[int], list[int]]:
-        """Axes to insert into either operand, and those to drop from the result.
+        """The axes to insert into each operand, and those to remove from the result.
 
-        A vector becomes a matrix, so that its batch is not taken for rows;
-        then batches come to stand at one place.
+        A vector becomes a matrix, so that its batch axis is not taken for rows; then the batch axes of both
+        operands are aligned.
         """
         a, b = self.operands
         rank = max(a.rank, b.rank, 2)
@@ -72,15 +72,15 @@ class Matmul(Operator):
         return into_a, into_b, [axis for x, axis in ((a, -2), (b, -1)) if x.rank == 1]
 
     def torch(self, F, a, b):
-        whole = self.results[0].is_integer  # torch multiplies matrices of whole numbers on the CPU alone
-        if self.plain and not whole:
+        integer = self.results[0].is_integer  # torch multiplies integer matrices on the CPU only
+        if self.plain and not integer:
             return F.matmul(a, b)
         into_a, into_b, drop = self.insertions()
         for axis in into_a:
             a = a.unsqueeze(axis)
         for axis in into_b:
             b = b.unsqueeze(axis)
-        y = (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2) if whole else F.matmul(a, b)
+        y = (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2) if integer else F.matmul(a, b)
         for axis in drop:
             y = y.squeeze(axis)
         return y
@@ -104,7 +104,7 @@ class Matmul(Operator):
         return op.Squeeze(y, op.constant(drop, "int64")) if drop else y
 
     def onnx_shared(self, op: Any, x: Any, matrix: Any) -> Any:
-        """The vectors of `x` times a matrix, or a vector, that all samples share."""
+        """The vectors of `x` times a matrix or a vector without a batch axis."""
         have, shared = self.operands
         matrix = op.Unsqueeze(matrix, op.constant([1], "int64")) if shared.rank == 1 else matrix
         if (have.rank, shared.rank) == (1, 2):
@@ -113,8 +113,8 @@ class Matmul(Operator):
         return onnx_reshape(op, op.MatMul(rows, matrix), self.results[0], batch=-1)
 
     def onnx_repeated(self, op: Any, matrix: Any) -> Any:
-        """A matrix that all samples share, once for each: ONNX Runtime does not broadcast it over a batch of
-        no samples."""
+        """A matrix without a batch axis, expanded to the batch: ONNX Runtime does not broadcast it over an
+        empty batch."""
         rank = max(x.rank for x in self.operands)
         batch = op.Unsqueeze(op.batch(), op.constant([0], "int64"))
         return op.Expand(matrix, op.Concat(batch, op.constant([1] * max(rank, 2), "int64"), axis=0))
@@ -139,5 +139,5 @@ class Matmul(Operator):
 
 
 def column(b: Tensor) -> Size:
-    """The size of the axis that meets the last one of the left operand."""
+    """The size of the axis that is contracted with the last one of the left operand."""
     return b.shape[-2] if b.rank > 1 else b.shape[0]

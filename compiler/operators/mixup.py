@@ -1,4 +1,4 @@
-"""Mixing samples of a batch in training, and their targets with them."""
+"""Mixup: in training, samples of a batch and their targets are mixed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from dlc.compiler.types import Tensor
 
 
 class Mixup(Stochastic):
-    """In training `share * x + (1 - share) * partner`, the partner being another sample of the batch, from a
-    random order of it, and the share, one for the batch, from Beta(alpha, alpha) (torchvision `MixUp`).
+    """In training `share * x + (1 - share) * partner`. The partner is another sample of the batch, from a
+    random permutation; the share, one per batch, is drawn from Beta(alpha, alpha) (torchvision `MixUp`).
 
-    The loss mixes the targets: it is `share` times that with the targets, and `1 - share` times that with the
-    partners' (Zhang et al., mixup: Beyond Empirical Risk Minimization, 2017). Regularizers count once. At
-    inference the identity.
+    The loss is mixed in the same way: `share` times the loss of the targets, and `1 - share` times the loss
+    of the partners' targets (Zhang et al., mixup: Beyond Empirical Risk Minimization, 2017). Regularizers
+    are not mixed. At inference the identity.
     """
 
     batchless = False
     mixes_targets = True
 
-    alpha: float = setting("both parameters of the Beta distribution that the share is of", Number(above=0))
+    alpha: float = setting("both parameters of the Beta distribution of the share", Number(above=0))
 
-    def leads(self, target):
+    def augments_target(self, target):
         return True
 
     def with_targets(self, smooth):
         return Mixed(mixup=self)
 
     def draws(self, F: Any, x: Any) -> tuple[Any, Any]:
-        """The share, and for each sample the place of its partner."""
+        """The share, and for each sample the index of its partner."""
         return F.beta(x, self.alpha), F.uniform(x).argsort()
 
     def torch(self, F, x):
@@ -51,9 +51,9 @@ class Mixup(Stochastic):
 
 
 class Mixed(WithTargets):
-    """A tensor that is mixed, the share, and for each other tensor that of the partners."""
+    """The mixed tensor, the share, and each of the other tensors in the order of the partners."""
 
-    mixup: Any = setting("what mixes them", MemberOf("operator"))
+    mixup: Any = setting("the augmentation", MemberOf("operator"))
 
     def type(self, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         return x, Tensor("float", batched=False), *others
@@ -64,7 +64,7 @@ class Mixed(WithTargets):
 
 
 class Blend(Operator):
-    """`share * a + (1 - share) * b`, of two losses."""
+    """`share * a + (1 - share) * b` of two losses."""
 
     public = False
     training_only = True

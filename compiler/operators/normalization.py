@@ -1,4 +1,4 @@
-"""Normalization: values brought to mean 0 and variance 1, then scaled and moved by learnt numbers."""
+"""Normalization to mean 0 and variance 1, then a trained scale and offset."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class _OverBatch(Operator, abstract=True):
     def type(self, x: Tensor) -> Tensor:
         if not 1 <= x.rank <= 4:
             raise Reject("`batchnorm` needs features or channels on axis 0 and at most three axes "
-                         f"behind, found {x}", at="x",
+                         f"after it, found {x}", at="x",
                          help="" if x.rank
-                              else "`reshape(1)` makes one feature of a single value")  # fmt: skip
+                              else "`reshape(1)` turns a single value into one feature")  # fmt: skip
         if has_free(x.shape[0]):
-            raise Reject(f"`batchnorm` needs features or channels of known number on axis 0, found {x}",
+            raise Reject(f"`batchnorm` needs a known number of features or channels on axis 0, found {x}",
                          at="x",
-                         help="`layernorm` normalizes over the last axis, whatever the length")  # fmt: skip
+                         help="`layernorm` normalizes over the last axis, for any length")  # fmt: skip
         return x
 
     def weights(self, x: Tensor):
@@ -47,9 +47,9 @@ class Batchnorm(_OverBatch):
     """Normalization of each channel over batch and space (torch `batch_norm`, ONNX `BatchNormalization`).
 
     `y = (x - mean) / sqrt(var + eps) * weight + bias`, the channel on axis 0. In training, mean and variance
-    are the batch's, and the running statistics move towards them:
-    `running = (1 - momentum) * running + momentum * batch` (the variance that is kept divides by n - 1). At
-    inference the running statistics stand in.
+    are those of the batch, and the running statistics are updated:
+    `running = (1 - momentum) * running + momentum * batch` (the running variance divides by n - 1). At
+    inference the running statistics are used.
     """
 
     needs_many_rows = True
@@ -102,23 +102,23 @@ class BatchnormInference(_OverBatch):
 
 
 class _AxisNormalization(Operator, abstract=True):
-    """Each sample over one axis, which is brought to the end where it is not there."""
+    """Normalization of each sample over one axis, which is transposed to the end if it is not the last."""
 
     keeps = ("axes",)
     follows = True
     normalizes = True
 
     eps: float = setting(
-        "added to what is divided by, under the root", Number(minimum=0), 1e-5, usual=(1e-12, 0.1)
+        "added to the divisor, under the square root", Number(minimum=0), 1e-5, usual=(1e-12, 0.1)
     )
     axis: int = setting("axis to normalize over", Integer(), -1)
 
     def type(self, x: Tensor) -> Tensor:
         sample_axis(x, self.axis)
         if has_free(self.size(x)):
-            raise Reject(f"`{self.name}` has weights for its axis, which must be of known size; axis "
+            raise Reject(f"`{self.name}` has weights along its axis, which must have a known size; axis "
                          f"{self.axis} of {x} is free", at="x",
-                         help="give the `axis` that holds the features")  # fmt: skip
+                         help="set `axis` to the axis of the features")  # fmt: skip
         return x
 
     def size(self, x: Tensor) -> Size:
@@ -146,12 +146,12 @@ class _AxisNormalization(Operator, abstract=True):
 
     @abstractmethod
     def torch_last(self, F: Any, x: Any, **weights: Any) -> Any:
-        """Over the last axis, in PyTorch."""
+        """The normalization over the last axis in PyTorch."""
         raise NotImplementedError
 
     @abstractmethod
     def onnx_last(self, op: Any, x: Any, **weights: Any) -> Any:
-        """Over the last axis, in ONNX."""
+        """The normalization over the last axis in ONNX."""
         raise NotImplementedError
 
 
@@ -195,7 +195,7 @@ class Layernorm(_AxisNormalization):
 
 
 class Rmsnorm(_AxisNormalization):
-    """Values over their root mean square (Zhang and Sennrich 2019; torch `rms_norm`, ONNX `ReduceMean`,
+    """Values divided by their root mean square (Zhang and Sennrich 2019; torch `rms_norm`, ONNX `ReduceMean`,
     `Sqrt` and `Div`).
 
     `y = x / sqrt(mean(x ** 2) + eps) * weight`, the mean over the axis.

@@ -1,4 +1,4 @@
-"""What operators ask of their operands: elements they share, shapes that broadcast, axes that are there."""
+"""Operands of operators: dtypes, type promotion, broadcasting and axes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, Reject
 from dlc.compiler.dims.dim import Size, same
 from dlc.compiler.types import INTEGERS, Tensor
 
-# name of the torch dtype, number of the ONNX one (TensorProto.DataType)
+# The name of the torch dtype and the number of the ONNX dtype (TensorProto.DataType).
 DTYPES = {
     "float": ("float32", 1),
     "float16": ("float16", 10),
@@ -22,10 +22,9 @@ DTYPES = {
     "class": ("int64", 7),
     "bool": ("bool", 9),
 }
-# Elements for which ONNX Runtime lacks `Where` or `Expand`, and wider ones for which it has them.
+# Elements for which ONNX Runtime does not implement `Where` or `Expand`, and wider ones for which it does.
 WIDER = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
-# The least and the greatest value; where float32 has no such number,
-# the nearest that it has within the range.
+# The minimum and the maximum of each element; in `FLOAT_RANGES` the nearest float32 numbers in the range.
 RANGES = {
     "uint8": (0, 255),
     "int8": (-128, 127),
@@ -35,24 +34,24 @@ RANGES = {
 }
 FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 2**63 - 2**39)}
 
-# What operators say of NaN that choose the greatest or the least of values.
-PASSES_NAN_OVER = "Where one of the values is NaN, PyTorch answers NaN, and ONNX Runtime may pass it over."
-NAN_IS_GREATEST = "PyTorch takes NaN for the greatest value, and ONNX Runtime may pass it over."
+# Values of `differs_on_nan` for operators that compute a maximum or a minimum.
+PASSES_NAN_OVER = "Where one of the values is NaN, PyTorch returns NaN, and ONNX Runtime may ignore it."
+NAN_IS_GREATEST = "PyTorch treats NaN as the maximum, and ONNX Runtime may ignore it."
 
-CLOSE = 1e-4  # values that are nearer, relative to their size, are as good as equal
+CLOSE = 1e-4  # relative tolerance below which two values count as equal
 
 
-def need_fit(value: Any, element: str, at: str) -> None:
-    """Reject a number, given at a setting, that is none of the element."""
+def check_representable(value: Any, element: str, at: str) -> None:
+    """Reject a number of a setting that the element cannot represent."""
     low, high = RANGES["int64"]
     if element == "int64" and not low <= value <= high:
-        raise Reject(f"a whole number must fit into 64 bits, found {value}", at=at)
+        raise Reject(f"an integer must fit into 64 bits, found {value}", at=at)
     if element == "float" and not abs(value) < LARGEST_FLOAT:
         raise Reject(f"a number must be below 3.4e38, as float32 is, found {value}", at=at)
 
 
 def close(np: Any, a: Any, b: Any) -> Any:
-    """Where rounding may have put one value on the other side of the other, or upon it."""
+    """Elementwise: whether rounding may have changed the order of two values or made them equal."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.abs(a - b) <= CLOSE * np.maximum(1, np.maximum(np.abs(a), np.abs(b)))
@@ -71,50 +70,50 @@ def onnx_cast(op: Any, x: Any, have: str, want: str) -> Any:
 
 
 def onnx_reshape(op: Any, x: Any, type: Tensor, batch: int = 0) -> Any:
-    """`x` in the shape of a type, for any number of samples. Where there are none, nothing tells what a -1
-    among the sizes of a sample stands for, and `allowzero` keeps ONNX Runtime from putting one there. `batch`
-    is 0 to keep the first axis, or -1 where the samples do not stand one by one on it."""
+    """`x` in the shape of a type, for any batch size. In an empty batch a -1 among the sizes of the sample
+    cannot be inferred; `allowzero` keeps ONNX Runtime from inserting one. `batch` is 0 to keep the first
+    axis, or -1 to infer it."""
     if not all(isinstance(size, int) for size in type.shape):
         return op.Reshape(x, op.shape(type), allowzero=1)
     return op.Reshape(x, op.constant([batch] * type.batched + list(type.shape), "int64"))
 
 
 def onnx_rows(op: Any, x: Any, have: Tensor) -> Any:
-    """The vectors along the last axis as the rows of one matrix, to multiply them by one that all samples
-    share. ONNX Runtime computes a `Transpose` and the `MatMul` behind it as one, and that fails for a batch
-    of no samples unless the rows stand so."""
+    """The vectors along the last axis as the rows of one matrix, to multiply them by a matrix without a batch
+    axis. ONNX Runtime fuses a `Transpose` with the `MatMul` that follows it; without this reshape the fused
+    kernel fails for an empty batch."""
     return op.Reshape(x, op.constant([-1, have.shape[-1]], "int64"))
 
 
-def onnx_least(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    """The lesser of two. On x86 ONNX Runtime's `Min`, `Max` and `Clip` of int64 go wrong past 2 ** 31;
-    comparisons do not."""
-    return op.Where(op.Less(b, a), b, a) if whole else op.Min(a, b)
+def onnx_minimum(op: Any, a: Any, b: Any, integer: bool) -> Any:
+    """The elementwise minimum. On x86 `Min`, `Max` and `Clip` of ONNX Runtime are wrong for int64 above
+    2 ** 31; comparisons are right."""
+    return op.Where(op.Less(b, a), b, a) if integer else op.Min(a, b)
 
 
-def onnx_greatest(op: Any, a: Any, b: Any, whole: bool) -> Any:
-    return op.Where(op.Less(a, b), b, a) if whole else op.Max(a, b)
+def onnx_maximum(op: Any, a: Any, b: Any, integer: bool) -> Any:
+    return op.Where(op.Less(a, b), b, a) if integer else op.Max(a, b)
 
 
 def onnx_clip(op: Any, x: Any, low: Any, high: Any, element: str) -> Any:
-    """`x` between two bounds, either of which may be none."""
+    """`x` clipped to two bounds, either of which may be none."""
     number = int if element == "int64" else float
-    least, most = (b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (low, high))
+    low, high = (b if b is None else op.constant(number(b), DTYPES[element][0]) for b in (low, high))
     if element != "int64":
-        return op.Clip(x, least) if most is None else op.Clip(x, least, most)
-    x = x if least is None else onnx_greatest(op, x, least, whole=True)
-    return x if most is None else onnx_least(op, x, most, whole=True)
+        return op.Clip(x, low) if high is None else op.Clip(x, low, high)
+    x = x if low is None else onnx_maximum(op, x, low, integer=True)
+    return x if high is None else onnx_minimum(op, x, high, integer=True)
 
 
-def unify(operands: tuple[Tensor, ...], verb: str) -> Tensor:
-    """A tensor of the element that holds them all: the same where they agree, else `int64` or `float`."""
+def promote_types(operands: tuple[Tensor, ...], verb: str) -> Tensor:
+    """Type promotion: a tensor of the common element, or of `int64` or `float` where elements differ."""
     first = operands[0]
     for other in operands[1:]:
         if "class" in (first.element, other.element) and first.classes != other.classes:
             raise Reject(
                 f"these cannot be {verb}: {spell_classes(first)} and {spell_classes(other)}",
-                help="class values go only with values of the same classes; `embedding` or `one_hot` makes "
-                "numbers of them",
+                help="class values can only be combined with values of the same classes; `embedding` or "
+                "`one_hot` turns them into numbers",
             )
         if first.element != other.element and not (first.is_number and other.is_number):
             raise Reject(f"these cannot be {verb}: {first} and {other}")
@@ -142,7 +141,7 @@ def spell_classes(x: Tensor) -> str:
 
 
 def broadcast(operands: tuple[Tensor, ...], verb: str) -> tuple[Size, ...]:
-    """The shape that NumPy broadcasting gives them: axes matched from the last, an axis of 1 fits any."""
+    """The shape after NumPy broadcasting: axes are matched from the last, and size 1 matches any size."""
     rank = max(x.rank for x in operands)
     shape: list[Size] = []
     for axis in range(-rank, 0):
@@ -158,7 +157,7 @@ def broadcast(operands: tuple[Tensor, ...], verb: str) -> tuple[Size, ...]:
 
 
 def mismatch(operands: tuple[Tensor, ...], verb: str, a: Size, b: Size, axis: int) -> Reject:
-    """What is said of shapes that do not fit: E0203, or E0204 where a free dimension is in the way."""
+    """The error for shapes that do not match: E0203, or E0204 where a free dimension prevents the proof."""
     these = "these two" if len(operands) == 2 else "these"
     message = f"{these} cannot be {verb}: {', '.join(map(str, operands[:-1]))} and {operands[-1]}"
     if isinstance(a, int) and isinstance(b, int):
@@ -169,7 +168,7 @@ def mismatch(operands: tuple[Tensor, ...], verb: str, a: Size, b: Size, axis: in
 
 
 def axis_help(operands: tuple[Tensor, ...]) -> str:
-    """The fix where the shorter shape fits the other's first axes instead of its last ones."""
+    """The hint where the shorter shape matches the first axes of the other instead of the last ones."""
     low, high = sorted(operands[:2], key=lambda x: x.rank)
     if not 0 < low.rank < high.rank or high.shape[: low.rank] != low.shape:
         return ""
@@ -181,7 +180,7 @@ def axis_help(operands: tuple[Tensor, ...]) -> str:
 
 
 def sample_axis(x: Tensor, axis: int, at: str = "axis") -> int:
-    """An axis of the sample counted from its first, or `Reject`."""
+    """A sample axis as an index from 0, or `Reject`."""
     if -x.rank <= axis < x.rank:
         return axis % x.rank
     known = "has no axes" if not x.rank else f"has axis 0 alone, found {axis}" if x.rank == 1 \
@@ -192,7 +191,7 @@ def sample_axis(x: Tensor, axis: int, at: str = "axis") -> int:
 
 
 def only_axis(x: Tensor, axis: int | None, name: str) -> int:
-    """The axis given, or the only one there is."""
+    """The given axis, or the only axis of `x`."""
     if axis is not None or not x.rank:
         return sample_axis(x, axis or 0)
     if x.rank > 1:

@@ -1,4 +1,4 @@
-"""Pooling: the greatest or the mean value of windows, or of everything."""
+"""Pooling: the maximum or the mean of windows, or over all space axes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def need_space(x: Tensor, what: str) -> None:
 class _Pool(Operator, abstract=True):
     spatial = True
     adjusts = MappingProxyType({"padding": (0, 1, 2, 3)})
-    kernel: Any = setting("extent of the window", PerAxis(Integer(1)))
+    kernel: Any = setting("size of the window", PerAxis(Integer(1)))
     stride: Any = setting("step of the window", PerAxis(Integer(1)), None, shown="kernel")
-    padding: Any = setting("values added around each axis, at most half the kernel", PerAxis(Integer(0)), 0)
+    padding: Any = setting(
+        "values added on both ends of each axis, at most half the kernel", PerAxis(Integer(0)), 0
+    )
 
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
@@ -32,7 +34,7 @@ class _Pool(Operator, abstract=True):
         for extent, padding in zip(kernel, self.axes("padding"), strict=True):
             if padding > extent // 2:
                 raise Reject(f"`padding`, {padding}, is more than half of the kernel, {extent}", at="padding",
-                             code="E0404", help="a window would see nothing but padding")  # fmt: skip
+                             code="E0404", help="a window would contain only padding")  # fmt: skip
         return x.with_shape(x.shape[0], *slide(x, self.name, list(kernel), self.axes("stride"), self.pads()))
 
     def axes(self, setting: str) -> tuple[int, ...]:
@@ -43,7 +45,7 @@ class _Pool(Operator, abstract=True):
         return [(p, p) for p in self.axes("padding")]
 
     def window(self) -> dict[str, list[int]]:
-        """The attributes that ONNX's two pools share."""
+        """The attributes that both ONNX pooling operators share."""
         kernel, stride, padding = (list(self.axes(s)) for s in ("kernel", "stride", "padding"))
         return {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
 
@@ -73,8 +75,7 @@ def rows(name: str) -> tuple[Example, ...]:
 
 
 class Maxpool(_Pool):
-    """The greatest value of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`);
-    padding never counts."""
+    """The maximum of each window (torch `max_pool1d` to `3d`, ONNX `MaxPool`); padding is ignored."""
 
     differs_on_nan = PASSES_NAN_OVER
 
@@ -93,7 +94,7 @@ class Avgpool(_Pool):
 
     def torch(self, F, x):
         kernel, stride, padding = self.axes("kernel"), self.axes("stride"), self.axes("padding")
-        if len(kernel) == 3:  # torch does not take what is smaller than the window without its padding
+        if len(kernel) == 3:  # torch rejects an operand that is smaller than the window without its padding
             x, padding = F.pad(x, [size for size in reversed(padding) for _ in range(2)]), (0, 0, 0)
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
         return pool(x, kernel, stride, padding)
@@ -139,7 +140,7 @@ class GlobalAvgpool(_GlobalPool):
 
 
 class GlobalMaxpool(_GlobalPool):
-    """The greatest value of each channel over all space axes (torch `amax`, ONNX `ReduceMax`)."""
+    """The maximum of each channel over all space axes (torch `amax`, ONNX `ReduceMax`)."""
 
     differs_on_nan = PASSES_NAN_OVER
 
@@ -153,15 +154,15 @@ class GlobalMaxpool(_GlobalPool):
 
 
 class AdaptiveAvgpool(Operator):
-    """`size` windows along each space axis, and the mean of each (torch `adaptive_avg_pool1d` to `3d`,
+    """The means of `size` windows along each space axis (torch `adaptive_avg_pool1d` to `3d`,
     ONNX `AveragePool`, or `ReduceMean` and `MatMul`).
 
-    Window `i` of `n` over an axis of `m` reaches from `floor(i * m / n)` to `ceil((i + 1) * m / n)`; windows
-    overlap where n does not divide m.
+    Window `i` of `n` over an axis of size `m` is `floor(i * m / n)` to `ceil((i + 1) * m / n)`. Windows
+    overlap if m is not a multiple of n.
     """
 
     spatial = True
-    differs_on_nan = "In ONNX Runtime a NaN may be in the means of other windows too."
+    differs_on_nan = "In ONNX Runtime a NaN may also affect the means of other windows."
 
     size: Any = setting(
         "size of each space axis of the result, one number or one per axis", PerAxis(Integer(1))
@@ -171,9 +172,9 @@ class AdaptiveAvgpool(Operator):
         need_space(x, self.name)
         for size, wanted in zip(x.shape[1:], self.sizes(x), strict=True):
             if not isinstance(size, int) and wanted != 1:
-                raise Reject(f"`{self.name}` cannot make {wanted} windows of the free dimension `{size}`, "
+                raise Reject(f"`{self.name}` cannot split the free dimension `{size}` into {wanted} windows, "
                              f"found {x}", at="x",
-                             help="over a free dimension it goes to 1; `resize` takes any size")  # fmt: skip
+                             help="a free dimension can have 1 window; `resize` takes any size")  # fmt: skip
         return x.with_shape(x.shape[0], *self.sizes(x))
 
     def sizes(self, x: Tensor) -> tuple[int, ...]:
@@ -195,7 +196,7 @@ class AdaptiveAvgpool(Operator):
         return x
 
     def onnx_axis(self, op: Any, x: Any, have: Tensor, axis: int, windows: int) -> Any:
-        """The mean of windows along one axis: a product with their shares."""
+        """The means of windows along one axis, as a product with a matrix of window weights."""
         if windows == 1:
             return op.ReduceMean(x, op.constant([have.axis(axis)], "int64"), keepdims=1)
         swap, shape = list(range(have.rank + 1)), list(have.shape)
@@ -203,7 +204,7 @@ class AdaptiveAvgpool(Operator):
         shape[axis], shape[-1] = shape[-1], shape[axis]
         swapped = have.with_shape(*shape)
         rows = onnx_rows(op, op.Transpose(x, perm=swap), swapped)
-        y = op.MatMul(rows, op.constant(shares(number(shape[-1]), windows), "float32"))
+        y = op.MatMul(rows, op.constant(window_weights(number(shape[-1]), windows), "float32"))
         return op.Transpose(onnx_reshape(op, y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
 
     examples = (
@@ -224,7 +225,7 @@ class AdaptiveAvgpool(Operator):
     )
 
 
-def shares(size: int, windows: int) -> list[list[float]]:
-    """For each place of an axis, how much it counts in each window."""
+def window_weights(size: int, windows: int) -> list[list[float]]:
+    """For each position of an axis, its weight in the mean of each window."""
     bounds = [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
     return [[1 / (stop - start) if start <= at < stop else 0 for start, stop in bounds] for at in range(size)]

@@ -1,4 +1,4 @@
-"""Positions: what tells the entries of a sequence apart where nothing else does."""
+"""Position encodings of sequences."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, s
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.types import Tensor
 
-LONGEST = 10_000.0  # the wave lengths grow from 2 pi to this many times as much
+LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
 
 
 def need_sequence(x: Tensor, what: str) -> Tensor:
     if x.rank != 2:
-        help = "" if x.rank < 2 else "`reshape(-1, FEATURES)` makes one axis of the steps"
+        help = "" if x.rank < 2 else "`reshape(-1, FEATURES)` joins the axes of the steps"
         raise Reject(f"`{what}` needs a sequence, [steps, features], found {x}", at="x", help=help)
     if has_free(x.shape[1]):
-        raise Reject(f"`{what}` needs features of known number on the last axis, found {x}", at="x",
-                     help="steps stand on axis 0, features on axis 1: `transpose` swaps them")  # fmt: skip
+        raise Reject(f"`{what}` needs a known number of features on the last axis, found {x}", at="x",
+                     help="steps are on axis 0, features on axis 1: `transpose` swaps them")  # fmt: skip
     return x
 
 
 class PositionEmbedding(Layer):
-    """A learnt vector for each position, added (Gehring et al. 2017; torch `embedding` and `add`, ONNX
+    """Adds a trained vector for each position (Gehring et al. 2017; torch `embedding` and `add`, ONNX
     `Slice` and `Add`).
 
-    The table has a row for each of `max` positions. A sequence of free length that turns out longer when it
-    runs is an error of PyTorch and of ONNX Runtime. `auto` begins with `normal(0.02)`.
+    The weight has a row for each of `max` positions. A sequence of free length that is longer at run time is
+    an error of PyTorch and of ONNX Runtime. `auto` initializes with `normal(0.02)`.
     """
 
     group = "layers"
     auto = NormalInitial(stddev=0.02)
     keeps = ("axes", "missing")
-    max: int = setting("how many positions the table has, the greatest length of a sequence", Integer(1))
+    max: int = setting("number of positions, the maximum length of a sequence", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         steps = need_sequence(x, self.name).shape[0]
-        least, wanted = minimum(steps) or 1, f"a table of {self.max}"
+        least, limit = minimum(steps) or 1, f"`{self.name}` has {self.max}"
         if least > self.max:
             found = str(steps) if isinstance(steps, int) else f"at least {least}"
-            raise Reject(f"{x} has {found} steps, and `{self.name}` {wanted}", at="max", code="E0404",
-                         help=f"give it `max={least}` or more")  # fmt: skip
+            raise Reject(f"{x} has {found} steps, and {limit}", at="max", code="E0404",
+                         help=f"set `max={least}` or more")  # fmt: skip
         if self.max == 1 and not isinstance(steps, int):
-            # it would be added to every step, with no word of those that are too many
-            raise Reject(f"{x} may have many steps, and `{self.name}` {wanted}", at="max", code="E0404",
-                         help="give it the greatest length that there will be")  # fmt: skip
+            # A single row would broadcast to all steps without an error.
+            raise Reject(f"{x} may have many steps, and {limit}", at="max", code="E0404",
+                         help="set `max` to the maximum length of a sequence")  # fmt: skip
         return x
 
-    def most(self):
+    def size_limits(self):
         yield self.operands[0].shape[0], self.max
 
     def weights(self, x: Tensor):
@@ -64,7 +64,7 @@ class PositionEmbedding(Layer):
     def onnx(self, op, x, weight):
         zero = op.constant([0], "int64")
         end = op.Unsqueeze(op.size(self.operands[0].shape[0]), zero)
-        return op.Add(x, op.Slice(weight, zero, end, zero))  # too few rows do not fit
+        return op.Add(x, op.Slice(weight, zero, end, zero))  # fails if the weight has too few rows
 
     examples = (
         Example("position_embedding(5)", "float[5, 4]", "float[5, 4]"),
@@ -86,10 +86,10 @@ class PositionEmbedding(Layer):
 
 
 class SinusoidalPosition(Operator):
-    """Waves of each position, added (Vaswani et al. 2017; torch and ONNX `sin` and `cos`).
+    """Adds sinusoidal position encodings (Vaswani et al. 2017; torch and ONNX `sin` and `cos`).
 
-    Feature `2 i` of position `p` is raised by `sin(p / 10000 ** (2 i / features))`, feature `2 i + 1` by the
-    cosine of the same.
+    It adds `sin(p / 10000 ** (2 i / features))` to feature `2 i` of position `p`, and the cosine of the same
+    angle to feature `2 i + 1`.
     """
 
     group = "layers"
@@ -99,8 +99,8 @@ class SinusoidalPosition(Operator):
         return need_sequence(x, self.name)
 
     def waves(self) -> tuple[list[float], list[bool]]:
-        """How fast the wave of each feature turns, and whether it is a sine."""
-        features = number(self.operands[0].shape[1])  # known when it runs
+        """The angular frequency of each feature, and whether it is a sine."""
+        features = number(self.operands[0].shape[1])  # known at run time
         rates = [LONGEST ** -(2 * (i // 2) / features) for i in range(features)]
         return rates, [i % 2 == 0 for i in range(features)]
 

@@ -1,8 +1,7 @@
-"""What stands behind an output: how scores become the answers that the artifact gives; and before an input,
-how what the artifact takes becomes what flows.
+"""Preprocessing of raw inputs and postprocessing of outputs, as the artifact does them.
 
-Within the graph a class is its place, and yes or no 1 or 0. Outside they have names, or whole numbers of
-their own. The PyTorch form leaves names out; the artifact reads and writes them.
+Within the graph a class is an index, and a boolean is 1 or 0. Outside of the graph classes have names or
+integer labels. The PyTorch form uses indices; the artifact reads and writes names.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class OfScores(Postprocess, abstract=True):
 
 
 class ClassNumber(OfScores):
-    """The number of the class with the highest score, the first of several
+    """The index of the class with the highest score, the first of equal ones
     (torch `argmax`, ONNX `ArgMax`)."""
 
     differs_on_nan = NAN_IS_GREATEST
@@ -68,12 +67,13 @@ class ClassNumber(OfScores):
     def onnx_float(self, op, x):
         return op.ArgMax(x, axis=self.operands[0].axis(self.axis), keepdims=0)
 
-    def slack(self, np):
-        return among(np, self.operands[0].axis(self.axis))
+    def tolerance(self, np):
+        return near_maximum(np, self.operands[0].axis(self.axis))
 
 
 class LabelPostprocess(Postprocess, abstract=True):
-    """What a choice is called outside of the graph. `names` are the texts, where torch answers numbers."""
+    """The label of a class outside of the graph. `names` has the texts, where the PyTorch form returns
+    indices."""
 
     names: tuple[str, ...] = ()
 
@@ -82,53 +82,53 @@ class LabelPostprocess(Postprocess, abstract=True):
 
 
 class ClassName(LabelPostprocess):
-    """The name of a class, by its place (torch: the place itself; ONNX `Gather`)."""
+    """The name of a class, from its index (torch: the index itself; ONNX `Gather`)."""
 
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
-    def type(self, place: Tensor) -> Tensor:
-        return Tensor("string", place.shape, batched=place.batched)
+    def type(self, index: Tensor) -> Tensor:
+        return Tensor("string", index.shape, batched=index.batched)
 
-    def torch(self, F, place):
-        return place
+    def torch(self, F, index):
+        return index
 
-    def onnx(self, op, place):
-        return op.Gather(op.constant(list(self.names), "string"), place, axis=0)
+    def onnx(self, op, index):
+        return op.Gather(op.constant(list(self.names), "string"), index, axis=0)
 
 
 class ClassLabel(LabelPostprocess):
-    """The whole number that a class is called by, by its place (torch indexing, ONNX `Gather`)."""
+    """The integer label of a class, from its index (torch indexing, ONNX `Gather`)."""
 
     numbers: tuple[int, ...] = setting("the numbers in order", ListOf(Integer()))
 
     def labels(self):
         return self.numbers
 
-    def type(self, place: Tensor) -> Tensor:
-        return Tensor("int64", place.shape, batched=place.batched)
+    def type(self, index: Tensor) -> Tensor:
+        return Tensor("int64", index.shape, batched=index.batched)
 
-    def torch(self, F, place):
-        return F.tensor(self.numbers)[place]
+    def torch(self, F, index):
+        return F.tensor(self.numbers)[index]
 
-    def onnx(self, op, place):
-        return op.Gather(op.constant(list(self.numbers), "int64"), place, axis=0)
+    def onnx(self, op, index):
+        return op.Gather(op.constant(list(self.numbers), "int64"), index, axis=0)
 
 
 class OfNames(Postprocess, abstract=True):
-    raw: ClassVar[str] = "string"  # the element of what it takes
+    raw: ClassVar[str] = "string"  # the element of its operand
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def torch(self, F, name):
         return name
 
     def from_text(self, np: Any, text: Any) -> Any:
-        places = {name: place for place, name in enumerate(self.names)}
-        found = [places.get(str(name), -1) for name in text.ravel()]
+        indices = {name: index for index, name in enumerate(self.names)}
+        found = [indices.get(str(name), -1) for name in text.ravel()]
         return np.array(found, np.int64).reshape(text.shape)
 
 
 class ClassIndex(OfNames):
-    """The place of a class, by its name; -1 for a name that is none (torch: places come in;
+    """The index of a class, from its name; -1 for an unknown name (torch: takes indices;
     ONNX `LabelEncoder`)."""
 
     def type(self, name: Tensor) -> Tensor:
@@ -139,12 +139,12 @@ class ClassIndex(OfNames):
 
 
 class NumberIndex(Postprocess):
-    """The place of a class, by its whole number; -1 for a number that is none (torch `searchsorted`,
-    ONNX `LabelEncoder`; `where` for the numbers from 0 on)."""
+    """The index of a class, from its integer label; -1 for an unknown label (torch `searchsorted`,
+    ONNX `LabelEncoder`; `where` for labels that count from 0)."""
 
     raw: ClassVar[str] = "int64"
-    count: int = setting("how many classes", Integer(1))
-    numbers: tuple[int, ...] | None = setting("their numbers, in ascending order", ListOf(Integer()), None,
+    count: int = setting("number of classes", Integer(1))
+    numbers: tuple[int, ...] | None = setting("their labels, in ascending order", ListOf(Integer()), None,
                                               shown="from 0 on")  # fmt: skip
 
     def type(self, number: Tensor) -> Tensor:
@@ -154,13 +154,13 @@ class NumberIndex(Postprocess):
         if self.numbers is None:
             return F.where((number >= 0) & (number < self.count), number, -1)
         numbers = F.tensor(self.numbers)
-        place = F.searchsorted(numbers, number).clamp(max=self.count - 1)
-        return F.where(numbers[place] == number, place, -1)
+        index = F.searchsorted(numbers, number).clamp(max=self.count - 1)
+        return F.where(numbers[index] == number, index, -1)
 
     def onnx(self, op, number):
         if self.numbers is not None:
-            places = list(range(self.count))
-            return op.ml.LabelEncoder(number, keys_int64s=list(self.numbers), values_int64s=places,
+            indices = list(range(self.count))
+            return op.ml.LabelEncoder(number, keys_int64s=list(self.numbers), values_int64s=indices,
                                       default_int64=-1)  # fmt: skip
         zero, count, none = (op.constant(n, "int64") for n in (0, self.count, -1))
         known = op.And(op.GreaterOrEqual(number, zero), op.Less(number, count))
@@ -179,14 +179,14 @@ class BinaryAnswer(OfScores):
     def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.0, "float32"))
 
-    def slack(self, np):
-        return around(np, 0.0)
+    def tolerance(self, np):
+        return near_threshold(np, 0.0)
 
 
 class BinaryName(LabelPostprocess):
-    """The name for no or for yes (torch: the answer itself; ONNX `Cast` and `Gather`)."""
+    """The name of a boolean answer (torch: the answer itself; ONNX `Cast` and `Gather`)."""
 
-    names: tuple[str, ...] = setting("the name for no, the name for yes", ListOf(Text()))
+    names: tuple[str, ...] = setting("the names of false and true", ListOf(Text()))
 
     def type(self, answer: Tensor) -> Tensor:
         return answer.with_element("string")
@@ -201,7 +201,7 @@ class BinaryName(LabelPostprocess):
 
 
 class BinaryIndex(OfNames):
-    """True for the name of yes, the second (torch: 0 and 1 come in; ONNX `LabelEncoder` and `Equal`)."""
+    """True for the second name (torch: takes 0 and 1; ONNX `LabelEncoder` and `Equal`)."""
 
     def type(self, name: Tensor) -> Tensor:
         return name.with_element("bool")
@@ -214,7 +214,7 @@ class BinaryIndex(OfNames):
 
 
 class RoundTo(Postprocess):
-    """The nearest whole number, halves to the even one, held in the range of its element
+    """The nearest integer, halves rounded to even, clipped to the range of its element
     (ONNX `Round`, `Clip`, `Cast`)."""
 
     element: str = setting("the element of the result", Keyword(*INTEGERS))
@@ -223,7 +223,7 @@ class RoundTo(Postprocess):
         return x.with_element(self.element)
 
     def wide(self) -> str:
-        """The element in which it is rounded and clipped."""
+        """The element in which rounding and clipping are computed."""
         x = self.operands[0]
         return x.element if x.element == "float64" else "float" if x.is_float else "int64"
 
@@ -242,16 +242,15 @@ class RoundTo(Postprocess):
         x = x if wide == "int64" else op.Round(x)
         return onnx_cast(op, onnx_clip(op, x, *self.range(), wide), wide, self.element)
 
-    def slack(self, np):
-        """The next whole number will do where a value is as good as halfway to it,
-        and any for what is no number."""
+    def tolerance(self, np):
+        """The next integer is accepted where a value is close to halfway, and any value for NaN."""
 
         def of(value: Any) -> Any:
             value = value.astype(np.float64)
             with np.errstate(invalid="ignore"):
-                room = CLOSE * np.maximum(1, np.abs(value))
-                halfway = np.abs(value - np.floor(value) - 0.5) <= room
-            return np.select([np.isnan(value), np.isinf(value), halfway], [np.inf, 0, 1 + room], 0)
+                tolerance = CLOSE * np.maximum(1, np.abs(value))
+                halfway = np.abs(value - np.floor(value) - 0.5) <= tolerance
+            return np.select([np.isnan(value), np.isinf(value), halfway], [np.inf, 0, 1 + tolerance], 0)
 
         return of if self.operands[0].is_float else None
 
@@ -268,17 +267,17 @@ class AtLeastHalf(OfScores):
     def onnx_float(self, op, x):
         return op.GreaterOrEqual(x, op.constant(0.5, "float32"))
 
-    def slack(self, np):
-        return around(np, 0.5)
+    def tolerance(self, np):
+        return near_threshold(np, 0.5)
 
 
-def around(np: Any, threshold: float) -> Callable[[Any], Any]:
-    """Either answer will do where a score is as good as the one at which it turns."""
+def near_threshold(np: Any, threshold: float) -> Callable[[Any], Any]:
+    """The tolerance of a threshold: either result is accepted where a score is close to it."""
     return lambda score: np.where(np.abs(score.astype(np.float64) - threshold) > CLOSE, 0, np.inf)
 
 
-def among(np: Any, axis: int) -> Callable[[Any], Any]:
-    """Any place will do where the best two scores along the axis are as good as equal."""
+def near_maximum(np: Any, axis: int) -> Callable[[Any], Any]:
+    """The tolerance of an argmax: any index is accepted where the best two scores of the axis are close."""
 
     def of(scores: Any) -> Any:
         best = np.moveaxis(np.sort(scores.astype(np.float64), axis), axis, 0)
@@ -291,6 +290,6 @@ def among(np: Any, axis: int) -> Callable[[Any], Any]:
 
 
 def name_number(op: Any, name: Any, names: tuple[str, ...]) -> Any:
-    """The place of a text in a list, -1 if it is not there."""
-    places = list(range(len(names)))
-    return op.ml.LabelEncoder(name, keys_strings=list(names), values_int64s=places, default_int64=-1)
+    """The index of a text in a list, -1 if it is not in the list."""
+    indices = list(range(len(names)))
+    return op.ml.LabelEncoder(name, keys_strings=list(names), values_int64s=indices, default_int64=-1)

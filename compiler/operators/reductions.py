@@ -1,4 +1,4 @@
-"""Reductions: sums, means, greatest and least values over axes of the sample; and running sums."""
+"""Reductions over axes of the sample: sum, mean, maximum, minimum, norm, argmax; and cumulative sums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlc.compiler.operators.operands import (
     onnx_cast,
     sample_axis,
 )
-from dlc.compiler.operators.postprocessing import among
+from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.types import Tensor
 
 
@@ -33,28 +33,28 @@ class Reduction(Operator, abstract=True):
         return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in axes))
 
     def axes(self, x: Tensor) -> list[int]:
-        """The sample's axes that are reduced."""
+        """The sample axes that are reduced."""
         if self.axis is None:
             return list(range(x.rank))
         given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         axes = [sample_axis(x, axis) for axis in given]
         if len(set(axes)) != len(axes) or not axes:
-            found = "no axis" if not axes else f"one twice in {list(given)}"
+            found = "no axis" if not axes else f"a repeated axis in {list(given)}"
             raise Reject(f"`{self.name}` needs different axes, found {found}", at="axis")
         return sorted(axes)
 
-    def places(self) -> list[int]:
+    def tensor_axes(self) -> list[int]:
         """The reduced axes of the whole tensor."""
         x = self.operands[0]
         return [axis + x.batched for axis in self.axes(x)]
 
     def torch(self, F, x):
-        return self.torch_reduced(x, self.places()) if self.places() else self.torch_scalar(x)
+        return self.torch_reduced(x, self.tensor_axes()) if self.tensor_axes() else self.torch_scalar(x)
 
     def onnx(self, op, x):
-        if not self.places():
+        if not self.tensor_axes():
             return self.onnx_scalar(op, x)
-        return self.onnx_reduced(op, x, op.constant(self.places(), "int64"))
+        return self.onnx_reduced(op, x, op.constant(self.tensor_axes(), "int64"))
 
     @abstractmethod
     def torch_reduced(self, x: Any, axes: list[int]) -> Any:
@@ -65,7 +65,7 @@ class Reduction(Operator, abstract=True):
         raise NotImplementedError
 
     def torch_scalar(self, x: Any) -> Any:
-        """Of a sample without axes."""
+        """The result for a sample without axes."""
         return x
 
     def onnx_scalar(self, op: Any, x: Any) -> Any:
@@ -116,14 +116,15 @@ class Mean(Reduction):
 
 
 def onnx_extreme(op: Any, reduce: Any, x: Any, axes: Any, result: Tensor) -> Any:
-    """On x86 ONNX Runtime reduces int64 past 2 ** 31 wrongly; float64 holds whole numbers up to 2 ** 53."""
+    """Maximum or minimum in ONNX. On x86 ONNX Runtime is wrong for int64 above 2 ** 31. It is computed in
+    float64 instead, which represents integers up to 2 ** 53."""
     if not result.is_integer:
         return reduce(x, axes, keepdims=0)
     return onnx_cast(op, reduce(onnx_cast(op, x, "int64", "float64"), axes, keepdims=0), "float64", "int64")
 
 
 class Max(Reduction):
-    """The greatest value over axes (torch `amax`, ONNX `ReduceMax`)."""
+    """The maximum over axes (torch `amax`, ONNX `ReduceMax`)."""
 
     takes = "number"
     differs_on_nan = PASSES_NAN_OVER
@@ -144,7 +145,7 @@ class Max(Reduction):
 
 
 class Min(Reduction):
-    """The least value over axes (torch `amin`, ONNX `ReduceMin`)."""
+    """The minimum over axes (torch `amin`, ONNX `ReduceMin`)."""
 
     takes = "number"
     differs_on_nan = PASSES_NAN_OVER
@@ -165,7 +166,7 @@ class Min(Reduction):
 
 
 class Norm(Reduction):
-    """The Euclidean length, `sqrt(sum(x ** 2))` over axes (torch `norm`, ONNX `ReduceL2`)."""
+    """The Euclidean norm, `sqrt(sum(x ** 2))` over axes (torch `norm`, ONNX `ReduceL2`)."""
 
     def torch_reduced(self, x, axes):
         return x.norm(p=2, dim=axes)
@@ -190,15 +191,15 @@ class Norm(Reduction):
 
 
 class Argmax(Operator):
-    """The place of the greatest value, the first of several (torch `argmax`, ONNX `ArgMax`).
+    """The index of the maximum, the first of equal ones (torch `argmax`, ONNX `ArgMax`).
 
-    Over all axes it counts the values of the sample in order, the last axis fastest.
+    Over all axes it is the index into the flattened sample (row-major order).
     """
 
     takes = "number"
     batchless = True
     differs_on_nan = NAN_IS_GREATEST
-    axis: int | None = setting("the axis to look along", OneOf(Integer(), Nothing()), None,
+    axis: int | None = setting("the axis to search along", OneOf(Integer(), Nothing()), None,
                                shown="all axes of the sample")  # fmt: skip
 
     def type(self, x: Tensor) -> Tensor:
@@ -216,17 +217,19 @@ class Argmax(Operator):
     def onnx(self, op, x):
         have = self.operands[0]
         if have.is_integer:
-            x = onnx_cast(op, x, "int64", "float64")  # ONNX Runtime has none for int64
+            x = onnx_cast(op, x, "int64", "float64")  # ONNX Runtime has no ArgMax for int64
         if self.axis is not None:
             return op.ArgMax(x, axis=have.axis(self.axis), keepdims=0)
         flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))
         return op.ArgMax(flat, axis=int(have.batched), keepdims=0)
 
-    def slack(self, np):
+    def tolerance(self, np):
         have = self.operands[0]
         if self.axis is not None:
-            return among(np, have.axis(self.axis))
-        return lambda x: among(np, -1)(x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :])))
+            return near_maximum(np, have.axis(self.axis))
+        return lambda x: near_maximum(np, -1)(
+            x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :]))
+        )
 
     examples = (
         Example("argmax", "float[5]", "int64"),
@@ -240,7 +243,7 @@ class Argmax(Operator):
 
 
 class Cumsum(Operator):
-    """The sum of the entries up to each one (torch `cumsum`, ONNX `CumSum`)."""
+    """The cumulative sum along an axis (torch `cumsum`, ONNX `CumSum`)."""
 
     takes = "number"
     batchless = True
@@ -252,15 +255,15 @@ class Cumsum(Operator):
         only_axis(x, self.axis, "cumsum")
         return x
 
-    def place(self) -> int:
+    def tensor_axis(self) -> int:
         x = self.operands[0]
         return x.axis(only_axis(x, self.axis, "cumsum"))
 
     def torch(self, F, x):
-        return x.cumsum(self.place())
+        return x.cumsum(self.tensor_axis())
 
     def onnx(self, op, x):
-        return op.CumSum(x, op.constant(self.place(), "int64"))
+        return op.CumSum(x, op.constant(self.tensor_axis(), "int64"))
 
     examples = (
         Example("cumsum(axis=0)", "float[T, 4]", "float[T, 4]"),

@@ -1,4 +1,4 @@
-"""Operators that draw in training alone; at inference they are the identity, or the mean of the draw."""
+"""Operators that draw random numbers in training. At inference they return their operand or the mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlc.compiler.types import Tensor
 
 
 class Stochastic(Operator, abstract=True):
-    """Acts in training, by what it draws; the identity at inference."""
+    """Draws random numbers in training; the identity at inference."""
 
     group = "regularization"
     keeps = ("axes",)
@@ -52,7 +52,7 @@ class Dropout(Stochastic):
 
 
 class GaussianNoise(Stochastic):
-    """In training `x + stddev * n`, n drawn from the standard normal distribution (torch `randn_like`).
+    """In training `x + stddev * n`, with n from the standard normal distribution (torch `randn_like`).
 
     At inference the identity.
     """
@@ -82,10 +82,10 @@ class Bernoulli(Stochastic):
 
 
 class SampleNormal(Operator):
-    """In training `mean + stddev * n`, n drawn from the standard normal distribution (torch `normal`).
+    """In training `mean + stddev * n`, with n from the standard normal distribution (torch `normal`).
 
-    At inference the mean. Gradients flow into both (Kingma and Welling, Auto-Encoding Variational Bayes,
-    2013). What is the same for every sample, as declared weights are, is drawn once for the whole batch.
+    At inference the mean. Gradients flow into both operands (Kingma and Welling, Auto-Encoding Variational
+    Bayes, 2013). If both operands have no batch axis, such as declared weights, n is drawn once per batch.
     """
 
     group = "regularization"
@@ -117,8 +117,7 @@ class SampleNormal(Operator):
 
 
 class Alike(Operator):
-    """The first of two tensors in the shape that both broadcast to (torch `broadcast_tensors`,
-    ONNX `Expand`)."""
+    """The first of two tensors, broadcast to the shape of both (torch `broadcast_tensors`, ONNX `Expand`)."""
 
     public = False
     batchless = True

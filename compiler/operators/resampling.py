@@ -1,4 +1,4 @@
-"""Resampling: images and signals of another size, channels first."""
+"""Resampling and cropping of images and signals, channels first."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, set
 from dlc.compiler.operators.pooling import need_space
 from dlc.compiler.types import Tensor
 
-# How each number of space axes calls the straight line between two values.
-STRAIGHT = ("linear", "bilinear", "trilinear")
+# The names of linear interpolation over one, two and three space axes.
+LINEAR_MODES = ("linear", "bilinear", "trilinear")
 ONNX_MODES: dict[str, dict[str, Any]] = {
     "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
     "cubic": {"mode": "cubic", "coordinate_transformation_mode": "half_pixel", "cubic_coeff_a": -0.75},
     "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
 }
 
-NAN_SPREADS = "Between pixels, a NaN may reach a pixel more or less in ONNX Runtime than in PyTorch."
+NAN_SPREADS = "In interpolation a NaN may affect one pixel more or less in ONNX Runtime than in PyTorch."
 
 
 def onnx_mode(mode: str) -> dict[str, Any]:
-    """The attributes of ONNX's `Resize` that do what torch's `interpolate` does, corners not aligned."""
-    return ONNX_MODES["cubic" if mode == "bicubic" else "linear" if mode in STRAIGHT else mode]
+    """The attributes of ONNX `Resize` that match torch `interpolate` with `align_corners=False`."""
+    return ONNX_MODES["cubic" if mode == "bicubic" else "linear" if mode in LINEAR_MODES else mode]
 
 
 class Upsample(Operator):
     """Each space axis `scale` times as long (torch `interpolate`, ONNX `Resize`).
 
-    `nearest` repeats values; `linear`, `bilinear` and `trilinear` draw straight lines between the middles of
-    pixels, over one, two or three space axes; `bicubic` curves, over two.
+    `nearest` repeats values. `linear`, `bilinear` and `trilinear` interpolate linearly between the centres of
+    pixels, over one, two or three space axes. `bicubic` interpolates by cubic polynomials, over two.
     """
 
     spatial = True
     differs_on_nan = NAN_SPREADS
 
-    scale: Any = setting("how many times as long, one number or one per axis", PerAxis(Integer(1)))
-    mode: str = setting("how values between are found", Keyword("nearest", *STRAIGHT, "bicubic"), "nearest")
+    scale: Any = setting("factor of the size, one number or one per axis", PerAxis(Integer(1)))
+    mode: str = setting("interpolation", Keyword("nearest", *LINEAR_MODES, "bicubic"), "nearest")
 
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
         axes = x.rank - 1
-        fitting = ("nearest", STRAIGHT[axes - 1], *(["bicubic"] if axes == 2 else []))
-        if self.mode not in fitting:
+        possible = ("nearest", LINEAR_MODES[axes - 1], *(["bicubic"] if axes == 2 else []))
+        if self.mode not in possible:
             raise Reject(f"`{self.mode}` is for another number of space axes, found {x}", at="mode",
-                         code="E0404", help=f"there are {', '.join(f'`{m}`' for m in fitting)}")  # fmt: skip
+                         code="E0404", help=f"use {', '.join(f'`{m}`' for m in possible)}")  # fmt: skip
         sizes = (size * scale for size, scale in zip(x.shape[1:], self.scales(x), strict=True))
         return x.with_shape(x.shape[0], *sizes)
 
@@ -82,11 +82,11 @@ class Upsample(Operator):
 
 
 class Resize(Operator):
-    """An image of `h` times `w` pixels, of any size before (torch `interpolate`, ONNX `Resize`).
+    """An image of any size resized to `h` times `w` pixels (torch `interpolate`, ONNX `Resize`).
 
-    `bilinear` draws straight lines between the middles of pixels, `bicubic` curves; `nearest` takes pixel
-    `floor(i * size / wanted)`, in whole numbers, where the engines round each in a way of its own. Smaller
-    images are made without averaging: `avgpool` before it keeps fine detail from flickering.
+    `bilinear` interpolates linearly between the centres of pixels, `bicubic` by cubic polynomials. `nearest`
+    takes pixel `floor(i * size / wanted)` in integer arithmetic, because the engines round differently.
+    Images are made smaller without averaging (no antialiasing); `avgpool` before it avoids aliasing.
     """
 
     spatial = True
@@ -94,7 +94,7 @@ class Resize(Operator):
 
     h: int = setting("height of the result", Integer(1))
     w: int = setting("width of the result", Integer(1))
-    mode: str = setting("how values between are found", Keyword("nearest", "bilinear", "bicubic"), "bilinear")
+    mode: str = setting("interpolation", Keyword("nearest", "bilinear", "bicubic"), "bilinear")
 
     def type(self, x: Tensor) -> Tensor:
         need_image(x, self.name)
@@ -111,12 +111,12 @@ class Resize(Operator):
         if self.mode != "nearest":
             return op.Resize(x, None, None, op.shape(self.results[0]), **onnx_mode(self.mode))
         for axis, (wanted, size) in self.axes():
-            places = op.Mul(op.constant(list(range(wanted)), "int64"), op.size(size))
-            x = op.Gather(x, op.Div(places, op.constant(wanted, "int64")), axis=axis)
+            indices = op.Mul(op.constant(list(range(wanted)), "int64"), op.size(size))
+            x = op.Gather(x, op.Div(indices, op.constant(wanted, "int64")), axis=axis)
         return x
 
     def axes(self) -> tuple[tuple[int, tuple[int, Size]], ...]:
-        """Each axis that is resized, with its size in the result and in the operand."""
+        """The resized axes, each with its size in the result and in the operand."""
         height, width = self.operands[0].shape[1:]
         return (2, (self.h, height)), (3, (self.w, width))
 
@@ -138,12 +138,12 @@ class Resize(Operator):
 
 
 class PixelShuffle(Operator):
-    """`r` times as high and wide: each place takes the values of `r * r` channels as its pixels
+    """An image `r` times as high and wide: the values of `r * r` channels become `r` times `r` pixels
     (Shi et al. 2016; torch `pixel_shuffle`, ONNX `DepthToSpace` in the mode CRD)."""
 
     spatial = True
 
-    r: int = setting("how many times as high and wide", Integer(1))
+    r: int = setting("factor of height and width", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         need_image(x, self.name)
@@ -151,8 +151,8 @@ class PixelShuffle(Operator):
         square = self.r**2
         if not isinstance(channels, int) or channels % square:
             raise Reject(f"`pixel_shuffle({self.r})` needs a multiple of {square} channels, found {x}",
-                         at="x", help=f"give the layer before it {square} channels for each that "
-                                      "is wanted")  # fmt: skip
+                         at="x", help=f"give the layer before it {square} channels for each channel of "
+                                      "the result")  # fmt: skip
         return x.with_shape(channels // square, height * self.r, width * self.r)
 
     def torch(self, F, x):
@@ -173,9 +173,9 @@ class PixelShuffle(Operator):
 
 
 class Crop(Operator):
-    """The middle of an image, over its last two axes (torchvision `center_crop`, ONNX `Slice`).
+    """The centre of an image, over its last two axes (torchvision `center_crop`, ONNX `Slice`).
 
-    Where the border left over is odd, both engines round as torchvision does: half to even.
+    The start of the window is rounded half to even, as in torchvision.
     """
 
     takes = "any"
@@ -187,18 +187,18 @@ class Crop(Operator):
 
     def type(self, x: Tensor) -> Tensor:
         if x.rank < 2:
-            raise Reject(f"`{self.name}` takes the middle of the last two axes, found {x}", at="x")
+            raise Reject(f"`{self.name}` takes the centre of the last two axes, found {x}", at="x")
         for what, wanted, size in zip(("high", "wide"), (self.h, self.w), x.shape[-2:], strict=True):
             if not isinstance(size, int):
                 raise Reject(f"`{self.name}` needs an image of known size, found {x}", at="x",
-                             help=f"`resize({self.h}, {self.w})` makes one size of all")  # fmt: skip
+                             help=f"`resize({self.h}, {self.w})` takes images of any size")  # fmt: skip
             if wanted > size:
-                raise Reject(f"`{self.name}` cannot take {wanted} of {size} pixels: {x} is not so {what}",
-                             at="x", help="take less, or `pad` before it")  # fmt: skip
+                raise Reject(f"`{self.name}` cannot take {wanted} of {size} pixels: {x} is not {what} enough",
+                             at="x", help="take fewer, or `pad` before it")  # fmt: skip
         return x.with_shape(*x.shape[:-2], self.h, self.w)
 
     def corner(self) -> tuple[int, int]:
-        """The first row and column that stay."""
+        """The first row and column of the window."""
         rows, columns = self.operands[0].shape[-2:]
         return middle(rows, self.h), middle(columns, self.w)
 
@@ -228,11 +228,11 @@ class Crop(Operator):
 def need_image(x: Tensor, what: str) -> None:
     if x.rank != 3:
         raise Reject(f"`{what}` needs [channels, height, width], found {x}", at="x",
-                     help="`reshape(...)` makes an image of it")  # fmt: skip
+                     help="`reshape(...)` turns it into an image")  # fmt: skip
 
 
 def middle(size: Size, wanted: Size) -> int:
-    """Where the middle of `wanted` places begins, half a place rounded to even."""
+    """The start of a centred window of the size `wanted`, rounded half to even."""
     assert isinstance(size, int)
     assert isinstance(wanted, int)
     return round((size - wanted) / 2)

@@ -1,4 +1,4 @@
-"""Sequences: steps on the first axis of the sample."""
+"""Operators on sequences, with the steps on the first axis of the sample."""
 
 from __future__ import annotations
 
@@ -47,44 +47,43 @@ class Last(ShapeOperator):
 
 
 class Shift(ShapeOperator):
-    """Every step moved `by` places on along axis 0, to later ones, or with a negative number to earlier ones
-    (torch `pad` and indexing, ONNX `Concat` and `Slice`).
+    """Moves each step `by` steps later along axis 0, or earlier if `by` is negative (torch `pad` and
+    indexing, ONNX `Concat` and `Slice`).
 
-    As many steps as there were: what is moved past the end is gone, and what falls in is 0 (false for
-    booleans). For class values it is the start symbol, one class more: its number is that of the classes
-    there were.
+    The number of steps stays the same: steps moved past the end are dropped, and new steps are 0 (false for
+    booleans). For class values new steps are a start symbol, an additional class with the last index.
     """
 
     keeps = ("numbers", "axes", "missing")
     group = "shape"
-    by: int = setting("how many places", Integer(-FARTHEST, FARTHEST), 1)
+    by: int = setting("number of steps", Integer(-FARTHEST, FARTHEST), 1)
 
     def type(self, x: Tensor) -> Tensor:
         need_steps(x, self.name)
         if x.element == "string":
-            raise self.no_number(x, 0)
+            raise self.number_required(x, 0)
         steps = x.shape[0]
         if isinstance(steps, int) and abs(self.by) >= steps:
-            raise Reject(f"a shift by {self.by} leaves nothing of {x}, which has {steps} steps", at="by",
-                         code="E0209", help="move it by less")  # fmt: skip
+            raise Reject(f"a shift by {self.by} drops all of {x}, which has {steps} steps", at="by",
+                         code="E0209", help="shift by fewer steps")  # fmt: skip
         if x.classes is None:
             return x
         return replace(x, classes=Classes(x.classes.count + 1))
 
     def start(self) -> int:
-        """What falls in."""
+        """The value of new steps."""
         classes = self.operands[0].classes
         return 0 if classes is None else number(classes.count)
 
     def kept(self) -> tuple[int, int]:
-        """Where what is kept begins and ends, once it was made longer by what falls in."""
+        """The start and the end of the result in the padded operand."""
         return (0, -self.by) if self.by > 0 else (-self.by, END)
 
     def torch(self, F, x):
-        have, room = self.operands[0], [max(self.by, 0), max(-self.by, 0)]
-        longer = F.pad(x, [0, 0] * (have.rank - 1) + room, value=self.start())
+        have, pads = self.operands[0], [max(self.by, 0), max(-self.by, 0)]
+        padded = F.pad(x, [0, 0] * (have.rank - 1) + pads, value=self.start())
         kept = slice(*self.kept())
-        return longer[:, kept] if have.batched else longer[kept]
+        return padded[:, kept] if have.batched else padded[kept]
 
     def onnx(self, op, x):
         if not self.by:
@@ -92,10 +91,10 @@ class Shift(ShapeOperator):
         have = self.operands[0]
         wide = WIDER.get(have.element, have.element)
         start = op.constant(self.start(), DTYPES[wide][0])
-        free = op.Expand(start, op.shape(have.with_axis(0, abs(self.by))))
-        free = onnx_cast(op, free, wide, have.element)
-        longer = op.Concat(*((free, x) if self.by > 0 else (x, free)), axis=have.axis(0))
-        return op.Slice(longer, *(op.constant([n], "int64") for n in (*self.kept(), have.axis(0))))
+        new = op.Expand(start, op.shape(have.with_axis(0, abs(self.by))))
+        new = onnx_cast(op, new, wide, have.element)
+        padded = op.Concat(*((new, x) if self.by > 0 else (x, new)), axis=have.axis(0))
+        return op.Slice(padded, *(op.constant([n], "int64") for n in (*self.kept(), have.axis(0))))
 
     examples = (
         Example("shift", "float[5, 4]", "float[5, 4]"),

@@ -1,4 +1,4 @@
-"""Operators that change the shape of a sample and keep its values."""
+"""Operators that change the shape of a sample but not its values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, Number, OneOf
 from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, need_fit, only_axis, onnx_reshape, sample_axis
+from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
 from dlc.compiler.types import Tensor
 
 
@@ -44,11 +44,11 @@ class Flatten(ShapeOperator):
 
 
 class Reshape(ShapeOperator):
-    """The same values in another shape; one size may be -1 and follows from the others
+    """The same values in another shape; one size may be -1 and is inferred from the others
     (torch `reshape`, ONNX `Reshape`)."""
 
     sizes: tuple[Any, ...] = setting(
-        "sizes of the result's axes, or a list of them; -1 for what is left",
+        "sizes of the result's axes, or a list of them; -1 is inferred",
         OneOf(Integer(-1, symbolic=True), ListOf(Integer(-1, symbolic=True))),
         rest=True,
     )
@@ -60,20 +60,23 @@ class Reshape(ShapeOperator):
     def type(self, x: Tensor) -> Tensor:
         if any(size == 0 for size in self.wanted):
             raise Reject(
-                "`reshape` cannot make an axis of size 0", at="sizes", help="-1 stands for what is left"
+                "`reshape` cannot make an axis of size 0", at="sizes", help="-1 infers a size from the others"
             )
         if self.wanted.count(-1) > 1:
             raise Reject(
-                f"`reshape` finds out one size alone, found -1 {self.wanted.count(-1)} times", at="sizes"
+                f"`reshape` can infer only one size, found -1 {self.wanted.count(-1)} times", at="sizes"
             )
         have, known = product(x.shape), product(size for size in self.wanted if size != -1)
         if -1 in self.wanted:
-            return x.with_shape(*(self.left(x, have, known) if size == -1 else size for size in self.wanted))
+            return x.with_shape(
+                *(self.inferred(x, have, known) if size == -1 else size for size in self.wanted)
+            )
         if not same(have, known):
             raise self.unequal(x, have, known)
         return x.with_shape(*self.wanted)
 
-    def left(self, x: Tensor, have: Size, known: Size) -> Size:
+    def inferred(self, x: Tensor, have: Size, known: Size) -> Size:
+        """The size that -1 stands for, or `Reject`."""
         try:
             size = have // known
         except DimError:
@@ -86,10 +89,10 @@ class Reshape(ShapeOperator):
         to = x.with_shape(*self.wanted)
         if isinstance(have, Dim) or isinstance(known, Dim):
             return Reject(f"{x} cannot be proved to fit into {to}", code="E0204",
-                          help=f"a sample has `{have}` values, the sizes given make `{known}`")  # fmt: skip
-        fits = "is no multiple of" if -1 in self.wanted else "is not"
+                          help=f"a sample has `{have}` values, the given sizes have `{known}`")  # fmt: skip
+        relation = "is not a multiple of" if -1 in self.wanted else "is not"
         return Reject(f"{x} cannot be reshaped to {to}", code="E0203",
-                      help=f"a sample has {have} values, which {fits} {known}")  # fmt: skip
+                      help=f"a sample has {have} values, which {relation} {known}")  # fmt: skip
 
     def torch(self, F, x):
         shape = self.results[0].shape
@@ -120,7 +123,7 @@ class Reshape(ShapeOperator):
 
 
 class Transpose(ShapeOperator):
-    """The axes of the sample in another order; bare, the last two change places (torch `permute`,
+    """The axes of the sample in another order; without arguments the last two are swapped (torch `permute`,
     ONNX `Transpose`)."""
 
     usage = """
@@ -135,7 +138,7 @@ class Transpose(ShapeOperator):
         OneOf(Integer(), ListOf(Integer())),
         (),
         rest=True,
-        shown="the last two change places",
+        shown="the last two are swapped",
     )
 
     def type(self, x: Tensor) -> Tensor:
@@ -144,7 +147,7 @@ class Transpose(ShapeOperator):
     def order(self, x: Tensor) -> list[int]:
         axes = one_list(self.axes)
         if not axes and x.rank < 2:
-            raise Reject(f"`transpose` needs two axes to exchange, found {x}", at="x")
+            raise Reject(f"`transpose` needs two axes to swap, found {x}", at="x")
         if not axes:
             return [*range(x.rank - 2), x.rank - 1, x.rank - 2]
         order = [sample_axis(x, axis, "axes") for axis in axes]
@@ -154,16 +157,16 @@ class Transpose(ShapeOperator):
                               f"`transpose({', '.join(map(str, reversed(range(x.rank))))})`")  # fmt: skip
         return order
 
-    def whole(self) -> list[int]:
-        """The order of the whole tensor's axes."""
+    def permutation(self) -> list[int]:
+        """The order of the axes of the whole tensor."""
         x = self.operands[0]
         return [0] * x.batched + [axis + x.batched for axis in self.order(x)]
 
     def torch(self, F, x):
-        return x.permute(*self.whole())
+        return x.permute(*self.permutation())
 
     def onnx(self, op, x):
-        return op.Transpose(x, perm=self.whole())
+        return op.Transpose(x, perm=self.permutation())
 
     examples = (
         Example("transpose", "float[3, 4]", "float[4, 3]"),
@@ -180,29 +183,27 @@ class Transpose(ShapeOperator):
 
 
 class Pad(ShapeOperator):
-    """More entries before and after those of an axis (torch `pad`, ONNX `Pad`)."""
+    """Adds constant entries before and after an axis (torch `pad`, ONNX `Pad`)."""
 
     keeps = ("numbers", "axes", "missing")
     takes = "number"
-    before: int = setting("how many entries before", Integer(0))
-    after: int = setting("how many entries after", Integer(0))
-    axis: int | None = setting(
-        "the axis to make longer", OneOf(Integer(), Nothing()), None, shown="the only one"
-    )
-    value: float = setting("what the new entries hold", Number(keeps_whole=True), 0)
+    before: int = setting("number of entries before", Integer(0))
+    after: int = setting("number of entries after", Integer(0))
+    axis: int | None = setting("the axis to pad", OneOf(Integer(), Nothing()), None, shown="the only one")
+    value: float = setting("value of the new entries", Number(keeps_whole=True), 0)
 
     def type(self, x: Tensor) -> Tensor:
         axis = only_axis(x, self.axis, "pad")
         if x.is_integer and self.value != int(self.value):
-            raise Reject(f"{x} holds whole numbers and cannot be padded with {self.value}", at="value")
+            raise Reject(f"{x} holds integers and cannot be padded with {self.value}", at="value")
         if x.is_integer:
-            need_fit(self.value, "int64", "value")
+            check_representable(self.value, "int64", "value")
         return x.with_axis(axis, x.shape[axis] + self.before + self.after)
 
     def torch(self, F, x):
         have = self.operands[0]
-        behind = have.rank - 1 - only_axis(have, self.axis, "pad")
-        return F.pad(x, [0, 0] * behind + [self.before, self.after], value=self.value)
+        axes_after = have.rank - 1 - only_axis(have, self.axis, "pad")
+        return F.pad(x, [0, 0] * axes_after + [self.before, self.after], value=self.value)
 
     def onnx(self, op, x):
         have = self.operands[0]
@@ -226,15 +227,15 @@ class Pad(ShapeOperator):
     )
 
 
-# --- put in by the compiler -------------------------------------------------------------------------------
+# --- inserted by the compiler -----------------------------------------------------------------------------
 
 
 class Unsqueeze(ShapeOperator):
-    """Axes of size 1 before those of the sample, behind the batch (torch `unsqueeze`, ONNX `Unsqueeze`)."""
+    """Axes of size 1 between the batch axis and the sample axes (torch `unsqueeze`, ONNX `Unsqueeze`)."""
 
     public = False
     glue = True
-    axes: int = setting("how many", Integer(1))
+    axes: int = setting("number of axes", Integer(1))
 
     def type(self, x: Tensor) -> Tensor:
         return x.with_shape(*[1] * self.axes, *x.shape)
@@ -266,5 +267,5 @@ class ExpandBatch(ShapeOperator):
 
 
 def one_list(given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Numbers given one by one, or as a list."""
+    """The numbers of arguments that are given one by one or as a list."""
     return tuple(n for entry in given for n in (entry if isinstance(entry, tuple) else (entry,)))

@@ -1,6 +1,6 @@
-"""Windows that slide over space axes: the sizes and pads that convolutions and pooling share.
+"""Sliding windows over space axes: sizes and padding, for convolutions and pooling.
 
-A tensor of windows is `[channels, ...space axes]`, one to three of them.
+Operands are `[channels, ...space axes]`, with one to three space axes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ Pads = list[tuple[Size, Size]]  # before and after, for each space axis
 
 
 def need_known(size: Size, setting: str) -> None:
-    """Reject a free dimension as a setting that gives weights their shape."""
+    """Reject a free dimension in a setting that determines the shape of weights."""
     if has_free(size):
-        raise Reject(f"`{setting}` gives the weights their shape and cannot be the free dimension `{size}`",
-                     at=setting, help="give it a number, or a `param`", code="E0403")  # fmt: skip
+        raise Reject(f"`{setting}` determines the shape of weights and cannot be the free dimension `{size}`",
+                     at=setting, help="use a number or a `param`", code="E0403")  # fmt: skip
 
 
 def need_space(x: Tensor, what: str) -> int:
-    """The number of space axes; `Reject` unless there are one to three, behind channels of known size."""
+    """The number of space axes; `Reject` unless one to three of them follow a known number of channels."""
     if not 2 <= x.rank <= 4:
         raise Reject(f"`{what}` needs [channels, ...] with one to three space axes, found {x}",
                      at="x", help=reshape_hint(x))  # fmt: skip
     if has_free(x.shape[0]):
-        raise Reject(f"`{what}` needs channels of known number on axis 0, found {x}",
-                     at="x", help="channels come first: `transpose(...)` brings them there")  # fmt: skip
+        raise Reject(f"`{what}` needs a known number of channels on axis 0, found {x}",
+                     at="x", help="channels come first: `transpose(...)` moves them there")  # fmt: skip
     return x.rank - 1
 
 
@@ -43,31 +43,30 @@ def reshape_hint(x: Tensor) -> str:
 
 
 def extents(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[int]:
-    """How far a window reaches on each axis."""
+    """The size of a dilated window on each axis."""
     return [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
 
 
 def slide(x: Tensor, what: str, extent: list[int], stride: tuple[int, ...], pads: Pads) -> list[Size]:
-    """The space axes of the result: `(size + pads - extent) // stride + 1`;
-    `Reject` where nothing is left."""
-    made = []
-    for size, reach, step, (before, after) in zip(x.shape[1:], extent, stride, pads, strict=True):
+    """The space axes of the result: `(size + pads - extent) // stride + 1`; `Reject` if one is empty."""
+    sizes = []
+    for size, window, step, (before, after) in zip(x.shape[1:], extent, stride, pads, strict=True):
         padded = size + before + after
-        if isinstance(padded, int) and padded < reach:
+        if isinstance(padded, int) and padded < window:
             found = f"{size} with padding {before} and {after}" if before or after else size
-            raise Reject(f"the window of `{what}` reaches over {reach}, more than an axis of "
-                         f"{x} has: {found}", at="x",
-                         help="take a smaller kernel or more padding, or shrink the input less "
+            raise Reject(f"the window of `{what}` has size {window}, which is larger than an axis of "
+                         f"{x}: {found}", at="x",
+                         help="use a smaller kernel or more padding, or reduce the input less "
                               "before")  # fmt: skip
-        made.append((padded - reach) // step + 1)
-    return made
+        sizes.append((padded - window) // step + 1)
+    return sizes
 
 
 def same_pads(size: Size, extent: int, stride: int) -> tuple[Size, Size]:
-    """The pads that keep `ceil(size / stride)`, the odd one behind.
+    """The pads that give `ceil(size / stride)`, with the extra one of an odd total at the end.
 
-    In all they are `max(extent - 1 - (size - 1) % stride, 0)`. A free size is no matter where this
-    is linear in the remainder: `extent >= stride`, or a window of a single value.
+    The total is `max(extent - 1 - (size - 1) % stride, 0)`. A free size is possible where this is linear in
+    the remainder: for `extent >= stride`, or a window of a single value.
     """
     if extent == 1:
         return 0, 0
@@ -76,15 +75,15 @@ def same_pads(size: Size, extent: int, stride: int) -> tuple[Size, Size]:
     elif extent >= stride:
         total = extent - 1 - (size - 1) % stride
     else:
-        raise Reject(f"`padding=same` over the free dimension `{size}` needs a kernel that reaches at least "
-                     f"as far as the stride, {stride}; this one reaches over {extent}", at="padding",
-                     help="give the padding as a number, or take a smaller stride")  # fmt: skip
+        raise Reject(f"`padding=same` over the free dimension `{size}` needs a kernel at least as large as "
+                     f"the stride, {stride}; this one has size {extent}", at="padding",
+                     help="use a number as the padding, or a smaller stride")  # fmt: skip
     before = total // 2
     return before, total - before
 
 
 def are_even(pads: Pads) -> bool:
-    """Whether both ends of each axis get the same known number, as PyTorch's convolutions take it."""
+    """Whether both ends of each axis have the same known padding, as torch convolutions require."""
     return all(isinstance(before, int) and before == after for before, after in pads)
 
 
@@ -93,7 +92,7 @@ def pad_torch(F: Any, x: Any, pads: Pads) -> Any:
 
 
 def pad_onnx(op: Any, x: Any, pads: Pads) -> Any:
-    """Zeros around the space axes, in numbers that are known only when the model runs."""
+    """Zeros around the space axes. The pads may be known only at run time."""
     sizes = [0, 0, *(before for before, _ in pads), 0, 0, *(after for _, after in pads)]
     first = op.constant([0], "int64")
     parts = [
@@ -107,5 +106,5 @@ def no_pads(axes: int) -> Pads:
 
 
 def onnx_pads(pads: Pads) -> list[Size]:
-    """In ONNX's order: all befores, then all afters."""
+    """The pads in the order of ONNX: first all starts, then all ends."""
     return [before for before, _ in pads] + [after for _, after in pads]

@@ -9,11 +9,11 @@ from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, s
 from dlc.compiler.operators.operands import onnx_reshape
 from dlc.compiler.types import Tensor
 
-LEAST = 2.0**-126  # the least number of float32 that has all its digits
+LEAST = 2.0**-126  # the smallest normal number of float32
 
 
 class _OverSpace(Operator, abstract=True):
-    """Each sample over its space axes, channels of known number on axis 0."""
+    """Normalization of each sample over its space axes, with a known number of channels on axis 0."""
 
     group = "normalization"
     keeps = ("axes",)
@@ -22,11 +22,11 @@ class _OverSpace(Operator, abstract=True):
 
     def type(self, x: Tensor) -> Tensor:
         if not 1 <= x.rank <= 4:
-            raise Reject(f"`{self.name}` needs channels on axis 0 and at most three axes behind, found {x}",
-                         at="x", help="" if x.rank else "`reshape` gives it axes")  # fmt: skip
+            raise Reject(f"`{self.name}` needs channels on axis 0 and at most three axes after it, found {x}",
+                         at="x", help="" if x.rank else "`reshape` adds axes")  # fmt: skip
         if not isinstance(x.shape[0], int):
-            raise Reject(f"`{self.name}` needs channels of known number on axis 0, found {x}", at="x",
-                         help="`transpose` brings the channels there")  # fmt: skip
+            raise Reject(f"`{self.name}` needs a known number of channels on axis 0, found {x}", at="x",
+                         help="`transpose` moves the channels there")  # fmt: skip
         return x
 
 
@@ -38,7 +38,7 @@ class Groupnorm(_OverSpace):
     the group and all space axes; weight and bias are per channel.
     """
 
-    groups: int = setting("how many groups the channels come in", Integer(1))
+    groups: int = setting("number of groups of channels", Integer(1))
     eps: float = setting("added to the variance", Number(minimum=0), 1e-5, usual=(1e-12, 0.1))
 
     def type(self, x: Tensor) -> Tensor:
@@ -46,9 +46,9 @@ class Groupnorm(_OverSpace):
         channels = x.shape[0]
         assert isinstance(channels, int)
         if channels % self.groups:
-            fitting = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
-            raise Reject(f"{channels} channels do not come in {self.groups} groups", at="groups",
-                         code="E0404", help=f"there can be {fitting}")  # fmt: skip
+            divisors = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
+            raise Reject(f"{channels} channels cannot be divided into {self.groups} groups", at="groups",
+                         code="E0404", help=f"possible numbers of groups are {divisors}")  # fmt: skip
         need_several(self.name, x, product((channels // self.groups, *x.shape[1:])))
         return x
 
@@ -68,8 +68,8 @@ class Groupnorm(_OverSpace):
         size = product((have.shape[0] // self.groups, *have.shape[1:]))
         grouped = onnx_reshape(op, x, have.with_shape(self.groups, size))
         y = onnx_reshape(op, op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), have)
-        behind = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
-        return op.Add(op.Mul(y, op.Reshape(weight, behind)), op.Reshape(bias, behind))
+        per_channel = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
+        return op.Add(op.Mul(y, op.Reshape(weight, per_channel)), op.Reshape(bias, per_channel))
 
     examples = (
         Example("groupnorm(2)", "float[4]", "float[4]"),
@@ -92,8 +92,8 @@ class Instancenorm(_OverSpace):
     """Normalization of each channel of a sample over space, without weights (Ulyanov et al. 2016;
     torch `instance_norm`, ONNX `InstanceNormalization`).
 
-    `y = (x - mean) / sqrt(var + eps)`, mean and variance over the space axes; 0 where all values are equal,
-    without `eps` too.
+    `y = (x - mean) / sqrt(var + eps)`, mean and variance over the space axes. The result is 0 where all
+    values are equal, even if `eps` is 0.
     """
 
     eps: float = setting("added to the variance", Number(minimum=0), 1e-5, usual=(1e-12, 0.1))
@@ -127,23 +127,22 @@ class Instancenorm(_OverSpace):
 
 
 class LocalResponseNorm(_OverSpace):
-    """Each value over what `size` neighbouring channels hold at its place (Krizhevsky et al. 2012;
-    torch `local_response_norm`, ONNX `AveragePool` and `Pow`, which all engines compute alike where they
-    differ in `LRN`).
+    """Each value normalized by `size` neighbouring channels at its position (Krizhevsky et al. 2012;
+    torch `local_response_norm`, ONNX `AveragePool` and `Pow`, because the engines disagree about `LRN`).
 
-    `y = x / (k + alpha / size * sum(x ** 2)) ** beta`, the sum over the `size // 2` channels before, the one
-    itself, and the `(size - 1) // 2` behind.
+    `y = x / (k + alpha / size * sum(x ** 2)) ** beta`, the sum over the `size // 2` channels before, the
+    channel itself, and the `(size - 1) // 2` channels after it.
     """
 
     normalizes = False
 
-    size: int = setting("how many channels count", Integer(1))
-    alpha: float = setting("how much their squares count", Number(minimum=0), 1e-4)
+    size: int = setting("number of channels in the sum", Integer(1))
+    alpha: float = setting("factor of the sum of squares", Number(minimum=0), 1e-4)
     beta: float = setting("exponent", Number(), 0.75)
     k: float = setting("added to the sum", Number(above=0), 1.0)
 
     def flat(self) -> tuple[Size, Size]:
-        """The shape of a sample with one axis of space."""
+        """The shape of a sample with its space axes flattened to one."""
         channels, *space = self.operands[0].shape
         return channels, product(space)
 
@@ -177,5 +176,5 @@ class LocalResponseNorm(_OverSpace):
 
 def need_several(name: str, x: Tensor, count: Size) -> None:
     if count == 1:
-        raise Reject(f"`{name}` would normalize each value of {x} by itself alone, which makes 0 of all",
+        raise Reject(f"`{name}` would normalize each value of {x} by itself, so that every result is 0",
                      at="x", help="`layernorm` normalizes over the features of a vector")  # fmt: skip

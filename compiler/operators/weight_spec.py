@@ -1,4 +1,4 @@
-"""What an operator says of a weight that it owns."""
+"""The declaration of a weight that an operator owns."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class WeightSpec:
     """A weight that an operator owns, under its leaf name (`weight`, `bias`).
 
-    `initial` none means `auto`: chosen from what follows. `fans` is the number of values that one result
-    depends on, and the number of results that one value reaches. See `ir.Weight` for the roles.
+    If `initial` is none, the initializer is `auto`: the activation that follows decides. `fans` are fan-in
+    and fan-out: the number of operand values per result, and the number of results per operand value. See
+    `ir.Weight` for the roles.
     """
 
     leaf: str

@@ -1,1 +1,1 @@
-"""From text to the syntax tree, with hints for what the grammar does not know."""
+"""Parser: source text to syntax tree, with hints for syntax errors."""

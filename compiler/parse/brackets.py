@@ -1,4 +1,4 @@
-"""Pairs of brackets among tokens, and what is said of those without a partner."""
+"""Matching of brackets, and errors for unmatched ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from dlc.compiler.parse.token import Token
 
 MAX_NESTING = 100
-AHEAD = 200  # tokens that are looked through for a partner on the same line
+MAX_LOOKAHEAD = 200  # tokens that are searched for the matching bracket on the same line
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
-SIGNS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+SYMBOLS = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 # Words that open a statement with a body.
 HEADS = frozenset(
     {"if", "else", "for", "block", "net", "step", "phase", "data", "train", "export", "expect", "tune"}
@@ -27,8 +27,8 @@ HEADS = frozenset(
 
 @dataclass
 class Paired:
-    """The tokens, with a `{` that is surely missing; the places of brackets without a partner, and what is
-    said of them."""
+    """The tokens, with a `{` inserted where it is certainly missing; the offsets of unmatched brackets, and
+    their errors."""
 
     items: list[Token]
     errors: list[Diagnostic] = field(default_factory=list)
@@ -36,9 +36,9 @@ class Paired:
     too_deep: bool = False
 
 
-def pair(items: list[Token], source: Source, open_string_lines: Collection[int]) -> Paired:
-    """Find the brackets without a partner. Nothing is said of those in the lines of strings without an end,
-    which hide the partner."""
+def match_brackets(items: list[Token], source: Source, open_string_lines: Collection[int]) -> Paired:
+    """Match brackets and report unmatched ones. Lines with an unterminated string are not reported, because
+    the string can contain the matching bracket."""
     return _Pairing(items, source, open_string_lines).run()
 
 
@@ -52,20 +52,20 @@ class _Pairing:
         self.crossed: list[tuple[Token, Token]] = []
 
     def run(self) -> Paired:
-        self._put_in_braces()
+        self._insert_braces()
         open_: list[Token] = []
         for i, token in enumerate(self.found.items):
             if token.type in OPENERS:
                 open_.append(token)
                 if len(open_) > MAX_NESTING:
                     message = f"brackets are nested more than {MAX_NESTING} levels deep here"
-                    self._tell("E0104", token, message, "give the inner parts names of their own")
+                    self._report("E0104", token, message, "give names to the inner parts")
                     self.found.too_deep = True
                     return self.found
             elif token.type in CLOSERS:
                 self._close(i, token, open_)
         self.unclosed += open_
-        self._tell_all()
+        self._report_all()
         pairs = (token for both in self.crossed for token in both)
         self.found.unpaired = {token.start_pos for token in (*self.unclosed, *self.stray, *pairs)}
         return self.found
@@ -83,9 +83,9 @@ class _Pairing:
         open_.pop()
 
     def _closes_later(self, at: int, opener: Token) -> bool:
-        """Whether a bracket has its partner behind an odd one, on the same line."""
+        """Whether the matching bracket of an opener follows on the same line, after a wrong one."""
         level = 0
-        for token in self.found.items[at + 1 : at + AHEAD]:
+        for token in self.found.items[at + 1 : at + MAX_LOOKAHEAD]:
             if token.type == "NEWLINE":
                 return False
             level += token.type == opener.type
@@ -94,10 +94,10 @@ class _Pairing:
                 return True
         return False
 
-    # --- a `{` that is missing ----------------------------------------------------------------------------
+    # --- missing `{` --------------------------------------------------------------------------------------
 
-    def _put_in_braces(self) -> None:
-        """Put in the `{` of a head whose body ends in a `}` that no other `{` opens."""
+    def _insert_braces(self) -> None:
+        """Insert a missing `{` after the head of a statement, if an unmatched `}` ends its body."""
         items, level = self.found.items, 0
         heads: list[tuple[int, int]] = []  # the first and the last token of each head that lacks its `{`
         starts = 0  # the first token of the line
@@ -122,9 +122,9 @@ class _Pairing:
                     heads.pop()
                 if heads:
                     missing.append((heads.pop()[1], token))
-        self.found.items = self._with_braces(items, missing)
+        self.found.items = self._with_inserted(items, missing)
 
-    def _with_braces(self, items: list[Token], missing: list[tuple[int, Token]]) -> list[Token]:
+    def _with_inserted(self, items: list[Token], missing: list[tuple[int, Token]]) -> list[Token]:
         made: list[Token] = []
         begin = 0
         for at, closer in sorted(missing, key=lambda found: found[0]):
@@ -135,35 +135,35 @@ class _Pairing:
             begin = at + 1
             place, end = (Span(self.source, last.end_pos, last.end_pos),
                           Span(self.source, closer.start_pos, closer.end_pos))  # fmt: skip
-            labels = (Label(place), Label(end, "this closes nothing else"))
+            labels = (Label(place), Label(end, "this `}` has no `{`"))
             message = "a `{` is missing at the end of this line"
             self.found.errors.append(Diagnostic("E0103", message, labels, (), "write ` {`"))
         return [*made, *items[begin:]]
 
-    # --- what is said -------------------------------------------------------------------------------------
+    # --- errors -------------------------------------------------------------------------------------------
 
-    def _tell(self, code: str, token: Token, message: str, help: str) -> None:
+    def _report(self, code: str, token: Token, message: str, help: str) -> None:
         place = Label(Span(self.source, token.start_pos, token.end_pos))
         self.found.errors.append(Diagnostic(code, message, (place,), (), help))
 
-    def _tell_all(self) -> None:
+    def _report_all(self) -> None:
         for token in self.unclosed:
             if token.line not in self.open_string_lines:
-                self._tell("E0103", token, f"this `{token}` is never closed", self._missing(token))
+                self._report("E0103", token, f"this `{token}` is never closed", self._missing(token))
         spare = [token.type for token in self.unclosed]
         for token in self.stray:
-            if CLOSERS[token.type] in spare:  # put in the wrong order: told at the opener
+            if CLOSERS[token.type] in spare:  # in the wrong order: reported at the opener
                 spare.remove(CLOSERS[token.type])
             else:
-                opener = SIGNS[CLOSERS[token.type]]
-                self._tell("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
+                opener = SYMBOLS[CLOSERS[token.type]]
+                self._report("E0103", token, f"this `{token}` closes nothing", f"no `{opener}` is open here")
         for opener, closer in self.crossed:
-            help = f"close it with `{SIGNS[OPENERS[opener.type]]}`"
-            self._tell("E0103", opener, f"this `{opener}` is closed by `{closer}`", help)
+            help = f"close it with `{SYMBOLS[OPENERS[opener.type]]}`"
+            self._report("E0103", opener, f"this `{opener}` is closed by `{closer}`", help)
 
     def _missing(self, opener: Token) -> str:
-        """Where the partner of a bracket may be missing."""
-        closer = SIGNS[OPENERS[opener.type]]
+        """The help for an unclosed bracket: where the closing one is probably missing."""
+        closer = SYMBOLS[OPENERS[opener.type]]
         if opener.type == "LBRACE":
             margin = _indent(self.source.line(opener.line))
             for number in range(opener.line + 1, len(self.source.line_starts) + 1):
@@ -177,8 +177,8 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def partners(items: list[Token], unpaired: Collection[int]) -> dict[int, int]:
-    """Leads from the place of an opening bracket to the index of its partner, or to the end without one."""
+def closing_indices(items: list[Token], unpaired: Collection[int]) -> dict[int, int]:
+    """By offset of each opening bracket: the token index of the closing one, or the end if there is none."""
     pairs: dict[int, int] = {}
     open_: list[Token] = []
     for i, token in enumerate(items):

@@ -1,4 +1,4 @@
-"""From text to the syntax tree."""
+"""The parser: source text to syntax tree."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dlc import grammar
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
-from dlc.compiler.parse.syntax_hints import StatementTokens, explain, leading_sign
+from dlc.compiler.parse.syntax_hints import StatementTokens, explain, leading_operator
 from dlc.compiler.parse.tokens import (
     DECLARATIONS,
     MAX_PROBLEMS,
     SECTIONS,
+    LimitExceeded,
     Tokens,
-    TooMuch,
     retyped,
     span_of,
     tokenize,
@@ -31,19 +31,21 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
     from dlc.compiler.parse.token import Token
 
-MAX_AGAIN = 10  # errors of one statement that are read as they are meant
-GO_ON = frozenset({"elif", "except", "finally", "case", "catch"})  # words that go on with such a statement
+MAX_CORRECTIONS = 10  # corrections of one statement, after which it is parsed again
+CONTINUATIONS = frozenset(
+    {"elif", "except", "finally", "case", "catch"}
+)  # words that continue a Python statement
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
-_parsing = threading.Lock()  # the one parser calls back to the one builder
+_parsing = threading.Lock()  # parser and tree builder are shared, and the builder has state
 
 
 def parse(source: Source, problems: Problems) -> syntax.File:
-    """The syntax tree of a text; errors go to `problems`, and the statements that have one are left out."""
-    found = Problems()  # of this text alone, since they are bounded
+    """The syntax tree of a text. Errors are added to `problems`; statements with an error are left out."""
+    found = Problems()  # of this text only: their number is limited
     try:
         return _parse(source, found)
-    except TooMuch:
+    except LimitExceeded:
         return syntax.File(source, "", (), ())
     finally:
         for diagnostic in found.found:
@@ -61,7 +63,7 @@ def _parse(source: Source, problems: Problems) -> syntax.File:
 
 
 def read_tokens(source: Source, problems: Problems) -> Tokens:
-    """The tokens of a text that has been parsed."""
+    """The tokens of a text."""
     return tokenize(_parser()[0], source, problems)
 
 
@@ -72,7 +74,7 @@ def _parser() -> tuple[lark.Lark, TreeBuilder]:
 
 
 def _description(tokens: Tokens) -> str:
-    """The comment lines at the very top."""
+    """The comment block at the top of the text, without `#`."""
     words = (token.line for token in tokens.items if token.type != "NEWLINE")
     stop = next(words, len(tokens.comments) + tokens.comments[-1].line if tokens.comments else 0)
     lines: list[str] = []
@@ -86,30 +88,28 @@ def _description(tokens: Tokens) -> str:
 
 
 class _Reader:
-    """Cuts the tokens into statements and has each parsed by itself."""
+    """Splits the tokens into statements and parses each separately."""
 
     def __init__(self, parser: lark.Lark, tokens: Tokens, source: Source, problems: Problems) -> None:
         self.parser = parser
         self.tokens = tokens
         self.source = source
         self.problems = problems
-        self.bodies: dict[int, tuple[syntax.Statement, ...]] = {}  # what was read of each, by its first token
+        self.bodies: dict[int, tuple[syntax.Statement, ...]] = {}  # parsed bodies, by index of first token
 
     def statements(self, start: int, end: int, section: str = "") -> tuple[syntax.Statement, ...]:
-        """The statements among the tokens from `start` to `end`, which stand in this section."""
+        """The statements in the tokens from `start` to `end`, inside of this section."""
         found: list[syntax.Statement] = []
-        margin = (
-            None  # lines further in belong to a statement with an unclosed bracket, or to one as in Python
-        )
+        margin = None  # deeper lines continue a statement with an unclosed bracket, or a Python statement
         for line in self._lines(start, end, section):
             column = line.tokens[0].column
             if margin is not None and column > margin:
                 continue
-            if column == margin and str(line.tokens[0]) in GO_ON:
+            if column == margin and str(line.tokens[0]) in CONTINUATIONS:
                 continue
             broken = any(token.start_pos in self.tokens.broken for token in line.tokens)
-            margin = column if broken or _holds_lines(line.tokens) else None
-            found += self._without(line) if broken else self._statement(line)
+            margin = column if broken or _opens_indented_block(line.tokens) else None
+            found += self._skip(line) if broken else self._statement(line)
         return tuple(found)
 
     def _lines(self, start: int, end: int, section: str) -> Iterator[StatementTokens]:
@@ -129,10 +129,10 @@ class _Reader:
                     i = stop
             yield _line(head, bodies, section)
 
-    def _statement(self, line: StatementTokens, again: int = MAX_AGAIN) -> list[syntax.Statement]:
-        """The statements of a line. Of one of another language, what is meant is read in its place."""
-        if sign := leading_sign(line, self.source):
-            return self._without(line, sign)
+    def _statement(self, line: StatementTokens, corrections: int = MAX_CORRECTIONS) -> list[syntax.Statement]:
+        """The statements of a line. A statement of another language is replaced by the equivalent one."""
+        if diagnostic := leading_operator(line, self.source):
+            return self._skip(line, diagnostic)
         parser = self.parser.parse_interactive(start="statement")
         try:
             for token in line.tokens:
@@ -149,31 +149,30 @@ class _Reader:
             diagnostic = (
                 found.diagnostic if found else explain(line, error.token, parser.accepts(), self.source)
             )
-            if found is None and self._told(error.token):
-                return self._without(line)
-            if found is None or found.instead is None or not again:
-                return self._without(line, diagnostic)
+            if found is None and self._is_reported(error.token):
+                return self._skip(line)
+            if found is None or found.replacement is None or not corrections:
+                return self._skip(line, diagnostic)
             self.problems.add(diagnostic)
-            lines = (_line(tokens, line.bodies, line.section) for tokens in found.instead)
-            return [made for meant in lines for made in self._statement(meant, again - 1)]
+            lines = (_line(tokens, line.bodies, line.section) for tokens in found.replacement)
+            return [made for replacement in lines for made in self._statement(replacement, corrections - 1)]
         except RejectedStatement as reject:
-            return self._without(line, reject.diagnostic)
+            return self._skip(line, reject.diagnostic)
         return made if isinstance(made, list) else [made]
 
-    def _told(self, token: Token) -> bool:
-        """Whether something is told of a token already, as of one that is no number."""
+    def _is_reported(self, token: Token) -> bool:
+        """Whether an error is already reported for a token, such as a malformed number."""
         return token.type != "$END" and self.problems.seen_at(span_of(self.source, token))
 
     def _body(self, brace: Token, line: StatementTokens) -> tuple[syntax.Statement, ...]:
-        """The statements between braces, read once."""
+        """The statements between braces; each body is parsed once."""
         first, end = line.bodies[brace.start_pos]
         if first not in self.bodies:
             self.bodies[first] = self.statements(first, end, line.section)
         return self.bodies[first]
 
-    def _without(self, line: StatementTokens, diagnostic: Diagnostic | None = None) -> list:
-        """No statement, since it has this error; but what is wrong in its bodies that are not
-        yet read is told."""
+    def _skip(self, line: StatementTokens, diagnostic: Diagnostic | None = None) -> list:
+        """Report an error and skip the statement, but parse its bodies to report their errors."""
         if diagnostic:
             self.problems.add(diagnostic)
         for token in line.tokens:
@@ -182,14 +181,14 @@ class _Reader:
         return []
 
     def _opens_body(self, brace: Token, line: StatementTokens) -> bool:
-        """Whether a `{` ends its line and follows a word or a bracket, as that of a body does."""
+        """Whether a `{` opens a body: it ends its line and follows a word or a bracket."""
         first, end = line.bodies[brace.start_pos]
         if first < 2 or first >= end or self.tokens.items[first].type != "NEWLINE":
             return False
         return self.tokens.items[first - 2].type in ("NAME", "NUMBER", "RPAR", "RSQB", "ELSE")
 
     def _check_comparison(self, made: object, line: StatementTokens) -> None:
-        """Only in `expect` a comparison says something by itself."""
+        """Reject a comparison as a statement outside of `expect`."""
         value = made.value if isinstance(made, syntax.Evaluate) else None
         if (
             not isinstance(value, syntax.Binary)
@@ -198,30 +197,30 @@ class _Reader:
         ):
             return
         if self.source.text.startswith("<- ", value.operator_span.start):
-            return  # what is told of it depends on the name
+            return  # a `<-` of R: reported later, when the name is known
         help = ""
         if value.operator == "==" and isinstance(value.left, syntax.Name):
             help = f"a value is given with `=`: `{value.left.id} = ...`"
-        message = "a comparison stands by itself only in `expect`"
+        message = "a comparison is a statement only in `expect`"
         raise RejectedStatement("E0102", value.operator_span, message, help)
 
 
-def _holds_lines(tokens: list[Token]) -> bool:
-    """Whether a statement is one of Python or of YAML, whose first line ends in `:`."""
+def _opens_indented_block(tokens: list[Token]) -> bool:
+    """Whether a statement is Python or YAML with a nested block: its first line ends in `:`."""
     first = next((i for i, t in enumerate(tokens) if t.type == "COLON"), len(tokens))
-    behind = tokens[first + 1 : first + 2]
-    return first < len(tokens) and all(t.line > tokens[first].line for t in behind)
+    following = tokens[first + 1 : first + 2]
+    return first < len(tokens) and all(t.line > tokens[first].line for t in following)
 
 
 def _line(tokens: list[Token], bodies: dict[int, tuple[int, int]], section: str) -> StatementTokens:
-    """A line of these tokens in a section, or of the section that it opens."""
+    """A statement of these tokens in a section, or in the section that it opens."""
     tokens = _with_keywords(tokens)
     opens = tokens[0].type in ("SECTION", "STEP", "PHASE")
     return StatementTokens(tokens, bodies, str(tokens[0]) if opens else section)
 
 
 def _with_keywords(line: list[Token]) -> list[Token]:
-    """The words that are special only at the start of a statement, as tokens of their own."""
+    """The tokens with keyword types for the words that are special only at the start of a statement."""
     first, follower = line[0], line[1].type if len(line) > 1 else ""
     if first.type != "NAME":
         return line
@@ -239,7 +238,7 @@ def _with_keywords(line: list[Token]) -> list[Token]:
 
 
 def _carrier(statement: syntax.Statement) -> lark.Token:
-    """A token that stands for a statement that is parsed already."""
+    """A token that carries a parsed statement."""
     token = lark.Token("STATEMENT", "")
     token.value = statement
     return token

@@ -1,6 +1,6 @@
-"""What is copied along with a spec: merge conflicts, Markdown, diffs, line numbers, prompts.
+"""Text that is copied along with a spec: merge conflicts, Markdown, diffs, line numbers, prompts.
 
-Each is told once, and read as if blanks stood there, so that the rest of the text keeps its places.
+Each is reported once and replaced by spaces, so that the rest of the text keeps its positions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _COMMAND = re.compile(
 
 @record
 class _Pasted:
-    """What was copied along: the lines and columns of it that are marked, and the lines without it."""
+    """Copied text: its marks (line, start column, end column), the message, and the lines without it."""
 
     marks: list[tuple[int, int, int]]
     message: str
@@ -44,8 +44,8 @@ class _Pasted:
     left: list[str]
 
 
-def without(source: Source, problems: Problems) -> str:
-    """The text without what was copied along with a spec, which is told."""
+def remove_pasted(source: Source, problems: Problems) -> str:
+    """The text with copied text replaced by spaces; each kind is reported."""
     lines = source.text.split("\n")
     for kind in _KINDS:
         found = kind(lines)
@@ -64,33 +64,33 @@ def _blank(line: str, start: int = 0, end: int | None = None) -> str:
 
 
 def _conflicts(lines: list[str]) -> _Pasted | None:
-    """Both sides of merges that were not finished; the first side is read."""
+    """Merge conflict markers; the first side is kept."""
     left, marks = list(lines), []
     side = ""
     for i, line in enumerate(lines):
-        sign = line[:7]
-        if len(set(sign)) == 1 and len(sign) == 7 and line[7:8] in ("", " ", "\r"):
+        mark = line[:7]
+        if len(set(mark)) == 1 and len(mark) == 7 and line[7:8] in ("", " ", "\r"):
             expected = {"": "<", "<": "|=", "|": "=", "=": ">"}[side]
-            if sign[0] in expected:
+            if mark[0] in expected:
                 marks.append((i, 0, 7))
                 left[i] = _blank(line)
-                side = "" if sign[0] == ">" else sign[0]
+                side = "" if mark[0] == ">" else mark[0]
                 continue
         if side in ("|", "="):
             left[i] = _blank(line)
     if side or not marks:
         return None
-    help = "keep one of the two sides, and take the lines with `<<<<<<<`, `=======` and `>>>>>>>` out"
-    return _Pasted(marks, "a merge is not finished here", help, left)
+    help = "keep one of the two sides, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`"
+    return _Pasted(marks, "this is an unresolved merge conflict", help, left)
 
 
 def _fences(lines: list[str]) -> _Pasted | None:
-    """Markdown around a spec; what stands within fences like the first one is read."""
+    """Fences of Markdown; the code in fences with the language of the first one is kept."""
     fences = [(i, found[1]) for i, line in enumerate(lines) if (found := _FENCE.match(line))]
     if not fences:
         return None
     marks = [(i, 0, len(lines[i].rstrip())) for i, _ in fences]
-    message = "this belongs to Markdown, and is no part of a spec"
+    message = "this is Markdown, not part of a spec"
     if len(fences) == 1:
         left = [_blank(line) if i == fences[0][0] else line for i, line in enumerate(lines)]
         return _Pasted(marks, message, "leave it out", left)
@@ -99,27 +99,27 @@ def _fences(lines: list[str]) -> _Pasted | None:
         if language == fences[0][1]:
             kept.update(range(start + 1, end))
     left = [line if i in kept else _blank(line) for i, line in enumerate(lines)]
-    return _Pasted(marks, message, "keep only what stands between these two lines", left)
+    return _Pasted(marks, message, "keep only the text between these two lines", left)
 
 
 def _changes(lines: list[str]) -> _Pasted | None:
-    """A diff; its new lines are read."""
+    """A diff; its new lines are kept."""
     headers = [bool(_HEADER.match(line)) for line in lines]
     pieces = any(line.startswith("@@ -") for line in lines)
     if not pieces and sum(1 for line in lines if _CHANGED.match(line)) < 2:
         return None
     marks, left = [], []
     for i, (line, header) in enumerate(zip(lines, headers, strict=True)):
-        sign = "@" if header else line[:1]
-        if sign in ("@", "-", "+"):
+        mark = "@" if header else line[:1]
+        if mark in ("@", "-", "+"):
             marks.append((i, 0, len(line.rstrip()) if header else 1))
-        left.append(_blank(line, 0, 1 if sign == "+" else None) if sign in ("@", "-", "+") else line)
-    help = "keep the lines with `+`, without that sign, and take the others out"
-    return _Pasted(marks, "these lines begin as those of a diff do", help, left)
+        left.append(_blank(line, 0, 1 if mark == "+" else None) if mark in ("@", "-", "+") else line)
+    help = "keep the lines with `+`, without the `+`, and remove the others"
+    return _Pasted(marks, "these are lines of a diff", help, left)
 
 
 def _numbers(lines: list[str]) -> _Pasted | None:
-    """A number before every line."""
+    """Line numbers before every line."""
     found = [(i, _NUMBERED.match(line)) for i, line in enumerate(lines) if line.strip()]
     if len(found) < 3 or not all(match for _, match in found):
         return None
@@ -130,16 +130,16 @@ def _numbers(lines: list[str]) -> _Pasted | None:
     for i, match in numbered:
         left[i] = _blank(lines[i], 0, match.end())
     first, match = numbered[0]
-    help = "take the numbers out: lines are counted by themselves"
-    return _Pasted([(first, match.start(1), match.end())], "a number stands before every line", help, left)
+    help = "remove the line numbers"
+    return _Pasted([(first, match.start(1), match.end())], "every line begins with a line number", help, left)
 
 
 def _prompts(lines: list[str]) -> _Pasted | None:
-    return _at_start(lines, _PROMPT, "this is a prompt, and no part of a spec", "leave it out")
+    return _at_start(lines, _PROMPT, "this is a prompt, not part of a spec", "leave it out")
 
 
 def _commands(lines: list[str]) -> _Pasted | None:
-    message = "this is a command, and no part of a spec"
+    message = "this is a command, not part of a spec"
     return _at_start(lines, _COMMAND, message, "leave it out: it is typed in a terminal")
 
 

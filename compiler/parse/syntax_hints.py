@@ -1,19 +1,18 @@
-"""What to say of a statement that the grammar does not know:
-what was found, what was expected, the likely fix."""
+"""Errors for statements that the grammar does not accept: found and expected tokens, and the likely fix."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.aliases import PHRASES
+from dlc.compiler.definitions.aliases import NAME_HELP
 from dlc.compiler.diagnostics import confusables
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.parse.brackets import CLOSERS, OPENERS
-from dlc.compiler.parse.tokens import DECLARATIONS, GOES_ON_AFTER, RESERVED, SECTIONS, span_of
+from dlc.compiler.parse.tokens import CONTINUES_AFTER, DECLARATIONS, RESERVED, SECTIONS, span_of
 from dlc.compiler.record import record
 from dlc.compiler.types import ELEMENTS
 
@@ -24,32 +23,32 @@ if TYPE_CHECKING:
 
 TYPES = frozenset(ELEMENTS)
 
-LAYERS = "layers stand in a flow: `x -> dense(8) -> relu -> y`"
-# Words that open a statement in other languages, and that no dialect reads.
-FOREIGN_WORDS = {
+LAYERS = "layers are written in a flow: `x -> dense(8) -> relu -> y`"
+# Words that start a statement in other languages, without a rule in `dialects`.
+KEYWORD_HELP = {
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
-    **dict.fromkeys(("while", "until", "loop", "foreach"), "the one loop is `for x in list { ... }`"),
+    **dict.fromkeys(("while", "until", "loop", "foreach"), "the only loop is `for x in list { ... }`"),
     **dict.fromkeys(("from", "using", "use"),
                     'an import is written `import f, g from "other.dl"`'),
     **dict.fromkeys(("with", "try", "except", "finally", "catch", "raise", "throw"),
-                    "a spec says what is computed, and nothing else runs: take these lines out"),
+                    "a spec only describes a computation: remove these lines"),
     **dict.fromkeys(("switch", "match", "case", "when"),
                     "a choice is written `if c { ... } else if d { ... }`"),
-    **dict.fromkeys(("assert", "test", "check"), "what has to hold is written into `expect { ... }`"),
+    **dict.fromkeys(("assert", "test", "check"), "expectations are written in `expect { ... }`"),
     **dict.fromkeys(("del", "nonlocal", "yield", "await", "defer", "typedef", "package"),
-                    "take the line out"),
+                    "remove the line"),
     **dict.fromkeys(("layers", "architecture", "neural_network"),
-                    f"a file is one model, and nothing stands around it; {LAYERS}"),
+                    f"a file is one model, without a block around it; {LAYERS}"),
     **dict.fromkeys(("inputs", "input_features", "features"), "each input is declared: `input x: float`"),
     **dict.fromkeys(("outputs", "output_features"), "each output is declared: `output y: float`"),
-    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing stands in the flow: `x -> standardize`"),
-    **dict.fromkeys(("dataset", "source", "rows"), "rows are named in `data { source = ... }`"),
+    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing is part of the flow: `x -> standardize`"),
+    **dict.fromkeys(("dataset", "source", "rows"), "the source of rows is given in `data { source = ... }`"),
     **dict.fromkeys(("training", "optimizer", "loss", "trainer", "hyperparameters"),
-                    "settings of training stand in `train { ... }`"),
+                    "settings of training are written in `train { ... }`"),
 }  # fmt: skip
 
-# What the grammar may want next, in the words of the language and in the order they are told.
-WANTED = {
+# Token types that the grammar may expect, as messages write them, in this order.
+EXPECTED = {
     "EQUAL": "`=`", "COLON": "`:`", "LPAR": "`(`", "LBRACE": "`{`", "IN": "`in`", "FROM": "`from`",
     "ELSE": "`else`", "COMMA": "`,`", "SEMICOLON": "`;`", "RPAR": "`)`", "RSQB": "`]`", "RBRACE": "`}`",
     "$END": "a newline",
@@ -61,25 +60,24 @@ _OPERANDS = ("NAME", "NUMBER", "STRING", "LPAR", "LSQB")
 
 @record
 class StatementTokens:
-    """The tokens of one statement; of a body in braces only the braces are among them.
+    """The tokens of one statement, without those of bodies in braces.
 
-    `bodies` leads from the place of a `{` to the first and the last index of its body in the whole text.
+    `bodies` has the range of token indices of a body, by the offset of its `{`.
     """
 
     tokens: list[Token]
     bodies: dict[int, tuple[int, int]]
-    section: str  # the section it opens or stands in
+    section: str  # the section that it opens, or that contains it
 
     @property
     def word(self) -> str:
-        """The first word, if it is a name to the grammar."""
+        """The first word, if it is a NAME token."""
         return str(self.tokens[0]) if self.tokens[0].type == "NAME" else ""
 
 
 @record
-class _Slip:
-    """A token that does not fit, and its surroundings; `found` is `$END` where the
-    statement ends too early."""
+class _SyntaxError:
+    """An unexpected token with its context; `found` is `$END` if the statement ends too early."""
 
     line: StatementTokens
     found: Token
@@ -100,7 +98,7 @@ class _Slip:
 
     @property
     def opener(self) -> Token | None:
-        """The bracket that is open here."""
+        """The innermost open bracket before the token."""
         open_: list[Token] = []
         for token in self.line.tokens[: self.at]:
             if token.type in OPENERS:
@@ -110,61 +108,57 @@ class _Slip:
         return open_[-1] if open_ else None
 
 
-def leading_sign(line: StatementTokens, source: Source) -> Diagnostic | None:
-    """The diagnostic of a statement that begins with a sign."""
+def leading_operator(line: StatementTokens, source: Source) -> Diagnostic | None:
+    """The error for a statement that begins with `+` or `-`."""
     first = line.tokens[0]
     if first.type not in ("PLUS", "MINUS"):
         return None
-    help = f"put it in brackets, `({first}x) -> f`: a line that begins with a sign continues the line before"
+    why = f"a line that begins with `{first}` continues the line before"
+    help = f"put it in brackets, `({first}x) -> f`: {why}"
     return Diagnostic(
-        "E0102", "a statement cannot begin with a sign", (Label(span_of(source, first)),), (), help
+        "E0102", f"a statement cannot begin with `{first}`", (Label(span_of(source, first)),), (), help
     )
 
 
 def explain(line: StatementTokens, found: Token, accepts: Collection[str], source: Source) -> Diagnostic:
-    """The diagnostic of a statement that the grammar leaves at `found`,
-    where it would have gone on with `accepts`."""
+    """The error for a statement with an unexpected token `found`, where `accepts` are the expected types."""
     ends = found.type == "$END"
     at = (
         len(line.tokens)
         if ends
         else next(i for i, t in enumerate(line.tokens) if t.start_pos == found.start_pos)
     )
-    slip = _Slip(line, found, at, accepts)
-    if fix := _first_word(slip):
+    error = _SyntaxError(line, found, at, accepts)
+    if fix := _first_word(error):
         place = Label(span_of(source, line.tokens[0]))
-        return Diagnostic("E0102", f"`{shorten(line.word)}` opens no statement", (place,), (), fix)
+        return Diagnostic("E0102", f"`{shorten(line.word)}` does not start a statement", (place,), (), fix)
     end = line.tokens[-1].end_pos
     labels = [Label(Span(source, end, end) if ends else span_of(source, found))]
-    if (opener := slip.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
+    if (opener := error.opener) is not None and opener.line < (line.tokens[-1] if ends else found).line:
         labels.append(Label(span_of(source, opener), "opened here"))
     if found.type in ("UNEXPECTED", "FOREIGN"):
-        return _no_sign(found, tuple(labels), _help(slip))
-    message = f"expected {_wanted(slip)}, found {_found(slip, source)}"
-    return Diagnostic("E0102", message, tuple(labels), (), _help(slip))
+        return _invalid_character(found, tuple(labels), _help(error))
+    message = f"expected {_expected(error)}, found {_found(error, source)}"
+    return Diagnostic("E0102", message, tuple(labels), (), _help(error))
 
 
-def _no_sign(found: Token, labels: tuple[Label, ...], help: str) -> Diagnostic:
-    """A character that means nothing where it stands."""
+def _invalid_character(found: Token, labels: tuple[Label, ...], help: str) -> Diagnostic:
+    """The error for a character or symbol that the language does not have."""
     if len(found) == 1 and confusables.is_unseen(found):
-        message, help = (
-            f"here stands a character that nobody sees: {confusables.named(found)}",
-            "leave it out",
-        )
+        message, help = f"there is an invisible character here: {confusables.named(found)}", "leave it out"
     elif len(found) == 1:
-        message = (
-            f"unexpected character {(confusables.shown if found.isascii() else confusables.named)(found)}"
-        )
+        describe = confusables.quote_character if found.isascii() else confusables.named
+        message = f"unexpected character {describe(found)}"
         help = help or confusables.character_help(found)
     else:
         message = f"`{found}` means nothing here"
     return Diagnostic("E0101", message, labels, (), help)
 
 
-def _found(slip: _Slip, source: Source) -> str:
-    token = slip.found
+def _found(error: _SyntaxError, source: Source) -> str:
+    token = error.found
     if token.type == "$END":
-        rest = source.text[slip.line.tokens[-1].end_pos :].lstrip(" \t\r")
+        rest = source.text[error.line.tokens[-1].end_pos :].lstrip(" \t\r")
         if rest.startswith("}"):
             return "`}`"
         return "the end of the line" if rest.strip() else "the end of the file"
@@ -172,12 +166,12 @@ def _found(slip: _Slip, source: Source) -> str:
     return f"{kinds.get(token.type, '')}`{shorten(token)}`"
 
 
-def _wanted(slip: _Slip) -> str:
-    if slip.at == 0:
+def _expected(error: _SyntaxError) -> str:
+    if error.at == 0:
         return "a statement"
-    accepts = slip.accepts
+    accepts = error.accepts
     words = ["an expression"] if "NUMBER" in accepts else ["a name"] if "NAME" in accepts else []
-    for kind, word in WANTED.items():
+    for kind, word in EXPECTED.items():
         if kind not in accepts or (kind == "ELSE" and "$END" in accepts):
             continue
         if kind in ("LPAR", "COLON") and ("NUMBER" in accepts or "DOT" in accepts):
@@ -188,207 +182,212 @@ def _wanted(slip: _Slip) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _unknown_size(slip: _Slip) -> str:
+def _unknown_size(error: _SyntaxError) -> str:
     """`float[?, 4]`."""
-    if slip.found == "?" and slip.before is not None and slip.before.type in ("LSQB", "COMMA"):
-        return "the batch is never written, and a size that is not known has a name, such as `T`"
+    if error.found == "?" and error.before is not None and error.before.type in ("LSQB", "COMMA"):
+        return "the batch size is never written; another unknown size has a name, such as `T`"
     return ""
 
 
-def _dollar(slip: _Slip) -> str:
+def _dollar(error: _SyntaxError) -> str:
     """`$x`."""
-    before_name = slip.found == "$" and slip.after is not None and slip.after.type == "NAME"
-    return "leave it out: a name stands alone" if before_name else ""
+    before_name = error.found == "$" and error.after is not None and error.after.type == "NAME"
+    return "leave it out: a name has no `$`" if before_name else ""
 
 
-def _help(slip: _Slip) -> str:
-    return next((help for fix in _FIXES if (help := fix(slip))), "")
+def _help(error: _SyntaxError) -> str:
+    return next((help for fix in _FIXES if (help := fix(error))), "")
 
 
-def _first_word(slip: _Slip) -> str:
-    """The fix of a first word that was meant to open a statement."""
-    opens = slip.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
-    ends = slip.after is None or slip.after.line > slip.found.line
-    begins = (slip.at == 1 and opens) or (slip.found.type == "COLON" and ends)
-    if not slip.line.word or not (begins or slip.found.type == "LBRACE"):
+def _first_word(error: _SyntaxError) -> str:
+    """The help for a first word that does not start a statement; empty if it is not the error."""
+    opens = error.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
+    ends = error.after is None or error.after.line > error.found.line
+    begins = (error.at == 1 and opens) or (error.found.type == "COLON" and ends)
+    if not error.line.word or not (begins or error.found.type == "LBRACE"):
         return ""
-    if fix := FOREIGN_WORDS.get(slip.line.word, PHRASES.get(slip.line.word, "")):
+    if fix := KEYWORD_HELP.get(error.line.word, NAME_HELP.get(error.line.word, "")):
         return fix
-    if slip.at != 1 or slip.found.type not in ("NAME", "LBRACE"):
+    if error.at != 1 or error.found.type not in ("NAME", "LBRACE"):
         return ""
-    if slip.found.type == "LBRACE":
-        return did_you_mean(slip.line.word, SECTIONS) or f"the sections are {listed(sorted(SECTIONS))}"
-    return did_you_mean(slip.line.word, DECLARATIONS)
+    if error.found.type == "LBRACE":
+        return did_you_mean(error.line.word, SECTIONS) or f"the sections are {listed(sorted(SECTIONS))}"
+    return did_you_mean(error.line.word, DECLARATIONS)
 
 
-# --- the likely fixes, the surest first ---------------------------------------------------------------------
+# --- likely fixes, the most certain first -------------------------------------------------------------------
 
 
-def _else_if(slip: _Slip) -> str:
-    return FOREIGN_WORDS["elif"] if slip.found in ("elif", "elseif", "elsif") else ""
+def _else_if(error: _SyntaxError) -> str:
+    return KEYWORD_HELP["elif"] if error.found in ("elif", "elseif", "elsif") else ""
 
 
-def _sign_at_line_start(slip: _Slip) -> str:
-    if slip.found.type in ("PLUS", "MINUS") and slip.starts_line:
-        return f"no statement begins with a sign: put it in brackets, `({slip.found}x) -> f`"
+def _operator_at_line_start(error: _SyntaxError) -> str:
+    if error.found.type in ("PLUS", "MINUS") and error.starts_line:
+        return f"no statement begins with `{error.found}`: put it in brackets, `({error.found}x) -> f`"
     return ""
 
 
-def _comment(slip: _Slip) -> str:
+def _comment(error: _SyntaxError) -> str:
     """A comment of another language."""
-    if slip.at == 0 or slip.starts_line:
-        signs = ("FLOOR", "PERCENT", "SEMICOLON", "SLASH")
-        dashes = slip.found == "-" and slip.after == "-" and slip.found.end_pos == slip.after.start_pos
-        return "a comment begins with `#`" if slip.found.type in signs or dashes else ""
-    line = slip.found.line if slip.found.type != "$END" else slip.line.tokens[-1].line
-    if slip.found.type not in ("NAME", "NUMBER", "$END"):
+    if error.at == 0 or error.starts_line:
+        symbols = ("FLOOR", "PERCENT", "SEMICOLON", "SLASH")
+        dashes = error.found == "-" and error.after == "-" and error.found.end_pos == error.after.start_pos
+        return "a comment begins with `#`" if error.found.type in symbols or dashes else ""
+    line = error.found.line if error.found.type != "$END" else error.line.tokens[-1].line
+    if error.found.type not in ("NAME", "NUMBER", "$END"):
         return ""
-    same_line = [t for t in slip.line.tokens[: slip.at] if t.line == line]
+    same_line = [t for t in error.line.tokens[: error.at] if t.line == line]
     return "a comment begins with `#`" if any(t.type == "FLOOR" for t in same_line) else ""
 
 
-def _reserved_name(slip: _Slip) -> str:
-    declared = slip.at == 1 and slip.line.word in DECLARATIONS
-    if slip.found.type in RESERVED and slip.at > 0 and ("NAME" in slip.accepts or declared):
-        return f"`{slip.found}` is a reserved word and cannot be a name"
-    if slip.at == 0 and slip.found.type == "ELSE":
+def _reserved_name(error: _SyntaxError) -> str:
+    declared = error.at == 1 and error.line.word in DECLARATIONS
+    if error.found.type in RESERVED and error.at > 0 and ("NAME" in error.accepts or declared):
+        return f"`{error.found}` is a reserved word and cannot be a name"
+    if error.at == 0 and error.found.type == "ELSE":
         return "`else` follows the `}` of its `if`"
-    if slip.at == 0 and slip.found.type in RESERVED:
-        return f"`{slip.found}` is a reserved word and cannot be a name"
+    if error.at == 0 and error.found.type in RESERVED:
+        return f"`{error.found}` is a reserved word and cannot be a name"
     return ""
 
 
-def _body(slip: _Slip) -> str:
+def _body(error: _SyntaxError) -> str:
     """`if c x = 1`, `if c then`, `for x in l do`."""
     if (
-        "LBRACE" in slip.accepts
-        and slip.line.tokens[0].type in ("IF", "FOR")
-        and slip.found.type in _OPERANDS
+        "LBRACE" in error.accepts
+        and error.line.tokens[0].type in ("IF", "FOR")
+        and error.found.type in _OPERANDS
     ):
-        return "a body stands in braces: `{ ... }`"
+        return "a body is written in braces: `{ ... }`"
     return ""
 
 
-def _nothing_between(slip: _Slip) -> str:
+def _empty_between(error: _SyntaxError) -> str:
     """`x -> -> f`, `f(1, , 2)`."""
     if (
-        slip.found.type in ("ARROW", "COMMA")
-        and slip.before is not None
-        and slip.before.type == slip.found.type
+        error.found.type in ("ARROW", "COMMA")
+        and error.before is not None
+        and error.before.type == error.found.type
     ):
-        return f"leave one `{slip.found}` out, or write what is missing between the two"
+        return f"leave one `{error.found}` out, or write the missing part between the two"
     return ""
 
 
-def _nothing_behind(slip: _Slip) -> str:
+def _trailing_arrow(error: _SyntaxError) -> str:
     """`x -> dense(3) ->`."""
-    if slip.found.type == "$END" and slip.before is not None and slip.before.type == "ARROW":
-        return "a flow goes on behind `->`: with a stage, or into an output"
+    if error.found.type == "$END" and error.before is not None and error.before.type == "ARROW":
+        return "a stage or an output has to follow `->`"
     return ""
 
 
-def _lost_name(slip: _Slip) -> str:
+def _missing_name(error: _SyntaxError) -> str:
     """`output : float`, `= dense(3)`, `{ ... }`."""
-    if slip.at == 0 and slip.found.type == "EQUAL":
-        return "the name that is bound is missing: `name = value`"
-    if slip.at == 0 and slip.found.type == "LBRACE":
+    if error.at == 0 and error.found.type == "EQUAL":
+        return "the name before `=` is missing: `name = value`"
+    if error.at == 0 and error.found.type == "LBRACE":
         return f"the word before a `{{` is missing: the sections are {listed(sorted(SECTIONS))}"
-    named = slip.line.word if slip.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
-    if slip.at == 1 and named and slip.found.type in ("COLON", "LPAR", "EQUAL"):
-        return f"a name is missing: `{named} NAME{slip.found}`"
+    named = error.line.word if error.line.word in DECLARATIONS - {"step", "phase", "import"} else ""
+    if error.at == 1 and named and error.found.type in ("COLON", "LPAR", "EQUAL"):
+        return f"a name is missing: `{named} NAME{error.found}`"
     return ""
 
 
-def _colon(slip: _Slip) -> str:
-    if slip.found.type != "COLON":
+def _colon(error: _SyntaxError) -> str:
+    if error.found.type != "COLON":
         return ""
-    if "LBRACE" in slip.accepts or (slip.line.tokens[0].type in ("IF", "FOR")):
-        return "a body stands in braces: `{ ... }`"
-    if slip.before is None or slip.before.type != "NAME":
+    if "LBRACE" in error.accepts or (error.line.tokens[0].type in ("IF", "FOR")):
+        return "a body is written in braces: `{ ... }`"
+    if error.before is None or error.before.type != "NAME":
         return ""
-    if slip.at == 1 and slip.after is not None and str(slip.after) in TYPES:
-        return f"a declaration begins with its word: `input {slip.before}: {slip.after}`"
+    if error.at == 1 and error.after is not None and str(error.after) in TYPES:
+        return f"a declaration begins with its word: `input {error.before}: {error.after}`"
     value = (
-        slip.after if slip.after is not None and slip.after.type in ("NUMBER", "NAME", "STRING") else "..."
+        error.after if error.after is not None and error.after.type in ("NUMBER", "NAME", "STRING") else "..."
     )
-    return f"a value is given with `=`: `{slip.before} = {value}`"
+    return f"a value is given with `=`: `{error.before} = {value}`"
 
 
-def _equal(slip: _Slip) -> str:
-    if slip.found.type == "EQUAL" and (slip.line.tokens[0].type == "IF" or slip.line.section == "expect"):
+def _equal(error: _SyntaxError) -> str:
+    if error.found.type == "EQUAL" and (error.line.tokens[0].type == "IF" or error.line.section == "expect"):
         return "`==` compares"
-    before = slip.before.type if slip.before is not None else ""
-    if slip.found.type == "RSQB" and before == "LSQB" and "COLON" in slip.accepts:
+    before = error.before.type if error.before is not None else ""
+    if error.found.type == "RSQB" and before == "LSQB" and "COLON" in error.accepts:
         return "a type without brackets is one value per sample"
-    declares = slip.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT")
-    if declares and slip.found.type in ("EQUAL", "NAME") and "COLON" in slip.accepts:
+    declares = error.line.tokens[0].type in ("INPUT", "OUTPUT", "WEIGHT")
+    if declares and error.found.type in ("EQUAL", "NAME") and "COLON" in error.accepts:
         return "a type is given with `:`"
-    if slip.found.type == "COMPARE" and str(slip.found) == "==" and "EQUAL" in slip.accepts:
+    if error.found.type == "COMPARE" and str(error.found) == "==" and "EQUAL" in error.accepts:
         return "a value is given with `=`; `==` compares"
-    if slip.found.type == "COMPARE" and any(t.type == "COMPARE" for t in slip.line.tokens[: slip.at]):
+    if error.found.type == "COMPARE" and any(t.type == "COMPARE" for t in error.line.tokens[: error.at]):
         return "compare two at a time: `a < b and b < c`"
     return ""
 
 
-def _declaration(slip: _Slip) -> str:
-    if slip.at != 1:
+def _declaration(error: _SyntaxError) -> str:
+    if error.at != 1:
         return ""
-    if slip.line.word in DECLARATIONS:
-        return f"after `{slip.line.word}` comes a name" if slip.found.type in ("NUMBER", "STRING") else ""
-    return f"a section is written `{slip.line.word} {{ ... }}`" if slip.line.word in SECTIONS else ""
+    if error.line.word in DECLARATIONS:
+        return f"a name has to follow `{error.line.word}`" if error.found.type in ("NUMBER", "STRING") else ""
+    return f"a section is written `{error.line.word} {{ ... }}`" if error.line.word in SECTIONS else ""
 
 
-def _missing_value(slip: _Slip) -> str:
-    if slip.found.type != "$END" or "EQUAL" not in slip.accepts:
+def _missing_value(error: _SyntaxError) -> str:
+    if error.found.type != "$END" or "EQUAL" not in error.accepts:
         return ""
     words = {
         "WEIGHT": "a weight has an initial value: `= normal(0.01)`",
         "PARAM": "a param has a value: `= 1`",
     }
-    return words.get(slip.line.tokens[0].type, "")
+    return words.get(error.line.tokens[0].type, "")
 
 
-def _dictionary(slip: _Slip) -> str:
-    if slip.found.type == "LBRACE" and "NUMBER" in slip.accepts:
-        return "braces hold statements; lists are written `[a, b]`, tuples `(a, b)`"
+def _dictionary(error: _SyntaxError) -> str:
+    if error.found.type == "LBRACE" and "NUMBER" in error.accepts:
+        return "braces are for statements; a list is written `[a, b]`, a tuple `(a, b)`"
     return ""
 
 
-def _continued_line(slip: _Slip) -> str:
-    """A line goes on that was not meant to."""
-    if slip.opener is not None:
+def _continued_line(error: _SyntaxError) -> str:
+    """An unintended continuation of the line before."""
+    if error.opener is not None:
         return ""
-    tokens = slip.line.tokens[: slip.at + 1]
+    tokens = error.line.tokens[: error.at + 1]
     for first, second in pairwise(tokens):
-        if first.line < second.line == slip.found.line and first.type in GOES_ON_AFTER:
+        if first.line < second.line == error.found.line and first.type in CONTINUES_AFTER:
             return f"the line before ends in `{first}`, so this line continues it"
     return ""
 
 
-def _brace_below(slip: _Slip) -> str:
-    if slip.found.type == "$END" and "LBRACE" in slip.accepts:
-        return "the `{` stands at the end of this line"
+def _brace_below(error: _SyntaxError) -> str:
+    if error.found.type == "$END" and "LBRACE" in error.accepts:
+        return "write the `{` at the end of this line"
     return ""
 
 
-def _two_values(slip: _Slip) -> str:
-    if slip.before is None or slip.found.type not in _OPERANDS or "NUMBER" in slip.accepts:
+def _two_values(error: _SyntaxError) -> str:
+    if error.before is None or error.found.type not in _OPERANDS or "NUMBER" in error.accepts:
         return ""
-    if slip.opener is not None:
-        return "a comma may be missing" if "COMMA" in slip.accepts else ""
-    return "a `->` may be missing between the two, or a new line" if "$END" in slip.accepts else ""
+    if error.opener is not None:
+        return "a comma may be missing" if "COMMA" in error.accepts else ""
+    return "a `->` may be missing between the two, or a new line" if "$END" in error.accepts else ""
 
 
-def _several_values(slip: _Slip) -> str:
-    if slip.found.type == "COMMA" and "$END" in slip.accepts and slip.line.section and slip.opener is None:
-        return "each setting begins a line of its own"
-    if slip.found.type == "COMMA" and "$END" in slip.accepts:
-        return "several values stand in brackets: `(a, b)`"
+def _several_values(error: _SyntaxError) -> str:
+    if (
+        error.found.type == "COMMA"
+        and "$END" in error.accepts
+        and error.line.section
+        and error.opener is None
+    ):
+        return "each setting is written on its own line"
+    if error.found.type == "COMMA" and "$END" in error.accepts:
+        return "several values are written in brackets: `(a, b)`"
     return ""
 
 
 _FIXES = (
-    _else_if, _unknown_size, _dollar, _comment, _sign_at_line_start, _reserved_name, _body,
-    _nothing_between, _nothing_behind, _lost_name, _colon, _equal, _declaration, _missing_value,
+    _else_if, _unknown_size, _dollar, _comment, _operator_at_line_start, _reserved_name, _body,
+    _empty_between, _trailing_arrow, _missing_name, _colon, _equal, _declaration, _missing_value,
     _dictionary, _continued_line, _brace_below, _two_values, _several_values,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The type of a token, for type checkers alone: at run time a token is one of lark's."""
+"""The type of a token, for type checking only. At run time tokens are those of lark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import lark
 
     class Token(lark.Token):
-        """A token as it comes from a text: its place is known."""
+        """A token with a known position."""
 
         start_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]
         end_pos: int  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,5 +1,4 @@
-"""Makes the nodes of the syntax tree; each method is named after a rule of the grammar,
-and gets what it matched."""
+"""The tree builder: makes the nodes of the syntax tree. Each method has the name of a grammar rule."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ _CONSTANTS = {"TRUE": True, "FALSE": False, "NONE": None}
 
 
 class RejectedStatement(Exception):
-    """A statement that the grammar knows and that still cannot be."""
+    """An error in a statement that the grammar accepts."""
 
     def __init__(self, code: str, span: Span, message: str, help: str = "") -> None:
         self.diagnostic = Diagnostic(code, message, (Label(span),), (), help)
@@ -43,20 +42,20 @@ class _Body:
 
 
 def _path_help(text: str) -> str:
-    """What to write in place of a path with the backslashes of Windows."""
+    """The help for a Windows path with backslashes; empty if the text is not a path."""
     plain = text.replace("\\\\", "/").replace("\\", "/")
     is_path = re.fullmatch(r"[A-Za-z]:[\w ./-]+|[\w ./-]*/[\w .-]+[.]\w{1,10}", plain)
     return f'write `"{plain}"`' if is_path and len(plain) <= 100 else ""
 
 
 class TreeBuilder:
-    """The transformer that the parser calls at every rule."""
+    """The lark transformer; the parser calls it at every reduction."""
 
     def begin(self, source: Source) -> None:
-        """Make the nodes of this text from now on."""
+        """Start a new text."""
         self.source = source
         self._depth: dict[Any, int] = {}
-        self._signs: dict[Any, int] = {}  # of the chain that ends in a `Binary`
+        self._chain_lengths: dict[Any, int] = {}  # length of the chain of operators that ends in a `Binary`
 
     # --- statements -----------------------------------------------------------------------------------------
 
@@ -64,9 +63,8 @@ class TreeBuilder:
         names, (_, path) = self._leading_names(parts[1:])
         is_std = path.type == "NAME"
         if is_std and path != "std":
-            raise RejectedStatement(
-                "E0102", self._span(path), "the file of an import stands in quotes", f'write `"{path}.dl"`'
-            )
+            message = "the file of an import is written in quotes"
+            raise RejectedStatement("E0102", self._span(path), message, f'write `"{path}.dl"`')
         text = "std" if is_std else self.string([path]).value
         return self._node(syntax.Import, parts, names, text, self._span(path), is_std)
 
@@ -144,13 +142,13 @@ class TreeBuilder:
         return self._node(syntax.Flow, parts, steps)
 
     def binary(self, parts: list) -> syntax.Binary:
-        """Signs in a row, as in `a + b + c`, are one level deep, however many there are."""
-        left, sign, right = parts
+        """A chain of operators, as in `a + b + c`, counts as one level of nesting."""
+        left, symbol, right = parts
         span = self._span(left).to(self._span(right))
-        node = syntax.Binary(span, str(sign), left, right, self._span(sign))
-        self._signs[node] = 1 + self._signs.get(left, 0)
-        if self._signs[node] >= MAX_STEPS:
-            raise RejectedStatement("E0104", self._span(sign), f"more than {MAX_STEPS:_} terms in a row")
+        node = syntax.Binary(span, str(symbol), left, right, self._span(symbol))
+        self._chain_lengths[node] = 1 + self._chain_lengths.get(left, 0)
+        if self._chain_lengths[node] >= MAX_STEPS:
+            raise RejectedStatement("E0104", self._span(symbol), f"more than {MAX_STEPS:_} terms in a row")
         deeper = self._depth_of(left) - isinstance(left, syntax.Binary)
         self._note_depth(node, parts, max(deeper, self._depth_of(right)))
         return node
@@ -159,7 +157,7 @@ class TreeBuilder:
         return self._node(syntax.Unary, parts, str(parts[0]), parts[1])
 
     def call(self, parts: list) -> syntax.Call:
-        return self._node(syntax.Call, parts, parts[0], _without_signs(parts[1:]))
+        return self._node(syntax.Call, parts, parts[0], _nodes(parts[1:]))
 
     def argument(self, parts: list) -> syntax.Argument:
         if len(parts) == 1:
@@ -170,7 +168,7 @@ class TreeBuilder:
         return argument
 
     def index(self, parts: list) -> syntax.Index:
-        return self._node(syntax.Index, parts, parts[0], _without_signs(parts[1:]))
+        return self._node(syntax.Index, parts, parts[0], _nodes(parts[1:]))
 
     def slice(self, parts: list) -> syntax.Slice:
         fields: list[syntax.Expr | None] = [None]
@@ -194,13 +192,13 @@ class TreeBuilder:
         return syntax.Literal(self._span(parts[0]), _CONSTANTS[parts[0].type])
 
     def list_(self, parts: list) -> syntax.ListExpr:
-        return self._node(syntax.ListExpr, parts, _without_signs(parts))
+        return self._node(syntax.ListExpr, parts, _nodes(parts))
 
     def tuple_(self, parts: list) -> syntax.TupleExpr:
-        return self._node(syntax.TupleExpr, parts, _without_signs(parts))
+        return self._node(syntax.TupleExpr, parts, _nodes(parts))
 
     def group(self, parts: list) -> syntax.Expr:
-        """Brackets around one expression leave no node, only a wider span."""
+        """Brackets around one expression do not make a node; they only extend its span."""
         inner = replace(parts[1], span=self._span(parts[0]).to(self._span(parts[2])))
         self._depth[inner] = self._depth_of(parts[1])
         return inner
@@ -225,17 +223,15 @@ class TreeBuilder:
                 span = Span(self.source, token.start_pos + escape.start(), token.start_pos + escape.end())
                 if path := _path_help(token[1:-1]):
                     raise RejectedStatement("E0105", self._span(token), "a path is written with `/`", path)
-                help = (
-                    'the known ones are `\\"`, `\\\\`, `\\n` and `\\t`; a backslash itself is written `\\\\`'
-                )
+                help = 'the escapes are `\\"`, `\\\\`, `\\n` and `\\t`; a backslash itself is written `\\\\`'
                 raise RejectedStatement("E0105", span, f"`{escape[0]}` means nothing in a string", help)
         text = re.sub(r"\\.", lambda escape: _ESCAPES[escape[0]], token[1:-1])
         return syntax.Literal(self._span(token), text)
 
-    # --- help -----------------------------------------------------------------------------------------------
+    # --- helpers --------------------------------------------------------------------------------------------
 
     def _node(self, kind: type, parts: list, *fields: Any) -> Any:
-        """A node over all its parts, unless it is too deep."""
+        """A node that spans all its parts; RejectedStatement if it is nested too deeply."""
         node = kind(self._span(parts[0]).to(self._span(parts[-1])), *fields)
         self._note_depth(node, parts)
         return node
@@ -244,9 +240,7 @@ class TreeBuilder:
         depth = 1 + (max(map(self._depth_of, parts)) if inner is None else inner)
         if depth > MAX_NESTING and isinstance(node, (syntax.Expr, syntax.If)):
             message = f"this is nested more than {MAX_NESTING} levels deep"
-            raise RejectedStatement(
-                "E0104", self._span(parts[0]), message, "give the inner parts names of their own"
-            )
+            raise RejectedStatement("E0104", self._span(parts[0]), message, "give names to the inner parts")
         self._depth[node] = depth
 
     def _depth_of(self, part: Any) -> int:
@@ -270,5 +264,5 @@ class TreeBuilder:
         return tuple(self._ident(token) for token in parts[:end] if token.type == "NAME"), parts[end:]
 
 
-def _without_signs(parts: Iterable) -> tuple:
+def _nodes(parts: Iterable) -> tuple:
     return tuple(part for part in parts if not isinstance(part, Token))

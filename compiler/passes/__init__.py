@@ -1,1 +1,1 @@
-"""From graph to graph, and from program to warnings."""
+"""Passes over graphs and programs: rewrites, checks and lints."""

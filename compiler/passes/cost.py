@@ -1,4 +1,4 @@
-"""What a graph costs: numbers to learn, and arithmetic for one sample."""
+"""Cost of a graph: trainable parameters, and multiply-adds per sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def parameters(graph: Graph) -> Size:
-    """How many numbers are learnt."""
+    """The number of trainable parameters."""
     return total(weight_size(w) for w in graph.weights if w.trainable)
 
 
@@ -24,13 +24,13 @@ def weight_size(weight: Weight) -> Size:
 
 
 def multiply_adds(nodes: Iterable[Node]) -> Size:
-    """Multiplications with an addition, for one sample."""
+    """Multiply-adds per sample."""
     return total(node.operator.multiply_adds() for node in nodes)
 
 
 def flops(program: CompiledProgram) -> Size:
-    """Floating-point operations of one sample at inference, as PyTorch's flop counter has them: two for each
-    multiplication with an addition, and none for the rest."""
+    """Floating-point operations per sample at inference, as PyTorch's flop counter counts them: two for each
+    multiply-add, none for other operations."""
     from dlc.compiler.passes import specialize
 
     return multiply_adds(specialize.inference(program).nodes) * 2

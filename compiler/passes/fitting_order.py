@@ -1,4 +1,4 @@
-"""In which order operators learn from the training rows, before training."""
+"""The order in which operators are fitted to the training rows before training."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 def in_order(graph: Graph) -> tuple[list[list[Node]], list[Node]]:
-    """The nodes that learn, those that share what they learn together, as the uses of a net do, each behind
-    all that it depends on; and the nodes that would wait for themselves."""
-    together: dict[Value, list[Node]] = {}
+    """The groups of nodes to fit in topological order, and the nodes that depend on their own fitted weights.
+    Nodes that share fitted weights, such as the uses of a net, are one group."""
+    groups: dict[Value, list[Node]] = {}
     for node in graph.nodes:
-        if node.operator.learns():
-            together.setdefault(next(iter(node.weights.values())), []).append(node)
-    marks = {weight: 1 << place for place, weight in enumerate(together)}
+        if node.operator.is_fitted():
+            groups.setdefault(next(iter(node.weights.values())), []).append(node)
+    marks = {weight: 1 << k for k, weight in enumerate(groups)}
     depends = graph.depends(marks)
 
     def needs(node: Node) -> int:
         return union(depends.get(v, 0) for v in node.operands)
 
-    first = {weight: union(map(needs, nodes)) for weight, nodes in together.items()}
+    needed = {weight: union(map(needs, nodes)) for weight, nodes in groups.items()}
     found: list[list[Node]] = []
-    waiting, left, before = list(together), union(marks.values()), 0
-    while left != before:
-        before = left
+    waiting, unfitted, before = list(groups), union(marks.values()), 0
+    while unfitted != before:
+        before = unfitted
         for weight in waiting:
-            if not first[weight] & left:
-                found.append(together[weight])
-                left &= ~marks[weight]
-        waiting = [weight for weight in waiting if marks[weight] & left]
-    return found, [node for weight in waiting for node in together[weight] if needs(node) & left]
+            if not needed[weight] & unfitted:
+                found.append(groups[weight])
+                unfitted &= ~marks[weight]
+        waiting = [weight for weight in waiting if marks[weight] & unfitted]
+    return found, [node for weight in waiting for node in groups[weight] if needs(node) & unfitted]

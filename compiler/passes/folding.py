@@ -1,5 +1,5 @@
-"""Fold a normalization into the layer before it, where the normalization is that layer's only reader; then
-the next, which has come to stand behind the layer."""
+"""Fold a normalization into the layer before it, if the normalization is the only reader of the layer. This
+is repeated until no normalization directly follows a layer."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FOLDED = ".folded"
 
 
 def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The graph with fewer nodes, and its weights; folded ones are new,
-    named after the layer's with `.folded`, and shared where the layer's and the normalization's were."""
+    """The graph without the folded normalizations, and its weights. Folded weights are new; their names are
+    those of the layer with `.folded`. They are shared if the layer and the normalization shared theirs."""
     weights = dict(weights)
-    while pairs := foldable(graph, values := known(graph, weights)):
+    while pairs := foldable(graph, values := known_arrays(graph, weights)):
         graph, weights = fold_each(graph, pairs, values)
     return graph, weights
 
@@ -32,28 +32,28 @@ def fold(graph: Graph, weights: Mapping[str, np.ndarray]) -> tuple[Graph, dict[s
 def fold_each(
     graph: Graph, pairs: Mapping[Node, Node], values: dict[Value, np.ndarray]
 ) -> tuple[Graph, dict[str, np.ndarray]]:
-    """The graph with each norm folded into its layer, and its weights."""
+    """The graph with each normalization folded into its layer, and its weights."""
     stored = {w.value for w in graph.weights}
-    made: dict[tuple, dict[str, Weight]] = {}
+    folded: dict[tuple, dict[str, Weight]] = {}
     nodes: dict[Node, Node | None] = {}
     for layer, norm in pairs.items():
         key = (*layer.weights.values(), *norm.weights.values(), norm.operator)
-        if key not in made:
-            arrays = folded(layer, norm, values)
-            made[key] = {leaf: own_weight(layer, leaf, array, stored) for leaf, array in arrays.items()}
-            values |= {made[key][leaf].value: array for leaf, array in arrays.items()}
-        own = {leaf: weight.value for leaf, weight in made[key].items()}
+        if key not in folded:
+            arrays = folded_arrays(layer, norm, values)
+            folded[key] = {leaf: folded_weight(layer, leaf, a, stored) for leaf, a in arrays.items()}
+            values |= {folded[key][leaf].value: array for leaf, array in arrays.items()}
+        own = {leaf: weight.value for leaf, weight in folded[key].items()}
         nodes[layer] = None
         nodes[norm] = replace(layer, operator=with_bias(layer), weights=own, results=norm.results)
     kept = tuple(n for node in graph.nodes if (n := nodes.get(node, node)) is not None)
     read = {v for n in kept for v in n.reads} | set(graph.outputs.values())
-    new = (w for weights in made.values() for w in weights.values())
+    new = (w for weights in folded.values() for w in weights.values())
     remaining = tuple(w for w in (*graph.weights, *new) if w.value in read)
     return replace(graph, nodes=kept, weights=remaining), {w.name: values[w.value] for w in remaining}
 
 
-def known(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
-    """The numbers of weights and constants."""
+def known_arrays(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
+    """The arrays of weights and constants."""
     constants = {
         node.results[0]: np.asarray(nested_list(value), np.float32)
         for node in graph.nodes
@@ -63,31 +63,31 @@ def known(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[Value, np.nda
 
 
 def foldable(graph: Graph, values: Mapping[Value, np.ndarray]) -> dict[Node, Node]:
-    """Each layer whose features a norm normalizes, and that norm: nobody else reads the layer,
-    all weights are known, and the layer's serve nothing that is not folded the same way."""
-    readers, producers, shown = graph.readers(), graph.producers(), set(graph.outputs.values())
+    """The layers that are followed by a normalization, and the normalization. Nothing else reads the layer,
+    the arrays of all weights are known, and all uses of the layer's weights are folded in the same way."""
+    readers, producers, outputs = graph.readers(), graph.producers(), set(graph.outputs.values())
     pairs: dict[Node, Node] = {}
     for norm in graph.nodes:
         layer = producers.get(norm.operands[0]) if norm.operator.rescales() else None
         if layer is None or not layer.operator.features_first():
             continue
-        alone = readers[norm.operands[0]] == [norm] and norm.operands[0] not in shown
-        if alone and all(v in values for v in (*layer.weights.values(), *norm.weights.values())):
+        only_reader = readers[norm.operands[0]] == [norm] and norm.operands[0] not in outputs
+        if only_reader and all(v in values for v in (*layer.weights.values(), *norm.weights.values())):
             pairs[layer] = norm
 
-    def alike(norm: Node, other: Node | None) -> bool:
+    def same(norm: Node, other: Node | None) -> bool:
         return other is not None and other.operator == norm.operator and other.weights == norm.weights
 
     return {
         layer: norm
         for layer, norm in pairs.items()
-        if not shown.intersection(layer.weights.values())
-        and all(alike(norm, pairs.get(r)) for v in layer.weights.values() for r in readers[v])
+        if not outputs.intersection(layer.weights.values())
+        and all(same(norm, pairs.get(r)) for v in layer.weights.values() for r in readers[v])
     }
 
 
-def folded(layer: Node, norm: Node, values: Mapping[Value, np.ndarray]) -> dict[str, np.ndarray]:
-    """The layer's weights, by leaf name, with which it makes what the norm made of its results."""
+def folded_arrays(layer: Node, norm: Node, values: Mapping[Value, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights, by leaf name, with which the layer computes the result of the normalization."""
     of_layer, of_norm = (
         {leaf: np.asarray(values[v]) for leaf, v in node.weights.items()} for node in (layer, norm)
     )
@@ -96,15 +96,15 @@ def folded(layer: Node, norm: Node, values: Mapping[Value, np.ndarray]) -> dict[
 
 
 def with_bias(layer: Node) -> Operator:
-    """The layer's operator, which adds an offset if it added none."""
+    """The operator of the layer with a bias."""
     operator = layer.operator
     if "bias" in layer.weights:
         return operator
     return operator.with_settings(bias=True).bind(*operator.operands)
 
 
-def own_weight(layer: Node, leaf: str, array: np.ndarray, stored: Container[Value]) -> Weight:
-    own = layer.weights.get(leaf)
-    name = own.name.removesuffix(FOLDED) if own is not None and own in stored else f"{layer.name}.{leaf}"
+def folded_weight(layer: Node, leaf: str, array: np.ndarray, stored: Container[Value]) -> Weight:
+    old = layer.weights.get(leaf)
+    name = old.name.removesuffix(FOLDED) if old is not None and old in stored else f"{layer.name}.{leaf}"
     type = layer.results[0].type.with_shape(*array.shape)
     return Weight(Value(f"{name}{FOLDED}", replace(type, batched=False), layer.site), Zeros(), "weight")

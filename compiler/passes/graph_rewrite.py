@@ -1,4 +1,4 @@
-"""Changing a graph: nodes put behind those of it, and what no output needs taken out."""
+"""Rewriting of graphs: adding nodes, replacing values, removing identities and dead nodes, sorting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Extension:
-    """Nodes put behind those of a graph."""
+    """A copy of a graph to which nodes are appended."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -40,34 +40,33 @@ class Extension:
 
 
 def without_identities(graph: Graph) -> Graph:
-    """The graph with the readers of each `identity`, which is all that is left of dropout,
-    reading what it reads."""
-    same: dict[Value, Value] = {}
+    """The graph without `identity` nodes, for example of dropout at inference."""
+    replaced: dict[Value, Value] = {}
     nodes = []
     for node in graph.nodes:
-        node = rewired(node, same)
+        node = rewired(node, replaced)
         if node.operator.identity:
-            same[node.results[0]] = node.operands[0]
+            replaced[node.results[0]] = node.operands[0]
         else:
             nodes.append(node)
-    outputs = {name: same.get(value, value) for name, value in graph.outputs.items()}
+    outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
     return replace(graph, nodes=tuple(nodes), outputs=outputs)
 
 
 def prune(graph: Graph, outputs: Mapping[str, Value] | None = None) -> Graph:
-    """What makes the outputs of a graph, or these in their place."""
+    """The graph without dead inputs, weights and nodes. `outputs` replaces the outputs of the graph."""
     outputs = graph.outputs if outputs is None else outputs
-    needed = graph.needed_by(outputs.values())
+    live = graph.needed_by(outputs.values())
     return Graph(
-        tuple(v for v in graph.inputs if v in needed),
-        tuple(w for w in graph.weights if w.value in needed),
-        tuple(n for n in graph.nodes if not needed.isdisjoint(n.results)),
+        tuple(v for v in graph.inputs if v in live),
+        tuple(w for w in graph.weights if w.value in live),
+        tuple(n for n in graph.nodes if not live.isdisjoint(n.results)),
         outputs,
     )
 
 
 def rewired(node: Node, replaced: Mapping[Value, Value]) -> Node:
-    """The node reading what stands in the place of what it reads."""
+    """The node with replaced operands and weights."""
     if not any(v in replaced for v in node.reads):
         return node
     operands = tuple(replaced.get(v, v) for v in node.operands)
@@ -76,7 +75,7 @@ def rewired(node: Node, replaced: Mapping[Value, Value]) -> Node:
 
 
 def in_order(graph: Graph) -> Graph:
-    """The graph with each node behind those that make what it reads, and else where it was."""
+    """The graph in topological order; the order is otherwise unchanged."""
     known = {*graph.inputs, *(w.value for w in graph.weights)}
     nodes: list[Node] = []
     waiting: list[Node] = []

@@ -1,4 +1,4 @@
-"""What the outputs, losses and exports of a program depend on."""
+"""Liveness: the values that outputs, losses and exports of a program depend on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 
-def needed_values(program: CompiledProgram) -> set[Value]:
-    """What outputs, losses and exports depend on."""
-    return program.graph.needed_by(ends(program))
+def live_values(program: CompiledProgram) -> set[Value]:
+    """The values that outputs, losses, exports and regularizers depend on."""
+    return program.graph.needed_by(live_out(program))
 
 
-def ends(program: CompiledProgram) -> Iterator[Value]:
-    """The values that are wanted for their own sake."""
+def live_out(program: CompiledProgram) -> Iterator[Value]:
+    """The outputs, exports, regularized tensors and losses."""
     for output in program.outputs:
         yield from (output.flowed, output.scores)
     yield from (value for _, value in program.exports if isinstance(value, Value))

@@ -1,4 +1,4 @@
-"""The terms of a loss, each with the output that it is of."""
+"""The terms of a loss by output."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir.graph import Node, Output, Value
 
-SEVERAL = ""  # no name of an output
+SEVERAL = ""  # not the name of an output
 
 
 def by_output(nodes: Sequence[Node], loss: Value, outputs: Iterable[Output]) -> dict[str, tuple[Value, ...]]:
-    """The terms of a sum by output; none where one of them is of no output or of several, or all of one.
+    """The terms of a sum by output. Empty if a term belongs to no output or to several outputs, or if all
+    terms belong to one output.
 
-    A term is of an output if every loss in it reads what flows into that output, or its target.
+    A term belongs to an output if every loss in it reads the value of that output, or its target.
     """
     owners, found = owners_of(nodes, outputs), {}
     for term in terms(nodes, loss):
@@ -27,19 +28,19 @@ def by_output(nodes: Sequence[Node], loss: Value, outputs: Iterable[Output]) -> 
 
 
 def terms(nodes: Sequence[Node], loss: Value) -> Iterator[Value]:
-    """The terms of a sum as they stand in it, from left to right; of the mean of a sum they are the same."""
-    producers, left = {v: node for node in nodes for v in node.results}, [loss]
-    while left:
-        value = left.pop()
+    """The terms of a sum, or of the mean of a sum, from left to right."""
+    producers, stack = {v: node for node in nodes for v in node.results}, [loss]
+    while stack:
+        value = stack.pop()
         node = producers.get(value)
         if node is not None and node.operator.sums:
-            left += reversed(node.operands)
+            stack += reversed(node.operands)
         else:
             yield value
 
 
 def owners_of(nodes: Sequence[Node], outputs: Iterable[Output]) -> dict[Value, str]:
-    """The output that each loss, and what is computed of losses, is of."""
+    """The output that each loss, and each value computed from losses, belongs to."""
     named: dict[Value, str] = {}
     for output in outputs:
         for value in {output.scores, output.flowed, output.target_value}:
@@ -54,7 +55,7 @@ def owners_of(nodes: Sequence[Node], outputs: Iterable[Output]) -> dict[Value, s
 
 
 def owner_of(node: Node, found: dict[Value, str], named: dict[Value, str]) -> str | None:
-    """The output of a node; none where there is no loss in it."""
+    """The output that a node belongs to; none if it does not depend on a loss."""
     known = {found[value] for value in node.operands if value in found}
     if node.operator.family == "loss":
         read = {named[value] for value in node.operands if value in named}

@@ -1,5 +1,4 @@
-"""Inputs whose missing numbers (NaN) and classes are filled in before they reach anything that does not know
-of them."""
+"""Inputs that may have missing numbers (NaN) or classes, because the spec fills them in before other use."""
 
 from __future__ import annotations
 
@@ -7,21 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.ir.graph import union
-from dlc.compiler.passes.liveness import ends, needed_values
+from dlc.compiler.passes.liveness import live_out, live_values
 
 if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Input, Node, Value
     from dlc.compiler.program import CompiledProgram
 
 
-def note(program: CompiledProgram) -> CompiledProgram:
-    """The program whose inputs say which of them may have missing values."""
-    needed = needed_values(program)
-    nodes = [node for node in program.graph.nodes if not needed.isdisjoint(node.results)]
-    marks: dict[Value, int] = {i.value: 1 << place for place, i in enumerate(program.inputs) if can_miss(i)}
-    filled = filled_in(nodes, marks, set(ends(program)))
+def mark_inputs(program: CompiledProgram) -> CompiledProgram:
+    """The program with `missing` set in the types of inputs that may have missing values."""
+    live = live_values(program)
+    nodes = [node for node in program.graph.nodes if not live.isdisjoint(node.results)]
+    marks: dict[Value, int] = {i.value: 1 << k for k, i in enumerate(program.inputs) if can_miss(i)}
+    filled = filled_inputs(nodes, marks, set(live_out(program)))
     return replace(
-        program, inputs=tuple(noted(i) if marks.get(i.value, 0) & filled else i for i in program.inputs)
+        program,
+        inputs=tuple(with_missing(i) if marks.get(i.value, 0) & filled else i for i in program.inputs),
     )
 
 
@@ -29,20 +29,20 @@ def can_miss(input: Input) -> bool:
     return input.declared.is_float or input.declared.element == "class"
 
 
-def noted(input: Input) -> Input:
+def with_missing(input: Input) -> Input:
     return replace(input, declared=replace(input.declared, missing=True))
 
 
-def filled_in(nodes: list[Node], marks: dict[Value, int], last: set[Value]) -> int:
-    """The marks of the inputs from which every way to an output or loss leads through an operator that fills
-    in what is missing, and only such as keep it in its place stand before it. It is kept in floats alone."""
-    holding, filled, spoiled = dict(marks), 0, 0
+def filled_inputs(nodes: list[Node], marks: dict[Value, int], outputs: set[Value]) -> int:
+    """The marks of the inputs whose missing values are filled in on each path to an output or loss. Operators
+    before that must keep missing values at their positions, which only floats do."""
+    missing, filled, spoiled = dict(marks), 0, 0
     for node in nodes:
-        found = union(holding.get(v, 0) for v in node.reads)
+        found = union(missing.get(v, 0) for v in node.reads)
         if node.operator.fills:
             filled |= found
         elif "missing" in node.operator.keeps and all(result.type.is_float for result in node.results):
-            holding.update(dict.fromkeys(node.results, found))
+            missing.update(dict.fromkeys(node.results, found))
         else:
             spoiled |= found
-    return filled & ~spoiled & ~union(holding.get(v, 0) for v in last)
+    return filled & ~spoiled & ~union(missing.get(v, 0) for v in outputs)

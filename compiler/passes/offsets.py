@@ -1,8 +1,8 @@
-"""Large numbers keep their differences: inputs are made float32 behind the last offset that is subtracted.
+"""Precision of large numbers: inputs are cast to float32 after the last subtraction of an offset.
 
-float32 goes in steps of 128 near 1,700,000,000, so a time in seconds has to lose its offset first. Where an
-operator that subtracts reads an input of a wider element, through operators that only move or scale its
-numbers, all of these compute in float64, and what is left is made float32.
+float32 has steps of 128 near 1,700,000,000, so the offset of a time in seconds has to be subtracted first.
+Where an operator that subtracts reads an input of a wider element, possibly through operators that only move
+or scale numbers, all of these are computed in float64, and the result is cast to float32.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING
 from dlc.compiler.ir.graph import Node, Value
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
-from dlc.compiler.passes.liveness import ends
+from dlc.compiler.passes.liveness import live_out
 
 if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.program import CompiledProgram
 
-EXACT = ("int32", "int64", "float64")  # elements with numbers that float32 does not hold
+EXACT = ("int32", "int64", "float64")  # elements with numbers that float32 cannot represent
 
 
-def keep(program: CompiledProgram) -> CompiledProgram:
+def subtract_in_float64(program: CompiledProgram) -> CompiledProgram:
     """The program with offsets subtracted in float64."""
     wide = wide_nodes(program.graph)
     if not wide:
         return program
     graph = Widening(program.graph, wide).graph
     named = (value for value in program.bindings.values() if isinstance(value, Value))
-    read = {*(v for node in graph.nodes for v in node.reads), *ends(program), *named}
+    read = {*(v for node in graph.nodes for v in node.reads), *live_out(program), *named}
     nodes = tuple(n for n in graph.nodes if not n.operator.converts or n.results[0] in read)
     return replace(program, graph=replace(graph, nodes=nodes))
 
@@ -39,28 +39,28 @@ def keep(program: CompiledProgram) -> CompiledProgram:
 
 
 def wide_nodes(graph: Graph) -> set[Node]:
-    """The nodes that subtract from numbers of a wider element, those that bring these numbers to them, and
-    those that share what these learn from rows."""
+    """The nodes that subtract from numbers of a wider element, the nodes that pass these numbers on to them,
+    and the nodes that share fitted weights with them."""
     producers, exact = graph.producers(), exact_values(graph)
-    waiting = [n for n in graph.nodes if n.operator.offset == "subtracts" and meets(n, exact)]
+    worklist = [n for n in graph.nodes if n.operator.offset == "subtracts" and reads_exact(n, exact)]
     uses: dict[Value, list[Node]] = {}
     for node in graph.nodes:
-        for value in node.weights.values() if node.operator.learns() else ():
+        for value in node.weights.values() if node.operator.is_fitted() else ():
             uses.setdefault(value, []).append(node)
     wide: set[Node] = set()
-    while waiting:
-        node = waiting.pop()
+    while worklist:
+        node = worklist.pop()
         if node in wide:
             continue
         wide.add(node)
-        brought = (producers.get(value) for value in node.operands)
-        waiting += [n for n in brought if n and n.operator.offset and meets(n, exact)]
-        waiting += [use for value in node.weights.values() for use in uses.get(value, ())]
+        before = (producers.get(value) for value in node.operands)
+        worklist += [n for n in before if n and n.operator.offset and reads_exact(n, exact)]
+        worklist += [use for value in node.weights.values() for use in uses.get(value, ())]
     return wide
 
 
 def exact_values(graph: Graph) -> set[Value]:
-    """The values that have digits which float32 does not hold, or would have them in float64."""
+    """The values with more digits than float32 has, now or if they are computed in float64."""
     exact = {v for v in graph.values() if v.type.element in EXACT}
     for node in graph.nodes:
         if (node.operator.converts or node.operator.offset) and not exact.isdisjoint(node.operands):
@@ -68,23 +68,23 @@ def exact_values(graph: Graph) -> set[Value]:
     return exact
 
 
-def meets(node: Node, exact: set[Value]) -> bool:
-    """Whether it computes in floats with such values. Whole numbers among themselves are exact anyway."""
+def reads_exact(node: Node, exact: set[Value]) -> bool:
+    """Whether it computes in floats from such values. Integer arithmetic is exact anyway."""
     floats = any(v.type.is_float for v in (*node.operands, *node.results))
     return floats and not exact.isdisjoint(node.operands)
 
 
-# --- in float64 -------------------------------------------------------------------------------------------
+# --- the rewrite ------------------------------------------------------------------------------------------
 
 
 class Widening:
-    """The same graph, some of whose nodes compute in float64 and are followed by a `Cast` to float32."""
+    """A copy of a graph in which some nodes compute in float64, each followed by a `Cast` to float32."""
 
     def __init__(self, graph: Graph, wide: set[Node]) -> None:
         self.nodes: list[Node] = []
         self.producers = graph.producers()
         self.names = UniqueNames(x.name for x in (*graph.values(), *graph.nodes))
-        self.wide: dict[Value, Value] = {}  # float64 values by what they stand for
+        self.wide: dict[Value, Value] = {}  # the float64 value of each value
         self.weights: dict[Value, Value] = {}
         for node in graph.nodes:
             if node in wide:
@@ -107,13 +107,13 @@ class Widening:
         self.nodes.append(
             replace(node, operator=operator, operands=operands, weights=weights, results=results)
         )
-        for value, made in zip(node.results, results, strict=True):
-            if made is not value:
-                self.wide[value] = made
-                self.add(Cast(to=value.type.element), (made,), value)
+        for value, wide in zip(node.results, results, strict=True):
+            if wide is not value:
+                self.wide[value] = wide
+                self.add(Cast(to=value.type.element), (wide,), value)
 
     def float64(self, value: Value) -> Value:
-        """The value in float64: before it was made float32, if it was."""
+        """The value in float64; if it is a cast to float32, the operand of the cast."""
         if value.type.element == "float64":
             return value
         if value not in self.wide:
@@ -127,17 +127,17 @@ class Widening:
                 self.wide[value] = self.add(Cast(to="float64"), (value,))
         return self.wide[value]
 
-    def add(self, operator: Operator, operands: tuple[Value, ...], made: Value | None = None) -> Value:
-        """A node that makes this value, or a new one."""
+    def add(self, operator: Operator, operands: tuple[Value, ...], result: Value | None = None) -> Value:
+        """Add a node with this result, or with a new one."""
         bound = operator.bind(*(v.type for v in operands))
-        site = (made or operands[0]).site if made or operands else self.nodes[-1].site
+        site = (result or operands[0]).site if result or operands else self.nodes[-1].site
         name = self.names.claim(operator.name)
-        result = made or Value(name, bound.results[0], site)
+        result = result or Value(name, bound.results[0], site)
         self.nodes.append(Node(bound, operands, {}, (result,), name, site))
         return result
 
     def weight(self, value: Value) -> Value:
-        """What is learnt from float64 values, in float64."""
+        """A weight that is fitted to float64 values, in float64."""
         if value not in self.weights:
             self.weights[value] = replace(value, type=replace(value.type, element="float64"))
         return self.weights[value]

@@ -1,4 +1,4 @@
-"""The two forms of a program's graph: for training, and for inference."""
+"""Specialization of a program's graph: the training form and the inference form."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.ir.graph import Graph, Node, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
-from dlc.compiler.passes import joint_augmentation
 from dlc.compiler.passes.graph_rewrite import Extension, rewired
+from dlc.compiler.passes.target_augmentation import augment_targets
 from dlc.compiler.training.figures import losses
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import BatchMean, Penalty
@@ -24,38 +24,39 @@ if TYPE_CHECKING:
     from dlc.compiler.training.phases import Objective
     from dlc.compiler.training.regularizers import Regularizer
 
-LOSS = "the loss"  # its name beside answers, which no answer can have
+LOSS = "the loss"  # its name among the outputs of a graph; no answer can have this name
 
 
 def loss_of(output: str) -> str:
-    """The name beside answers of the loss of one output."""
+    """The name of the loss of one output among the outputs of a graph."""
     return f"loss of {output}"
 
 
 def figures_of(objective: Objective, whole: str = LOSS) -> dict[str, str]:
-    """The losses among the outputs of a graph, by what people are told; `whole` names that of all."""
+    """The names of losses among the outputs of a graph, by figure. `whole` is the name of the total loss."""
     return dict(zip(losses(objective.losses), [whole, *map(loss_of, objective.losses)], strict=True))
 
 
 # --- training ---------------------------------------------------------------------------------------------
 
 
-def training(program: CompiledProgram, pursued: Objective) -> Graph:
-    """What a step computes: `loss` as written and those of outputs, targets that follow an augmentation moved
-    with it, and `objective`, which is the loss with the regularizers added."""
-    graph = following(program, with_losses(held(program), pursued))
+def training(program: CompiledProgram, objective: Objective) -> Graph:
+    """The training form, which a step computes: `loss` as written, the losses of outputs, and `objective`,
+    the loss with the regularizers added. Targets are augmented with the values they are compared with."""
+    graph = with_losses(without_frozen_updates(program), objective)
+    graph = with_augmented_targets(program, graph)
     extension, loss = Extension(graph), graph.outputs[LOSS]
-    objective = loss
-    for regularizer, operands in penalized(program, pursued):
+    total = loss
+    for regularizer, operands in penalized(program, objective):
         if operands:
-            penalty = extension.add(acting(regularizer), operands, regularizer.name, loss.site)
-            objective = extension.add(Add(), (objective, penalty), "objective", loss.site)
+            penalty = extension.add(as_penalty(regularizer), operands, regularizer.name, loss.site)
+            total = extension.add(Add(), (total, penalty), "objective", loss.site)
     losses = {name: value for name, value in graph.outputs.items() if name != LOSS}
-    return extension.done({"objective": objective, "loss": loss, **losses})
+    return extension.done({"objective": total, "loss": loss, **losses})
 
 
 def with_losses(graph: Graph, objective: Objective) -> Graph:
-    """The graph with the loss and the losses of outputs as what it gives."""
+    """The graph with the loss and the losses of outputs as its outputs."""
     extension, outputs = Extension(graph), {LOSS: objective.loss}
     for output, terms in objective.losses.items():
         scalars = [averaged(extension, term) for term in terms]
@@ -65,7 +66,7 @@ def with_losses(graph: Graph, objective: Objective) -> Graph:
 
 
 def averaged(extension: Extension, term: Value) -> Value:
-    """A term of the loss as a scalar: the mean over the axes that are left."""
+    """A term of the loss as a scalar: the mean over the remaining axes."""
     if not term.type.batched and not term.type.shape:
         return term
     return extension.add(BatchMean(), (term,), f"{term.name}_mean", term.site)
@@ -78,22 +79,22 @@ def summed(extension: Extension, terms: list[Value], name: str) -> Value:
     return total
 
 
-def acting(regularizer: Regularizer) -> Penalty:
-    """A regularizer as an operator. Of a tensor that it acts on, its operand, it knows the type alone."""
+def as_penalty(regularizer: Regularizer) -> Penalty:
+    """A regularizer as an operator. A tensor that it acts on becomes its operand; its setting keeps the
+    type."""
     value = regularizer.value
     return Penalty(regularizer=regularizer.with_settings(on=value.type) if value else regularizer)
 
 
-def following(program: CompiledProgram, graph: Graph) -> Graph:
-    """A graph whose outputs are losses, with targets that follow what moves or mixes what they are held
-    against."""
+def with_augmented_targets(program: CompiledProgram, graph: Graph) -> Graph:
+    """A graph whose outputs are losses, with its targets augmented like the values they are compared with."""
     smooth = {o.target_value for o in program.outputs if o.declared.element in FLOATS}
-    return joint_augmentation.follow(graph, smooth)
+    return augment_targets(graph, smooth)
 
 
 def penalized(program: CompiledProgram, objective: Objective) -> Iterator[tuple[Regularizer, list[Value]]]:
-    """Each regularizer, and what it acts on: a tensor, or the weights of layers that learn."""
-    free = objective.learnt(program.graph.weights)
+    """Each regularizer, and the values that it acts on: a tensor, or the trained weights of layers."""
+    free = objective.trained(program.graph.weights)
     owned = by_net(free)
     for regularizer in objective.regularize:
         if regularizer.value is not None:
@@ -104,36 +105,39 @@ def penalized(program: CompiledProgram, objective: Objective) -> Iterator[tuple[
 
 
 def trained(program: CompiledProgram) -> list[Weight]:
-    """The weights that training may change; none where all are frozen."""
+    """The weights that training may change; empty if all are frozen."""
     return [w for w in program.graph.weights if w.trainable and not program.train.freezes(w)]
 
 
 def check_reached(program: CompiledProgram) -> None:
-    """Refuse losses from which no gradient flows back to a weight that follows it."""
+    """Reject objectives whose gradient reaches none of their weights."""
     for phase in program.phases:
         for objective in phase.objectives:
-            check_flows(program, objective)
+            check_gradient(program, objective)
 
 
-def check_flows(program: CompiledProgram, objective: Objective) -> None:
+def check_gradient(program: CompiledProgram, objective: Objective) -> None:
     graph = training(program, objective)
     reached = {graph.outputs["objective"]}
     for node in reversed(graph.nodes):
         flows = any(value in reached and value.type.is_float for value in node.results)
         if flows and not node.operator.detaches:
             reached.update(node.reads)
-    if not any(weight.value in reached for weight in objective.learnt(program.graph.weights)):
+    if not any(weight.value in reached for weight in objective.trained(program.graph.weights)):
         raise program.nothing_to("learn")
 
 
-def held(program: CompiledProgram) -> Graph:
-    """The graph with the statistics that are frozen used, and not changed."""
-    still = {w.value for w in program.graph.weights if w.role == "statistic" and program.train.freezes(w)}
-    if not still:
+def without_frozen_updates(program: CompiledProgram) -> Graph:
+    """The graph in which frozen running statistics are used and not updated."""
+    frozen = {w.value for w in program.graph.weights if w.role == "statistic" and program.train.freezes(w)}
+    if not frozen:
         return program.graph
     return replace(
         program.graph,
-        nodes=tuple(fixed(n) if still.intersection(n.weights.values()) else n for n in program.graph.nodes),
+        nodes=tuple(
+            node_at_inference(n) if frozen.intersection(n.weights.values()) else n
+            for n in program.graph.nodes
+        ),
     )
 
 
@@ -141,7 +145,7 @@ def held(program: CompiledProgram) -> Graph:
 
 
 def matrices(graph: Graph) -> list[Weight]:
-    """The weights with two axes that nothing is done with but multiplying by them."""
+    """The weights with two axes that are used only as factors of matrix multiplications."""
     readers = graph.readers()
     return [
         w
@@ -153,41 +157,41 @@ def matrices(graph: Graph) -> list[Weight]:
 
 
 def inference(program: CompiledProgram) -> Graph:
-    """What the artifact computes: raw inputs to answers, by the names that they have there."""
-    return from_raw(program, answering(program, at_inference(program.graph)))
+    """The inference form, which the artifact computes: from raw inputs to answers, by their names there."""
+    return from_raw(program, with_answers(program, at_inference(program.graph)))
 
 
 def validation(program: CompiledProgram) -> Graph:
-    """The same from rows as training has them, whose classes are places; with the loss."""
+    """The inference form from rows of training, with class indices as inputs; with the loss."""
     graph = at_inference(program.graph)
     if not program.phases:
-        return answering(program, graph)
+        return with_answers(program, graph)
     graph = with_losses(graph, program.objective)
-    return answering(program, graph, graph.outputs)
+    return with_answers(program, graph, graph.outputs)
 
 
 def training_answers(program: CompiledProgram) -> Graph:
-    """The answers in the training form, from raw inputs: dropout drops, norms use the batch."""
-    return from_raw(program, answering(program, held(program)))
+    """The answers in the training form, from raw inputs: with dropout and batch statistics."""
+    return from_raw(program, with_answers(program, without_frozen_updates(program)))
 
 
 def at_inference(graph: Graph) -> Graph:
-    return replace(graph, nodes=tuple(fixed(node) for node in graph.nodes))
+    return replace(graph, nodes=tuple(node_at_inference(node) for node in graph.nodes))
 
 
-def fixed(node: Node) -> Node:
-    """The node with the operator that stands in its place at inference."""
+def node_at_inference(node: Node) -> Node:
+    """The node with its inference operator."""
     operator = node.operator.inference()
     if operator is node.operator:
         return node
-    operands = node.operator.taken_by(operator, node.operands)
+    operands = node.operator.operands_for(operator, node.operands)
     return replace(node, operator=operator.bind(*(v.type for v in operands)), operands=operands)
 
 
-def answering(
+def with_answers(
     program: CompiledProgram, graph: Graph, more: Mapping[str, Value] = MappingProxyType({})
 ) -> Graph:
-    """What makes the artifact's answers, and `more`."""
+    """The graph with the answers of the artifact, and `more`, as its outputs."""
     extension, outputs = Extension(graph), dict(more)
     for name, exported in program.exports:
         outputs |= {name: exported} if isinstance(exported, Value) else answer(extension, exported)
@@ -195,7 +199,7 @@ def answering(
 
 
 def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
-    """The graph with its inputs as the artifact takes them, which are turned into what flows first."""
+    """The graph with the raw inputs of the artifact, which are converted to class indices and booleans."""
     extension, known = Extension(replace(graph, nodes=())), {*graph.inputs}
     raws: dict[GraphInput, GraphInput] = {}
     replaced: dict[Value, Value] = {}
@@ -213,7 +217,7 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:
-    """The answers of one output, by the names that the artifact gives them."""
+    """The answers of one output, by their names in the artifact."""
     declared, kind, value = output.declared, kind_of(output.declared), output.scores
     for step, operator in kind.steps(declared, value.type):
         value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)

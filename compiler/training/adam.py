@@ -1,4 +1,4 @@
-"""Adam and its kin: optimizers with running means of gradients and of their squares."""
+"""Adam and its variants: optimizers with running means of gradients and of their squares."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Adam(Optimizer):
 
     `m = beta1 * m + (1 - beta1) * g` and `v = beta2 * v + (1 - beta2) * g ** 2`, g the gradient; step `t` is
     `w = w - lr * m' / (sqrt(v') + eps)` with `m' = m / (1 - beta1 ** t)` and `v' = v / (1 - beta2 ** t)`.
-    `weight_decay` changes g; `adamw` keeps it apart.
+    `weight_decay` is added to g; `adamw` applies it separately.
     """
 
     lr: float = setting("learning rate", Number(above=0), 1e-3, usual=(1e-6, 0.05))
     beta1: float = setting("decay of the running mean", Number(minimum=0, below=1), 0.9)
     beta2: float = setting("decay of the running mean square", Number(minimum=0, below=1), 0.999)
-    eps: float = setting("added to the root", Number(above=0), 1e-8)
+    eps: float = setting("added to the square root", Number(above=0), 1e-8)
 
     def torch(self, optim, weights):
         return optim.Adam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
@@ -26,12 +26,12 @@ class Adam(Optimizer):
 
 
 class Adamw(Adam):
-    """Adam with weight decay apart from the gradients (Loshchilov and Hutter 2019; torch `AdamW`).
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019; torch `AdamW`).
 
     `w = w - lr * weight_decay * w`, then the step of `adam`.
     """
 
-    weight_decay: float = setting("decay of the weights at every step, times the learning rate",
+    weight_decay: float = setting("decay of the weights at each step, times the learning rate",
                                   Number(minimum=0), 1e-2, keyword=True)  # fmt: skip
 
     def torch(self, optim, weights):
@@ -42,12 +42,12 @@ class Adamw(Adam):
 class Nadam(Adam):
     """Adam with Nesterov momentum (Dozat 2016; torch `NAdam`).
 
-    It looks ahead: a step takes `mu * m + (1 - mu) * g` in place of `m`; `mu` warms up to beta1, as
+    A step uses `mu * m + (1 - mu) * g` in place of `m`. `mu` increases to beta1:
     `beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`.
     """
 
     lr: float = setting("learning rate", Number(above=0), 2e-3, usual=(1e-6, 0.05))
-    momentum_decay: float = setting("how fast the momentum warms up", Number(minimum=0), 4e-3)
+    momentum_decay: float = setting("speed of the momentum warm-up", Number(minimum=0), 4e-3)
 
     def torch(self, optim, weights):
         return optim.NAdam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
@@ -56,7 +56,7 @@ class Nadam(Adam):
 
 
 class Radam(Adam):
-    """Adam that waits with its division until the mean square is known well enough
+    """Adam that divides by the mean square only when its variance is small enough
     (Liu et al. 2020; torch `RAdam`)."""
 
     def torch(self, optim, weights):

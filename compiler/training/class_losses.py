@@ -1,4 +1,4 @@
-"""Losses of classes: scores of each class, and the class that is right."""
+"""Losses of class scores."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.training.losses import Loss, agree, check_number, clash, is_number, torch_agree
 from dlc.compiler.types import Tensor
 
-LEAST = 1e-30  # what counts, at least, where a mean is taken of it
+LEAST = 1e-30  # minimum of the total weight that a mean is divided by
 
 
 class CrossEntropy(Loss):
-    """The negative logarithm of the probability that softmax gives to the right class
-    (torch `cross_entropy`).
+    """The negative logarithm of the softmax probability of the true class (torch `cross_entropy`).
 
-    The scores have one axis more than the target: the last,
-    or the first for image-like targets of two or more axes. With `weight`, the mean is weighted too; it is 0
-    where nothing in the batch counts, which PyTorch makes NaN.
+    The scores have one axis more than the target: the last, or the first for image-like targets with two or
+    more axes. With `weight` the mean is weighted. It is 0 if the total weight of a batch is 0, where PyTorch
+    returns NaN.
     """
 
     of_scores = ("class",)
     label_smoothing: float = setting(
-        "share of the target that is spread evenly over all classes", Number(0, 1), 0, keyword=True
+        "share of the target that is distributed evenly over all classes", Number(0, 1), 0, keyword=True
     )
     weight: tuple[float, ...] | None = setting(
-        "how much each class counts",
+        "the weight of each class in the mean",
         OneOf(ListOf(Number(minimum=0)), Nothing()),
         None,
         keyword=True,
-        shown="all alike",
+        shown="all equal",
     )
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -40,11 +39,9 @@ class CrossEntropy(Loss):
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
         if target.element != "class" and not target.is_integer:
-            meant = "`bce` is the loss for yes or no" if target.element == "bool" else \
-                "`mse` is the loss for numbers, `bce` for yes or no"  # fmt: skip
-            raise Reject(
-                f"`cross_entropy` takes classes, and the target is {target}", at="target", help=meant
-            )
+            help = "`bce` is the loss for booleans" if target.element == "bool" else \
+                "`mse` is the loss for numbers, `bce` for booleans"  # fmt: skip
+            raise Reject(f"`cross_entropy` takes classes, and the target is {target}", at="target", help=help)
         check_scores(self, prediction, target)
         classes = prediction.shape[class_axis(prediction)]
         if self.weight is not None and isinstance(classes, int) and len(self.weight) != classes:
@@ -52,31 +49,31 @@ class CrossEntropy(Loss):
                 f"`weight` has {len(self.weight)} entries for {classes} classes", at="weight", code="E0404"
             )
         if self.weight is not None and not any(self.weight):
-            raise Reject("with these weights no class counts", at="weight", code="E0404")
-        return of_places(prediction)
+            raise Reject("the weights of all classes are 0", at="weight", code="E0404")
+        return without_classes(prediction)
 
     def torch_each(self, F, reduction, prediction, target):
         prediction, target = torch_scores(F, prediction, target, *self.operands)
         weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
-        place = class_axis(self.operands[0]) + 1
-        counted = reduction == "mean" and 0 in (self.weight or ())
+        axis = class_axis(self.operands[0]) + 1
+        may_be_zero = reduction == "mean" and 0 in (self.weight or ())
         loss = F.cross_entropy(
-            prediction if place == 1 else prediction.movedim(place, 1),
+            prediction if axis == 1 else prediction.movedim(axis, 1),
             target,
             weight=weight,
             label_smoothing=self.label_smoothing,
-            reduction="sum" if counted else reduction,
+            reduction="sum" if may_be_zero else reduction,
         )
-        return loss / weight.take(target).sum().clamp(min=LEAST) if counted else loss
+        return loss / weight.take(target).sum().clamp(min=LEAST) if may_be_zero else loss
 
     @property
     def weighs_rows(self) -> bool:
         return self.weight is None or self.reduce == "sum"
 
-    def weighed(self, F, prediction, target):
-        """With `weight`, the mean is over the weights of the classes that are right."""
+    def total_weight(self, F, prediction, target):
+        """With `weight` the sum of the weights of the true classes."""
         if self.weighs_rows:
-            return super().weighed(F, prediction, target)
+            return super().total_weight(F, prediction, target)
         _, target = torch_scores(F, prediction, target, *self.operands)
         return target.new_tensor(self.weight, dtype=F.float32).take(target).sum()
 
@@ -100,7 +97,7 @@ class Dice(Loss):
     """1 - soft Dice: `1 - (2 * sum(p * t) + 1) / (sum(p) + sum(t) + 1)`, sums over the batch,
     the mean over classes.
 
-    Probabilities `p` are softmax or sigmoid of the scores; it is one number for the whole batch.
+    The probabilities `p` are the softmax or sigmoid of the scores. It is one number for the whole batch.
     """
 
     of_scores = ("class", "binary")
@@ -111,13 +108,11 @@ class Dice(Loss):
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
         if self.reduce != "mean":
-            raise Reject(
-                "`dice` is one number for the whole batch, and cannot be reduced in another way", at="reduce"
-            )
+            raise Reject("`dice` is one number for the whole batch and has no other reduction", at="reduce")
         if of_classes(prediction, target):
             check_scores(self, prediction, target)
         else:
-            check_number(self, target, "classes, or yes and no")
+            check_number(self, target, "classes or booleans")
             agree(self, prediction, target)
         return Tensor("float", batched=False)
 
@@ -127,10 +122,10 @@ class Dice(Loss):
             prediction, target = torch_agree(F, prediction, target, have, wanted)
             return self.torch_dice(F.sigmoid(prediction), target, None)
         prediction, target = torch_scores(F, prediction, target, have, wanted)
-        place = class_axis(have) + 1
-        one_hot = F.one_hot(target, F.size(have.shape[place - 1])).movedim(-1, place).type_as(prediction)
-        others = [axis for axis in range(have.rank + 1) if axis != place]
-        return self.torch_dice(F.softmax(prediction, place), one_hot, others)
+        axis = class_axis(have) + 1
+        one_hot = F.one_hot(target, F.size(have.shape[axis - 1])).movedim(-1, axis).type_as(prediction)
+        others = [other for other in range(have.rank + 1) if other != axis]
+        return self.torch_dice(F.softmax(prediction, axis), one_hot, others)
 
     @staticmethod
     def torch_dice(p: Any, t: Any, axes: list[int] | None) -> Any:
@@ -150,30 +145,30 @@ class Dice(Loss):
 
 
 def class_axis(scores: Tensor) -> int:
-    """The axis of the classes in a sample of scores, counted from its first."""
+    """The axis of the classes among the sample axes of scores, as an index from 0."""
     return output_kinds.class_axis(scores.rank) % scores.rank
 
 
-def of_places(scores: Tensor) -> Tensor:
-    """The type of a number for each place: scores without the axis of the classes."""
+def without_classes(scores: Tensor) -> Tensor:
+    """The type of scores without the axis of the classes."""
     axis = class_axis(scores)
     return scores.with_shape(*scores.shape[:axis], *scores.shape[axis + 1 :])
 
 
 def of_classes(prediction: Tensor, target: Tensor) -> bool:
-    """True where the target counts classes, and is not 0 and 1 beside scores of the same shape."""
+    """True if the target holds class indices; false if it holds 0 and 1 in the shape of the scores."""
     return target.element == "class" or (target.is_integer and prediction.rank == target.rank + 1)
 
 
 def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
-    """Scores with one axis more than the target, of as many classes as it has."""
+    """Reject scores that do not have the shape of the target and an axis with its number of classes."""
     if not prediction.batched:
         raise Reject(
             f"`{loss.name}` takes scores of each sample; these are the same for all", at="prediction"
         )
     if not prediction.rank:
         raise Reject(f"`{loss.name}` takes a score for each class, found one value: {prediction}",
-                     at="prediction", help="`bce` is the loss of one score, for yes or no")  # fmt: skip
+                     at="prediction", help="`bce` is the loss of one score, for booleans")  # fmt: skip
     if is_number(target):
         return
     wanted = [] if target.shape == (1,) and prediction.rank == 1 else list(target.shape)
@@ -183,12 +178,12 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
     if code:
         raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores "
                      f"{prediction.with_shape(*wanted)}, found {prediction}", code=code, at="prediction",
-                     help="one score for each class, on the last axis; on the first where the target has "
-                          "two axes or more")  # fmt: skip
+                     help="one score for each class, on the last axis; on the first if the target has two "
+                          "or more axes")  # fmt: skip
 
 
 def torch_scores(F: Any, prediction: Any, target: Any, have: Tensor, wanted: Tensor) -> tuple[Any, Any]:
-    """The scores, and for every place the number of its class."""
+    """The scores, and the class indices as int64 in the shape of the scores without their class axis."""
     target = target.to(F.int64)
     if not wanted.batched:
         target = target.expand_as(prediction.select(class_axis(have) + 1, 0))

@@ -1,15 +1,15 @@
 """Metrics of classes and labels.
 
-One that is made per class (precision, recall, f1, iou, auroc) is the plain mean over the classes that occur
-("macro", as scikit-learn and torchmetrics have it), unless its `average` says otherwise; a binary one is that
-of the positive class. For a `binary[n]` output it is made per label and averaged.
+A metric per class (precision, recall, f1, iou, auroc) is the unweighted mean over the classes that occur
+("macro", as in scikit-learn and torchmetrics), unless its `average` says otherwise. For a binary output it is
+that of the positive class. For a `binary[n]` output it is computed per label and averaged.
 """
 
 from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
@@ -23,39 +23,32 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class Accuracy(Metric):
-    """Share of the answers that are right (scikit-learn `accuracy_score`)."""
+    """Share of correct answers (scikit-learn `accuracy_score`)."""
 
     for_elements = (*CLASSIFIED, "bool")
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.accuracy_score(target, answer)
 
     def update(self, np, state, answer, target):
         target = np.asarray(target)
         truth = target if state.type.element == "class" else target >= 0.5
-        right = np.asarray(answer.value).reshape(truth.shape) == truth
-        state.add(sum=int(right.sum()), all=right.size)
+        correct = np.asarray(answer.value).reshape(truth.shape) == truth
+        state.add(sum=int(correct.sum()), all=correct.size)
 
     def value(self, np, state):
         return state.mean()
 
 
 class _PerClass(Metric, abstract=True):
-    """Made for every class, or for every label of a `binary[n]`, and averaged."""
+    """A metric computed for each class, or for each label of a `binary[n]`, and averaged."""
 
     for_elements = CLASSIFIED
 
     average: str | None = setting(
-        "how classes are put together: `macro` all alike, `weighted` by their rows, `micro` all rows alike; "
-        "`none` gives a figure for each class",
+        "how classes are averaged: `macro` with equal weights, `weighted` by their numbers of rows, `micro` "
+        "over all rows; `none` gives a figure for each class",
         OneOf(Keyword("macro", "weighted", "micro"), Nothing()),
         "macro",
         keyword=True,
     )
-
-    def averaged(self, how: dict[str, Any]) -> dict[str, Any]:
-        """The settings of scikit-learn, with the average of the spec where there are several classes."""
-        return how | ({"average": self.average} if "average" in how else {})
 
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
         return ("",) if self.average else class_parts(type)
@@ -67,20 +60,12 @@ class _PerClass(Metric, abstract=True):
 
     @abstractmethod
     def each(self, np: Any, state: State) -> list[float]:
-        """The metric of every class, or of every label."""
+        """The metric of each class or label."""
         raise NotImplementedError
 
 
 class _Counted(_PerClass, abstract=True):
-    """Made from true positives, false positives and false negatives of every class."""
-
-    # What scikit-learn calls it.
-    score: ClassVar[str]
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        if self.average is None:
-            return None
-        return getattr(metrics, self.score)(target, answer, **self.averaged(how))
+    """A metric of the true positives, false positives and false negatives of each class."""
 
     @abstractmethod
     def of(self, np: Any, hit: Any, false: Any, missed: Any) -> Any:
@@ -107,19 +92,16 @@ class _Counted(_PerClass, abstract=True):
 
 
 class Precision(_Counted):
-    """Share of the answers for a class that are right; 0 where there is none
+    """Share of correct answers among the answers of a class; 0 if there are none
     (scikit-learn `precision_score`)."""
-
-    score = "precision_score"
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false, 1)
 
 
 class Recall(_Counted):
-    """Share of a class that is found; 0 where there is none of it (scikit-learn `recall_score`)."""
-
-    score = "recall_score"
+    """Share of correct answers among the rows of a class; 0 if there are none
+    (scikit-learn `recall_score`)."""
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + missed, 1)
@@ -129,7 +111,6 @@ class F1(_Counted):
     """Harmonic mean of precision and recall (scikit-learn `f1_score`)."""
 
     name = "f1"
-    score = "f1_score"
 
     def of(self, np, hit, false, missed):
         return 2 * hit / np.maximum(2 * hit + false + missed, 1)
@@ -138,16 +119,14 @@ class F1(_Counted):
 class Iou(_Counted):
     """Intersection over union of answers and targets of a class (scikit-learn `jaccard_score`)."""
 
-    score = "jaccard_score"
-
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false + missed, 1)
 
 
 class ConfusionMatrix(Metric):
-    """How often each class was answered where each was true, a table (scikit-learn `confusion_matrix`).
+    """The number of rows for each pair of true class and answer (scikit-learn `confusion_matrix`).
 
-    A row for what was true, a column for what was answered; it is shown at the end of training, and by
+    It has a row for each true class and a column for each answer. It is shown at the end of training and by
     `dlc eval`.
     """
 
@@ -175,7 +154,7 @@ class ConfusionMatrix(Metric):
 
 
 class Perplexity(Metric):
-    """`exp` of the mean cross-entropy: among how many equal classes the model still chooses, on average
+    """`exp` of the mean cross-entropy: the number of equally likely classes with the same cross-entropy
     (torchmetrics `Perplexity`)."""
 
     of_probabilities = True
@@ -184,9 +163,9 @@ class Perplexity(Metric):
 
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
-        right = np.take_along_axis(scores, truth[:, None], 1).astype(np.float64)
-        lost = -np.log(np.maximum(right, np.finfo(np.float32).tiny)).sum()
-        state.add(sum=float(lost), all=len(right))
+        of_truth = np.take_along_axis(scores, truth[:, None], 1).astype(np.float64)
+        loss = -np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).sum()
+        state.add(sum=float(loss), all=len(of_truth))
 
     def value(self, np, state):
         return float(np.exp(state.mean()))
@@ -194,23 +173,13 @@ class Perplexity(Metric):
 
 class Auroc(_PerClass):
     """Area under the ROC curve, exact, ties counted half (scikit-learn `roc_auc_score`);
-    classes one against the rest.
+    classes are compared one versus rest.
 
-    A class without a row, or with all rows, is left out. All scores are kept until the end: 4 bytes for every
-    class of every row. `micro` takes the scores of all classes for those of one.
+    A class with no row or with all rows is skipped. All scores are kept until the end: 4 bytes for each class
+    of each row. `micro` pools the scores of all classes.
     """
 
     of_probabilities = True
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        two = how.get("average") == "binary"
-        if self.average is None or (two and self.average == "micro"):
-            return None
-        if two or not how:
-            return metrics.auroc(target, probability)
-        if self.average == "micro":
-            return metrics.auroc(target.ravel(), probability.ravel())
-        return metrics.auroc(target, probability, **self.averaged(how))
 
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
@@ -235,7 +204,7 @@ class Auroc(_PerClass):
         return [area(np, scores[:, k], truth[:, k]) for k in range(scores.shape[1])]
 
     def kept(self, np: Any, state: State) -> tuple[Any, Any]:
-        """The scores of all rows, and which class or label is true, with a column for each."""
+        """The scores and the true classes or labels of all rows, with a column for each class or label."""
         scores, truth = np.concatenate(state.counts["scores"]), np.concatenate(state.counts["truth"])
         if state.type.element == "class":
             truth = truth[:, None] == np.arange(scores.shape[1])
@@ -243,8 +212,8 @@ class Auroc(_PerClass):
 
 
 def class_parts(type: Tensor) -> tuple[str, ...] | None:
-    """What stands behind a metric's name for each class or label: `.setosa`; `[3]` for the class of that
-    number, or at that place where its name needs quotes; none where only the data knows the classes."""
+    """The suffix of a metric's name for each class or label: `.setosa`; `[3]` for an integer class, or for
+    the class with that index if its name needs quotes. None if only the data determines the classes."""
     if type.element == "binary":
         labels = type.shape[0] if State(type).per_label else 1
         return tuple(f"[{k}]" for k in range(number(labels)))

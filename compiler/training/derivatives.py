@@ -1,4 +1,4 @@
-"""Derivatives within losses: of what a model answers, with respect to what it is given."""
+"""Derivatives in losses, of one tensor with respect to another one it depends on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlc.compiler.types import Tensor
 
 
 class Derivative(InLosses, abstract=True):
-    """Samples are taken for independent of each other."""
+    """A derivative per sample. Samples are assumed to be independent of each other."""
 
     takes = "any"
     wrt = 1
@@ -19,25 +19,25 @@ class Derivative(InLosses, abstract=True):
     def check(self, of: Tensor, wrt: Tensor) -> None:
         for x, at in ((of, "of"), (wrt, "wrt")):
             if not x.is_float:
-                help = "whole numbers, truths and classes have no derivatives"
+                help = "integers, booleans and classes have no derivatives"
                 raise Reject(f"`{self.name}` takes floats, found {x}", at=at, help=help)
 
 
 class Gradient(Derivative):
-    """The derivatives of one value per sample with respect to each entry of a tensor on its way, in the
-    tensor's shape (torch `autograd.grad`).
+    """The derivatives of one value per sample with respect to each entry of a tensor it depends on, in the
+    shape of that tensor (torch `autograd.grad`).
 
-    What was made of it can be differentiated again: `mse(norm(gradient(score, mixed)), 1)` is the penalty of
-    Gulrajani et al. (2017).
+    The result can be differentiated again: `mse(norm(gradient(score, mixed)), 1)` is the penalty of Gulrajani
+    et al. (2017).
     """
 
     usage = """
-    # What decays by its own size, from 1: u' = -u, learnt from the equation alone.
+    # Exponential decay from 1: u' = -u, trained on the equation only.
     input  t: float
     output u: float
 
-    away = t -> dense(16) -> tanh -> dense(1)
-    1 + t * away[0] -> u
+    slope = t -> dense(16) -> tanh -> dense(1)
+    1 + t * slope[0] -> u
 
     train { loss = mse(gradient(u, t) + u, 0) }
     """
@@ -45,11 +45,12 @@ class Gradient(Derivative):
     def type(self, of: Tensor, wrt: Tensor) -> Tensor:
         self.check(of, wrt)
         if of.shape not in ((), (1,)):
-            raise Reject(f"`gradient` is of one value per sample, found {of}", at="of",
-                         help="`sum` makes one of several; `jacobian` takes each by itself")  # fmt: skip
+            raise Reject(f"`gradient` takes one value per sample, found {of}", at="of",
+                         help="`sum` adds up several values; `jacobian` differentiates each")  # fmt: skip
         if of.batched and not wrt.batched:
             raise Reject(f"`gradient` of a value per sample cannot be with respect to {wrt}, which is the "
-                         "same for all", at="wrt", help="take it of a loss, which is one number")  # fmt: skip
+                         "same for all samples", at="wrt",
+                         help="differentiate a loss, which is one number")  # fmt: skip
         return wrt
 
     def torch(self, F, of, wrt):
@@ -64,8 +65,8 @@ class Gradient(Derivative):
 
 
 class Jacobian(Derivative):
-    """The derivatives of every entry of one tensor with respect to every entry of another on its way, the
-    axes of the first before those of the second (torch `autograd.functional.jacobian`, for each sample)."""
+    """The derivatives of each entry of one tensor with respect to each entry of another one it depends on,
+    the axes of the first before those of the second (torch `autograd.functional.jacobian`, per sample)."""
 
     usage = """
     input  x: float[8]
@@ -81,10 +82,10 @@ class Jacobian(Derivative):
         self.check(of, wrt)
         if not (of.batched and wrt.batched):
             shared, at = (of, "of") if not of.batched else (wrt, "wrt")
-            raise Reject(f"`jacobian` is of and with respect to values of each sample, and all samples share "
-                         f"{shared}", at=at, help="`gradient` takes a loss")  # fmt: skip
+            raise Reject(f"`jacobian` takes two tensors with values per sample, and {shared} is the same for "
+                         "all samples", at=at, help="`gradient` can differentiate a loss")  # fmt: skip
         if not all(isinstance(size, int) for size in of.shape):
-            raise Reject(f"`jacobian` is of a known number of values, found {of}", at="of",
+            raise Reject(f"`jacobian` differentiates a known number of values, found {of}", at="of",
                          help="reduce the free dimension first: `mean(axis=0)`")  # fmt: skip
         return wrt.with_shape(*of.shape, *wrt.shape)
 

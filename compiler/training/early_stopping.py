@@ -1,4 +1,4 @@
-"""Early stopping: when training ends before its last epoch."""
+"""Early stopping: rules that end training before its last epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import Integer, Number, ParameterType, Reject
-from dlc.compiler.training.figures import spoken
+from dlc.compiler.training.figures import figure_of_alias
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -15,8 +15,8 @@ WATCHED = ("train", "validation")
 
 
 class Figure(ParameterType):
-    """A figure of an epoch, written as `expect` writes it: `validation.loss`, `train.accuracy`,
-    `validation.OUTPUT.f1`. Whether there is such a metric is for the elaborator to see."""
+    """A figure of an epoch, as in `expect`: `validation.loss`, `train.accuracy`, `validation.OUTPUT.f1`. The
+    elaborator checks whether the metric exists."""
 
     def describe(self) -> str:
         return "a figure such as `validation.loss` or `validation.accuracy`"
@@ -39,15 +39,15 @@ class Figure(ParameterType):
             raise Reject("the test rows take no part in training", code="E0408",
                          help=f"write `validation.{figure or 'loss'}`")  # fmt: skip
         if part not in WATCHED or not dot:
-            meant = spoken(value, "validation")
+            intended = figure_of_alias(value, "validation")
             raise Reject(f"expected {self.describe()}, found `{value}`", code="E0403",
-                         help=f"write `{meant}`" if meant else "")  # fmt: skip
+                         help=f"write `{intended}`" if intended else "")  # fmt: skip
         return value
 
 
 class FigureComparison(ParameterType):
-    """A comparison of figures of an epoch, as `expect` has them: the elaborator makes an `Expectation` of it
-    once it knows what is measured."""
+    """A comparison of figures of an epoch, as in `expect`. The elaborator turns it into an `Expectation` when
+    the metrics are known."""
 
     def describe(self) -> str:
         return "a comparison such as `train.loss <= 0.01`"
@@ -70,13 +70,13 @@ class Stopping(Definition, family="stopping", what="a rule for stopping early"):
 
 
 class Patience(Stopping):
-    """Stop after `n` epochs without a better figure, and keep the weights of the best epoch."""
+    """Stop after `n` epochs without improvement, and keep the weights of the best epoch."""
 
     usage = "patience(5)"
 
     n: int = setting("epochs to wait", Integer(1))
-    on: str = setting("what is watched", Figure(), "validation.loss", keyword=True)
-    min_delta: float = setting("a better figure is better by more than this", Number(minimum=0), 0,
+    on: str = setting("the figure to watch", Figure(), "validation.loss", keyword=True)
+    min_delta: float = setting("an improvement is larger than this", Number(minimum=0), 0,
                                keyword=True)  # fmt: skip
 
     @property
@@ -91,5 +91,5 @@ class Patience(Stopping):
 
     @property
     def never_better(self) -> str:
-        """What is wrong where no epoch is the best."""
-        return f"`{self.on}` was no finite number after any epoch: none is the best"
+        """The error if no epoch is the best."""
+        return f"`{self.on}` was not finite after any epoch, so there is no best epoch"

@@ -1,5 +1,4 @@
-"""What is measured beside the loss, by the names that epochs, `expect` and early stopping give it, and what
-compares it."""
+"""Figures of an epoch (losses and metrics) and their names, for epochs, `expect` and early stopping."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.types import Tensor
 
-# What the parts of the rows are called elsewhere.
+# The names of the parts of a split in other libraries.
 PARTS = {"val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
          "eval": "validation", "train": "train", "training": "train", "test": "test",
          "testing": "test"}  # fmt: skip
@@ -26,7 +25,7 @@ PARTS = {"val": "validation", "valid": "validation", "validation": "validation",
 
 @record
 class Measure:
-    """A figure that `expect` names: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
+    """A quantity that `expect` compares: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
 
     path: str
 
@@ -48,35 +47,35 @@ class Expectation:
         return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
 
     def parts(self) -> set[str]:
-        """The parts of the rows whose figures it names."""
+        """The parts of the split whose metrics it compares."""
         return {path.partition(".")[0] for path in self.measures() if "." in path}
 
     def holds(self, measured: Mapping[str, Any]) -> bool:
-        """Whether it is met, given every figure that it names."""
+        """Whether the comparison is true for these measured quantities."""
         left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
         return compute(self.comparison, left, right)
 
 
 def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
-    """What each metric is called: `accuracy`, or `OUTPUT.accuracy` where several outputs are measured.
-    `metrics` are pairs of an output's name and a metric of it."""
+    """The name of each metric: `accuracy`, or `OUTPUT.accuracy` if several outputs have metrics. `metrics`
+    are pairs of an output's name and a metric."""
     outputs = {output for output, _ in metrics}
     return [m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics]
 
 
 def losses(outputs: Iterable[str]) -> list[str]:
-    """What losses are called: that of all, and those of these outputs."""
+    """The names of losses: `loss`, and one for each of these outputs."""
     return ["loss", *(f"{output}.loss" for output in outputs)]
 
 
 def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
-            apart: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
-    """The names of an epoch's figures that are numbers, each with its metric; losses have none.
+            with_losses: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
+    """The names of the figures of an epoch that are numbers, each with its metric; losses have none.
 
-    `types` are those of the outputs, and `apart` the outputs whose losses are told apart. A name that ends in
-    `*` stands for those of classes that only the data knows.
+    `types` are those of the outputs, and `with_losses` the outputs whose losses are reported separately. A
+    name that ends in `*` stands for the figures of classes that are known only from the data.
     """
-    found: dict[str, Metric | None] = dict.fromkeys(losses(apart))
+    found: dict[str, Metric | None] = dict.fromkeys(losses(with_losses))
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         parts = metric.parts(types[output])
         if not metric.tabular:
@@ -85,16 +84,16 @@ def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
 
 
 def find_figure(name: str, known: Mapping[str, Metric | None]) -> str | None:
-    """The name among those of `figures` that a figure goes by."""
+    """The name in `figures` that matches a figure, with `*` for its class; none if there is no match."""
     if name in known:
         return name
-    beginnings = (f"{name[:end]}*" for end in range(len(name) - 1, -1, -1))
-    return next((b for b in beginnings if b in known), None)
+    prefixes = (f"{name[:end]}*" for end in range(len(name) - 1, -1, -1))
+    return next((p for p in prefixes if p in known), None)
 
 
-def spoken(name: str, part: str) -> str:
-    """The figure that is meant by one as other libraries write it, `val_loss` or `acc`; of this part of the
-    rows where the name says none. Empty where no metric is meant."""
+def figure_of_alias(name: str, part: str) -> str:
+    """The figure for a name of other libraries, such as `val_loss` or `acc`. `part` is the part of the split
+    if the name has none. Empty if the name does not look like a metric."""
     first, _, rest = name.replace(".", "_").partition("_")
     if first in PARTS and rest:
         part, name = PARTS[first], rest

@@ -1,4 +1,4 @@
-"""Clipping: gradients kept from growing too large."""
+"""Gradient clipping."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class GradientClip(Definition, family="clip", what="a bound on gradients"):
 
 
 class NormClip(GradientClip):
-    """All gradients scaled together so that their norm is at most `limit` (torch `clip_grad_norm_`)."""
+    """Scales all gradients together so that their norm is at most `limit` (torch `clip_grad_norm_`)."""
 
     usage = "norm(1)"
 
-    limit: float = setting("greatest norm", Number(above=0))
+    limit: float = setting("maximum norm", Number(above=0))
 
     def torch(self, utils, weights):
         utils.clip_grad_norm_(weights, self.limit)
 
 
 class ValueClip(GradientClip):
-    """Each entry of the gradients clipped to -limit..limit (torch `clip_grad_value_`)."""
+    """Clips each entry of the gradients to -limit..limit (torch `clip_grad_value_`)."""
 
     usage = "value(0.5)"
 
-    limit: float = setting("greatest absolute value", Number(above=0))
+    limit: float = setting("maximum absolute value", Number(above=0))
 
     def torch(self, utils, weights):
         utils.clip_grad_value_(weights, self.limit)

@@ -1,4 +1,4 @@
-"""What training begins with, and what it holds still."""
+"""Loaded and frozen weights of training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Net(ParameterType):
-    """A net, whose weights are meant."""
+    """A net, as a name for its weights."""
 
     def describe(self) -> str:
         return "a net"
@@ -25,12 +25,12 @@ class Net(ParameterType):
             return value
         reject = self.mismatch(value)
         if getattr(value, "template", None) is not None:
-            reject.help = "a block makes new weights at every use: declare it as a `net`"
+            reject.help = "a block creates new weights at each use: declare it as a `net`"
         raise reject
 
 
 class NetOrWeight(Net):
-    """A net, or a weight that the file declares."""
+    """A net or a declared weight."""
 
     def describe(self) -> str:
         return "a net or a declared weight"
@@ -50,21 +50,21 @@ class WeightsFile(Text):
     def accept(self, value):
         if isinstance(value, str) and not value.endswith(".safetensors"):
             raise Reject(f"expected {self.describe()}, found \"{shorten(value, 60)}\"", code="E0403",
-                         help="other formats can run code as they are read: save the weights with "
+                         help="other formats can run code when they are read: save the weights with "
                               "`safetensors.torch.save_file`")  # fmt: skip
         return super().accept(value)
 
 
 class TrainedWeights(Definition, family="weights", what="a source of trained weights"):
-    """Where trained weights come from."""
+    """A source of trained weights."""
 
 
 class Load(TrainedWeights):
-    """Weights, and statistics, of a file in the format safetensors, under the names of the spec
+    """Weights and running statistics from a safetensors file, under the names of the spec
     (`dlc show --weights`).
 
-    With `into=` they are those of one net, without its own name: `conv.weight` for `encoder.conv.weight`. The
-    file has to hold all of them, of the same shapes, and nothing else.
+    With `into=` the file has the weights of one net, without the name of the net: `conv.weight` for
+    `encoder.conv.weight`. The file must contain all of them, with the same shapes, and nothing else.
     """
 
     usage = """
@@ -82,29 +82,29 @@ class Load(TrainedWeights):
     """
 
     path: str = setting("the file, relative to the spec", WeightsFile())
-    into: Any = setting("the net that they are of", OneOf(Net(), Nothing()), None, keyword=True,
+    into: Any = setting("the net to load into", OneOf(Net(), Nothing()), None, keyword=True,
                         shown="the whole spec")  # fmt: skip
 
-    def places(self, weights: Iterable[Weight]) -> dict[str, Weight]:
-        """The weights that the file has to hold, by their names in it."""
+    def weights_in_file(self, weights: Iterable[Weight]) -> dict[str, Weight]:
+        """The weights that the file must contain, by their names in the file."""
         if self.into is None:
             return {w.name: w for w in weights}
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
 
 
-class Meant:
+class WeightSelection:
     """The weights of some nets, and some declared weights."""
 
-    def __init__(self, meant: Iterable[Any]) -> None:
-        self.nets = {net for m in meant if (net := getattr(m, "net", None)) is not None}
-        self.values = {m for m in meant if getattr(m, "net", None) is None}
+    def __init__(self, selected: Iterable[Any]) -> None:
+        self.nets = {net for s in selected if (net := getattr(s, "net", None)) is not None}
+        self.values = {s for s in selected if getattr(s, "net", None) is None}
 
     def __contains__(self, weight: Weight) -> bool:
         return weight.value in self.values or weight.net in self.nets
 
 
 def by_net(weights: Iterable[Weight]) -> dict[str, list[Weight]]:
-    """The weights that nets own, by net."""
+    """The weights of nets, by net."""
     found: dict[str, list[Weight]] = {}
     for weight in weights:
         if weight.net is not None:

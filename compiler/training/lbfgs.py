@@ -1,4 +1,4 @@
-"""L-BFGS, which looks at the loss several times in a step."""
+"""L-BFGS, which evaluates the loss several times per step."""
 
 from __future__ import annotations
 
@@ -13,54 +13,55 @@ if TYPE_CHECKING:
 
 
 class Lbfgs(Optimizer):
-    """Newton's method with a curvature guessed from the last gradients (Liu and Nocedal 1989; torch `LBFGS`).
+    """Quasi-Newton method with the curvature estimated from the last gradients (Liu and Nocedal 1989;
+    torch `LBFGS`).
 
-    A step computes the loss of its batch up to `max_eval` times, with the same draws each time; running
-    statistics follow the last. It is meant for `batch = all`. `weight_decay` adds `weight_decay / 2 * w ** 2`
-    to what it makes small, which torch's own has not.
+    A step computes the loss of its batch up to `max_eval` times, with the same random draws each time;
+    running statistics are updated by the last. It is intended for `batch = all`. `weight_decay` adds
+    `weight_decay / 2 * w ** 2` to the loss; the optimizer of torch has no weight decay.
     """
 
     recomputes = True
 
     lr: float = setting("learning rate", Number(above=0), 1.0, usual=(1e-3, 2))
-    max_iter: int = setting("changes of the weights in a step", Integer(1), 20)
-    max_eval: int | None = setting("computations of the loss in a step", OneOf(Integer(1), Nothing()), None,
+    max_iter: int = setting("updates of the weights per step", Integer(1), 20)
+    max_eval: int | None = setting("evaluations of the loss per step", OneOf(Integer(1), Nothing()), None,
                                    shown="5 / 4 of `max_iter`")  # fmt: skip
     tolerance_grad: float = setting("gradient at which a step ends", Number(minimum=0), 1e-7)
     tolerance_change: float = setting("change of loss or weights at which a step ends",
                                       Number(minimum=0), 1e-9)  # fmt: skip
-    history_size: int = setting("gradients that are remembered", Integer(1, 10_000), 100)
-    line_search: str | None = setting("how far to go; torch calls it `line_search_fn`",
+    history_size: int = setting("number of gradients that are kept", Integer(1, 10_000), 100)
+    line_search: str | None = setting("line search, `line_search_fn` in torch",
                                       OneOf(Keyword("strong_wolfe"), Nothing()), None,
-                                      shown="`lr` as it is")  # fmt: skip
+                                      shown="a step of size `lr`")  # fmt: skip
 
     def torch(self, optim, weights):
         return self.over(optim, weights)[0]
 
     def over(self, optim, weights, matrices=(), undecayed=()):
-        made = optim.LBFGS(weights, self.lr, max_iter=self.max_iter, max_eval=self.max_eval,
-                           tolerance_grad=self.tolerance_grad, tolerance_change=self.tolerance_change,
-                           history_size=self.history_size, line_search_fn=self.line_search)  # fmt: skip
-        parts = self.parted(weights, undecayed)
+        lbfgs = optim.LBFGS(weights, self.lr, max_iter=self.max_iter, max_eval=self.max_eval,
+                            tolerance_grad=self.tolerance_grad, tolerance_change=self.tolerance_change,
+                            history_size=self.history_size, line_search_fn=self.line_search)  # fmt: skip
+        parts = self.split_by_decay(weights, undecayed)
         decaying = [w for each, some in parts if each.weight_decay for w in some]
-        return [Decaying(made, decaying, self.weight_decay) if decaying else made]
+        return [WithDecay(lbfgs, decaying, self.weight_decay) if decaying else lbfgs]
 
 
-class Decaying:
-    """An optimizer of torch that makes small, beside the loss, `decay / 2 * w ** 2`."""
+class WithDecay:
+    """A torch optimizer that adds `decay / 2 * w ** 2` to the loss."""
 
-    def __init__(self, made: Any, weights: list[Any], decay: float) -> None:
-        self._made, self._weights, self._decay = made, weights, decay
-        self.state, self.param_groups = made.state, made.param_groups
+    def __init__(self, optimizer: Any, weights: list[Any], decay: float) -> None:
+        self._optimizer, self._weights, self._decay = optimizer, weights, decay
+        self.state, self.param_groups = optimizer.state, optimizer.param_groups
 
     def step(self, closure: Callable[[], Any]) -> Any:
-        return self._made.step(lambda: self._decayed(closure()))
+        return self._optimizer.step(lambda: self._add_decay(closure()))
 
-    def _decayed(self, loss: Any) -> Any:
+    def _add_decay(self, loss: Any) -> Any:
         for weight in self._weights:
             if weight.grad is None:
-                continue  # as torch's own optimizers leave it
-            held = weight.detach()
-            weight.grad.add_(held, alpha=self._decay)
-            loss = loss + self._decay / 2 * (held * held).sum()
+                continue  # as in torch's own optimizers
+            detached = weight.detach()
+            weight.grad.add_(detached, alpha=self._decay)
+            loss = loss + self._decay / 2 * (detached * detached).sum()
         return loss

@@ -1,6 +1,6 @@
-"""Losses: what training makes small, each of a prediction and what it is held against.
+"""Losses, which compare a prediction with a target.
 
-A loss is an operator of the training graph alone: it has a form in PyTorch and none in ONNX.
+A loss is an operator of the training graph only: it has a PyTorch form and no ONNX form.
 """
 
 from __future__ import annotations
@@ -16,45 +16,46 @@ from dlc.compiler.types import Tensor
 
 
 class InLosses(Operator, family="loss", what="a loss"):
-    """What may stand in losses alone."""
+    """An operator that is allowed only in losses."""
 
     batchless = True
-    mixes = True  # a number or a declared weight may stand beside values of the batch
+    mixes = True  # numbers and declared weights can be combined with values of the batch
     training_only = True
-    # True if an output alone is held against its target.
+    # True if a call with only an output compares it with the target of the output.
     of_target: ClassVar[bool] = True
 
 
 class Loss(InLosses, abstract=True):
-    """The loss of each place, or their mean: a sum over a weight, which several batches have in common."""
+    """A loss per position, or its mean. A mean is a sum divided by a total weight, which can be computed over
+    several batches."""
 
-    # A target may be of any element: `type` says which it takes, and names the loss that was meant.
+    # A target may have any element: `type` rejects others and names the appropriate loss.
     takes = ("float", "any")
 
     def takes_only(self) -> tuple[str, str] | None:
         return ("probabilities", "`softmax`") if self.of_probabilities else None
 
     reduce: str | None = setting(
-        "`mean` over the batch, `sum` over a sample and then the mean over the batch, `none` to keep "
-        "the sample's axes",
+        "`mean` over the batch, `sum` over each sample and then the mean over the batch, `none` to keep "
+        "the axes of the sample",
         OneOf(Keyword("mean", "sum"), Nothing()),
         "mean",
         keyword=True,
     )
 
     def reduced(self, each: Tensor) -> Tensor:
-        """The type of the loss, from that of the loss of each place."""
+        """The type of the loss, given the type of the unreduced loss."""
         return each if self.reduce is None else Tensor("float", batched=False)
 
     @abstractmethod
     def each(self, *operands: Tensor) -> Tensor:
-        """The type of the loss of each place, or `Reject`."""
+        """The type of the unreduced loss, or `Reject`."""
         raise NotImplementedError
 
     @abstractmethod
     def torch_each(self, F: Any, reduction: str, *operands: Any) -> Any:
-        """The loss of each place (`none`), their `sum` or their `mean`: the words of `torch.nn.functional`,
-        whose kernels reduce at once."""
+        """The loss with a `reduction` of `torch.nn.functional` (`none`, `sum` or `mean`), whose kernels fuse
+        it."""
         raise NotImplementedError
 
     def torch(self, F: Any, *operands: Any) -> Any:
@@ -69,29 +70,29 @@ class Loss(InLosses, abstract=True):
         return self.reduce is not None and not self.of_batch and self.each(*self.operands).batched
 
     def sum_and_weight(self, F: Any, *operands: Any) -> tuple[Any, Any]:
-        return self.torch_each(F, "sum", *operands), self.weighed(F, *operands)
+        return self.torch_each(F, "sum", *operands), self.total_weight(F, *operands)
 
-    def weighed(self, F: Any, *operands: Any) -> Any:
-        """What the mean is over: all places, or with `reduce=sum` the rows."""
-        places = F.size(product(self.each(*self.operands).shape))
-        return F.batch * places if self.reduce == "mean" else F.batch
+    def total_weight(self, F: Any, *operands: Any) -> Any:
+        """The divisor of the mean: the number of values, or with `reduce=sum` the number of rows."""
+        per_sample = F.size(product(self.each(*self.operands).shape))
+        return F.batch * per_sample if self.reduce == "mean" else F.batch
 
 
 def reduced(each: Any, reduction: str) -> Any:
-    """The losses of all places (`none`), their `sum` or their `mean`."""
+    """A `reduction` of `torch.nn.functional`: `none`, `sum` or `mean`."""
     return each if reduction == "none" else getattr(each, reduction)()
 
 
-# --- a prediction beside its target -----------------------------------------------------------------------
+# --- predictions and targets ------------------------------------------------------------------------------
 
 
 def is_number(x: Tensor) -> bool:
-    """True for one number that stands for all places, as in `bce(fake, 1)`."""
+    """True for a number that is broadcast to all positions, as in `bce(fake, 1)`."""
     return not x.batched and not x.rank
 
 
 def clash(a: tuple[Size, ...], b: tuple[Size, ...]) -> str:
-    """The code of two shapes that differ (E0203) or cannot be proved equal (E0204); empty if they are."""
+    """The error code for two shapes that differ (E0203) or cannot be proved equal (E0204); empty if equal."""
     pairs = [(m, n) for m, n in zip(a, b, strict=False) if not same(m, n)]
     if len(a) != len(b) or any(isinstance(m, int) and isinstance(n, int) for m, n in pairs):
         return "E0203"
@@ -106,7 +107,8 @@ def check_number(loss: Loss, target: Tensor, wanted: str) -> None:
 
 
 def agree(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
-    """The type they have in common: of one shape; a number fits any, and [1] fits one value."""
+    """The common type of a prediction and a target of the same shape. A number matches any shape, and [1]
+    matches a single value."""
     if is_number(target):
         return prediction
     if is_number(prediction):
@@ -114,18 +116,19 @@ def agree(loss: Loss, prediction: Tensor, target: Tensor) -> Tensor:
     code = clash(prediction.shape, target.shape)
     if code == "E0204":
         raise Reject(
-            f"what `{loss.name}` compares cannot be proved to be of one shape: {prediction} and {target}",
+            f"`{loss.name}` compares tensors of the same shape, which cannot be proved of {prediction} and "
+            f"{target}",
             code=code,
         )
     if code and {prediction.shape, target.shape} != {(1,), ()}:
-        raise Reject(f"`{loss.name}` compares tensors of one shape, found {prediction} and {target}",
+        raise Reject(f"`{loss.name}` compares tensors of the same shape, found {prediction} and {target}",
                      code=code, help=shape_help(prediction, target))  # fmt: skip
     return prediction if prediction.batched or not target.batched else target.with_element("float")
 
 
 def shape_help(prediction: Tensor, target: Tensor) -> str:
     if not target.rank:
-        return "one value is wanted: end in `dense(1)` or a reduction"
+        return "the target is one value: end in `dense(1)` or a reduction"
     known = all(isinstance(size, int) for size in (*prediction.shape, *target.shape))
     if known and product(prediction.shape) == product(target.shape):
         return f"`reshape({', '.join(map(str, target.shape))})` gives the prediction the shape of the target"
@@ -133,7 +136,7 @@ def shape_help(prediction: Tensor, target: Tensor) -> str:
 
 
 def torch_agree(F: Any, prediction: Any, target: Any, have: Tensor, wanted: Tensor) -> tuple[Any, Any]:
-    """Both of them, of one shape and element."""
+    """The prediction and the target with the same shape and element."""
     target = target.type_as(prediction)
     if have.batched != wanted.batched or is_number(have) or is_number(wanted):
         both = F.broadcast_tensors(prediction, target)

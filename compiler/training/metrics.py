@@ -1,5 +1,5 @@
-"""What a metric is: one definition for training and for `dlc eval`, fed with the artifact's answers batch by
-batch. The entries of outputs with further axes (images, sequences) count as so many samples."""
+"""The base class of metrics, for training and `dlc eval`. A metric is updated with the answers of each batch.
+Each entry of an output with several axes (images, sequences) counts as a sample."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @record
 class Prediction:
-    """What the artifact says of an output, for a batch, as arrays: the value (class numbers, booleans,
-    numbers), and for a class the probabilities of all classes, for a binary that of yes."""
+    """The answers of the artifact for one output and one batch, as arrays: the values (class indices,
+    booleans or numbers), and the probabilities of all classes, or of the positive class of a binary."""
 
     value: Any
     probability: Any = None
@@ -27,7 +27,7 @@ class Prediction:
 
 @record
 class CountTable:
-    """Counts: a row for what was true, a column for what was answered."""
+    """A table of counts: a row for each true class, a column for each answer."""
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
@@ -35,7 +35,7 @@ class CountTable:
 
 @dataclass
 class State:
-    """What a metric has counted of an output so far."""
+    """The counts of a metric of one output so far."""
 
     type: Tensor
     counts: dict[str, Any] = field(default_factory=dict)
@@ -45,42 +45,42 @@ class State:
             self.counts[name] = self.counts.get(name, 0) + amount
 
     def mean(self) -> float:
-        """`sum` over `all`; not a number where nothing was counted."""
+        """`sum` divided by `all`; NaN if nothing was counted."""
         return self.counts["sum"] / self.counts["all"] if self.counts.get("all") else float("nan")
 
     @property
     def per_label(self) -> bool:
-        """True for vectors of known length, whose places are measured one by one."""
+        """True for vectors of known length, whose entries are measured separately."""
         return self.type.rank == 1 and isinstance(self.type.shape[0], int) and self.type.shape[0] > 1
 
 
 class Metric(Definition, family="metric", what="a metric"):
-    """`start`, `update` with every batch, `value` at the end; `np` is NumPy."""
+    """A metric: `start`, `update` with each batch, `value` at the end; `np` is NumPy."""
 
     for_elements: ClassVar[tuple[str, ...]] = ()
-    # What else an output of these elements must be, as a message says it.
+    # Another condition on outputs of these elements, as the end of a message.
     restriction: ClassVar[str] = ""
     better: ClassVar[str] = "higher"
-    # True if it is measured of probabilities, and not of answers.
+    # True if it is computed from probabilities, not from answers.
     of_probabilities: ClassVar[bool] = False
-    # True if it gives a table, which no expectation and no early stopping can hold against a number.
+    # True if it is a table, which expectations and early stopping cannot compare with a number.
     tabular: ClassVar[bool] = False
-    without_tensor = "leave it out: a metric is measured of every output that it fits"
+    without_tensor = "leave it out: a metric is computed for every output that it supports"
 
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
-        """What stands behind its name in the names of its figures; none where only the data can tell."""
+        """The suffixes of the names of its figures; none if they are known only from the data."""
         return ("",)
 
     def figures(self, np: Any, state: State) -> Sequence[float]:
-        """Its figures of all that was counted, in the order of `parts`."""
+        """Its figures, in the order of `parts`."""
         return (self.value(np, state),)
 
     def counts(self, type: Tensor) -> int:
-        """How many numbers it keeps of an output, however many rows are counted."""
+        """The number of numbers that its state holds, for any number of rows."""
         return 1
 
     def fits(self, type: Tensor) -> bool:
-        """True if an output declared with this type can be measured."""
+        """True if it supports outputs of this type."""
         return type.element in self.for_elements
 
     def start(self, type: Tensor) -> State:
@@ -90,12 +90,7 @@ class Metric(Definition, family="metric", what="a metric"):
     def update(self, np: Any, state: State, answer: Prediction, target: Any) -> None:
         raise NotImplementedError
 
-    def sklearn(self, metrics: Any, target: Any, answer: Any, probability: Any, **how: Any) -> Any:
-        """The same with `sklearn.metrics`, which emitted files measure with, none where it has no such;
-        `how` are the settings that precision and its like take for classes and names."""
-        return None
-
     @abstractmethod
     def value(self, np: Any, state: State) -> Any:
-        """The metric of all that was counted; not a number where it has no meaning."""
+        """The metric over all batches so far; NaN where it is undefined."""
         raise NotImplementedError

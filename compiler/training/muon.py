@@ -1,4 +1,4 @@
-"""Muon, which changes matrices as a whole."""
+"""Muon, an optimizer of matrices."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ MISSING = "E0807"
 
 
 class Muon(Optimizer):
-    """Changes of matrices made orthogonal (Jordan et al. 2024; torch `Muon`, from torch 2.9 on).
+    """Orthogonalized updates of matrices (Jordan et al. 2024; torch `Muon`, from torch 2.9 on).
 
-    It changes the matrices that layers multiply by, the first and the last layer's too. All other weights,
-    which are biases, scales, tables of embeddings and filters, follow `adamw` at the same learning rate and
-    weight decay, as Muon is defined for matrices alone.
+    It updates the matrices that layers multiply by, including those of the first and the last layer. Muon is
+    defined for matrices only: all other weights (biases, scales, embeddings and filters) are updated by
+    `adamw` with the same learning rate and weight decay.
     """
 
-    lr: float = setting("learning rate, also of what follows `adamw`", Number(above=0), 1e-3,
+    lr: float = setting("learning rate, also that of `adamw`", Number(above=0), 1e-3,
                         usual=(1e-6, 0.2))  # fmt: skip
-    momentum: float = setting("share of the last change that is kept", Number(minimum=0, below=1), 0.95)
-    nesterov: bool = setting("look ahead along the momentum", Boolean(), True)
+    momentum: float = setting("share of the last update that is kept", Number(minimum=0, below=1), 0.95)
+    nesterov: bool = setting("use Nesterov momentum", Boolean(), True)
     eps: float = setting("added to the norm", Number(above=0), 1e-7)
-    ns_steps: int = setting("steps of Newton and Schulz", Integer(1, 99), 5)
-    adjust_lr_fn: str = setting("how the learning rate follows the shape of a matrix; `match_rms_adamw` lets "
-                                "one rate suit both kinds of weights",
+    ns_steps: int = setting("Newton-Schulz iterations", Integer(1, 99), 5)
+    adjust_lr_fn: str = setting("how the learning rate depends on the shape of a matrix; with "
+                                "`match_rms_adamw` one rate suits both kinds of weights",
                                 Keyword("original", "match_rms_adamw"), "original")  # fmt: skip
-    weight_decay: float = setting("decay of the weights at every step, times the learning rate",
+    weight_decay: float = setting("decay of the weights at each step, times the learning rate",
                                   Number(minimum=0), 0.1, keyword=True)  # fmt: skip
 
     def torch(self, optim, weights):
         if not hasattr(optim, "Muon"):
-            raise Reject("this torch has no `muon`: it came with torch 2.9", code=MISSING,
-                         help="install a newer torch, or write `adamw`")  # fmt: skip
+            raise Reject("this version of torch has no `muon`, which needs torch 2.9", code=MISSING,
+                         help="install a newer torch, or use `adamw`")  # fmt: skip
         return optim.Muon(weights, self.lr, weight_decay=self.weight_decay, momentum=self.momentum,
                           nesterov=self.nesterov, eps=self.eps, ns_steps=self.ns_steps,
                           adjust_lr_fn=self.adjust_lr_fn)  # fmt: skip
 
     def over(self, optim, weights, matrices=(), undecayed=()):
-        known = {id(w) for w in matrices}
-        chosen = [w for w in weights if id(w) in known]
-        rest = [w for w in weights if id(w) not in known]
-        made = [self.torch(optim, chosen)] if chosen else []
-        for each, some in self.parted(rest, undecayed):
-            made.append(optim.AdamW(some, self.lr, weight_decay=each.weight_decay, fused=fused(some)))
-        return made
+        matrix_ids = {id(w) for w in matrices}
+        own = [w for w in weights if id(w) in matrix_ids]
+        rest = [w for w in weights if id(w) not in matrix_ids]
+        optimizers = [self.torch(optim, own)] if own else []
+        for each, some in self.split_by_decay(rest, undecayed):
+            optimizers.append(optim.AdamW(some, self.lr, weight_decay=each.weight_decay, fused=fused(some)))
+        return optimizers

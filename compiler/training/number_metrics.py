@@ -1,4 +1,4 @@
-"""Metrics of numbers: errors, and how much of the target is explained."""
+"""Metrics of numbers: mean errors and R2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlc.compiler.types import FLOATS, INTEGERS
 
 
 class _Error(Metric, abstract=True):
-    """A mean over all entries of all rows, in float64."""
+    """A mean error over all entries of all rows, in float64."""
 
     for_elements = (*FLOATS, *INTEGERS)
     better = "lower"
@@ -31,18 +31,12 @@ class _Error(Metric, abstract=True):
 class MaeMetric(_Error):
     """Mean absolute error (scikit-learn `mean_absolute_error`)."""
 
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.mean_absolute_error(target, answer)
-
     def of(self, np, difference):
         return np.abs(difference)
 
 
 class Rmse(_Error):
-    """Root of the mean squared error of all entries (scikit-learn `mean_squared_error`, its root)."""
-
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.mean_squared_error(target, answer) ** 0.5
+    """Square root of the mean squared error of all entries (scikit-learn `mean_squared_error`, its root)."""
 
     def of(self, np, difference):
         return np.square(difference)
@@ -52,29 +46,26 @@ class Rmse(_Error):
 
 
 class R2(Metric):
-    """Share of the target's variance that is explained (scikit-learn `r2_score`).
+    """Coefficient of determination, the explained share of the variance (scikit-learn `r2_score`).
 
-    For a vector the mean over its places; a place that never varies counts 1 if it is met exactly, else 0.
+    For a vector it is the mean over its entries. A constant entry has 1 if all answers are exact, else 0.
     """
 
     name = "r2"
     for_elements = (*FLOATS, *INTEGERS)
 
-    def sklearn(self, metrics, target, answer, probability, **how):
-        return metrics.r2_score(target, answer)
-
     def update(self, np, state, answer, target):
         columns = state.type.shape[0] if state.per_label else 1
         target = np.asarray(target, np.float64).reshape(-1, columns)
-        left = np.asarray(answer.value, np.float64).reshape(-1, columns) - target
-        state.add(left=np.square(left).sum(0))
+        residual = np.asarray(answer.value, np.float64).reshape(-1, columns) - target
+        state.add(squares=np.square(residual).sum(0))
         state.counts.setdefault("target", Moments()).add(np, target)
 
     def value(self, np, state):
         moments = state.counts.get("target")
         if moments is None or moments.n < 2:
             return float("nan")
-        left, varies = state.counts["left"], moments.varies(np)
-        explained = 1 - left / np.where(varies, moments.squares, 1)
-        met = np.where(np.isnan(left), np.nan, left == 0)
-        return float(np.where(varies, explained, met).mean())
+        squares, varies = state.counts["squares"], moments.varies(np)
+        explained = 1 - squares / np.where(varies, moments.squares, 1)
+        exact = np.where(np.isnan(squares), np.nan, squares == 0)
+        return float(np.where(varies, explained, exact).mean())

@@ -1,4 +1,4 @@
-"""Nodes between the losses that are written and the one number that training makes small."""
+"""Operators that combine the losses of a spec to the one number that training minimizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlc.compiler.types import Tensor
 
 
 class BatchMean(Operator):
-    """The mean over the batch and over all axes that are left."""
+    """The mean over the batch and all remaining axes."""
 
     public = False
     training_only = True
@@ -34,7 +34,7 @@ class BatchMean(Operator):
 
 
 class Penalty(Operator):
-    """A regularizer as a node of the training graph; its operands are weights, or one tensor of the flow."""
+    """A regularizer as an operator of the training graph. Its operands are weights or one tensor."""
 
     public = False
     training_only = True
@@ -59,15 +59,15 @@ class Penalty(Operator):
 
 
 class SumAndWeight(Operator):
-    """The two parts of a mean over the batch, for steps and figures of several batches; of what is one number
-    of each batch as a whole, that number for each of its rows."""
+    """The sum and the total weight of a mean over the batch, for steps and figures of several batches. A
+    number of a whole batch that is not a mean is weighted by the number of rows."""
 
     public = False
     training_only = True
     takes = "any"
     mixes = True
 
-    of: Any = setting("what makes the mean; none for a number of the whole batch",
+    of: Any = setting("the operator that computes the mean; none for a number of the whole batch",
                       OneOf(MemberOf("operator"), Nothing()), None)  # fmt: skip
 
     def type(self, *operands: Tensor) -> tuple[Tensor, Tensor]:

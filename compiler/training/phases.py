@@ -1,4 +1,4 @@
-"""What a program trains: phases one after the other, each with objectives that take turns."""
+"""Training of a program: a sequence of phases, each with objectives that take turns."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class Objective:
-    """What some weights make small, and how they follow its gradient.
+    """A loss, the weights that minimize it, and their optimizers.
 
-    `losses` are the terms of the loss by the output that they are of, where it is a sum over several outputs.
-    `learns` names the weights that change. In each round it takes `times` steps, on batches of their own.
+    If the loss is a sum over several outputs, `losses` has its terms by output. `learns` are the names of the
+    trained weights. In each round it takes `times` steps, each on its own batch.
     """
 
     loss: Value
@@ -34,24 +34,24 @@ class Objective:
     clip: GradientClip | None
     times: int = 1
 
-    def learnt(self, weights: tuple[Weight, ...]) -> list[Weight]:
-        """Those of the weights that change."""
+    def trained(self, weights: tuple[Weight, ...]) -> list[Weight]:
+        """The weights that it trains."""
         return [weight for weight in weights if weight.name in self.learns]
 
     @property
     def recomputes(self) -> bool:
-        """Whether a step computes the loss several times."""
+        """Whether a step evaluates the loss several times."""
         return any(optimizer.recomputes for optimizer in self.optimizers)
 
 
 @record(eq=False)
 class Phase:
-    """One training: its settings, and the objectives that take turns in every round of it."""
+    """A phase of training: its settings, and the objectives that take turns in each round."""
 
     settings: Train
     objectives: tuple[Objective, ...]
 
     @property
     def batches(self) -> int:
-        """The batches that a round takes."""
+        """The number of batches per round."""
         return self.settings.accumulate * max(objective.times for objective in self.objectives)

@@ -1,4 +1,4 @@
-"""Losses of every place: a number for each entry of the prediction, and their mean or sum."""
+"""Elementwise losses: a number for each entry of the prediction, and their mean or sum."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from dlc.compiler.types import Tensor
 
 
 class Pointwise(Loss, abstract=True):
-    meant: ClassVar[str] = "numbers"
+    targets: ClassVar[str] = "numbers"  # its targets, as a message says it
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
-        check_number(self, target, self.meant)
+        check_number(self, target, self.targets)
         return self.reduced(self.each(prediction, target))
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The type of the loss of each place."""
         return agree(self, prediction, target)
 
     def torch_each(self, F, reduction, prediction, target):
-        return self.torch_places(F, reduction, *torch_agree(F, prediction, target, *self.operands))
+        return self.torch_pointwise(F, reduction, *torch_agree(F, prediction, target, *self.operands))
 
     @abstractmethod
-    def torch_places(self, F: Any, reduction: str, prediction: Any, target: Any) -> Any:
-        """The same, of a prediction and a target of one shape."""
+    def torch_pointwise(self, F: Any, reduction: str, prediction: Any, target: Any) -> Any:
+        """Same as `torch_each`, of a prediction and a target with the same shape."""
         raise NotImplementedError
 
 
 class Mse(Pointwise):
     """Squared error: `(prediction - target) ** 2` (torch `mse_loss`)."""
 
-    def torch_places(self, F, reduction, prediction, target):
+    def torch_pointwise(self, F, reduction, prediction, target):
         return F.mse_loss(prediction, target, reduction=reduction)
 
     examples = (
@@ -51,7 +50,7 @@ class Mse(Pointwise):
 class Mae(Pointwise):
     """Absolute error: `abs(prediction - target)` (torch `l1_loss`)."""
 
-    def torch_places(self, F, reduction, prediction, target):
+    def torch_pointwise(self, F, reduction, prediction, target):
         return F.l1_loss(prediction, target, reduction=reduction)
 
     examples = (
@@ -62,12 +61,12 @@ class Mae(Pointwise):
 
 
 class Huber(Pointwise):
-    """`d ** 2 / 2` up to a difference `d` of `delta`, `delta * (d - delta / 2)` beyond
+    """`d ** 2 / 2` for absolute differences `d` up to `delta`, `delta * (d - delta / 2)` above
     (torch `huber_loss`)."""
 
-    delta: float = setting("where the square ends", Number(above=0), 1.0, keyword=True)
+    delta: float = setting("difference at which the loss becomes linear", Number(above=0), 1.0, keyword=True)
 
-    def torch_places(self, F, reduction, prediction, target):
+    def torch_pointwise(self, F, reduction, prediction, target):
         return F.huber_loss(prediction, target, reduction=reduction, delta=self.delta)
 
     examples = (
@@ -83,10 +82,10 @@ class Bce(Pointwise):
     Targets are 0 and 1, or probabilities (torch `binary_cross_entropy_with_logits`).
     """
 
-    meant = "yes or no, or probabilities"
+    targets = "booleans or probabilities"
     of_scores = ("binary",)
 
-    def torch_places(self, F, reduction, prediction, target):
+    def torch_pointwise(self, F, reduction, prediction, target):
         return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
 
     examples = (
@@ -99,11 +98,11 @@ class Bce(Pointwise):
 
 
 class Poisson(Pointwise):
-    """Counts that are expected against counts that came: `p - t * log(p)`, p above 0
+    """Poisson negative log-likelihood of counts: `p - t * log(p)`, p above 0
     (torch `poisson_nll_loss` with `log_input=False`).
 
-    What the network answers is the count itself: end in `exp` or `softplus`. With `log=true` it is the
-    logarithm of the count, `exp(p) - t * p`, as in PyTorch.
+    The prediction is the expected count: end in `exp` or `softplus`. With `log=true` it is the logarithm of
+    the count, and the loss is `exp(p) - t * p`, as in PyTorch.
     """
 
     usage = """
@@ -115,7 +114,7 @@ class Poisson(Pointwise):
     train { loss = poisson(visits) }
     """
 
-    wants = "predictions above 0, as `exp` and `softplus` make them; with `log=true` small ones"
+    domain = "predictions above 0, such as results of `exp` and `softplus`; with `log=true` small ones"
     log: bool = setting(
         "whether the prediction is the logarithm of the count", Boolean(), False, keyword=True
     )
@@ -123,7 +122,7 @@ class Poisson(Pointwise):
     def takes_only(self):
         return None if self.log else ("counts above 0", "`exp` or `softplus`")
 
-    def torch_places(self, F, reduction, prediction, target):
+    def torch_pointwise(self, F, reduction, prediction, target):
         return F.poisson_nll_loss(prediction, target, log_input=self.log, reduction=reduction)
 
     examples = (
@@ -135,8 +134,8 @@ class Poisson(Pointwise):
 
 
 class Contrastive(Pointwise):
-    """Distances of pairs, small where the target says that both are the same, and at least `margin` where
-    they are not: `t * d ** 2 + (1 - t) * max(0, margin - d) ** 2` (Hadsell et al. 2006)."""
+    """Contrastive loss of distances of pairs, which are trained to be small for equal pairs (target 1) and at
+    least `margin` for others: `t * d ** 2 + (1 - t) * max(0, margin - d) ** 2` (Hadsell et al. 2006)."""
 
     usage = """
     net embed(x) { return x -> dense(16) -> relu -> dense(4) }
@@ -149,12 +148,12 @@ class Contrastive(Pointwise):
     train { loss = contrastive(distance) }
     """
 
-    meant = "whether both are the same"
-    margin: float = setting("how far apart what differs should be", Number(above=0), 1.0, keyword=True)
+    targets = "booleans, true for equal pairs"
+    margin: float = setting("minimum distance of different pairs", Number(above=0), 1.0, keyword=True)
 
-    def torch_places(self, F, reduction, prediction, target):
-        apart = F.relu(self.margin - prediction)
-        loss = target * prediction**2 + (1 - target) * apart**2
+    def torch_pointwise(self, F, reduction, prediction, target):
+        shortfall = F.relu(self.margin - prediction)
+        loss = target * prediction**2 + (1 - target) * shortfall**2
         return reduced(loss, reduction)
 
     examples = (
@@ -167,13 +166,13 @@ class Contrastive(Pointwise):
 
 
 class Perceptron(Pointwise):
-    """Rosenblatt's rule: `(threshold(s) - t) * s` for scores `s` and targets 0 or 1,
-    the threshold held still."""
+    """Rosenblatt's perceptron rule: `(threshold(s) - t) * s` for scores `s` and targets 0 or 1, without a
+    gradient through the threshold."""
 
-    meant = "yes or no"
+    targets = "booleans"
     of_scores = ("binary",)
 
-    def torch_places(self, F, reduction, prediction, target):
+    def torch_pointwise(self, F, reduction, prediction, target):
         loss = ((prediction >= 0).type_as(prediction) - target) * prediction
         return reduced(loss, reduction)
 

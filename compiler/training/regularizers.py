@@ -1,4 +1,4 @@
-"""Regularizers: what is added to the loss to keep weights, or values of the network, small."""
+"""Regularizers: penalties on weights or tensors that are added to the loss."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from dlc.compiler.training.initial_state import NetOrWeight
 
 
 class NetOrTensor(NetOrWeight):
-    """A net, whose weights are meant, or a tensor of the graph."""
+    """A net, as a name for its weights, or a tensor of the graph."""
 
     def describe(self) -> str:
         return "a net or a tensor"
 
 
 class Regularizer(Definition, family="regularizer", what="a regularizer"):
-    """Acts on the weights of layers (role `weight`), never on biases or norms.
+    """A penalty on the weights of layers (role `weight`), not on biases or norms.
 
-    On a tensor it acts on the entries of a sample, and the mean over the batch is taken.
+    For a tensor it is the penalty on the entries of each sample, averaged over the batch.
     """
 
-    on: Any = setting("the net whose weights, or the tensor whose entries, are kept small",
+    on: Any = setting("the net whose weights, or the tensor whose entries, are penalized",
                       OneOf(NetOrTensor(), Nothing()), None, keyword=True,
                       shown="all weights of layers")  # fmt: skip
 
     @property
     def value(self) -> Any:
-        """The tensor it acts on, an `ir.Value`, or none where it acts on weights."""
+        """The tensor it acts on, an `ir.Value`; none if it acts on weights."""
         from dlc.compiler.ir.graph import Value
 
         return self.on if isinstance(self.on, Value) else None
@@ -41,17 +41,17 @@ class Regularizer(Definition, family="regularizer", what="a regularizer"):
         return self.on is None or weight.net == self.on.net
 
     def decays(self) -> bool:
-        """True if it pulls weights towards 0 as `weight_decay` does."""
+        """True if its gradient is proportional to the weights, like that of `weight_decay`."""
         return False
 
     @abstractmethod
     def torch(self, torch: Any, tensors: list[Any]) -> Any:
-        """What is added to the loss, a scalar, for these weights."""
+        """The penalty on these tensors, a scalar that is added to the loss."""
         raise NotImplementedError
 
 
 class L1(Regularizer):
-    """Adds `x * sum(abs(w))`: draws weights to exactly 0."""
+    """Adds `x * sum(abs(w))` to the loss, which makes weights sparse (lasso)."""
 
     usage = "l1(1e-5)"
 
@@ -62,7 +62,7 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """Adds `x * sum(w ** 2)`: keeps weights small."""
+    """Adds `x * sum(w ** 2)` to the loss, which keeps weights small (ridge)."""
 
     usage = "l2(1e-4)"
 
@@ -77,7 +77,7 @@ class L2(Regularizer):
 
 
 class Elastic(Regularizer):
-    """Adds `a * sum(abs(w)) + b * sum(w ** 2)`: both at once (elastic net)."""
+    """Adds `a * sum(abs(w)) + b * sum(w ** 2)` to the loss (elastic net)."""
 
     usage = "elastic(1e-5, 1e-4)"
 

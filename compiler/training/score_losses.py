@@ -1,4 +1,4 @@
-"""Losses of scores, of classes as well as of yes and no."""
+"""Losses of class scores and binary scores."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Number
 from dlc.compiler.dims.dim import Size
 from dlc.compiler.operators.base import Example, setting
-from dlc.compiler.training.class_losses import check_scores, class_axis, of_classes, of_places, torch_scores
+from dlc.compiler.training.class_losses import (
+    check_scores,
+    class_axis,
+    of_classes,
+    torch_scores,
+    without_classes,
+)
 from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
 from dlc.compiler.types import Tensor
 
-LEAST = 1e-30  # what is wrong, at least: the gradient of a root is infinite at 0
+LEAST = 1e-30  # minimum of the base of a power, whose gradient may be infinite at 0
 
 
 class _OfScores(Loss, abstract=True):
@@ -22,45 +28,45 @@ class _OfScores(Loss, abstract=True):
         return self.reduced(self.each(prediction, target))
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Scores of classes lose the axis of the classes."""
+        """The type of the unreduced loss: class scores without their class axis."""
         if not of_classes(prediction, target):
-            check_number(self, target, "classes, or yes and no")
+            check_number(self, target, "classes or booleans")
             return agree(self, prediction, target)
         check_scores(self, prediction, target)
-        return of_places(prediction)
+        return without_classes(prediction)
 
     def torch_each(self, F, reduction, prediction, target):
         have, wanted = self.operands
         if of_classes(have, wanted):
             prediction, target = torch_scores(F, prediction, target, have, wanted)
-            place = class_axis(have) + 1
-            loss = self.torch_classes(F, prediction, target, place, have.shape[place - 1])
+            axis = class_axis(have) + 1
+            loss = self.torch_classes(F, prediction, target, axis, have.shape[axis - 1])
         else:
             loss = self.torch_binary(F, *torch_agree(F, prediction, target, have, wanted))
         return reduced(loss, reduction)
 
     @abstractmethod
-    def torch_classes(self, F: Any, scores: Any, target: Any, place: int, classes: Size) -> Any:
-        """The loss of each place, of scores of each class along the axis `place`."""
+    def torch_classes(self, F: Any, scores: Any, target: Any, axis: int, classes: Size) -> Any:
+        """The unreduced loss of class scores along an axis."""
         raise NotImplementedError
 
     @abstractmethod
     def torch_binary(self, F: Any, scores: Any, target: Any) -> Any:
-        """The loss of each place, of a score and a target from 0 to 1."""
+        """The unreduced loss of scores and targets from 0 to 1."""
         raise NotImplementedError
 
 
 class Focal(_OfScores):
-    """Cross-entropy that counts less what is right already: `-(1 - p) ** gamma * log(p)`, p the probability
-    of what is right (Lin et al. 2017; torchvision `sigmoid_focal_loss` without alpha).
+    """Cross-entropy with smaller weights for correct answers: `-(1 - p) ** gamma * log(p)`, p the probability
+    of the true class (Lin et al. 2017; torchvision `sigmoid_focal_loss` without alpha).
 
     With gamma 0 it is `cross_entropy` or `bce`.
     """
 
-    gamma: float = setting("how much less", Number(minimum=0), 2.0, keyword=True)
+    gamma: float = setting("exponent of the weights", Number(minimum=0), 2.0, keyword=True)
 
-    def torch_classes(self, F, scores, target, place, classes):
-        log = F.log_softmax(scores, place).gather(place, target.unsqueeze(place)).squeeze(place)
+    def torch_classes(self, F, scores, target, axis, classes):
+        log = F.log_softmax(scores, axis).gather(axis, target.unsqueeze(axis)).squeeze(axis)
         return -((-log.expm1()).clamp(min=LEAST) ** self.gamma) * log
 
     def torch_binary(self, F, scores, target):
@@ -80,16 +86,16 @@ class Focal(_OfScores):
 
 
 class Hinge(_OfScores):
-    """What a score lacks of a margin of 1 (Cortes and Vapnik 1995; torch `multi_margin_loss` for classes).
+    """Hinge loss with a margin of 1 (Cortes and Vapnik 1995; torch `multi_margin_loss` for classes).
 
-    For yes and no `max(0, 1 - s)` or `max(0, 1 + s)`; for classes
-    `sum(max(0, 1 - s[right] + s[other])) / classes`, the sum over the other classes.
+    For booleans `max(0, 1 - s)` if true, `max(0, 1 + s)` if false; for classes
+    `sum(max(0, 1 - s[true] + s[other])) / classes`, the sum over the other classes.
     """
 
-    def torch_classes(self, F, scores, target, place, classes):
-        right = target.unsqueeze(place)
-        lacking = F.relu(1 - scores.gather(place, right) + scores)
-        return lacking.scatter(place, right, 0).sum(place) / F.size(classes)
+    def torch_classes(self, F, scores, target, axis, classes):
+        true = target.unsqueeze(axis)
+        shortfall = F.relu(1 - scores.gather(axis, true) + scores)
+        return shortfall.scatter(axis, true, 0).sum(axis) / F.size(classes)
 
     def torch_binary(self, F, scores, target):
         return F.relu(1 - (2 * target - 1) * scores)

@@ -1,4 +1,4 @@
-"""Losses of sequences whose places do not stand opposite each other."""
+"""Losses of sequences without an alignment of predictions and targets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dlc.compiler.types import Tensor
 
 
 class Ctc(Loss):
-    """The negative logarithm of the probability of a text, however its symbols are spread over the steps
-    (Graves et al. 2006; torch `ctc_loss`).
+    """Connectionist temporal classification: the negative logarithm of the probability of a text, summed over
+    all alignments of its symbols with the steps (Graves et al. 2006; torch `ctc_loss`).
 
-    Scores are `[steps, classes]`, the target classes `[symbols]`. Class 0 is the blank between symbols; zeros
-    in a target are none of its symbols: shorter texts end in them. The mean is over symbols, as PyTorch has
-    it; `sum` is of a whole text.
+    Scores are `[steps, classes]`, the target classes `[symbols]`. Class 0 is the blank between symbols. Zeros
+    in a target are padding of shorter texts. The mean is over symbols, as in PyTorch; `sum` is over a text.
     """
 
     usage = """
@@ -28,7 +27,7 @@ class Ctc(Loss):
     """
 
     of_scores = ("class",)
-    wants = "texts that fit into the steps, with a step more between two symbols that are alike"
+    domain = "texts that fit into the steps, with an additional step between two equal symbols"
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
         return self.reduced(self.each(prediction, target))
@@ -36,11 +35,11 @@ class Ctc(Loss):
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
         if not prediction.batched or prediction.rank != 2:
             raise Reject(f"`ctc` takes scores [steps, classes], found {prediction}", at="prediction")
-        told = spell_classes(target)
+        spelled = spell_classes(target)
         if target.rank != 1 or not (target.element == "class" or target.is_integer):
-            raise Reject(f"`ctc` takes a target of classes, [symbols], found {told}", at="target")
+            raise Reject(f"`ctc` takes a target of classes, [symbols], found {spelled}", at="target")
         if target.classes is not None and target.classes.count != prediction.shape[-1]:
-            raise Reject(f"`ctc` takes a score for each class, of which {told} has {target.classes.count}, "
+            raise Reject(f"`ctc` takes a score for each of the {target.classes.count} classes of {spelled}, "
                          f"found {prediction}", at="prediction", code="E0203")  # fmt: skip
         return prediction.with_shape()
 

@@ -1,4 +1,4 @@
-"""Losses between tensors of the network: distributions, directions and distances."""
+"""Losses between tensors of the network: divergences, cosine similarity and distances."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.training.losses import Loss, agree, reduced
 from dlc.compiler.types import Tensor
 
-LEAST = 1e-7  # what a probability counts as at least, as in Keras
+LEAST = 1e-7  # minimum of a probability, as in Keras
 
 
 class _BetweenTensors(Loss, abstract=True):
-    """Neither operand is a target."""
+    """A loss without a target: its operands are tensors of the network."""
 
     takes = "float"
     of_target = False
 
 
 class KlNormal(_BetweenTensors):
-    """How far a normal distribution is from the standard one (Kullback and Leibler; Kingma and Welling 2013):
+    """Kullback-Leibler divergence of a normal distribution from the standard one (Kingma and Welling 2013):
     `(exp(log_variance) + mean ** 2 - 1 - log_variance) / 2` (torch `distributions.kl_divergence`)."""
 
     usage = """
@@ -54,7 +54,7 @@ class KlNormal(_BetweenTensors):
 
 
 class _OverLast(_BetweenTensors, abstract=True):
-    """One number for each vector along the last axis."""
+    """A loss with one number for each vector along the last axis."""
 
     def each(self, first: Tensor, *others: Tensor) -> Tensor:
         for other in others:
@@ -71,15 +71,16 @@ class _OverLast(_BetweenTensors, abstract=True):
 
     @abstractmethod
     def torch_vectors(self, F: Any, *vectors: Any) -> Any:
-        """The loss of each vector."""
+        """The loss of each vector, unreduced."""
         raise NotImplementedError
 
 
 class KlDivergence(_OverLast):
-    """How far the distribution q is from p: `sum(p * log(p / q))` over the last axis, both probabilities,
-    held above 1e-7 (torch `kl_div`, of whose two it takes the logarithms itself).
+    """Kullback-Leibler divergence of the distribution q from p: `sum(p * log(p / q))` over the last axis,
+    with probabilities clipped to at least 1e-7 (torch `kl_div`, which takes logarithms).
 
-    `kl_divergence(teacher, y.probabilities)` teaches one network what another knows (Hinton et al. 2015).
+    `kl_divergence(teacher, y.probabilities)` trains one network on the answers of another (knowledge
+    distillation, Hinton et al. 2015).
     """
 
     usage = """
@@ -133,7 +134,7 @@ class Cosine(_OverLast):
 
 
 class Triplet(_OverLast):
-    """An anchor shall be nearer to what is like it than to what is not, by a margin:
+    """Triplet loss: the anchor is trained to be nearer to the positive than to the negative, by a margin:
     `max(0, |anchor - positive| - |anchor - negative| + margin)`, distances along the last axis
     (Schroff et al. 2015; torch `triplet_margin_loss`)."""
 
@@ -148,7 +149,7 @@ class Triplet(_OverLast):
     train { loss = triplet(place, embed(positive), embed(negative)) }
     """
 
-    margin: float = setting("how much nearer", Number(minimum=0), 1.0, keyword=True)
+    margin: float = setting("minimum difference of the two distances", Number(minimum=0), 1.0, keyword=True)
 
     def type(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return super().type(anchor, positive, negative)

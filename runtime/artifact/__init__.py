@@ -1,4 +1,4 @@
-"""The artifact: one ONNX file with its spec, its proof and its figures in it. Using one needs no torch."""
+"""The artifact: one ONNX file that contains its spec, its proof and its figures. Its use needs no torch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The digest in an artifact: of all its bytes, with zeros where the digest itself stands.
+"""The digest in an artifact: SHA-256 of all its bytes, with zeros in place of the digest itself.
 
-Weights that lie beside a file past 2 GB are not in it: those are held by the answers of the proof alone.
+External weights, of models above 2 GB, are not part of it: only the outputs of the proof cover them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENTRY = f"{PREFIX}digest".encode() + bytes([0x12, len(UNSEALED)])
 
 
 def seal(path: Path) -> None:
-    """Put the digest in the place that was left for it."""
+    """Write the digest over its placeholder."""
     digest = digest_with(path, UNSEALED)
     if digest is None:
         raise ValueError(f"{path.name} has no place for a digest")
@@ -32,12 +32,12 @@ def seal(path: Path) -> None:
 
 
 def is_sealed(path: Path, digest: str) -> bool:
-    """Whether nothing was changed since the digest was put in."""
+    """Whether the file is unchanged since `seal`."""
     return digest != UNSEALED and digest_with(path, digest) == digest
 
 
 def digest_with(path: Path, found: str) -> str | None:
-    """The digest of a file that holds this one; none if it does not."""
+    """The digest of a file that contains the digest `found`; None if it does not contain it."""
     with reading.open_file(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         entry = content.find(ENTRY + found.encode())
         if entry < 0:

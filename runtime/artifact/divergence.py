@@ -1,4 +1,4 @@
-"""Where torch and ONNX Runtime part, stage by stage, when an artifact does not answer as it should."""
+"""Find the first node where torch and ONNX Runtime diverge, for an artifact that fails the parity check."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 Batch = dict[str, np.ndarray]
-# Why two engines may differ from a stage on, without a fault.
-NOT_FINITE = "takes NaN or infinity, of which each engine makes its own"
-TIE = "decides between values that are equal but for rounding"
-ROUNDING = NOISE * 2.0**-23  # how far it moves values beside the noise of torch, relative to the largest
+# Reasons why two engines may differ from a node on, without an error.
+NOT_FINITE = "reads NaN or infinity, which engines treat differently"
+TIE = "chooses between values that differ only by rounding"
+ROUNDING = NOISE * 2.0**-23  # rounding in addition to the noise of torch, relative to the largest value
 
 
 @dataclass(frozen=True)
 class Excuse:
-    """A stage from which on a row may differ without a fault, and why."""
+    """A node from which on a row may differ without an error, and the reason."""
 
     node: Node
     why: str
 
     def __str__(self) -> str:
-        """`max` (model.dl:3:10) takes NaN ..."""
+        """`max` (model.dl:3:10) reads NaN ..."""
         return f"`{self.node.name}` ({self.node.site.place}) {self.why}"
 
 
@@ -47,14 +47,14 @@ Excuses = list["Excuse | None"]  # one for each row
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of an inference graph, with the weights of an artifact."""
+    """The nodes of an inference graph, with the weights of an artifact."""
 
     program: CompiledProgram
     graph: Graph
     weights: Mapping[str, np.ndarray]
 
     def first_refused(self, raw: Batch) -> Node | None:
-        """The first stage that ONNX Runtime does not run."""
+        """The first node that ONNX Runtime cannot run."""
         return next((node for node in self.graph.nodes if not self.runs(node, raw)), None)
 
     def runs(self, node: Node, raw: Batch) -> bool:
@@ -67,15 +67,15 @@ class Stages:
         return True
 
     def run(self, graph: Graph, raw: Batch, *, folded: bool) -> Batch:
-        """What ONNX Runtime makes of the outputs, without optimizations of its own."""
+        """The outputs of ONNX Runtime, without graph optimizations."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "stages.onnx"
             save(onnx_model(self.program, graph, self.weights, {}, folded=folded), path)
             return run(open_session(path, plain=True), raw)
 
     def first_fault(self, raw: Batch) -> tuple[Node | None, Excuses]:
-        """The first stage at fault, each by itself or else with normalization folded; and for each row in
-        which the two part without fault from which stage on."""
+        """The first wrong node, without and then with folded normalization; and for each row that may differ,
+        its excuse."""
         excuses: Excuses = [None] * len(next(iter(raw.values())))
         for kept, folded in ((self.graph, False), (fold(self.graph, self.weights)[0], True)):
             node, found = self.walk(kept, raw, folded=folded)
@@ -85,26 +85,27 @@ class Stages:
         return None, excuses
 
     def walk(self, kept: Graph, raw: Batch, *, folded: bool) -> tuple[Node | None, Excuses]:
-        walk = Walk(self.graph, kept, self.weights)
+        walk = NodeComparison(self.graph, kept, self.weights)
         return walk.first_fault(walk.wanted(raw), self.run(walk.shown, raw, folded=folded))
 
 
-class Walk:
-    """All numbers that a graph makes in torch, against which those of an engine are held stage by stage.
+class NodeComparison:
+    """Compares all numeric values of a graph in torch with those of an engine, node by node.
 
-    `kept` is the graph itself, or what folding left of it; `shown` has all numbers of that as outputs.
+    `kept` is the graph, or its nodes after folding; `shown` has all values of these nodes as outputs.
     """
 
     def __init__(self, graph: Graph, kept: Graph, weights: Mapping[str, np.ndarray]) -> None:
         self.nodes = kept.nodes
-        self.names = {value: f"result_{i}" for i, value in enumerate(numbers_of(kept))}
+        self.names = {value: f"result_{i}" for i, value in enumerate(numeric_values(kept))}
         self.shown = replace(graph, outputs={name: value for value, name in self.names.items()})
         self.weights, self.unfolded = weights, set(graph.nodes)
         self.reference = Reference(self.shown, weights)
         self.stored = {w.value: weights[w.name] for w in graph.weights}
 
     def wanted(self, raw: Batch) -> dict[Value, ReferenceOutput | np.ndarray]:
-        """What torch makes of a batch, with slack for the noise of float32; inputs and weights as given."""
+        """All values in torch for a batch, with slack for the noise of float32; inputs and weights
+        unchanged."""
         answers, exact = self.reference(raw), self.reference(raw, exact=True)
         known = {v: raw[v.name] for v in self.shown.inputs} | self.stored
         return known | {v: answers[n].with_noise(exact[n]) for v, n in self.names.items()}
@@ -112,8 +113,7 @@ class Walk:
     def first_fault(
         self, wanted: Mapping[Value, ReferenceOutput | np.ndarray], found: Batch
     ) -> tuple[Node | None, Excuses]:
-        """The first stage at fault, and for each row in which the two part without fault before it since
-        which stage."""
+        """The first wrong node, and for each row that may differ before it, its excuse."""
         count = next(len(values_of(wanted[v])) for v in self.shown.inputs)
         excuses: Excuses = [None] * count
         for node in self.nodes:
@@ -128,7 +128,7 @@ class Walk:
                 assert isinstance(answer, ReferenceOutput)
                 if have.shape != answer.values.shape:
                     return node, excuses
-                rows = parting(answer, have, count, batched=value.type.batched)
+                rows = diverging(answer, have, count, batched=value.type.batched)
                 wrong = rows & ~unsound
                 if wrong.any() and (wrong & ~self.right_by_itself(node, wanted, found, count)).any():
                     return node, excuses
@@ -140,8 +140,8 @@ class Walk:
     def right_by_itself(
         self, node: Node, wanted: Mapping[Value, ReferenceOutput | np.ndarray], found: Batch, count: int
     ) -> np.ndarray:
-        """The rows in which a stage makes what torch makes of the same numbers, which are torch's but for
-        rounding: that decided a choice, or grew."""
+        """The rows in which a node is correct for its own operands, which differ from those of torch only by
+        rounding: its choice was decided by rounding, or it amplified the rounding error."""
         known = {*self.shown.inputs, *self.stored}
         flowed = {v: f"operand {i}" for i, v in enumerate(node.operands) if v not in known}
         right = np.full(count, node in self.unfolded and bool(flowed) and self.names.keys() >= flowed.keys())
@@ -153,16 +153,16 @@ class Walk:
             assert isinstance(answer, ReferenceOutput)
             right &= ~of_rows(answer.gaps(given[name]) > ROUNDING, count, batched=value.type.batched)
         graph = alone(node, self.shown, flowed)
-        made = Walk(graph, graph, self.weights).wanted(given)
+        made = NodeComparison(graph, graph, self.weights).wanted(given)
         for value in node.results:
             answer, have = made[value], np.asarray(found[self.names[value]])
             assert isinstance(answer, ReferenceOutput)
-            right &= ~parting(answer, have, count, batched=value.type.batched)
+            right &= ~diverging(answer, have, count, batched=value.type.batched)
         return right
 
 
 def alone(node: Node, graph: Graph, flowed: Mapping[Value, str]) -> Graph:
-    """A stage of a graph, with what flows into it as inputs of these names."""
+    """A graph of a single node, with its operands as inputs of these names."""
     inputs = {v: GraphInput(name, v.type, v.site, "input", name) for v, name in flowed.items()}
     operands = tuple(inputs.get(value, value) for value in node.operands)
     return replace(
@@ -174,23 +174,24 @@ def values_of(seen: ReferenceOutput | np.ndarray) -> np.ndarray:
     return seen.values if isinstance(seen, ReferenceOutput) else seen
 
 
-def numbers_of(graph: Graph) -> list[Value]:
+def numeric_values(graph: Graph) -> list[Value]:
     return [v for node in graph.nodes for v in node.results if v.type.element != "string"]
 
 
-def parting(answer: ReferenceOutput, have: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
-    """The rows in which what ONNX Runtime gives, in the same shape, is too far from an answer."""
+def diverging(answer: ReferenceOutput, have: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
+    """The rows in which a value of ONNX Runtime, of the same shape, exceeds the tolerance."""
     return of_rows(answer.gaps(have) > TOLERANCE, count, batched=batched)
 
 
 def is_sound(values: np.ndarray, node: Node) -> np.ndarray:
-    """Where a stage has one right answer: for finite numbers, and for NaN unless engines differ."""
+    """Mask of operands for which a node is well-defined: finite values, and NaN unless engines differ on
+    it."""
     if values.dtype.kind in "OUSTiub":
         return np.ones(values.shape, bool)
     return np.isfinite(values) if node.operator.differs_on_nan else ~np.isinf(values)
 
 
 def of_rows(places: np.ndarray, count: int, *, batched: bool) -> np.ndarray:
-    """The rows with any of these places; all rows for a value that all of them share."""
+    """The rows with any true entry; for an unbatched value all rows or none."""
     found = places.any(axis=tuple(range(1, places.ndim))) if batched else places.any()
     return found & np.ones(count, bool)

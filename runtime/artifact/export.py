@@ -1,4 +1,4 @@
-"""From a program and its weights to a proved artifact."""
+"""Export: from a program and its weights to a verified artifact."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.digest import seal
 from dlc.runtime.artifact.metadata import UNSEALED, describe
-from dlc.runtime.artifact.model_scan import look_at
+from dlc.runtime.artifact.model_scan import scan
 from dlc.runtime.artifact.parity import Comparison, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
-BATCHES = (1, 2, 7, 0)  # of none last: what fails for all is blamed where there are numbers to look at
+BATCHES = (1, 2, 7, 0)  # 0 last: an error in all batch sizes is reported where there are values
 REAL_ROWS = 64
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written: the path, its size, the worst difference from torch, on how many batches they were
-    compared, and which rows were left out of the comparison, in words."""
+    """The written artifact: its path and size, the largest difference from torch, the number of compared
+    batches, and descriptions of the rows that the comparison left out."""
 
     path: Path
     bytes: int
@@ -51,10 +51,10 @@ class ExportResult:
 def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Path, *,
            rows: Mapping[str, np.ndarray] | None = None, figures: Mapping[str, Any] | None = None,
            fingerprint: str = "", columns: Mapping[str, Any] | None = None) -> ExportResult:  # fmt: skip
-    """Prove the artifact equal to the torch module on random and on real rows, then write it.
+    """Compare the artifact with the torch module on random and real rows, then write it.
 
-    `rows` are raw rows of the data, `figures` what training measured,
-    `columns` what the data filled fields from.
+    `rows` are rows of the data, `figures` those of the training, and `columns` the columns of the data that
+    filled each field.
     """
     program.check_answers()
     check_known(program.graph, weights)
@@ -68,9 +68,9 @@ def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Pa
     with staged(path) as place:
         save(artifact, place)
         parity = Parity(program, graph, weights, place)
-        held = [parity.hold(what, raw) for what, raw in batches]
-        worst, compared = max(h.worst for h in held), [what for what, _ in batches]
-        excused = told(held, sum(rows_of(raw) for _, raw in batches))
+        results = [parity.check(what, raw) for what, raw in batches]
+        worst, compared = max(r.worst for r in results), [what for what, _ in batches]
+        excused = describe_excused(results, sum(rows_of(raw) for _, raw in batches))
         metadata.parity = {
             "worst": worst, "tolerance": TOLERANCE, "batches": compared, "excused": list(excused),
         }  # fmt: skip
@@ -84,26 +84,26 @@ def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Pa
     return ExportResult(path, size, worst, len(batches), excused)
 
 
-def rehearse(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> None:
-    """Make the artifact of these weights and hold it against torch on one row, before time is spent on
-    training them. Raises what `export` would; nothing is left behind."""
+def dry_run(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> None:
+    """Export these weights to memory and compare the artifact with torch on one row, before they are trained.
+    Raises the errors of `export`; writes no file."""
     program.check_answers()
     graph = specialize.inference(program)
     what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed))
     with in_memory(onnx_model(program, graph, weights, {})) as model:
-        Parity(program, graph, weights, model).hold(f"{what}, before training", raw)
+        Parity(program, graph, weights, model).check(f"{what}, before training", raw)
 
 
-def told(held: Iterable[Comparison], rows: int) -> tuple[str, ...]:
-    """The rows that are out of the comparison, in words, the most first."""
-    counts = sum((Counter(h.excused) for h in held), Counter())
+def describe_excused(results: Iterable[Comparison], rows: int) -> tuple[str, ...]:
+    """Descriptions of the rows that the comparison left out, the most frequent reason first."""
+    counts = sum((Counter(r.excused) for r in results), Counter())
     return tuple(f"{count} of {rows} rows are left out: {excuse}" for excuse, count in counts.most_common())
 
 
 def check_openable(place: Path, program: CompiledProgram) -> None:
-    """Refuse to write what `dlc.load` would not open."""
+    """Refuse to write an artifact that `dlc.load` would not open."""
     try:
-        look_at(place)
+        scan(place)
     except ArtifactError as error:
         why = str(error).removeprefix(f"{place} ")
         help = "docs/artifact.md tells the limits: take fewer layers, or shorter names of classes"
@@ -113,7 +113,7 @@ def check_openable(place: Path, program: CompiledProgram) -> None:
 def comparisons(
     graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """What both are run on: random inputs at several batch sizes and lengths, and real rows."""
+    """The batches to compare on: random inputs with several batch sizes and lengths, and real rows."""
     for free in free_sizes(graph):
         sizes = "".join(f", {n} = {size}" for n, size in free.items())
         known = sized(types, free)
@@ -128,8 +128,8 @@ def comparisons(
 
 
 def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
-    """Rows as training has them, as the artifact takes them: places become what the classes are called,
-    -1 what is none of them."""
+    """Convert decoded rows to raw inputs of the artifact: class indices become labels, and -1 becomes the
+    label of an unknown class."""
     if type.element == "class" and type.classes is not None:
         return raw_labels(type.classes)[rows]
     if type.element == "binary" and type.classes is not None and type.classes.names:

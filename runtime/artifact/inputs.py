@@ -1,5 +1,5 @@
-"""What a caller gives, lists or arrays, as the arrays that an artifact takes. Values mean what they mean in a
-file of rows."""
+"""Convert the arguments of `predict`, lists or arrays, to the input arrays of an artifact. Values have the
+same meaning as in a file of rows."""
 
 from __future__ import annotations
 
@@ -23,50 +23,50 @@ if TYPE_CHECKING:
 
     from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
-    from dlc.runtime.data.unknown_classes import Outside
+    from dlc.runtime.data.unknown_classes import UnknownValues
 
 BFLOAT16 = "tensor(bfloat16)"
 
 
 def arrays(
     types: Mapping[str, Tensor], wanted: Sequence[Any], given: Mapping[str, Any]
-) -> tuple[dict[str, np.ndarray], list[Outside]]:
-    """An array for each input, of its element and shape, and the class inputs of which some values are none
-    of the classes. `ArtifactError` says what does not fit."""
+) -> tuple[dict[str, np.ndarray], list[UnknownValues]]:
+    """An array with the dtype and shape of each input, and the class inputs with missing or unknown values.
+    `ArtifactError` for invalid values."""
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
         raise ArtifactError(f"the model has no input `{shorten(unknown)}`: it takes {listed(types, '{}')}")
     missing = next((name for name in types if name not in given), None)
     if missing is not None:
         raise ArtifactError(f"the input `{missing}` is missing: the model takes {listed(types, '{}')}")
-    found: list[Outside] = []
+    found: list[UnknownValues] = []
     made = {w.name: array(w, types[w.name], given[w.name], found) for w in wanted}
     check_sizes(wanted, made)
     return made, found
 
 
-def array(wanted: Any, type: Tensor, given: Any, found: list[Outside]) -> np.ndarray:
+def array(wanted: Any, type: Tensor, given: Any, found: list[UnknownValues]) -> np.ndarray:
     try:
         values = as_array(given)
         if values.ndim != len(wanted.shape):
-            raise misshapen(wanted, values.shape)
+            raise shape_error(wanted, values.shape)
         column = column_of(values) if len(values) else empty(values.shape[1:], type)
     except ValueError as error:
         raise ArtifactError(f"`{wanted.name}` takes {type}: {shorten(error, 200)}") from None
     try:
         made = encode(column, type, type.classes, Purpose(raw=True))
     except Refused as refused:
-        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {told(refused, type)}") from None
+        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {explain(refused, type)}") from None
     if type.element == "class" and type.classes is not None:
-        lost = unknown_classes.lost(made, type)
+        lost = unknown_classes.without_imputed(made, type)
         some = unknown_classes.count(wanted.name, lost, unknown_classes.examples([column], [made]))
         found += [some] if some else []
-        return unknown_classes.counted(made, type.classes)
+        return unknown_classes.with_unknown(made, type.classes)
     return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
 
 
-def told(refused: Refused, type: Tensor) -> str:
-    """What is wrong with a value, and what to do."""
+def explain(refused: Refused, type: Tensor) -> str:
+    """The message for a refused value, with its fix."""
     help = refused.help
     if refused.text:
         help = help_for(refused.text, None, in_spec=False, lacks=type.missing)
@@ -74,22 +74,22 @@ def told(refused: Refused, type: Tensor) -> str:
 
 
 def empty(shape: tuple[int, ...], type: Tensor) -> Column:
-    """No rows of samples of a shape."""
+    """An empty column with the shape of a row."""
     return texts([], shape) if type.element == "string" else numbers(np.zeros((0, *shape)))
 
 
-def misshapen(wanted: Any, found: Sequence[int]) -> ArtifactError:
+def shape_error(wanted: Any, found: Sequence[int]) -> ArtifactError:
     shape = ", ".join(map(str, wanted.shape))
     return ArtifactError(f"`{wanted.name}` takes [{shape}], found {list(found)}; the batch is the first axis")
 
 
 def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray]) -> None:
-    """A dimension of one name has one size in all inputs."""
+    """Check the sizes of all inputs: a free dimension has the same size in all of them."""
     known: dict[str, tuple[int, str]] = {}
     for w in wanted:
         for size, found in zip(w.shape, made[w.name].shape, strict=True):
             if isinstance(size, int) and size != found:
-                raise misshapen(w, made[w.name].shape)
+                raise shape_error(w, made[w.name].shape)
             other, owner = known.setdefault(size, (found, w.name)) if isinstance(size, str) else (found, "")
             if other != found:
                 raise ArtifactError(f"`{size}` is {other} in `{owner}` and {found} in `{w.name}`")

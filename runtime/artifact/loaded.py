@@ -1,4 +1,4 @@
-"""An artifact ready to answer, with ONNX Runtime and NumPy alone."""
+"""A loaded artifact. It needs only ONNX Runtime and NumPy."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dlc.runtime.data.source import Opened
-    from dlc.runtime.data.unknown_classes import Outside
+    from dlc.runtime.data.unknown_classes import UnknownValues
 
 
 class Artifact(OpenArtifact):
     """A loaded model."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Where it is unpickled or copied, it is loaded again, from the file that it was loaded from."""
+        """Unpickling and copying load the artifact again from its file."""
         return load, (self._file, self._device)
 
     def predict(self, inputs: Any) -> dict[str, np.ndarray]:
-        """Answers for a batch of raw inputs: a dict of arrays or lists, the batch first, or a frame of
-        pandas, polars or Arrow, which is read as `dlc predict` reads a file. No rows have no answers: an
-        empty list stands for them, whatever the shape of a row. A value that is none of the classes of its
-        input counts as class -1, and is warned of. As many rows are answered at a time as there is memory
-        for."""
+        """The outputs for a batch of raw inputs: a dict of arrays or lists with the batch axis first, or a
+        data frame of pandas, polars or Arrow, which is read like a file of `dlc predict`. The batch may be
+        empty: an empty list is valid for every input shape. A value that is not one of the classes of its
+        input is class -1, with a warning. Large batches run in parts that fit in memory."""
         if is_frame(inputs):
             return self._predict_rows(open_frame(inputs))
         if not isinstance(inputs, Mapping):
             found = f"{type(inputs).__name__}{frame_help(inputs, [*self.inputs])}"
             raise TypeError(f"`predict` takes a dict of arrays or a frame, not {found}")
-        given = {n: self.no_rows(n) if n in self.inputs and is_bare(i) else i for n, i in inputs.items()}
+        empty = {name for name, value in inputs.items() if name in self.inputs and is_empty_batch(value)}
+        given = {n: self.no_rows(n) if n in empty else i for n, i in inputs.items()}
         feed, found = arrays(self.inputs, self.session.get_inputs(), given)
-        warn_of(found)
+        warn_unknown(found)
         return self.run(feed)
 
     def _predict_rows(self, rows: Opened) -> dict[str, np.ndarray]:
         from dlc.runtime import evaluate
 
         predicted = evaluate.predict(self, rows)
-        warn_of(predicted.outside)
+        warn_unknown(predicted.unknown_values)
         return predicted.answers
 
 
-def warn_of(found: Iterable[Outside]) -> None:
-    """Warn the caller of `predict` of values that are none of the classes."""
+def warn_unknown(found: Iterable[UnknownValues]) -> None:
+    """Warn the caller of `predict` about values that are not one of the classes."""
     for some in found:
         if some.unknown:
             warnings.warn(str(some), stacklevel=3)
 
 
-def is_bare(given: Any) -> bool:
-    """Whether there are no rows, and nothing tells the shape that one would have."""
+def is_empty_batch(given: Any) -> bool:
+    """Whether it is an empty batch without a row shape."""
     shape = getattr(given, "shape", None)
     if shape is None:
         return isinstance(given, (list, tuple)) and not given
@@ -69,5 +69,5 @@ def is_bare(given: Any) -> bool:
 
 
 def load(path: str | Path, device: str = "cpu") -> Artifact:
-    """Load an artifact, or that of a run's folder, on the device, `cpu` or `cuda`."""
+    """Load an artifact from a model file or a run folder. `device` is `cpu` or `cuda`."""
     return Artifact(model_at(path_of(path, "the path of a model")), device)

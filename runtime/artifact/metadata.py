@@ -1,4 +1,4 @@
-"""What an artifact says of itself: JSON texts under the names below, in the metadata of the ONNX file."""
+"""The metadata of an artifact: JSON texts with the names below, in the metadata of the ONNX file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
-from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_table, is_whole, parse
+from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_integer, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 PREFIX = "dlc."
 FORMAT = 1
-UNSEALED = "0" * 64  # stands in place of the digest when it is computed
-MAX_SIZE, MAX_NAME = 10**12, 1000  # of an axis, of a formula of free dimensions
+UNSEALED = "0" * 64  # placeholder of the digest while it is computed
+MAX_SIZE, MAX_NAME = 10**12, 1000  # of an axis; characters of a formula of free dimensions
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
 @dataclass
 class Metadata:
-    """`spec` is the text of the file, `imports` that of others by name; types are as declared."""
+    """`spec` is the text of the spec, `imports` has the texts of imported files by name; types are declared
+    types."""
 
     name: str
     spec: str
@@ -37,13 +38,13 @@ class Metadata:
     params: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # Where the data had a field under other names: the columns that fill it.
+    # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
-    # The texts that stood for a missing value in the data.
+    # The texts that mark a missing value in the data.
     missing: list[str] = field(default_factory=list)
-    # What `dlc eval` measures, by output.
+    # The metrics of `dlc eval`, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)  # what training measured
+    figures: dict[str, Any] = field(default_factory=dict)  # of the training
     fingerprint: str = ""  # of the data
     versions: dict[str, str] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Metadata:
     format: int = FORMAT
 
     def texts(self) -> dict[str, str]:
-        """As metadata of an ONNX file."""
+        """The metadata entries of the ONNX file."""
         return {
             PREFIX + key: value if key in TEXTS else json.dumps(value) for key, value in asdict(self).items()
         }
@@ -62,7 +63,7 @@ class Metadata:
 
 
 def from_texts(texts: Mapping[str, str]) -> Metadata:
-    """From the metadata of an ONNX file. ValueError if it is not as dlc writes it."""
+    """Parse the metadata entries of an ONNX file. ValueError if dlc does not write them so."""
     found = {key.removeprefix(PREFIX): text for key, text in texts.items() if key.startswith(PREFIX)}
     if "spec" not in found:
         raise ValueError("it holds no spec: dlc did not write it")
@@ -89,28 +90,28 @@ def from_json(text: str, key: str) -> Any:
 
 
 def check(metadata: Metadata) -> None:
-    """Refuse metadata that is not laid out as dlc does it."""
+    """Refuse metadata with another structure than dlc writes."""
     texts_by_name = ("imports", "versions")
     named = ("params", "figures", "parity", "proof", *texts_by_name)
     wrong = [key for key in named if not isinstance(getattr(metadata, key), dict)]
     wrong += [k for k in texts_by_name if k not in wrong and not all_are(str, getattr(metadata, k).values())]
-    wrong += [k for k in ("inputs", "outputs") if not is_table(getattr(metadata, k), dict)]
-    if not is_table(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
+    wrong += [k for k in ("inputs", "outputs") if not is_dict_of(getattr(metadata, k), dict)]
+    if not is_dict_of(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
     if not isinstance(metadata.missing, list) or not all_are(str, metadata.missing):
         wrong.append("missing")
-    if not is_table(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
+    if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
         wrong.append("metrics")
     if wrong:
         raise ValueError(f"its `{PREFIX}{wrong[0]}` is not as dlc writes it")
     if not all(map(is_name, (*metadata.inputs, *metadata.outputs))):
-        raise ValueError("its inputs and outputs are not called as dlc calls them")
+        raise ValueError("its inputs and outputs have names that dlc does not write")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
 
 
 def is_name(text: str) -> bool:
-    """Whether it is the name of an input, or of an output or a tensor, as `y.logits`."""
+    """Whether it is a valid name of an input, an output or a tensor such as `y.logits`."""
     return len(text) <= MAX_NAME and text.replace(".", "_").isidentifier()
 
 
@@ -143,7 +144,7 @@ def answer_to_json(exported: Output | Value) -> dict[str, Any]:
 
 
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
-    """ValueError if it is no type."""
+    """The type from its JSON value. ValueError if it is not a type."""
     element, shape = written.get("element"), written.get("shape")
     sound = element in ELEMENTS and isinstance(shape, list) and len(shape) <= MAX_RANK
     if not sound or not all(map(is_size, shape or [])):
@@ -164,14 +165,14 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
 
 
 def no_type(written: Mapping[str, Any]) -> ValueError:
-    return ValueError(f"it tells of a type that is none: {shorten(written, 80)}")
+    return ValueError(f"it has an invalid type: {shorten(written, 80)}")
 
 
 def is_size(value: Any) -> bool:
     """A number, or the name or formula of a free dimension."""
     if isinstance(value, str):
         return 0 < len(value) <= MAX_NAME and value.isprintable()
-    return is_whole(value) and 0 < value <= MAX_SIZE
+    return is_integer(value) and 0 < value <= MAX_SIZE
 
 
 # --- writing ----------------------------------------------------------------------------------------------
@@ -183,8 +184,8 @@ def describe(
     inputs: Mapping[str, Tensor],
     columns: Mapping[str, Any] | None = None,
 ) -> Metadata:
-    """What is known of a program before it was trained; `inputs` are those that the artifact takes,
-    `columns` what the data filled fields from, in place of what the `data` section says of it."""
+    """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
+    `columns`, the columns that filled each field, replace those of the `data` section."""
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -203,7 +204,7 @@ def describe(
 
 
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The columns of each field that has not one column of its own name."""
+    """The columns of each field, except for fields with one column of their name."""
     fields = program.data.fields if program.data is not None else {}
     written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
@@ -213,7 +214,7 @@ def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]])
 
 @cache
 def versions() -> dict[str, str]:
-    """Of what an artifact depends on, as far as it is here."""
+    """The versions of the installed packages that an artifact depends on."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

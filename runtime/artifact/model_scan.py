@@ -1,8 +1,7 @@
-"""What the file of an artifact may hold, looked at before anything is built of it.
+"""Scan of an ONNX file before ONNX Runtime opens it.
 
-It may come from anyone, and is refused for any field, operator or size that dlc does not write. So it has no
-loops, no graphs within graphs, no functions and no file outside of its folder, and its weights are as large
-as it says.
+The file may be untrusted. It is refused for every field, operator or size that dlc does not write: loops,
+subgraphs, functions, files outside of its folder, and weights whose size does not match their shape.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
     Fields = dict[str, list[Any]]
 
-MAX_FILE = 2**31 - 1  # bytes; protobuf ends here
-MAX_PARTS = 1_000_000  # fields of the file, those of ITEMS not counted
+MAX_FILE = 2**31 - 1  # bytes, the limit of protobuf
+MAX_PARTS = 1_000_000  # fields of the file, not counting ITEMS
 MAX_ITEMS = 5_000_000  # such as the names of classes
 ITEMS = ("dims", "string_data", "floats", "ints", "strings")
 MAX_RANK = 64
@@ -41,8 +40,8 @@ WIRES = {NUMBER: (VARINT, BYTES), REAL: (FOUR, BYTES), TEXT: (BYTES,)}
 GRAPH, NODE, ATTRIBUTE, TENSOR = "GraphProto", "NodeProto", "AttributeProto", "TensorProto"
 OPSET, ENTRY = "OperatorSetIdProto", "StringStringEntryProto"
 VALUE, TYPE, OF_TENSOR = "ValueInfoProto", "TypeProto", "Tensor"
-# The messages of ONNX with the fields that dlc writes, and such as change nothing: their names, and what they
-# hold, by number.
+# The ONNX messages, with the fields that dlc writes and fields without effect: their names and types by
+# field number.
 LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
     "ModelProto": {
         1: ("ir_version", NUMBER), 2: ("producer_name", TEXT), 3: ("producer_version", TEXT),
@@ -75,25 +74,25 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
     "TensorShapeProto": {1: ("dim", "Dimension")},
     "Dimension": {1: ("dim_value", NUMBER), 2: ("dim_param", TEXT), 3: ("denotation", TEXT)},
 }  # fmt: skip
-KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # for the messages that hold them
-# Bytes of a value, by the number of its element in ONNX.
+KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # message types that are kept in their parent
+# Bytes of a value, by the number of its ONNX element type.
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
-STRING = 8  # the number of text
-BESIDE = 1  # where data lie that are not in the file
+STRING = 8  # the element type of text
+EXTERNAL = 1  # the data location of external data
 
 
 @dataclass
-class Contents:
-    """`weights` are the bytes of all weights, `longest` those of the longest text that an answer may be."""
+class ModelContents:
+    """`weights` is the size of all weights, `longest` that of the longest text in outputs, in bytes."""
 
     weights: int = 0
     longest: int = 0
     takes_text: bool = False
 
 
-def look_at(path: Path, *, whole: bool = True) -> tuple[Metadata, Contents]:
-    """What an artifact says of itself and, unless that is enough, what its graph holds.
-    `ArtifactError` if dlc did not write it."""
+def scan(path: Path, *, whole: bool = True) -> tuple[Metadata, ModelContents]:
+    """The metadata of an artifact and the contents of its graph, which is scanned if `whole` is true.
+    `ArtifactError` if dlc did not write the file."""
     try:
         with opened(path) as look:
             return from_texts(look.metadata()), look.graph() if whole else look.contents
@@ -102,16 +101,16 @@ def look_at(path: Path, *, whole: bool = True) -> tuple[Metadata, Contents]:
     except OSError as error:
         raise ArtifactError(f"{path} {reading.why(error)}") from None
     except ValueError as error:
-        raise no_artifact(path, str(error)) from None
+        raise not_an_artifact(path, str(error)) from None
 
 
-def no_artifact(path: Path, why: str) -> ArtifactError:
-    return ArtifactError(f"{path} is no artifact of dlc: {why}")
+def not_an_artifact(path: Path, why: str) -> ArtifactError:
+    return ArtifactError(f"{path} is not an artifact of dlc: {why}")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[ModelScan]:
-    """The file of an artifact, to be looked at. OSError, and ValueError if it is no ONNX file."""
+    """A scan of the file of an artifact. OSError, or ValueError if it is not an ONNX file."""
     with reading.open_file(path, MAX_FILE) as file:
         if not os.fstat(file.fileno()).st_size:
             raise ValueError("it is empty")
@@ -125,12 +124,12 @@ class ModelScan:
     def __init__(self, content: Buffer, folder: Path) -> None:
         self._content, self._folder = content, folder
         self._parts = self._items = 0
-        self.contents = Contents()
+        self.contents = ModelContents()
         place = (0, len(content))
         self._model = self._message("ModelProto", place, opaque=GRAPH)
 
     def metadata(self) -> dict[str, str]:
-        """The metadata of the model. ValueError if it is too long, or no text."""
+        """The metadata of the model. ValueError if it is too long or not text."""
         found: dict[str, str] = {}
         entries = self._model.get("metadata_props", [])
         if (
@@ -145,8 +144,8 @@ class ModelScan:
             found[name] = text
         return found
 
-    def graph(self) -> Contents:
-        """What is in the graph. ValueError for anything that dlc does not write."""
+    def graph(self) -> ModelContents:
+        """The contents of the graph. ValueError for anything that dlc does not write."""
         for opset in self._model.get("opset_import", []):
             if (domain := self._text_of(opset, "domain")) not in WRITTEN:
                 raise ValueError(f"it has operators of `{shorten(domain)}`, and dlc writes none of those")
@@ -157,7 +156,7 @@ class ModelScan:
     # --- messages -----------------------------------------------------------------------------------------
 
     def _message(self, kind: str, place: Place, opaque: str = "") -> Fields:
-        """The fields of a message by name; each of the messages in it is looked at as it is passed."""
+        """The fields of a message by name. Messages in it are scanned in order."""
         found: Fields = {}
         for number, wire, value in fields(self._content, place):
             name, what = LAYOUT[kind].get(number, ("", ""))
@@ -198,7 +197,7 @@ class ModelScan:
             )
 
     def _numbers(self, place: Place, name: str) -> list[int]:
-        """Whole numbers without fields of their own."""
+        """Packed integers."""
         at, end = place
         found = []
         while at < end:
@@ -222,23 +221,23 @@ class ModelScan:
         self.contents.takes_text |= any(STRING in t.get("elem_type", ()) for t in types)
 
     def _tensor(self, tensor: Fields) -> None:
-        """A weight or a constant is as large as its shape says."""
+        """Check that the size of a weight or a constant matches its shape."""
         shape, element = tensor.get("dims", []), tensor.get("data_type", [0])[-1]
         if len(shape) > MAX_RANK or (element not in SIZES and element != STRING):
             raise ValueError("it has a weight of no known type")
         count, texts = prod(shape), tensor.get("string_data", [])
         stored = sum(map(_length, tensor.get("raw_data", ())))
         size = 0 if element == STRING else count * SIZES[element]
-        if tensor.get("data_location", [0])[-1] == BESIDE:
-            self._beside(tensor, size)
+        if tensor.get("data_location", [0])[-1] == EXTERNAL:
+            self._external(tensor, size)
             stored += size
         if stored != size or len(texts) != (count if element == STRING else 0):
             raise ValueError("it has a weight that is not as large as it says")
         self._texts(*texts)
         self.contents.weights += size
 
-    def _beside(self, tensor: Fields, size: int) -> None:
-        """Data in another file are within it, and that file lies in the folder of this one."""
+    def _external(self, tensor: Fields, size: int) -> None:
+        """Check external data: its file is in the folder of the model, and contains all of it."""
         entries = dict(self._entry(entry) for entry in tensor.get("external_data", []))
         location = entries.get("location", "")
         path = self._folder / location
@@ -247,7 +246,7 @@ class ModelScan:
             or location in ("", ".", "..")
             or set(location) & {"\\", ":"}
         ):
-            raise ValueError(f"it has weights in '{shorten(location, 80)}', which is no file beside it")
+            raise ValueError(f"it has weights in '{shorten(location, 80)}', which is not a file next to it")
         if path.is_symlink():
             raise ValueError(f"it has weights in {shorten(location, 80)}, which is a link")
         offset, length = entries.get("offset", "0"), entries.get("length", str(size))
@@ -259,7 +258,7 @@ class ModelScan:
                 )
         except FileNotFoundError:
             raise ValueError(
-                f"the file {shorten(location, 80)}, which holds its weights, is not beside it"
+                f"the file {shorten(location, 80)}, which holds its weights, is not next to it"
             ) from None
         except OSError as error:
             raise ValueError(
@@ -272,13 +271,13 @@ class ModelScan:
     # --- texts --------------------------------------------------------------------------------------------
 
     def _texts(self, *places: Place) -> None:
-        """Texts that an answer may be."""
+        """Texts that may be in outputs."""
         for place in places:
             self._text(place)
             self.contents.longest = max(self.contents.longest, _length(place))
 
     def _text_of(self, message: Fields, name: str) -> str:
-        """The text in a field of a message, empty if it has none; of several the last counts."""
+        """The text in a field of a message, empty if there is none; of several texts the last one."""
         return self._text(message.get(name, [(0, 0)])[-1])
 
     def _text(self, place: Place) -> str:

@@ -1,4 +1,4 @@
-"""An opened artifact: its file is checked, and it answers inputs that are as the file takes them."""
+"""An opened artifact: a checked file, and its outputs for arrays that have the input types of the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.output_kinds import kind_of
 from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
-from dlc.runtime.artifact.model_scan import Contents, look_at, no_artifact
+from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
@@ -24,17 +24,16 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 COPIES = 2  # of the weights, while ONNX Runtime opens them
-SHARE = 0.75  # of the memory that is free besides goes to the tensors of a run
-TEXT, SHORT = 32, 15  # bytes of a text in ONNX Runtime; a longer one takes its own beside
+SHARE = 0.75  # maximum part of the remaining free memory for the tensors of a run
+TEXT, SHORT = 32, 15  # bytes of a text in ONNX Runtime; longer text is allocated separately
 
 
-# What ONNX Runtime puts before what it has to say.
+# The prefix of the messages of ONNX Runtime.
 ORT = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .* failed:)?")
 
 
 class OpenArtifact:
-    """A model that is opened. `inputs` and `outputs` are its types as declared, `metadata` what it says of
-    itself."""
+    """An opened model. `inputs` and `outputs` are its declared types, `metadata` is the metadata of dlc."""
 
     def __init__(self, path: Path, device: str = "cpu"):
         self.path, self._file, self._device = path, path.absolute(), device
@@ -42,17 +41,17 @@ class OpenArtifact:
         self.inputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.inputs.items()}
         self.outputs: dict[str, Tensor] = {n: type_from_json(t) for n, t in self.metadata.outputs.items()}
         self._by_rows = all(o.shape[:1] == [BATCH] for o in self.session.get_outputs())
-        self._most = sys.maxsize  # rows that are answered at a time
+        self._max_rows = sys.maxsize  # rows of one run
 
     def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Answers to inputs that are as the file takes them."""
+        """The outputs for inputs that have the dtypes and shapes of the ONNX file."""
         try:
             return self._answer(feed, min(map(len, feed.values())))
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
-            raise ArtifactError(f"{self.path} cannot answer these inputs: {first_line(error)}") from None
+            raise ArtifactError(f"{self.path} cannot run these inputs: {first_line(error)}") from None
 
     def no_rows(self, name: str) -> np.ndarray:
-        """No rows of an input, of the free sizes at which the artifact was proved, or else of 1."""
+        """An empty batch of an input. Free dimensions have their sizes in the proof, else 1."""
         declared = self.inputs[name]
         try:
             sizes = proved_types(self.metadata)[name].shape
@@ -61,13 +60,13 @@ class OpenArtifact:
         try:
             return np.zeros((0, *(s if isinstance(s, int) else 1 for s in sizes)))
         except ValueError:
-            raise ArtifactError(f"`{name}` takes {declared}, which no array can be") from None
+            raise ArtifactError(f"`{name}` takes {declared}, which is not a possible array type") from None
 
     def _answer(self, feed: Mapping[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
         parts: list[dict[str, np.ndarray]] = []
         start = 0
         while start < rows or not parts:
-            step = min(rows - start, self._most)
+            step = min(rows - start, self._max_rows)
             part = feed if step == rows else {name: a[start : start + step] for name, a in feed.items()}
             try:
                 parts.append(run(self.session, part, self._longest))
@@ -75,14 +74,14 @@ class OpenArtifact:
             except MemoryError:
                 if not self._by_rows or step < 2:
                     raise
-                self._most = step // 2
+                self._max_rows = step // 2
         return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
 
 
 def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
-    """A session, the metadata, and the bytes of the longest text that an answer may hold; `ArtifactError` for
-    any other file. What it holds is looked at before anything is built of it."""
-    metadata, found = look_at(path)
+    """A session, the metadata, and the size in bytes of the longest text in outputs. `ArtifactError` if the
+    file is not an artifact. The file is scanned before ONNX Runtime opens it."""
+    metadata, found = scan(path)
     try:
         session = open_session(path, device, most=budget(found))
     except DeviceError:
@@ -91,29 +90,29 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
         raise ArtifactError(f"{path} cannot be opened: {error}") from None
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
         raise ArtifactError(
-            f"{path} is no ONNX model that ONNX Runtime can run: {first_line(error)}"
+            f"{path} is not an ONNX model that ONNX Runtime can run: {first_line(error)}"
         ) from None
     if metadata.inputs.keys() != {i.name for i in session.get_inputs()}:
-        raise no_artifact(path, "its inputs are not those that its metadata tells")
-    if not told(metadata) <= {o.name for o in session.get_outputs()}:
-        raise no_artifact(path, "its outputs are not those that its metadata tells")
+        raise not_an_artifact(path, "its inputs do not match its metadata")
+    if not output_names(metadata) <= {o.name for o in session.get_outputs()}:
+        raise not_an_artifact(path, "its outputs do not match its metadata")
     return session, metadata, found.longest
 
 
-def told(metadata: Metadata) -> set[str]:
-    """The outputs of the file by what its metadata says."""
+def output_names(metadata: Metadata) -> set[str]:
+    """The names of the outputs according to the metadata."""
     types = {name: (type_from_json(type), type.get("target")) for name, type in metadata.outputs.items()}
     return {n for name, (type, target) in types.items()
             for n in (kind_of(type).answer_names(name) if target is not None else (name,))}  # fmt: skip
 
 
-def budget(found: Contents) -> int:
-    """The bytes that the tensors of a run may take. What text takes beside the tensors is part of them."""
+def budget(found: ModelContents) -> int:
+    """The maximum bytes for the tensors of a run. The memory of text outside of the tensors is subtracted."""
     free = memory.free()
     left = free - COPIES * found.weights
     if left <= 0:
-        weights = f"{memory.spell(COPIES * found.weights)}, twice the size of its weights"
-        raise MemoryError(f"it takes {weights}, and {memory.spell(free)} of memory is free")
+        weights = f"{memory.format_size(COPIES * found.weights)}, twice the size of its weights"
+        raise MemoryError(f"it takes {weights}, and {memory.format_size(free)} of memory is free")
     beside = TEXT + found.longest if found.longest > SHORT else 0
     in_python = OF_PYTHON + found.longest if found.takes_text else 0
     return int(SHARE * left) * TEXT // (TEXT + beside + in_python)
@@ -122,5 +121,5 @@ def budget(found: Contents) -> int:
 def first_line(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "a text in it is not UTF-8"
-    said = ORT.sub("", str(error)).strip()
-    return shorten(said.splitlines()[0], 200) if said else type(error).__name__
+    message = ORT.sub("", str(error)).strip()
+    return shorten(message.splitlines()[0], 200) if message else type(error).__name__

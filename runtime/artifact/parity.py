@@ -1,4 +1,4 @@
-"""The proof that the artifact answers as the torch module does."""
+"""The parity check: compare the outputs of the artifact with those of the torch module."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph, Node
     from dlc.compiler.program import CompiledProgram
 
-PARTED = "E0811"
+DIVERGED = "E0811"
 HELP = "the artifact was not written; please report the spec as an error in dlc"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What torch answers on a batch, with the slack that the artifact has, the worst difference, and how many
-    rows are out of the comparison, by their excuse."""
+    """The outputs of torch for a batch with their slack, the largest difference of the artifact, and the
+    number of rows that the comparison left out, by excuse."""
 
     answers: dict[str, ReferenceOutput]
     worst: float
@@ -37,7 +37,7 @@ class Comparison:
 
 
 class Parity:
-    """An artifact, held against the torch module of the same graph."""
+    """The parity check of an artifact with the torch module of the same graph."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class Parity:
         self.choosing = {name: producers.get(value) for name, value in graph.outputs.items()}
         self._session: Any = None
 
-    def hold(self, what: str, raw: Batch) -> Comparison:
-        """Run both on a batch. An error names the first line of the spec where the two part; rounding and
-        numbers that are none are no fault."""
+    def check(self, what: str, raw: Batch) -> Comparison:
+        """Run both on a batch and compare. An error names the first line of the spec where they diverge.
+        Rounding and NaN are not errors."""
         found = self.run(what, raw)
         answers = self.reference(raw)
         wrong = differing(answers, found)
         if not wrong:
-            return self.held(answers, found, answers, [None] * rows_of(raw))
+            return self.comparison(answers, found, answers, [None] * rows_of(raw))
         node, excuses = self.stages.first_fault(raw)
         exact = self.reference(raw, exact=True)
         excused = np.array([excuse is not None for excuse in excuses], bool)
@@ -68,14 +68,14 @@ class Parity:
         wrong = wrong if node else differing(allowed, found)
         if wrong:
             apart = answers[wrong[0]].differs(found[wrong[0]])
-            raise CompileError([parted(self.graph, wrong[0], what, apart, node)])
-        return self.held(allowed, found, answers, excuses)
+            raise CompileError([diverged(self.graph, wrong[0], what, apart, node)])
+        return self.comparison(allowed, found, answers, excuses)
 
-    def held(self, allowed: dict[str, ReferenceOutput], found: Batch, answers: dict[str, ReferenceOutput],
-             excuses: Excuses) -> Comparison:  # fmt: skip
-        """The comparison, with every row counted in which an answer is another than torch's."""
+    def comparison(self, allowed: dict[str, ReferenceOutput], found: Batch,
+                   answers: dict[str, ReferenceOutput], excuses: Excuses) -> Comparison:  # fmt: skip
+        """The comparison, counting every row in which an output differs from torch."""
         worst = max((a.differs(found[n]) for n, a in allowed.items()), default=0.0)
-        told: dict[int, Excuse] = {}
+        excused: dict[int, Excuse] = {}
         for name, answer in answers.items():
             node = self.choosing[name]
             apart = answer.apart(found[name])
@@ -83,8 +83,8 @@ class Parity:
             for row in np.flatnonzero(apart if batched else np.full(len(excuses), apart.any())):
                 excuse = excuses[row] or (Excuse(node, TIE) if node else None)
                 if excuse is not None:
-                    told.setdefault(int(row), excuse)
-        return Comparison(allowed, worst, Counter(told.values()))
+                    excused.setdefault(int(row), excuse)
+        return Comparison(allowed, worst, Counter(excused.values()))
 
     def run(self, what: str, raw: Batch) -> Batch:
         on = ""
@@ -105,20 +105,20 @@ def rows_of(raw: Batch) -> int:
 
 
 def refused(on: str, node: Node | None, error: Exception) -> Diagnostic:
-    """The error for a model that ONNX Runtime does not take, at the first stage that is at fault."""
+    """The error for a model that ONNX Runtime refuses, at the first node that it cannot run."""
     why = str(error).splitlines()[0]
-    message = f"ONNX Runtime does not take what was made of the spec{on}: {why}"
-    return at_fault(node, message) if node else Diagnostic(PARTED, message, (), (), HELP)
+    message = f"ONNX Runtime cannot run the exported model{on}: {why}"
+    return at_fault(node, message) if node else Diagnostic(DIVERGED, message, (), (), HELP)
 
 
-def parted(graph: Graph, output: str, what: str, apart: float, node: Node | None) -> Diagnostic:
-    """The error for a difference past the tolerance, at the first line of the spec where the two part."""
+def diverged(graph: Graph, output: str, what: str, apart: float, node: Node | None) -> Diagnostic:
+    """The error for a difference above the tolerance, at the first line of the spec where they diverge."""
     size = "another answer" if apart == float("inf") else f"a relative difference of {apart:.1e}"
-    message = f"torch and ONNX Runtime part in `{output}`: {size} on {what}, and {TOLERANCE:.0e} is allowed"
-    if node is None:  # every stage by itself is right: what is wrong was made of several
-        return Diagnostic(PARTED, message, (Label(graph.outputs[output].site.span),), help=HELP)
+    message = f"torch and ONNX Runtime differ in `{output}`: {size} on {what}, and {TOLERANCE:.0e} is allowed"
+    if node is None:  # every node is correct by itself: the error is in a combination of nodes
+        return Diagnostic(DIVERGED, message, (Label(graph.outputs[output].site.span),), help=HELP)
     return at_fault(node, message)
 
 
 def at_fault(node: Node, message: str) -> Diagnostic:
-    return Diagnostic.at(node.site, PARTED, message, HELP, text=f"first here, in `{node.name}`")
+    return Diagnostic.at(node.site, DIVERGED, message, HELP, text=f"first here, in `{node.name}`")

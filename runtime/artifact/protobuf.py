@@ -1,4 +1,4 @@
-"""The fields of a protobuf message, read one by one from its bytes: nothing is built of them."""
+"""Iterate over the fields of a protobuf message in its bytes, without building objects."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from mmap import mmap
 
     Buffer = bytes | mmap
-    Place = tuple[int, int]  # where bytes begin and end
+    Place = tuple[int, int]  # start and end offset
 
-VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5  # how a value is written
+VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5  # wire types
 SIZES = {EIGHT: 8, FOUR: 4}
-LONGEST = 63  # the shift of the last byte of a whole number
+MAX_SHIFT = 63  # of the last byte of a varint
 
 
 def fields(content: Buffer, place: Place) -> Iterator[tuple[int, int, int | Place]]:
-    """Each field between two places: its number, how it is written, and its value, a whole number or the
-    place of its bytes. ValueError if it is no message."""
+    """Each field of a message: its number, its wire type, and its value, which is an integer or the offsets
+    of its bytes. ValueError if it is malformed."""
     at, end = place
     while at < end:
         tag, at = varint(content, at, end)
@@ -32,20 +32,20 @@ def fields(content: Buffer, place: Place) -> Iterator[tuple[int, int, int | Plac
         elif wire in SIZES:
             length = SIZES[wire]
         else:
-            raise ValueError("it is no ONNX file")
+            raise ValueError("it is not an ONNX file")
         if at + length > end:
-            raise ValueError("it is cut off, or no ONNX file")
+            raise ValueError("it is cut off, or not an ONNX file")
         yield number, wire, (at, at + length)
         at += length
 
 
 def varint(content: Buffer, at: int, end: int) -> tuple[int, int]:
-    """A whole number, and the place behind it."""
+    """An integer, and the offset of its end."""
     number = shift = 0
-    while at < end and shift <= LONGEST:
+    while at < end and shift <= MAX_SHIFT:
         byte = content[at]
         number |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
         if byte < 128:
             return number, at
-    raise ValueError("it is cut off, or no ONNX file")
+    raise ValueError("it is cut off, or not an ONNX file")

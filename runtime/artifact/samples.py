@@ -1,4 +1,4 @@
-"""Random raw inputs of an artifact, the same for the same seed on every machine."""
+"""Random raw inputs of an artifact. The same seed gives the same values on every machine."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 UNPROVED = "E0812"
 CANDIDATES = ((5, 8), (2, 3), (1, 2), (1, 1), *((16 << k, 24 << k) for k in range(10)))
-MISSING = 0.25  # of the values of an input that may be missing
-MAX_VALUES = 2 * 10**7  # of an input
-EITHER = (-2.0, 2.0)  # floats of either sign
-POSITIVE = (0.0, 10.0)  # for what has no answer to a negative number, as a logarithm has none
+MISSING = 0.25  # share of missing values in an input that allows them
+MAX_VALUES = 2 * 10**7  # of one sample of an input
+EITHER = (-2.0, 2.0)  # floats of both signs
+POSITIVE = (0.0, 10.0)  # for functions without a value for negative numbers, such as the logarithm
 
 
 def sample(
     types: Mapping[str, Tensor], batch: int, seed: int, between: tuple[float, float] = EITHER
 ) -> dict[str, np.ndarray]:
-    """One batch of raw inputs of known shapes: floats between two numbers,
-    whole numbers and classes of every kind, values that are none of the classes among them."""
+    """One batch of raw inputs of known shapes: floats in the range `between`, integers, and classes,
+    including values that are not one of the classes."""
     return {n: draw(generator(seed, n), t, (batch, *t.shape), between) for n, t in types.items()}
 
 
 def sized(types: Mapping[str, Tensor], free: Mapping[str, int]) -> dict[str, Tensor]:
     """The types with numbers for their free dimensions."""
-    return {n: t.with_shape(*(known(s, free) for s in t.shape)) for n, t in types.items()}
+    return {n: t.with_shape(*(known_size(s, free) for s in t.shape)) for n, t in types.items()}
 
 
-def known(size: Size, free: Mapping[str, int]) -> int:
+def known_size(size: Size, free: Mapping[str, int]) -> int:
     """A size as a number."""
     return number(substitute(size, free))
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """One for each input, so that their order does not matter."""
+    """The random generator of one input; it does not depend on the order of the inputs."""
     return np.random.Generator(np.random.PCG64([seed, zlib.crc32(name.encode())]))
 
 
@@ -56,7 +56,7 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
     if type.element in FLOATS:
         low, high = between
         drawn = (low + even * (high - low)).astype(np.float32).astype(FLOATS[type.element])
-        return with_gaps(rng, drawn) if type.missing else drawn
+        return with_missing(rng, drawn) if type.missing else drawn
     if type.element == "class" and type.classes is not None:
         values = raw_labels(type.classes)
         return values[(even * len(values)).astype(np.int64)]
@@ -69,20 +69,20 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
     return (low + even * (high - low + 1)).astype(type.element)
 
 
-def with_gaps(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
-    """Some of the values missing, the last one always."""
-    gone = rng.random(values.shape) < MISSING
-    gone.ravel()[-1:] = True
-    return np.where(gone, np.array(np.nan, values.dtype), values)
+def with_missing(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
+    """The values with some of them missing, always including the last one."""
+    missing_mask = rng.random(values.shape) < MISSING
+    missing_mask.ravel()[-1:] = True
+    return np.where(missing_mask, np.array(np.nan, values.dtype), values)
 
 
 def free_sizes(graph: Graph) -> list[dict[str, int]]:
-    """Two choices of sizes for the free dimensions, all different where bounds leave room for that,
-    with which every value of the graph has a size."""
+    """Two choices of sizes for the free dimensions for which every value of the graph has a positive size.
+    All sizes are different if the limits of the operators allow it."""
     wanted = sorted({n for v in graph.inputs for s in v.type.shape for n in names(s)})
     if not wanted:
         return [{}]
-    most = [bound for node in graph.nodes for bound in node.operator.most()]
+    most = [bound for node in graph.nodes for bound in node.operator.size_limits()]
     tried = 0
     for low, high in CANDIDATES:
         small = within(most, {n: low + i for i, n in enumerate(wanted)})
@@ -100,7 +100,7 @@ def free_sizes(graph: Graph) -> list[dict[str, int]]:
 
 
 def within(most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> dict[str, int]:
-    """The sizes lowered, one by one, until nothing is longer than an operator takes."""
+    """The sizes, reduced one by one until none exceeds the maximum of an operator."""
     free = dict(free)
     for size, bound in most:
         while too_long(size, bound, free) and (lower := [n for n in names(size) if free[n] > 1]):
@@ -109,16 +109,16 @@ def within(most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> dict[st
 
 
 def too_long(size: Size, bound: int, free: Mapping[str, int]) -> bool:
-    return names(size) <= set(free) and known(size, free) > bound
+    return names(size) <= set(free) and known_size(size, free) > bound
 
 
 def values_of(type: Tensor, free: Mapping[str, int]) -> int:
-    """How many values one sample of an input has."""
-    return int(np.prod([known(s, free) for s in type.shape], dtype=np.float64))
+    """The number of values in one sample of an input."""
+    return int(np.prod([known_size(s, free) for s in type.shape], dtype=np.float64))
 
 
 def fits(graph: Graph, most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> bool:
     sizes = (s for node in graph.nodes for v in node.results for s in v.type.shape)
     return not any(too_long(size, bound, free) for size, bound in most) and all(
-        known(s, free) >= 1 for s in sizes if names(s) <= set(free)
+        known_size(s, free) >= 1 for s in sizes if names(s) <= set(free)
     )

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime, and which device they really got."""
+"""ONNX Runtime sessions, with a check of the device that they use."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ QUIET = 4  # fatal errors alone; others come as exceptions
 def open_session(
     model: bytes | Path, device: str = "cpu", *, plain: bool = False, most: int | None = None
 ) -> onnxruntime.InferenceSession:
-    """A session on the device, `cpu` or `cuda`; an error if ONNX Runtime did not get the device.
+    """A session on a device, `cpu` or `cuda`. `DeviceError` if ONNX Runtime cannot use the device.
 
-    `plain` switches graph optimizations off. `most` bounds the bytes of the host that all tensors but the
-    weights take at a time. Constants are then not computed as the model is opened: releases of ONNX Runtime
-    differ in whether that keeps to the bound.
+    `plain` disables graph optimizations. `most` limits the host memory of all tensors except weights, in
+    bytes. It also disables constant folding, which does not respect the limit in all releases of ONNX
+    Runtime.
     """
     if device not in DEVICES:
         raise DeviceError(
@@ -116,8 +116,8 @@ def obstacle(missing: list[str]) -> str:
 
 @contextmanager
 def bounded(options: onnxruntime.SessionOptions, most: int | None) -> Iterator[None]:
-    """Within it a session gets an allocator of its own, with a bound. ONNX Runtime takes it from those of the
-    whole process, where another is put in its place afterwards."""
+    """In its context sessions are created with a limited allocator. ONNX Runtime takes allocators from the
+    environment of the process, so the context replaces it again at the end."""
     if most is None:
         yield
         return
@@ -131,7 +131,8 @@ def bounded(options: onnxruntime.SessionOptions, most: int | None) -> Iterator[N
 
 
 def register(arena: dict[str, int]) -> None:
-    """Give the process another allocator; releases that take one alone keep the first, and its bound."""
+    """Register a CPU allocator of the process. Releases that allow only one keep the first, with its
+    limit."""
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
@@ -142,8 +143,8 @@ def register(arena: dict[str, int]) -> None:
 def run(
     session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], longest: int | None = None
 ) -> dict[str, Any]:
-    """All outputs by name. `longest` is the most bytes of a text among them, where texts are to be held
-    against the memory that is free. MemoryError if there is not enough."""
+    """All outputs by name. With `longest`, the maximum bytes of a text in them, the memory of text outputs is
+    checked first. MemoryError if there is not enough memory."""
     try:
         return answers(session, inputs, longest)
     except MemoryError:
@@ -182,7 +183,8 @@ def to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
 
 
 def text_to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
-    """Text, which Python can only get as the answer of a model: here of one that holds it."""
+    """Text as an OrtValue. Python can create it only as the output of a model: here of a model with a
+    constant."""
     import onnx_ir as ir
 
     text = ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name="text")

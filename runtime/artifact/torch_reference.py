@@ -1,4 +1,4 @@
-"""What the artifact is held against: the torch module, and how far rounding may move each of its answers."""
+"""The reference of the parity check: the torch module, and the slack of each of its outputs for rounding."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir.graph import Graph, Node, Value
 
-BEHIND = " behind "  # what flows into the choice of an answer, as outputs of their own
-NOISE = 10.0  # how much more than in torch rounding may add up to in another order
+OPERAND = " operand "  # infix in names of additional outputs: the operands of choices such as argmax
+NOISE = 10.0  # factor on the rounding error of torch, for other orders of summation
 
 
 @dataclass(frozen=True)
 class ReferenceOutput:
-    """Values as torch has them, the names that the artifact gives in their place, and how far each may be
-    moved by rounding."""
+    """An output of torch: its values, the labels that the artifact returns in their place, and the slack of
+    each value for rounding."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()
@@ -34,33 +34,33 @@ class ReferenceOutput:
 
     @property
     def spelled(self) -> np.ndarray:
-        """As the artifact answers."""
+        """The values as the artifact returns them, with labels."""
         if not self.names:
             return self.values
         return np.array(self.names, dtype=object)[self.values.astype(np.int64)]
 
     def differs(self, have: np.ndarray) -> float:
-        """How far what the artifact gives is from it."""
+        """The difference of an output of the artifact."""
         return difference(self.spelled, have, self.slack, self.floor)
 
     def gaps(self, have: np.ndarray) -> np.ndarray:
         return gaps(self.spelled, have, self.slack, self.floor)
 
     def apart(self, have: np.ndarray) -> np.ndarray:
-        """The rows in which what the artifact gives is past the tolerance, whatever rounding may do."""
+        """The rows in which an output of the artifact exceeds the tolerance, ignoring slack."""
         places = gaps(self.spelled, have, None, self.floor) > TOLERANCE
         return np.asarray(places.any(axis=tuple(range(1, places.ndim))))
 
     def decided(self, have: np.ndarray) -> np.ndarray:
-        """Where rounding decided it otherwise."""
+        """Mask of the values where only rounding made the artifact choose another value."""
         if self.slack is None or have.shape != self.values.shape:
             return np.zeros(self.values.shape, bool)
         free = np.isinf(self.slack) | (self.values.dtype.kind in CHOICES)
         return free & (gaps(self.spelled, have, None, self.floor) > TOLERANCE)
 
     def with_noise(self, exact: ReferenceOutput) -> ReferenceOutput:
-        """With slack for what float32 itself is away from a computation in float64: any answer will do
-        where that is past the tolerance."""
+        """The output with slack for the difference between float32 and float64; infinite slack where this
+        difference exceeds the tolerance."""
         slack = np.zeros(self.values.shape) if self.slack is None else self.slack
         off = gaps(exact.values, self.values, None, self.floor)
         if self.values.dtype.kind not in CHOICES:
@@ -70,14 +70,14 @@ class ReferenceOutput:
         return replace(self, slack=np.where(off <= TOLERANCE, slack, np.inf))
 
     def without(self, rows: np.ndarray) -> ReferenceOutput:
-        """With any answer allowed in these rows."""
+        """The output with infinite slack in these rows."""
         slack = np.zeros(self.values.shape) if self.slack is None else self.slack.copy()
         slack[rows] = np.inf
         return replace(self, slack=slack)
 
 
 class Reference:
-    """A graph in torch: from raw inputs to answers."""
+    """A graph in torch: from raw inputs to outputs."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, np.ndarray]) -> None:
         self.inputs, self.weights = tuple(v.name for v in graph.inputs), weights
@@ -90,15 +90,15 @@ class Reference:
             if node is not None and (labels := node.operator.labels()):
                 self.named[name] = tuple(label for label in labels if isinstance(label, str))
                 node = producers.get(node.operands[0])
-            if node is not None and node.operator.slack(np) is not None:
+            if node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node
-                outputs |= {f"{name}{BEHIND}{i}": operand for i, operand in enumerate(node.operands)}
+                outputs |= {f"{name}{OPERAND}{i}": operand for i, operand in enumerate(node.operands)}
         self.floors = {n: PROBABILITY_FLOOR for n, v in graph.outputs.items() if is_probability(v, producers)}
         self.outputs = tuple(graph.outputs)
         self.model = Model(replace(graph, outputs=outputs), graph.weights, weights)
 
     def __call__(self, raw: Mapping[str, np.ndarray], *, exact: bool = False) -> dict[str, ReferenceOutput]:
-        """Torch's answers; `exact` ones are computed in float64 throughout."""
+        """The outputs of torch; `exact` computes everything in float64."""
         given = {name: to_torch(raw[name]) for name in self.inputs}
         with torch.no_grad():
             made = self.model.exactly(given) if exact else self.model(given)
@@ -113,9 +113,9 @@ class Reference:
         if name not in self.choices:
             return None
         node = self.choices[name]
-        slack = node.operator.slack(np)
+        slack = node.operator.tolerance(np)
         assert slack is not None
-        operands = [arrays[f"{name}{BEHIND}{i}"] for i in range(len(node.operands))]
+        operands = [arrays[f"{name}{OPERAND}{i}"] for i in range(len(node.operands))]
         weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}
         return slack(*operands, **weights).reshape(arrays[name].shape)
 
@@ -130,7 +130,7 @@ def array_of(tensor: torch.Tensor) -> np.ndarray:
 
 
 def to_torch(raw: np.ndarray) -> torch.Tensor | np.ndarray:
-    """A raw input as the module takes it: text as it is."""
+    """A raw input as the torch module takes it; text is unchanged."""
     if raw.dtype.kind in "OUS":
         return raw
     if raw.dtype.name == "bfloat16":

@@ -1,4 +1,4 @@
-"""`dlc verify`: repeat the proof recorded in an artifact, with ONNX Runtime alone."""
+"""`dlc verify`: repeat the proof of an artifact, with ONNX Runtime only."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verified:
-    """The worst difference found now and at export, and the tolerance;
-    `wrong` names the outputs that differ."""
+    """The largest difference now (`worst`) and at export (`recorded`), and the tolerance; `wrong` names the
+    outputs that differ."""
 
     worst: float
     recorded: float
@@ -38,8 +38,8 @@ class Verified:
 
 
 def verify(path: str | Path, device: str = "cpu") -> Verified:
-    """Whether an artifact answers as it did at export. `ArtifactError` if it cannot be told,
-    or if the answers are the same and something else in the file was changed since."""
+    """Check whether an artifact gives the outputs of its proof. `ArtifactError` if this cannot be checked, or
+    if the outputs are the same but the file was changed since export."""
     path = model_at(path_of(path, "the path of a model"))
     session, metadata, longest = open_artifact(path, device)
     if not metadata.proof:
@@ -55,7 +55,7 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
         found = run(session, inputs, longest)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
         raise ArtifactError(f"{path} cannot be run on the inputs of its proof: {first_line(error)}") from None
-    verified = held(recorded, found)
+    verified = compared(recorded, found)
     if verified.holds and not is_sealed(path, metadata.digest):
         raise ArtifactError(
             f"{path} was changed after it was proved: its answers are those of its proof, and the spec, "
@@ -64,8 +64,8 @@ def verify(path: str | Path, device: str = "cpu") -> Verified:
     return verified
 
 
-def held(recorded: Proof, found: dict[str, Any]) -> Verified:
-    """Answers against those of the proof."""
+def compared(recorded: Proof, found: dict[str, Any]) -> Verified:
+    """Compare outputs with those of the proof."""
     apart = {name: answer.gap(np.asarray(found[name])) for name, answer in recorded.answers.items()}
     wrong = tuple(name for name, gap in apart.items() if not gap <= TOLERANCE)
     return Verified(max(apart.values(), default=0.0), recorded.worst, TOLERANCE, wrong)

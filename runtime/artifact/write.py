@@ -1,4 +1,4 @@
-"""The bytes of an artifact, and how a file gets its name: all at once."""
+"""Serialize artifacts and write them atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dlc.compiler.lower.initial_weights import check_known
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.folding import fold
 from dlc.runtime.artifact.metadata import describe
-from dlc.runtime.files import telling, writable
+from dlc.runtime.files import naming_path, writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
-MAX_BYTES = 2_000_000_000  # protobuf ends here; larger weights lie beside the file
+MAX_BYTES = 2_000_000_000  # the limit of protobuf; larger weights are external data
 
 
 def opsets(program: CompiledProgram) -> tuple[int, int, int]:
@@ -49,7 +49,7 @@ def onnx_model(
     *,
     folded: bool = True,
 ) -> ir.Model:
-    """The model of an inference graph, normalization folded."""
+    """The ONNX model of an inference graph, by default with folded normalization."""
     if folded:
         graph, weights = fold(graph, weights)
     opset, ml_opset, ir_version = opsets(program)
@@ -58,7 +58,7 @@ def onnx_model(
 
 
 def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir.Model:
-    """The model with these weights as an ONNX model in memory, without a proof."""
+    """An ONNX model with these weights in memory, without a proof."""
     check_known(program.graph, weights)
     graph = specialize.inference(program)
     metadata = describe(program, laid_out(program.source), raw_types(program, graph))
@@ -71,15 +71,15 @@ def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
     return {i.name: i.declared for i in program.inputs if i.name in read}
 
 
-def stored(model: ir.Model) -> int:
-    """The bytes of its weights."""
+def weight_bytes(model: ir.Model) -> int:
+    """The size of its weights in bytes."""
     return sum(v.const_value.nbytes for v in model.graph.initializers.values() if v.const_value is not None)
 
 
 def save(model: ir.Model, path: Path) -> None:
-    """Write the model: one file, with the weights in `NAME.data` beside it only where one file
-    cannot hold them."""
-    if stored(model) < MAX_BYTES:
+    """Write the model to one file. Only weights that are too large for one file are external data, in
+    `NAME.data`."""
+    if weight_bytes(model) < MAX_BYTES:
         path.write_bytes(onnx.serialize(model))
     else:
         onnx_ir.save(model, path, external_data=f"{path.name}.data")
@@ -87,8 +87,8 @@ def save(model: ir.Model, path: Path) -> None:
 
 @contextmanager
 def in_memory(model: ir.Model) -> Iterator[bytes | Path]:
-    """The model as ONNX Runtime opens it, without a file; past what one file holds, in a temporary one."""
-    if stored(model) < MAX_BYTES:
+    """The model as bytes for ONNX Runtime; a model that is too large for bytes is in a temporary file."""
+    if weight_bytes(model) < MAX_BYTES:
         yield onnx.serialize(model)
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -99,13 +99,13 @@ def in_memory(model: ir.Model) -> Iterator[bytes | Path]:
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """A place for the files of an artifact. They get their names when the block ends well,
-    all files or none."""
+    """A temporary path for the files of an artifact. If the block succeeds, all files are renamed to their
+    final names; if not, none is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     writable(path, streams=False)
     beside = f".{path.name}."
     with (
-        telling(path, str(path.parent / beside)),
+        naming_path(path, str(path.parent / beside)),
         tempfile.TemporaryDirectory(dir=path.parent, prefix=beside) as folder,
     ):
         yield Path(folder) / path.name

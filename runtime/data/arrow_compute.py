@@ -1,4 +1,4 @@
-"""`pyarrow.compute`. It makes its functions when it is imported, so no type checker knows them."""
+"""`pyarrow.compute` as `Any`: it creates its functions at import, so type checkers do not know them."""
 
 from __future__ import annotations
 

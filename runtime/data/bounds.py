@@ -1,5 +1,4 @@
-"""How large data may be: bounds that are looked at before memory is taken,
-as any file may come from a stranger."""
+"""Size limits of data. They are checked before memory is allocated, because a file may be untrusted."""
 
 from __future__ import annotations
 
@@ -9,41 +8,41 @@ from typing import Any
 from dlc.runtime import memory
 from dlc.runtime.data import data_errors
 
-SHARE = 2  # a source takes at most one part in so many of the memory that is free
-RATIO = 2_000  # how many times its size a packed file unfolds to at most; gzip reaches half of that
-SMALL = 1 << 26  # bytes to which any file may unfold
-# Bytes that one thread reads about as fast as several. Threads that are still starting when the process ends
-# abort it (pyarrow), so short reads start none.
+SHARE = 2  # a source takes at most 1 / SHARE of the free memory
+RATIO = 2_000  # maximum expansion of a compressed file; gzip reaches about half of that
+SMALL = 1 << 26  # bytes that every file may expand to
+# Bytes up to which one thread is as fast as several. Short reads start no threads: pyarrow aborts the process
+# if threads are still starting when it exits.
 ONE_THREAD = 1 << 23
-PIECE = 1 << 24  # bytes that are unpacked at a time
+PIECE = 1 << 24  # bytes that are decompressed at a time
 FEWER = "take a machine with more memory, or keep fewer rows and only the columns that the spec reads"
 UNPACKED = "unpack it, and name the unpacked file"
 
 
-def most() -> int:
-    """Bytes that a source may take."""
+def memory_limit() -> int:
+    """The maximum number of bytes that a source may take."""
     return memory.free() // SHARE
 
 
 def check(size: int, bound: int, what: str, definition: Any) -> None:
-    """Refuse what takes more bytes than the bound, which is what `most` said before it was read."""
+    """Refuse data that takes more bytes than `bound`, the value of `memory_limit()` before it was read."""
     if size > bound:
-        said = f"{what} takes {memory.spell(size)} of memory, and {memory.spell(bound)} may be taken for it"
-        raise data_errors.fail(data_errors.TOO_LARGE, said, (definition, "read here"), help=FEWER)
+        needed, limit = memory.format_size(size), memory.format_size(bound)
+        message = f"{what} needs {needed} of memory, and at most {limit} may be used for it"
+        raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=FEWER)
 
 
 def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = UNPACKED) -> None:
-    """Refuse what unfolds from so many packed bytes further than real data does."""
+    """Refuse data of `size` bytes that expands too far from `packed` bytes: a decompression bomb."""
     if size > max(RATIO * packed, SMALL):
-        message = (
-            f"{what} unfolds to more than {RATIO:_} times its {memory.spell(packed)}, as no real data does"
-        )
+        times = f"{RATIO:_} times its {memory.format_size(packed)}"
+        message = f"{what} expands to more than {times}, which real data does not"
         raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=help)
 
 
 def unpack(stream: Any, packed: int, what: str, definition: Any) -> bytes:
-    """The content of a stream that unpacks a file of so many bytes."""
-    bound, content = most(), io.BytesIO()
+    """The content of a stream that decompresses a file of `packed` bytes."""
+    bound, content = memory_limit(), io.BytesIO()
     check(packed, bound, what, definition)
     while piece := stream.read(PIECE):
         content.write(piece)

@@ -1,8 +1,7 @@
-"""Classes: which of them a column holds, for `class(auto)`, and the place of each value among them.
+"""Classes of a column: the distinct values for `class(auto)`, and the class index of each value.
 
-The classes of a column are text, exactly as it stands, or whole numbers; booleans are the text that Python
-prints of them. Within the graph each is its place;
--1 stands for a value of an input that is none of the classes, or is missing.
+Classes are text, compared exactly, or integers. Booleans are the texts `True` and `False`. In the graph a
+class is its index; -1 is an input value that is missing or not one of the classes.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import (
     LARGEST,
     MISSING_HELP,
-    among,
-    first_text,
+    decimal_texts,
+    first_bad_text,
+    name_indices,
     named_by_numbers,
-    printed,
     refusal,
 )
 from dlc.runtime.data.data_errors import Refused
@@ -35,23 +34,20 @@ if TYPE_CHECKING:
     from dlc.runtime.data.requirements import Purpose
     from dlc.runtime.data.source import Column
 
-UNKNOWN, MISSING = -1, -2  # in the place of a class
-UNCOUNTED = ({-1}, {255})  # what other programs put in place of a label that does not count
-IGNORE_HELP = (
-    "a label that does not count cannot be left out yet (`ignore=` comes with a later version): "
-    "take these rows out"
-)
-LONGEST = 20  # characters of a whole number of 64 bits, as it is printed
-# Whole numbers as they are printed, and as floats are.
+UNKNOWN, MISSING = -1, -2  # class indices
+UNCOUNTED = ({-1}, {255})  # labels that other programs ignore in a loss
+IGNORE_HELP = "labels cannot be ignored yet (`ignore=` is planned for a later version): remove these rows"
+MAX_DIGITS = 20  # characters of a 64-bit integer in decimal
+# Integers in decimal, and with `.0` as floats are printed.
 WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
 
 
-# --- which classes there are ------------------------------------------------------------------------------
+# --- distinct values --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class ColumnValues:
-    """A column, its whole numbers if it holds those, and the rows whose values count."""
+    """A column, its integers if it contains only those, and the rows to find classes in."""
 
     column: Column
     numbers: IntegerValues | None
@@ -59,15 +55,15 @@ class ColumnValues:
 
     @classmethod
     def of(cls, column: Column, rows: np.ndarray) -> ColumnValues:
-        return cls(column, whole_numbers(column), rows)
+        return cls(column, integer_values(column), rows)
 
 
 def labels_of(held: Sequence[ColumnValues]) -> set[str] | set[int]:
-    """The distinct values of some columns together: whole numbers if all of them hold those, else text."""
+    """The distinct values of several columns: integers if all columns contain only integers, else text."""
     whole = all(some.numbers is not None for some in held)
     found: set[Any] = set().union(*((distinct if whole else distinct_texts)(some) for some in held))
     if not found:
-        what, help = "all values are missing, so there is no class", "take the column out"
+        what, help = "all values are missing, so there is no class", "remove the column"
         raise Refused(data_errors.MISSING_VALUE, what, [0], help)
     if len(found) > MAX_CLASSES:
         raise Refused(data_errors.CLASS, f"there are more than {MAX_CLASSES:_} different classes", [0])
@@ -81,43 +77,51 @@ def distinct(held: ColumnValues) -> set[int]:
 
 
 def distinct_texts(held: ColumnValues) -> set[str]:
-    """Text as it stands; booleans, and whole numbers beside text, as they are printed."""
+    """Distinct values as text: text unchanged, booleans and integers as Python prints them."""
     column = held.column
     if column.labels:
         return {column.labels[code] for code in np.unique(column.values[held.rows])}
     from dlc.runtime.data.arrow_compute import pc
 
-    cells, gone = (column.values, column.blank) if column.is_text else (printed(column), column.gaps.ravel())
-    places = np.arange(len(gone)).reshape(-1, *column.shape)[held.rows].ravel()
-    return set(pc.unique(cells.take(places[~gone[places]])).to_pylist())
+    cells, missing_mask = (
+        (column.values, column.missing_texts)
+        if column.is_text
+        else (decimal_texts(column), column.missing_numbers.ravel())
+    )
+    places = np.arange(len(missing_mask)).reshape(-1, *column.shape)[held.rows].ravel()
+    return set(pc.unique(cells.take(places[~missing_mask[places]])).to_pylist())
 
 
-# --- whole numbers ----------------------------------------------------------------------------------------
+# --- integers ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerValues:
-    """The whole numbers of a column, with 0 where there is none: the value is `missing`, or `other`."""
+    """The integers of a column. A value that is `missing`, or is some `other` value, is 0."""
 
     values: np.ndarray
     missing: np.ndarray
     other: np.ndarray
 
 
-def whole_numbers(column: Column) -> IntegerValues | None:
-    """The numbers of a column that holds whole numbers; none for a column of text.
+def integer_values(column: Column) -> IntegerValues | None:
+    """The integers of a column; None for a column of text.
 
-    Booleans are text. So is text, but in a file that does not tell it from numbers: there a column holds
-    whole numbers if all of them stand as they are printed, or all with `.0`, so that `00501` makes it text.
-    A number with a fraction is refused.
+    Booleans count as text. In an untyped file (csv) a column has integers if all cells are decimal integers
+    without leading zeros, or all of them with `.0`: one `00501` makes it a column of text. A number with a
+    fraction is refused.
     """
-    if column.labels or column.is_truth or (column.is_text and not (column.untyped and all_printed(column))):
+    if (
+        column.labels
+        or column.is_boolean
+        or (column.is_text and not (column.untyped and all_integers(column)))
+    ):
         return None
-    found = numbers_in(column)
+    found = integers_of(column)
     if found.other.any() and column.is_text:  # more than 64 bits
         return None
     if found.other.any():
-        word = first_text(column, found.other)
+        word = first_bad_text(column, found.other)
         help = "classes are text or whole numbers; `bucketize` makes classes of a `float` input"
         raise refusal(
             data_errors.VALUE, f"{shorten(word)} is not a whole number of 64 bits", found.other, help
@@ -125,18 +129,18 @@ def whole_numbers(column: Column) -> IntegerValues | None:
     return found
 
 
-def all_printed(column: Column) -> bool:
+def all_integers(column: Column) -> bool:
     from dlc.runtime.data.arrow_compute import pc
 
     matched = (pc.match_substring_regex(column.trimmed, pattern) for pattern in (WHOLE, DOTTED))
     return any(pc.all(found).as_py() is not False for found in matched)
 
 
-def numbers_in(column: Column) -> IntegerValues:
-    """The whole numbers among the values of a column."""
+def integers_of(column: Column) -> IntegerValues:
+    """The integers among the values of a column."""
     if column.is_text:
-        return printed_numbers(column)
-    values, missing = column.values, column.gaps
+        return parse_integers(column)
+    values, missing = column.values, column.missing_numbers
     if values.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
             whole = (values == np.floor(values)) & (np.abs(values) < LARGEST)
@@ -145,56 +149,56 @@ def numbers_in(column: Column) -> IntegerValues:
     return IntegerValues(np.where(whole & ~missing, values, 0).astype(np.int64), missing, ~missing & ~whole)
 
 
-def printed_numbers(column: Column) -> IntegerValues:
+def parse_integers(column: Column) -> IntegerValues:
     from dlc.runtime.data.arrow_compute import pc
 
     cells, shape = column.trimmed, (-1, *column.shape)
-    printed = pc.or_(pc.match_substring_regex(cells, WHOLE), pc.match_substring_regex(cells, DOTTED))
-    printed = pc.fill_null(printed, False)
-    plain = pc.if_else(printed, pc.replace_substring_regex(cells, r"\.0$", ""), "0")
+    is_integer = pc.or_(pc.match_substring_regex(cells, WHOLE), pc.match_substring_regex(cells, DOTTED))
+    is_integer = pc.fill_null(is_integer, False)
+    plain = pc.if_else(is_integer, pc.replace_substring_regex(cells, r"\.0$", ""), "0")
     values, large = as_int64(plain)
-    printed = printed.to_numpy(zero_copy_only=False) & ~large
-    missing = column.blank
-    return IntegerValues(*(array.reshape(shape) for array in (values, missing, ~printed & ~missing)))
+    is_integer = is_integer.to_numpy(zero_copy_only=False) & ~large
+    missing = column.missing_texts
+    return IntegerValues(*(array.reshape(shape) for array in (values, missing, ~is_integer & ~missing)))
 
 
 def as_int64(cells: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Printed whole numbers, and which of them have more than 64 bits."""
+    """Decimal texts as int64, and a mask of those that need more than 64 bits."""
     import pyarrow as pa
 
     try:
         values = cells.cast(pa.int64()).to_numpy(zero_copy_only=False)
         return values, np.zeros(len(values), bool)
     except pa.ArrowInvalid:
-        numbers = [int(cell) if len(cell) <= LONGEST else 2**63 for cell in cells.to_pylist()]
+        numbers = [int(cell) if len(cell) <= MAX_DIGITS else 2**63 for cell in cells.to_pylist()]
         large = np.array([not -(2**63) <= number < 2**63 for number in numbers])
         return np.array([0 if big else n for n, big in zip(numbers, large, strict=True)], np.int64), large
 
 
-# --- the place of a value ---------------------------------------------------------------------------------
+# --- class indices ----------------------------------------------------------------------------------------
 
 
 def places(column: Column, classes: Classes) -> np.ndarray:
-    """The place of each value among the classes, `UNKNOWN` for one that is none, `MISSING` for a missing one.
+    """The class index of each value, `UNKNOWN` if it is not a class, `MISSING` if it is missing.
 
-    Where the spec names the classes, a column of whole numbers gives their places, unless the names are
-    numbers themselves.
+    If the spec names the classes, a column of integers has class indices, unless the names are numbers
+    themselves.
     """
     names = classes.names
     if names is None:
-        return places_of_numbers(numbers_in(column), classes)
-    if not classes.found_in and counts_places(column) and not named_by_numbers(names):
-        return places_of_numbers(numbers_in(column), replace(classes, labels=None))
-    return places_of_names(column, names)
+        return indices_of_integers(integers_of(column), classes)
+    if not classes.found_in and has_class_indices(column) and not named_by_numbers(names):
+        return indices_of_integers(integers_of(column), replace(classes, labels=None))
+    return indices_of_names(column, names)
 
 
-def counts_places(column: Column) -> bool:
-    if column.labels or column.is_truth:
+def has_class_indices(column: Column) -> bool:
+    if column.labels or column.is_boolean:
         return False
-    return not column.is_text or (column.untyped and not column.blank.all() and all_printed(column))
+    return not column.is_text or (column.untyped and not column.missing_texts.all() and all_integers(column))
 
 
-def places_of_numbers(numbers: IntegerValues, classes: Classes) -> np.ndarray:
+def indices_of_integers(numbers: IntegerValues, classes: Classes) -> np.ndarray:
     count = number(classes.count)
     if classes.labels is None:
         found = np.where((numbers.values >= 0) & (numbers.values < count), numbers.values, UNKNOWN)
@@ -205,16 +209,16 @@ def places_of_numbers(numbers: IntegerValues, classes: Classes) -> np.ndarray:
     return np.select([numbers.missing, numbers.other], [MISSING, UNKNOWN], found)
 
 
-def places_of_names(column: Column, names: tuple[str, ...]) -> np.ndarray:
+def indices_of_names(column: Column, names: tuple[str, ...]) -> np.ndarray:
     if column.labels:
         place = {name: at for at, name in enumerate(names)}
         return np.array([place.get(label, UNKNOWN) for label in column.labels], np.int64)[column.values]
-    found = among(column, names)
-    missing = column.blank.reshape(found.shape) if column.is_text else column.gaps
+    found = name_indices(column, names)
+    missing = column.missing_texts.reshape(found.shape) if column.is_text else column.missing_numbers
     return np.where((found < 0) & missing, MISSING, found)
 
 
-# --- what is refused --------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------
 
 
 def refuse_missing_class(found: np.ndarray) -> None:
@@ -223,32 +227,32 @@ def refuse_missing_class(found: np.ndarray) -> None:
 
 
 def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray, purpose: Purpose) -> None:
-    """Say of the first value that is none of the classes what they are."""
+    """Refuse values that are not one of the classes."""
     bad = found == UNKNOWN
     if not bad.any():
         return
-    word = first_text(column, bad)
-    if classes.names is None or (counts_places(column) and not named_by_numbers(classes.names)):
-        what, help = no_class_number(column, classes, word, bad, purpose)
+    word = first_bad_text(column, bad)
+    if classes.names is None or (has_class_indices(column) and not named_by_numbers(classes.names)):
+        what, help = invalid_class_number(column, classes, word, bad, purpose)
     else:
         what = f'"{shorten(word)}" is not one of the {classes.count} classes'
         help = near_names(word, classes.names)
     raise refusal(data_errors.CLASS, what, bad, help)
 
 
-def no_class_number(
+def invalid_class_number(
     column: Column, classes: Classes, word: str, bad: np.ndarray, purpose: Purpose
 ) -> tuple[str, str]:
     count = number(classes.count)
     if column.is_text and not is_decimal(word.strip()):
         help = "name the classes in the type: class(a, b, c), or let the data name them: class(auto)"
-        return f'"{shorten(word)}" is no class number', help
+        return f'"{shorten(word)}" is not a class number', help
     if classes.labels and not classes.names:
         return (
             f"{shorten(word)} is not one of the {count} classes",
             f"the classes are {listed(classes.texts, VALUES)}",
         )
-    values = numbers_in(column).values
+    values = integers_of(column).values
     what = f"there is no class {shorten(word)}: the {count} classes are 0 to {count - 1}"
     if values.size and values.min() == 1 and values.max() == count:
         as_they_are = "" if purpose.raw else "; `class(auto)` takes them as they are"
@@ -261,7 +265,7 @@ def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> st
     from dlc.compiler.diagnostics.suggest import did_you_mean
 
     if (plain := word.strip()) in names and plain != word:
-        return f'{called} are compared as they stand: take away the white space around "{plain}"'
+        return f'{called} are compared exactly: remove the white space around "{plain}"'
     if (inside := plain.strip(QUOTES)) in names and inside != plain:
-        return f'{called} are compared as they stand: take away the quotes around "{inside}"'
+        return f'{called} are compared exactly: remove the quotes around "{inside}"'
     return did_you_mean(word, names) or f"the {called} are {listed(names, VALUES)}"

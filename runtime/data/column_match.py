@@ -1,4 +1,4 @@
-"""Which columns of a source fill which field."""
+"""Assign the columns of a source to fields."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from dlc.runtime.data.data_errors import error
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.runtime.data.requirements import Wanted
+    from dlc.runtime.data.requirements import RequiredField
     from dlc.runtime.data.source import Opened
 
-MOST_COLUMNS = 12  # that are written out
-MOST_SUGGESTED = 20  # missing columns for which the nearest name is looked up
+MAX_COLUMNS = 12  # maximum number of columns that a hint lists
+MAX_SUGGESTED = 20  # missing columns that get a suggested name
 
 
 @dataclass(frozen=True)
 class Match:
-    """A field and the places of the columns that fill it, in order."""
+    """A field and the indices of the columns that fill it, in order."""
 
-    wanted: Wanted
-    places: tuple[int, ...]
+    wanted: RequiredField
+    indices: tuple[int, ...]
 
 
-def match(opened: Opened, wanted: Sequence[Wanted]) -> list[Match]:
-    """The columns of each field that is not drawn; everything that is missing is told together."""
+def match(opened: Opened, wanted: Sequence[RequiredField]) -> list[Match]:
+    """The columns of each field that is not drawn. One error has all missing columns."""
     wanted = [w for w in wanted if not w.drawn]
     matches, problems = by_name(opened, wanted) if opened.names else by_order(opened, wanted)
     if problems:
@@ -42,15 +42,15 @@ def match(opened: Opened, wanted: Sequence[Wanted]) -> list[Match]:
     return matches
 
 
-def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list[Diagnostic]]:
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(opened.names):
-        places.setdefault(name, []).append(place)
+def by_name(opened: Opened, wanted: Sequence[RequiredField]) -> tuple[list[Match], list[Diagnostic]]:
+    indices: dict[str, list[int]] = {}
+    for index, name in enumerate(opened.names):
+        indices.setdefault(name, []).append(index)
     if opened.own_names:
-        wanted = [_under_own_name(w, places) for w in wanted]
-    found = {w.name: tuple(p for name in names_of(w) for p in places.get(name, ())) for w in wanted}
-    problems = [problem for w in wanted if (problem := _repeated(opened, w, places))]
-    lacking = [w for w in wanted if not all(name in places for name in names_of(w))]
+        wanted = [_with_own_name(w, indices) for w in wanted]
+    found = {w.name: tuple(p for name in names_of(w) for p in indices.get(name, ())) for w in wanted}
+    problems = [problem for w in wanted if (problem := _repeated(opened, w, indices))]
+    lacking = [w for w in wanted if not all(name in indices for name in names_of(w))]
     found |= _unnamed(opened, [w for w in lacking if w.source is None], found)
     lacking = [w for w in lacking if not found[w.name] or w.source is not None]
     helped = ""
@@ -61,36 +61,36 @@ def by_name(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list
             f"{opened.file} has none of the columns wanted",
             [f"it has {listed(opened.names, VALUES)}"],
         )
-        place = (opened.definition, "read here")
-        problems.append(error(data_errors.MISSING_COLUMN, message, place, help=helped, notes=notes))
+        label = (opened.definition, "read here")
+        problems.append(error(data_errors.MISSING_COLUMN, message, label, help=helped, notes=notes))
     else:
         taken = {name for w in wanted if w not in lacking for name in names_of(w)}
         free = [name for name in opened.names if name not in taken]
         for number, w in enumerate(lacking):
-            problems.append(_missing(opened, w, number < MOST_SUGGESTED, free, alone=len(lacking) == 1))
+            problems.append(_missing(opened, w, number < MAX_SUGGESTED, free, alone=len(lacking) == 1))
     return [Match(w, found[w.name]) for w in wanted], problems
 
 
-def names_of(wanted: Wanted) -> tuple[str, ...]:
-    """The columns that a field is to be filled from: its own name, unless `data` says otherwise."""
+def names_of(wanted: RequiredField) -> tuple[str, ...]:
+    """The columns that fill a field: those that `data` assigns, else the column with its name."""
     if isinstance(wanted.source, ColumnField):
         return (wanted.source.column,)
     return wanted.source.columns if isinstance(wanted.source, Columns) else (wanted.name,)
 
 
-def _under_own_name(wanted: Wanted, places: dict[str, list[int]]) -> Wanted:
-    """The field as the file has it: under the columns that training had it under, or under its own name."""
-    there = [name in places for name in names_of(wanted)]
-    own = not all(there) and (wanted.name in places or not any(there))
+def _with_own_name(wanted: RequiredField, indices: dict[str, list[int]]) -> RequiredField:
+    """The field with the columns in the file: those that it was trained on, or the one with its name."""
+    there = [name in indices for name in names_of(wanted)]
+    own = not all(there) and (wanted.name in indices or not any(there))
     return replace(wanted, source=None) if own else wanted
 
 
 def _unnamed(
-    opened: Opened, lacking: Sequence[Wanted], found: dict[str, tuple[int, ...]]
+    opened: Opened, lacking: Sequence[RequiredField], found: dict[str, tuple[int, ...]]
 ) -> dict[str, tuple]:
-    """What fields get without being named: the target of a set,
-    and the vector that takes all that remains."""
-    taken = {place for places in found.values() for place in places}
+    """Columns for fields without a column of their name: the target of a data set, and the vector that takes
+    all remaining columns."""
+    taken = {index for indices in found.values() for index in indices}
     given: dict[str, tuple[int, ...]] = {}
     targets = [w for w in lacking if w.is_target]
     if opened.target is not None and opened.target not in taken and len(targets) == 1:
@@ -102,27 +102,28 @@ def _unnamed(
     return given
 
 
-def _repeated(opened: Opened, wanted: Wanted, places: dict[str, list[int]]) -> Diagnostic | None:
-    """A name that stands twice in a heading is right only for a vector with as many places."""
+def _repeated(opened: Opened, wanted: RequiredField, indices: dict[str, list[int]]) -> Diagnostic | None:
+    """The error for a column name that occurs several times, unless a vector of this length reads it."""
     for name in names_of(wanted):
-        times = len(places.get(name, ()))
+        times = len(indices.get(name, ()))
         if times > 1 and (isinstance(wanted.source, Columns) or not wanted.declared.rank):
             message = f'{opened.file} has {times} columns named "{name}", and {wanted} takes one'
-            return error(data_errors.REPEATED, message, (wanted.place, "wanted here"),
+            return error(data_errors.REPEATED, message, (wanted.span, "wanted here"),
                            (opened.definition, "read here"),
                            help="give each column a name of its own")  # fmt: skip
     return None
 
 
 def _missing(
-    opened: Opened, wanted: Wanted, suggest: bool, free: Sequence[str], *, alone: bool
+    opened: Opened, wanted: RequiredField, suggest: bool, free: Sequence[str], *, alone: bool
 ) -> Diagnostic:
-    """`free` are the columns that no other field takes: one of them is meant, or some if it lacks `alone`."""
+    """The error for a field without columns. `free` are the columns that no other field takes; `alone` says
+    that no other field lacks columns."""
     names = opened.names
     lacking = [name for name in names_of(wanted) if name not in names]
     what = "column" if len(lacking) == 1 else "columns"
     message = f"{opened.file} has no {what} {listed(lacking, VALUES)}, which {wanted} takes"
-    places = ((wanted.source or wanted.place, "wanted here"), (opened.definition, "read here"))
+    places = ((wanted.source or wanted.span, "wanted here"), (opened.definition, "read here"))
     notes = [f"it has {listed(names, VALUES)}"] if suggest else []
     if wanted.measured:
         notes.append("the loss does not read it, but `metrics` does")
@@ -130,42 +131,42 @@ def _missing(
     if suggest:
         help = (
             opened.absent_help(lacking[0])
-            or _of_vector(opened, wanted, free, alone)
-            or _nearest(opened, wanted, lacking[0], free)
+            or _vector_fix(opened, wanted, free, alone)
+            or _name_fix(opened, wanted, lacking[0], free)
         )
     return error(data_errors.MISSING_COLUMN, message, *places, help=help, notes=notes)
 
 
-def _of_vector(opened: Opened, wanted: Wanted, free: Sequence[str], alone: bool) -> str:
-    """Which columns a vector is to be filled from, where its values stand in one column each."""
+def _vector_fix(opened: Opened, wanted: RequiredField, free: Sequence[str], alone: bool) -> str:
+    """The fix for a vector whose values are in one column each: the columns to name."""
     shape = wanted.declared.shape
     if wanted.source is not None or len(shape) != 1 or not isinstance(shape[0], int) or shape[0] < 2:
         return ""
     size, name = shape[0], _plain(wanted.name)
     numbered = [n for n in free if _plain(n).startswith(name) and _plain(n).removeprefix(name).isdigit()]
     meant = next((some for some in (numbered, free if alone else []) if len(some) == size), [])
-    if not meant and opened.marks is None:  # one column may hold vectors, but in a csv file
+    if not meant and opened.marks is None:  # except in csv, one column may contain vectors
         return ""
     return columns_help(wanted, size, meant, in_spec=not opened.for_model)
 
 
-def columns_help(wanted: Wanted, size: int, meant: Sequence[str] = (), *, in_spec: bool) -> str:
-    """How a vector is filled from columns of single values: those that are `meant`, if that is known."""
+def columns_help(wanted: RequiredField, size: int, meant: Sequence[str] = (), *, in_spec: bool) -> str:
+    """How to fill a vector from columns of single values: from the columns in `meant`, if they are known."""
     if not in_spec:
         return f"name {size} columns `{wanted.name}`, in the order of its places"
     written = [json.dumps(name, ensure_ascii=False) for name in meant] or ['"..."'] * size
-    if size <= MOST_COLUMNS and all(map(can_be_written, meant)):
+    if size <= MAX_COLUMNS and all(map(can_be_written, meant)):
         return f"name its {size} columns: {wanted.name} = columns({', '.join(written)}) in `data`"
     return f'name its {size} columns, in order: {wanted.name} = columns("...", "...") in `data`'
 
 
-def _nearest(opened: Opened, wanted: Wanted, lacking: str, names: Sequence[str]) -> str:
+def _name_fix(opened: Opened, wanted: RequiredField, lacking: str, names: Sequence[str]) -> str:
     from dlc.compiler.diagnostics.suggest import nearest
 
     alike = next((name for name in names if difference(lacking, name)), None)
     if alike is not None:
         apart = f'"{shorten(alike)}" looks the same, and {difference(lacking, alike)}'
-        return f"{apart}; {_fix_alike(opened, wanted, lacking, alike)}"
+        return f"{apart}; {_confusable_fix(opened, wanted, lacking, alike)}"
     plain = {_plain(name): name for name in names}
     meant = plain.get(_plain(lacking)) or nearest(lacking, names)
     if meant is None:
@@ -181,8 +182,8 @@ def _nearest(opened: Opened, wanted: Wanted, lacking: str, names: Sequence[str])
     return f'if "{meant}" is meant, write {wanted.name} = column("{meant}") in `data`'
 
 
-def _fix_alike(opened: Opened, wanted: Wanted, lacking: str, found: str) -> str:
-    """What to do about a name that looks like the one wanted."""
+def _confusable_fix(opened: Opened, wanted: RequiredField, lacking: str, found: str) -> str:
+    """The fix for a name that looks like the wanted one."""
     rename = f'rename it "{lacking}"'
     if opened.own_names or wanted.source is not None or not can_be_written(found):
         return rename
@@ -193,30 +194,30 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def by_order(opened: Opened, wanted: Sequence[Wanted]) -> tuple[list[Match], list[Diagnostic]]:
-    """A source without names: its fields in order go to the inputs, then to the targets."""
-    matches, problems, place = [], [], 0
+def by_order(opened: Opened, wanted: Sequence[RequiredField]) -> tuple[list[Match], list[Diagnostic]]:
+    """Match a source without names: its fields go to the inputs, then to the targets, in order."""
+    matches, problems, start = [], [], 0
     for w in sorted(wanted, key=lambda w: w.is_target):
         if w.source is not None:
-            message = f"{opened.file} has no names, so `{w.name}` cannot be told which column to take"
+            message = f"{opened.file} has no names, so no column can be chosen for `{w.name}`"
             places = ((w.source, "asked for here"), (opened.definition, "read here"))
             help = "leave it out: fields without names go to the inputs, then the targets, in order"
             problems.append(error(data_errors.MISSING_COLUMN, message, *places, help=help))
             continue
-        count = _count(opened, w, place)
-        places = tuple(range(place, min(place + count, len(opened.sizes))))
-        if len(places) < count:
+        count = _count(opened, w, start)
+        indices = tuple(range(start, min(start + count, len(opened.sizes))))
+        if len(indices) < count:
             message = f"{opened.file} has {len(opened.sizes)} fields, and nothing is left for {w}"
-            problems.append(error(data_errors.MISSING_COLUMN, message, (w.place, "wanted here"),
+            problems.append(error(data_errors.MISSING_COLUMN, message, (w.span, "wanted here"),
                                     (opened.definition, "read here")))  # fmt: skip
-        matches.append(Match(w, places))
-        place += count
+        matches.append(Match(w, indices))
+        start += count
     return matches, problems
 
 
-def _count(opened: Opened, wanted: Wanted, place: int) -> int:
-    """How many fields of the source fill it: one, unless a vector meets single values."""
-    if place >= len(opened.sizes) or opened.sizes[place] != 1:
+def _count(opened: Opened, wanted: RequiredField, start: int) -> int:
+    """The number of columns that fill a field: one, or the length of a vector if the columns are scalars."""
+    if start >= len(opened.sizes) or opened.sizes[start] != 1:
         return 1
     sizes = [size for size in wanted.declared.shape if isinstance(size, int)]
     return prod(sizes) if len(sizes) == wanted.declared.rank else 1

@@ -1,4 +1,4 @@
-"""Values of a column as numbers or as places among names, and the refusal of those that are neither."""
+"""Convert the values of a column to numbers or to indices of names, and refuse all other values."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dlc.runtime.data.numerals import is_decimal
 if TYPE_CHECKING:
     from dlc.runtime.data.source import Column
 
-MOST_ROWS = 5  # rows that a refusal names, and whether there are more
-EXACT = 2**53  # whole numbers below are the same in float64
-LARGEST = 2.0**63  # whole numbers below have 64 bits
-MISSING_HELP = "fill it in, or take the row out"
-IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or take the row out"
+MAX_ROWS = 5  # rows that a refusal has: the last one only says that there are more
+EXACT = 2**53  # smaller integers are exact in float64
+LARGEST = 2.0**63  # smaller integers fit int64
+MISSING_HELP = "fill it in, or remove the row"
+IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or remove the row"
 WORDS = ("false", "true")
-FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or take the row out"
+FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or remove the row"
 
 
 def as_numbers(column: Column) -> np.ndarray:
-    """The column as numbers, NaN where one is missing."""
+    """The column as numbers, NaN where a value is missing."""
     if column.nulls is not None:
         return np.where(column.nulls, np.nan, column.values)
     if not column.is_text:
@@ -32,37 +32,39 @@ def as_numbers(column: Column) -> np.ndarray:
     values = column.parsed
     if values is None:
         bad = unparsable(column)
-        word, words = first_text(column, bad), not holds_numbers(column)
+        word, words = first_bad_text(column, bad), not has_numbers(column)
         raise refusal(data_errors.VALUE, f'"{shorten(word)}" is not a number', bad, text=word, words=words)
     return values
 
 
-def as_whole_numbers(column: Column) -> np.ndarray:
-    """The column as whole numbers; what is missing or has a fraction is refused."""
+def as_integers(column: Column) -> np.ndarray:
+    """The column as integers. A missing value or a fraction is refused."""
     values = as_numbers(column)
     if values.dtype.kind != "f":
         return values
     refuse_missing(values)
     bad = ~np.isfinite(values) | (values != np.floor(values))
     if bad.any():
-        raise refusal(data_errors.VALUE, f"{spelled(first(values, bad))} is not a whole number", bad)
+        raise refusal(
+            data_errors.VALUE, f"{format_number(first_bad(values, bad))} is not a whole number", bad
+        )
     if column.is_text and values.size and np.abs(values).max() >= EXACT:
         return _exact(column, values)
     bad = np.abs(values) >= LARGEST
     if bad.any():
-        raise refusal(data_errors.VALUE, f"{spelled(first(values, bad))} is too large", bad)
+        raise refusal(data_errors.VALUE, f"{format_number(first_bad(values, bad))} is too large", bad)
     return values.astype(np.int64)
 
 
 def unparsable(column: Column) -> np.ndarray:
-    """Which texts are no number: cast by halves, so that a long column with one slip is soon done."""
+    """Mask of the first texts that are not numbers. Bisection makes this fast if few texts are bad."""
     import pyarrow as pa
 
     cells = column.trimmed
     bad = np.zeros(len(cells), bool)
     spans = [(0, len(cells))]
     found = 0
-    while spans and found < MOST_ROWS:
+    while spans and found < MAX_ROWS:
         start, end = spans.pop()
         try:
             cells.slice(start, end - start).cast(pa.float64())
@@ -76,7 +78,7 @@ def unparsable(column: Column) -> np.ndarray:
     return bad.reshape(-1, *column.shape)
 
 
-def holds_numbers(column: Column) -> bool:
+def has_numbers(column: Column) -> bool:
     """Whether any text of the column is a number."""
     from dlc.runtime.data.arrow_compute import pc
     from dlc.runtime.data.numerals import NUMBER
@@ -85,63 +87,66 @@ def holds_numbers(column: Column) -> bool:
 
 
 def _exact(column: Column, values: np.ndarray) -> np.ndarray:
-    """Whole numbers past what float64 holds exactly."""
+    """Integers that are not exact in float64."""
     import pyarrow as pa
 
     try:
         return column.trimmed.cast(pa.int64()).to_numpy(zero_copy_only=False).reshape(values.shape)
     except pa.ArrowInvalid:
         bad = np.abs(values) >= EXACT
-        raise refusal(data_errors.VALUE, f"{spelled(first(values, bad))} is too large", bad) from None
+        raise refusal(
+            data_errors.VALUE, f"{format_number(first_bad(values, bad))} is too large", bad
+        ) from None
 
 
 # --- text -------------------------------------------------------------------------------------------------
 
 
-def among(column: Column, names: tuple[str, ...]) -> np.ndarray:
-    """The place of each value among the names, -1 where it is none of them. Text is compared as it stands,
-    numbers as they are printed in full."""
+def name_indices(column: Column, names: tuple[str, ...]) -> np.ndarray:
+    """The index of each value among the names, -1 if it is not one of them. Text is compared exactly, numbers
+    by their full decimal text."""
     if column.labels:
         places = {name: place for place, name in enumerate(names)}
         return np.array([places.get(label, -1) for label in column.labels], np.int64)[column.values]
-    if column.is_truth:
-        at = np.array([place_of_truth(truth, names) for truth in (False, True)])
-        return np.where(column.gaps, -1, at[column.values.astype(np.int8)])
-    cells = column.values.fill_null("") if column.is_text else printed(column)
-    return places_in(cells, names).reshape(-1, *column.shape)
+    if column.is_boolean:
+        at = np.array([index_of_boolean(value, names) for value in (False, True)])
+        return np.where(column.missing_numbers, -1, at[column.values.astype(np.int8)])
+    cells = column.values.fill_null("") if column.is_text else decimal_texts(column)
+    return indices_in(cells, names).reshape(-1, *column.shape)
 
 
-def place_of_truth(truth: bool, names: tuple[str, ...]) -> int:
-    """The place of the name that says it, in any case of letters, that of Python first; or else of 0 or 1."""
-    said = next((name for name in names if name.lower() == str(truth).lower()), str(int(truth)))
-    meant = str(truth) if str(truth) in names else said
-    return names.index(meant) if meant in names else -1
+def index_of_boolean(value: bool, names: tuple[str, ...]) -> int:
+    """The index of the name of a boolean: `True` or `False` exactly, else in any case, else `1` or `0`; -1 if
+    there is none."""
+    other = next((name for name in names if name.lower() == str(value).lower()), str(int(value)))
+    name = str(value) if str(value) in names else other
+    return names.index(name) if name in names else -1
 
 
-def printed(column: Column) -> Any:
-    """The numbers of a column as text, none where one is missing."""
+def decimal_texts(column: Column) -> Any:
+    """The numbers of a column as text, null where a number is missing."""
     import pyarrow as pa
 
     distinct, places = np.unique(column.values.ravel(), return_inverse=True)
-    words = np.array([in_full(value) for value in distinct], object)
-    return pa.array(words[places], pa.large_string(), mask=column.gaps.ravel())
+    words = np.array([decimal_text(value) for value in distinct], object)
+    return pa.array(words[places], pa.large_string(), mask=column.missing_numbers.ravel())
 
 
-def in_full(value: Any) -> str:
-    """A number in the fewest digits that tell it from all others of its type: 3, not 3.0; True, not 1."""
+def decimal_text(value: Any) -> str:
+    """A number in the fewest digits that identify it within its dtype: 3, not 3.0; True, not 1."""
     if value.dtype.kind == "f" and value == np.floor(value) and abs(value) < LARGEST:
         return str(int(value))
     return str(value)
 
 
-def truth_words(column: Column) -> np.ndarray:
-    """0 for `false`, 1 for `true`, in any case of letters; -1 for other text."""
+def boolean_codes(column: Column) -> np.ndarray:
+    """0 for `false`, 1 for `true`, case-insensitive; -1 for other text."""
     from dlc.runtime.data.arrow_compute import pc
 
-    return places_in(pc.utf8_lower(column.trimmed), WORDS).reshape(-1, *column.shape)
+    return indices_in(pc.utf8_lower(column.trimmed), WORDS).reshape(-1, *column.shape)
 
 
-def places_in(cells: Any, names: tuple[str, ...]) -> np.ndarray:
+def indices_in(cells: Any, names: tuple[str, ...]) -> np.ndarray:
     import pyarrow as pa
 
     from dlc.runtime.data.arrow_compute import pc
@@ -150,13 +155,13 @@ def places_in(cells: Any, names: tuple[str, ...]) -> np.ndarray:
     return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def text_at(column: Column, place: int) -> str:
-    """One value, by its place among all of them, as text."""
+def text_of(column: Column, place: int) -> str:
+    """The value at a flat index, as text."""
     if column.labels:
         return column.labels[int(column.values.ravel()[place])]
     if column.is_text:
         return column.values[place].as_py() or ""
-    return in_full(column.values.ravel()[place])
+    return decimal_text(column.values.ravel()[place])
 
 
 # --- refusing ---------------------------------------------------------------------------------------------
@@ -165,9 +170,9 @@ def text_at(column: Column, place: int) -> str:
 def refusal(
     code: str, what: str, bad: np.ndarray, help: str = "", text: str = "", words: bool = False
 ) -> Refused:
-    """The refusal of the rows in which something is bad."""
+    """The refusal of the rows that have a bad value."""
     rows = bad.reshape(len(bad), -1).any(axis=1)
-    return Refused(code, what, np.flatnonzero(rows)[:MOST_ROWS], help, text, words)
+    return Refused(code, what, np.flatnonzero(rows)[:MAX_ROWS], help, text, words)
 
 
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:
@@ -180,19 +185,19 @@ def alternatives(names: tuple[str, ...]) -> str:
 
 
 def named_by_numbers(names: tuple[str, ...] | None) -> bool:
-    """True for classes such as "3" and "7", which numbers in the data mean by name, not by place."""
+    """True for classes such as "3" and "7": numbers in the data are then their names, not their indices."""
     return any(is_decimal(name) for name in names or ())
 
 
-def first(values: np.ndarray, bad: np.ndarray) -> Any:
+def first_bad(values: np.ndarray, bad: np.ndarray) -> Any:
     return values[bad][0].item()
 
 
-def first_text(column: Column, bad: np.ndarray) -> str:
-    return text_at(column, int(np.flatnonzero(bad.ravel())[0]))
+def first_bad_text(column: Column, bad: np.ndarray) -> str:
+    return text_of(column, int(np.flatnonzero(bad.ravel())[0]))
 
 
-def spelled(value: float) -> str:
-    """A number as messages show it, in six digits: 3, not 3.0."""
+def format_number(value: float) -> str:
+    """A number as it is shown in messages, in six digits: 3, not 3.0."""
     short = isinstance(value, float) and value == value // 1 and abs(value) < EXACT
     return str(int(value)) if short or isinstance(value, int) else f"{value:g}"

@@ -1,4 +1,4 @@
-"""Errors in data, told as the compiler tells its own: with a code, the place in the spec, and the fix."""
+"""Errors in data as diagnostics of the compiler: with a code, a source location in the spec, and a fix."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from dlc.compiler.diagnostics.source import Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-NO_SOURCE = "E0700"  # nothing says where rows come from
-NO_FILE = "E0701"  # the file is not there, or cannot be opened
+NO_SOURCE = "E0700"  # no source is given
+NO_FILE = "E0701"  # the file does not exist or cannot be opened
 ABSENT = (NO_SOURCE, NO_FILE)
-BROKEN = "E0702"  # the file is not what it should be
+BROKEN = "E0702"  # the file has another format or is damaged
 MISSING_COLUMN = "E0703"
 SHAPE = "E0704"
-VALUE = "E0705"  # a value that the type does not know
+VALUE = "E0705"  # a value that is not of the type
 MISSING_VALUE = "E0706"
-CLASS = "E0707"  # a class that nobody declared
+CLASS = "E0707"  # a value that is not one of the classes
 NO_ROWS = "E0708"
-PARTING = "E0709"  # rows cannot be parted as asked
+SPLIT = "E0709"  # the rows cannot be split as requested
 RAGGED = "E0711"
-REPEATED = "E0712"  # two columns under one name
+REPEATED = "E0712"  # two columns with the same name
 DRAWN = "E0713"
 TOO_LARGE = "E0716"
 
 
 def span_of(thing: Any) -> Span | None:
-    """The place of a definition in the spec, if it came from one."""
+    """The source span of a definition, if it comes from a spec."""
     span = thing if isinstance(thing, Span) else getattr(thing, "span", None)
     return span if isinstance(span, Span) else None
 
 
-def place_of(section: Any, key: str) -> Span | None:
-    """The place of one setting of a section, or of the whole section."""
+def span_of_setting(section: Any, key: str) -> Span | None:
+    """The source span of one setting of a section, or of the whole section."""
     return span_of(section.spans.get(key)) or span_of(section)
 
 
 def error(code: str, message: str, *places: tuple[Any, str], help: str = "",
             notes: Iterable[str] = ()) -> Diagnostic:  # fmt: skip
-    """A diagnostic; each place is a span, or a definition that may have one, with the words under it."""
+    """A diagnostic. Each place is a span, or a definition that may have one, with the text of its label."""
     labels = tuple(Label(span, text) for thing, text in places if (span := span_of(thing)))
     return Diagnostic(code, message, labels, tuple(notes), help)
 
 
 def fail(code: str, message: str, *places: tuple[Any, str], help: str = "") -> CompileError:
-    """The same as an exception."""
+    """`error` as an exception."""
     return CompileError([error(code, message, *places, help=help)])
 
 
 class Refused(Exception):
-    """Values of one column that cannot be what they should be; `rows` are the first of them, counted from 0.
-    Of a `text` that is no number its source knows the fix; `words` says that the column holds no number."""
+    """Invalid values of one column; `rows` are the first of them, counted from 0. `text` is a text that is
+    not a number: its source knows the fix. `words` says that the column has no numbers."""
 
     def __init__(self, code: str, what: str, rows: Iterable[int], help: str = "", text: str = "",
                  words: bool = False) -> None:  # fmt: skip

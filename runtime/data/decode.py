@@ -1,4 +1,4 @@
-"""Reads a source and makes of its columns the arrays that the fields want."""
+"""Read a source and decode its columns to the arrays of the fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dlc.runtime.data.column_match import Match, columns_help, match
 from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import encode
-from dlc.runtime.data.float32_precision import Coarse, coarse
+from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 
@@ -27,86 +27,90 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
-    from dlc.runtime.data.requirements import Wanted
+    from dlc.runtime.data.requirements import RequiredField
     from dlc.runtime.data.source import Column, Opened
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A source that was read: the fields, and the columns that fill each."""
+class FieldColumns:
+    """A source that was read: the fields, and the columns that fill each field."""
 
     opened: Opened
-    wanted: Sequence[Wanted]
+    wanted: Sequence[RequiredField]
     matches: Sequence[Match]
     columns: Mapping[str, Sequence[Column]]
 
     def sources(self, m: Match) -> list[tuple[int, Column]]:
-        """The columns of a field, each after its place in the source."""
-        return list(zip(m.places, self.columns[m.wanted.name], strict=True))
+        """The columns of a field, each with its index in the source."""
+        return list(zip(m.indices, self.columns[m.wanted.name], strict=True))
 
     def names(self, wanted: str) -> tuple[str, ...]:
-        """What a field was read from."""
-        places = next(m.places for m in self.matches if m.wanted.name == wanted)
-        return tuple(self.opened.names[p] if self.opened.names else self.opened.name(p) for p in places)
+        """The names of the columns that a field was read from."""
+        indices = next(m.indices for m in self.matches if m.wanted.name == wanted)
+        return tuple(self.opened.names[p] if self.opened.names else self.opened.name(p) for p in indices)
 
 
-def fill(opened: Opened, wanted: Sequence[Wanted], *, empty: bool = False) -> Filled:
-    """Read the columns that the fields take, and check that their shapes fit; and that there are rows, unless
-    it may be `empty`."""
+def read_columns(opened: Opened, wanted: Sequence[RequiredField], *, empty: bool = False) -> FieldColumns:
+    """Read the columns of the fields and check their shapes. A source without rows is an error unless `empty`
+    is true."""
     matches = match(opened, wanted)
-    places = sorted({place for m in matches for place in m.places})
-    read = dict(zip(places, opened.read(places), strict=True))
+    indices = sorted({index for m in matches for index in m.indices})
+    read = dict(zip(indices, opened.read(indices), strict=True))
     if not (opened.count or empty):
         raise data_errors.fail(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
-    columns = {m.wanted.name: [read[place] for place in m.places] for m in matches}
+    columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
     if problems:
         raise CompileError(problems)
-    return Filled(opened, wanted, matches, columns)
+    return FieldColumns(opened, wanted, matches, columns)
 
 
-def arrays(filled: Filled, classes: Mapping[str, Classes] = MappingProxyType({}), *, strict: bool = False,
-           raw: bool = False) -> InMemoryRows:  # fmt: skip
-    """Every field as an array; what does not fit is told for all columns together. In `strict` rows a value
-    of an input outside of the classes that the spec names is refused; `raw` ones are for the artifact."""
+def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyType({}), *,
+           strict: bool = False, raw: bool = False) -> InMemoryRows:  # fmt: skip
+    """Every field as an array. The errors of all columns are raised together. `strict` refuses input values
+    that are not one of the classes that the spec names; `raw` arrays are inputs of the artifact."""
     problems: list[Diagnostic] = []
-    made, places, examples, fine = {}, {}, {}, {}
+    made, indices, examples, fine = {}, {}, {}, {}
     for m in filled.matches:
         wanted, pieces = m.wanted, []
         known = wanted.classes_among(classes)
         purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw)
-        for place, column in filled.sources(m):
+        for index, column in filled.sources(m):
             try:
                 pieces.append(encode(column, wanted.declared, known, purpose))
             except Refused as refused:
                 if refused.text and filled.opened.marks is not None:
-                    filled.opened.odd = filled.opened.odd or odd_marks(filled)
-                problem = told(filled.opened, wanted, place, refused)
+                    filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
+                        filled
+                    )
+                problem = refusal_error(filled.opened, wanted, index, refused)
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
         made[wanted.name] = joined = _joined(pieces, wanted, filled.opened.count)
         if wanted.declared.element == "float" and not raw:
-            named = ((column, filled.opened.name(place)) for place, column in filled.sources(m))
-            fine[wanted.name] = tuple(s for column, name in named for s in coarse_columns(column, name))
+            named = ((column, filled.opened.name(index)) for index, column in filled.sources(m))
+            fine[wanted.name] = tuple(
+                s for column, name in named for s in column_precision_losses(column, name)
+            )
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
-        made[wanted.name] = unknown_classes.counted(joined, known if raw else None)
-        if (lost := unknown_classes.lost(joined, wanted.declared)).min(initial=0) < 0:
-            places[wanted.name] = lost
+        made[wanted.name] = unknown_classes.with_unknown(joined, known if raw else None)
+        if (lost := unknown_classes.without_imputed(joined, wanted.declared)).min(initial=0) < 0:
+            indices[wanted.name] = lost
             examples[wanted.name] = unknown_classes.examples(filled.columns[wanted.name], pieces)
     if problems:
         raise CompileError(problems)
     fields = drawn(filled.wanted)
-    return InMemoryRows(made, filled.opened.count, filled.opened, None, fields, places, examples, fine)
+    return InMemoryRows(made, filled.opened.count, filled.opened, None, fields, indices, examples, fine)
 
 
-def odd_marks(filled: Filled) -> tuple[str, ...]:
-    """The marks of missing values that stand in place of numbers, in all columns of numbers:
-    one setting names them all."""
+def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
+    """The undeclared marks of missing values in all columns of numbers: one setting (`missing`) declares all
+    of them."""
     import pyarrow as pa
 
     from dlc.runtime.data.arrow_compute import pc
@@ -123,33 +127,33 @@ def odd_marks(filled: Filled) -> tuple[str, ...]:
     return tuple(found)
 
 
-def coarse_columns(column: Column, name: str) -> list[Coarse]:
+def column_precision_losses(column: Column, name: str) -> list[PrecisionLoss]:
     values = as_numbers(column)
     features = prod(values.shape[1:])
-    return coarse(values.reshape(len(values), features), [name] * features)[:1]
+    return precision_losses(values.reshape(len(values), features), [name] * features)[:1]
 
 
-def drawn(wanted: Sequence[Wanted]) -> dict[str, Field]:
-    """The fields that are drawn anew for every batch."""
+def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
+    """The fields that are drawn from a distribution for every batch."""
     return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
 
 
-def told(opened: Opened, wanted: Wanted, place: int, refused: Refused) -> Diagnostic:
-    what, help = opened.no_row(refused.rows)
+def refusal_error(opened: Opened, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
+    what, help = opened.not_data(refused.rows)
     if what:
         none = Refused(data_errors.VALUE, what, refused.rows, help)
         return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
     at = (
-        (wanted.source or wanted.place, f"`{wanted.name}` is {wanted.declared}"),
+        (wanted.source or wanted.span, f"`{wanted.name}` is {wanted.declared}"),
         (opened.definition, "read here"),
     )
     if refused.text:
         refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing, words=refused.words)
-    return refused.diagnostic(opened.file, opened.row, opened.name(place), *at)
+    return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 
-def _joined(pieces: list[np.ndarray], wanted: Wanted, count: int) -> np.ndarray:
-    """The columns of a field side by side, in its shape; a free size is what the data has."""
+def _joined(pieces: list[np.ndarray], wanted: RequiredField, count: int) -> np.ndarray:
+    """The columns of a field as one array of its shape; free dimensions have the size of the data."""
     joined = pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
     shape = wanted.declared.shape
     if all(isinstance(size, int) for size in shape):
@@ -160,10 +164,10 @@ def _joined(pieces: list[np.ndarray], wanted: Wanted, count: int) -> np.ndarray:
 def _shape_problem(
     opened: Opened, m: Match, columns: Sequence[Column], sizes: dict[str, int]
 ) -> Diagnostic | None:
-    """Say why what fills a field does not have its shape. `sizes` collects the free dimensions."""
+    """The error if the columns of a field do not have its shape. `sizes` collects the free dimensions."""
     shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
     found = shape if len(columns) == 1 else (len(columns), *shape)
-    if not opened.count and 0 in found:  # lists, of which none tells how long they are
+    if not opened.count and 0 in found:  # without rows the length of lists is unknown
         return None
     declared = m.wanted.declared.shape
     if any(not isinstance(size, int) for size in declared):
@@ -173,7 +177,7 @@ def _shape_problem(
     one_line = len([size for size in found if size != 1]) <= 1 or len(declared) == 1
     if flat and (squeezed or one_line or opened.free_layout):
         return None
-    return _complain(opened, m, found, _layout_help(opened, m, found, flat))
+    return _shape_error(opened, m, found, _layout_help(opened, m, found, flat))
 
 
 def _free_problem(
@@ -181,38 +185,38 @@ def _free_problem(
 ) -> Diagnostic | None:
     declared = m.wanted.declared.shape
     if len(found) != len(declared):
-        return _complain(opened, m, found, "")
+        return _shape_error(opened, m, found, "")
     for size, here in zip(declared, found, strict=True):
         if not isinstance(size, int) and dim.is_free(size):
             known = sizes.setdefault(str(size), here)
             if known != here:
-                return _complain(opened, m, found, f"`{size}` is {known} in the fields before it")
+                return _shape_error(opened, m, found, f"`{size}` is {known} in the fields before it")
     for size, here in zip(declared, found, strict=True):
         if isinstance(size, int):
             if size != here:
-                return _complain(opened, m, found, "")
+                return _shape_error(opened, m, found, "")
         elif dim.names(size) <= sizes.keys() and dim.evaluate(size, sizes) != here:
-            return _complain(opened, m, found, f"`{size}` is {dim.evaluate(size, sizes)} here")
+            return _shape_error(opened, m, found, f"`{size}` is {dim.evaluate(size, sizes)} here")
     return None
 
 
 def _layout_help(opened: Opened, m: Match, found: tuple[int, ...], flat: bool) -> str:
     if flat and len(found) == 3:
-        return "the axes stand in another order; images have their channels first"
+        return "the axes are in another order; images have their channels first"
     size = m.wanted.declared.shape[0] if len(m.wanted.declared.shape) == 1 else None
     if len(found) == 0 and isinstance(size, int):
         return columns_help(m.wanted, size, in_spec=not opened.for_model)
     return ""
 
 
-def _complain(opened: Opened, m: Match, found: tuple[int, ...], help: str) -> Diagnostic:
+def _shape_error(opened: Opened, m: Match, found: tuple[int, ...], help: str) -> Diagnostic:
     declared = m.wanted.declared
-    named = opened.name(m.places[0]) if len(m.places) == 1 else f"{len(m.places)} columns"
+    named = opened.name(m.indices[0]) if len(m.indices) == 1 else f"{len(m.indices)} columns"
     have = f"values of shape [{', '.join(map(str, found))}]" if found else "single values"
-    if len(m.places) > 1:
+    if len(m.indices) > 1:
         have = f"[{', '.join(map(str, found))}]"
     message = (
         f"{opened.file}, {named}: found {have}, and {m.wanted} is {spell(declared.element, declared.shape)}"
     )
-    at = ((m.wanted.source or m.wanted.place, "wanted here"), (opened.definition, "read here"))
+    at = ((m.wanted.source or m.wanted.span, "wanted here"), (opened.definition, "read here"))
     return error(data_errors.SHAPE, message, *at, help=help)

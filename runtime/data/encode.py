@@ -1,4 +1,4 @@
-"""From the values of a column to the array that a type wants. What does not fit is refused with its rows."""
+"""Encode the values of a column as an array of a declared type. Invalid values are refused by row."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dlc.runtime.data.conversion import (
     MISSING_HELP,
     WORDS,
     alternatives,
-    among,
+    as_integers,
     as_numbers,
-    as_whole_numbers,
-    first,
-    first_text,
+    boolean_codes,
+    decimal_texts,
+    first_bad,
+    first_bad_text,
+    format_number,
+    name_indices,
     named_by_numbers,
-    printed,
     refusal,
     refuse_missing,
-    spelled,
-    truth_words,
     unparsable,
 )
 from dlc.runtime.data.data_errors import Refused
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
-# NumPy has no bfloat16; training narrows what it gets as float32. A class is its place.
+# NumPy has no bfloat16: training gets float32 and narrows it. A class is its index.
 DTYPES = {"float": "float32", "bfloat16": "float32", "class": "int64", "binary": "bool"}
 
 
 def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: Purpose) -> np.ndarray:
-    """One column as an array in the dtype that the graph wants."""
+    """One column as an array in the dtype of the graph."""
     element = declared.element
     if element == "string":
         return text_values(column)
@@ -55,17 +55,17 @@ def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: P
     if element == "binary":
         return binary_values(column, declared.classes.names if declared.classes else None, purpose)
     if element == "bool":
-        return truths(column, None, Purpose(raw=purpose.raw)).astype(bool)
+        return booleans(column, None, Purpose(raw=purpose.raw)).astype(bool)
     dtype = dtype_of(element)
     values = as_numbers(column)
     if not declared.missing:
         in_spec = IMPUTE_HELP if dtype.kind == "f" else FLOAT_HELP
         refuse_missing(values, MISSING_HELP if purpose.target or purpose.raw else in_spec)
-    return floats(values, dtype) if dtype.kind == "f" else wholes(column, dtype)
+    return floats(values, dtype) if dtype.kind == "f" else integers(column, dtype)
 
 
 def dtype_of(element: str) -> np.dtype:
-    """The dtype of inputs of an element, but text, as training has them."""
+    """The dtype of training inputs with this element type, except text."""
     return np.dtype(DTYPES.get(element, element))
 
 
@@ -74,25 +74,25 @@ def floats(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         made = values.astype(dtype, copy=False)
     bad = np.isinf(made)
     if bad.any():
-        what = "infinite" if np.isinf(first(values, bad)) else f"too large for {dtype.name}"
+        what = "infinite" if np.isinf(first_bad(values, bad)) else f"too large for {dtype.name}"
         raise refusal(data_errors.VALUE, f"the value is {what}", bad)
     return made
 
 
-def wholes(column: Column, dtype: np.dtype) -> np.ndarray:
-    values = as_whole_numbers(column)
+def integers(column: Column, dtype: np.dtype) -> np.ndarray:
+    values = as_integers(column)
     if values.dtype == dtype:
         return values
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     bad = (values < low) | (values > high)
     if bad.any():
-        what = f"{first(values, bad)} does not fit {dtype.name}, which holds {low} to {high}"
+        what = f"{first_bad(values, bad)} does not fit {dtype.name}, which holds {low} to {high}"
         raise refusal(data_errors.VALUE, what, bad)
     return values.astype(dtype)
 
 
 def text_values(column: Column) -> np.ndarray:
-    """Text; a missing one is empty."""
+    """Text; a missing text is the empty string."""
     if column.labels:
         return np.array(column.labels, object)[column.values]
     if not column.is_text:
@@ -101,20 +101,20 @@ def text_values(column: Column) -> np.ndarray:
 
 
 def binary_values(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> np.ndarray:
-    values = truths(column, names, purpose)
+    values = booleans(column, names, purpose)
     if purpose.target:
         return values.astype(np.float32)
     made = values.astype(bool)
     return np.array(names, object)[made.astype(np.int8)] if purpose.raw and names else made
 
 
-def truths(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> np.ndarray:
-    """0 and 1 from numbers, from the names of no and yes, or from `false` and `true`."""
+def booleans(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> np.ndarray:
+    """0 and 1 from numbers, from the two names of a binary type, or from `false` and `true`."""
     if column.is_text:
-        values = truths_of_text(column, names, purpose.raw)
+        values = booleans_of_text(column, names, purpose.raw)
     elif names and (column.labels or named_by_numbers(names)):
         refuse_missing(as_numbers(column))
-        values = among(column, names)
+        values = name_indices(column, names)
         refuse_names(column, names, values < 0, purpose.raw)
     else:
         values = as_numbers(column)
@@ -124,31 +124,31 @@ def truths(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> n
         wanted = "0, 1 or a probability between them" if purpose.target else "0 or 1"
         raise refusal(
             data_errors.VALUE,
-            f"{spelled(first(values, bad))} is not {wanted}",
+            f"{format_number(first_bad(values, bad))} is not {wanted}",
             bad,
-            two_numbers(column, names, purpose),
+            name_integers_fix(column, names, purpose),
         )
     return values
 
 
-def two_numbers(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> str:
-    """How two whole numbers that stand for no and yes, such as 1 and 2, are named in the type."""
+def name_integers_fix(column: Column, names: tuple[str, ...] | None, purpose: Purpose) -> str:
+    """The fix if two integers stand for no and yes, such as 1 and 2: name them in the type."""
     if names or purpose.raw:
         return ""
-    numbers = column.values if column.is_text else printed(column)
+    numbers = column.values if column.is_text else decimal_texts(column)
     found = [word for word in numbers.unique().to_pylist() if word is not None]
     if len(found) != 2 or not all(is_decimal(word) and float(word).is_integer() for word in found):
         return ""
-    return which_is_no(sorted(found, key=float))
+    return order_fix(sorted(found, key=float))
 
 
-def which_is_no(words: Sequence[str]) -> str:
+def order_fix(words: Sequence[str]) -> str:
     return f"which of them means no? write it first: `binary({', '.join(map(quoted, words))})`"
 
 
-def truths_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -> np.ndarray:
-    """Names where there are some, numbers elsewhere, NaN where nothing stands."""
-    codes = among(column, names) if names else truth_words(column)
+def booleans_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -> np.ndarray:
+    """Names and numbers as 0 and 1, NaN for an empty text."""
+    codes = name_indices(column, names) if names else boolean_codes(column)
     others = codes < 0
     if not others.any():
         return codes
@@ -164,14 +164,14 @@ def truths_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -> 
 
 def refuse_names(column: Column, names: tuple[str, ...] | None, bad: np.ndarray, raw: bool) -> None:
     if bad.any():
-        word = first_text(column, bad)
+        word = first_bad_text(column, bad)
         what = f'"{shorten(word)}" is neither {alternatives(names or (*WORDS, "0", "1"))}'
-        help = near_names(word, names, "names") if names else "" if raw else name_them(column)
+        help = near_names(word, names, "names") if names else "" if raw else name_texts_fix(column)
         raise refusal(data_errors.CLASS, what, bad, help)
 
 
-def name_them(column: Column) -> str:
-    """How the texts that stand for no and yes are named in the type."""
+def name_texts_fix(column: Column) -> str:
+    """The fix if two texts stand for no and yes: name them in the type."""
     from dlc.runtime.data.arrow_compute import pc
 
     found = pc.unique(column.values.filter(pc.invert(column.trimmed.is_null()))).to_pylist()
@@ -184,18 +184,18 @@ def name_them(column: Column) -> str:
     if len(names) == 2:
         alike = "make them two in the data, and " if len(found) > 2 else ""
         if not known:
-            return f"{alike}{which_is_no(names)}"
+            return f"{alike}{order_fix(names)}"
         return f"{alike}name them in the type, the no first: `binary({', '.join(map(quoted, names))})`"
     return "it has more than two texts: `class(auto)` has a class for each" if len(names) > 2 else ""
 
 
 def quoted(text: str) -> str:
-    """A text as a spec writes it."""
+    """A text as a quoted string of a spec."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarray:
-    """The place of each value; of an input, `UNKNOWN` and `MISSING` where there is none."""
+    """The class index of each value; `UNKNOWN` or `MISSING` for values of an input that are not a class."""
     found = places(column, classes)
     if purpose.target:
         refuse_missing_class(found)

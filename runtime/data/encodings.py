@@ -1,27 +1,28 @@
-"""Which bytes of a file are no UTF-8, and in which encodings they may have been written."""
+"""Find bytes that are not UTF-8, and guess the encoding of the file."""
 
 from __future__ import annotations
 
 import itertools
 import re
 
-# Letters of cp1252 beside those of ASCII, and signs that stand alone or at the side of a word.
+# Non-ASCII letters of cp1252, and symbols that occur alone or next to a word.
 LETTERS, SIGNS = rb"\x8a\x8c\x8e\x9a\x9c\x9e-\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff", rb"\x80\x85\x99\xa0-\xbf"
-WORD = re.compile(rb"[A-Za-z\x80-\x90\x98-\xff]*[\x80-\x90\x98-\xff][A-Za-z\x80-\x90\x98-\xff]*")  # in quotes
-# At most two such letters in a row, among those of ASCII; one alone; or a sign at the side of ASCII letters.
+# A word with such a byte; \x91 to \x97 are quotes and dashes.
+WORD = re.compile(rb"[A-Za-z\x80-\x90\x98-\xff]*[\x80-\x90\x98-\xff][A-Za-z\x80-\x90\x98-\xff]*")
+# At most two such letters in a row among ASCII letters; a single one; or a symbol next to ASCII letters.
 WESTERN = re.compile(
     rb"[\x82\x84]?[%b]{0,2}(?:[A-Za-z]++[%b]{0,2}+)++[%b]?|[%b]|[%b][A-Za-z]*"
     % (LETTERS, LETTERS, SIGNS, LETTERS, SIGNS)
 )
-WORDS = 1000  # that are looked at
-# What an encoding is one of: those for letters among letters of ASCII, and those for others.
+WORDS = 1000  # maximum number of words to inspect
+# Encodings and their use: for scripts that mix with ASCII letters, and for other scripts.
 AMONG = {"cp850": "DOS", "macintosh": "old Macs", "cp1250": "Central Europe", "cp1254": "Turkish"}
 OTHERS = {"shift_jis": "Japanese", "gb18030": "Chinese", "euckr": "Korean", "cp1251": "Cyrillic",
           "cp1253": "Greek"}  # fmt: skip
 
 
 def no_utf8(data: bytes) -> str:
-    """Where bytes stand that are no UTF-8, what they may be, and what to do; nothing if there are none."""
+    """The first byte that is not UTF-8, its likely encoding, and the fix; empty for valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -37,8 +38,8 @@ def fix(data: bytes, place: int) -> str:
         which = "cp1252" if byte < b"\xa0" else "latin-1 and cp1252"
         letter = byte.decode("cp1252")
         return f'{where}, which is "{letter}" in {which}: save it as UTF-8 (`iconv -f cp1252 -t utf-8`)'
-    among = all(re.search(rb"[A-Za-z]", word) for word in words)
-    known = [f"{name} ({of})" for name, of in (AMONG if among else OTHERS).items() if reads(name, data)]
+    mixed = all(re.search(rb"[A-Za-z]", word) for word in words)
+    known = [f"{name} ({of})" for name, of in (AMONG if mixed else OTHERS).items() if reads(name, data)]
     which = f", such as {', '.join(known)}" if known else ""
     return (
         f"{where}: save it as UTF-8 (`iconv -f ENCODING -t utf-8` with the encoding it was written in{which})"
@@ -54,7 +55,7 @@ def reads(encoding: str, data: bytes) -> bool:
 
 
 def line_of(data: bytes, place: int) -> int:
-    """The number of a line, whichever way lines end."""
+    """The line number of a byte, for all kinds of line endings."""
     before = data[:place]
     return 1 + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
 

@@ -1,12 +1,12 @@
-"""What a file is that is called a csv, Parquet or npz file and is none, by its first bytes."""
+"""Recognize the real format of a file that is not the csv, Parquet or npz file it should be."""
 
 from __future__ import annotations
 
 import re
 
-BINARY, TEXT = "it is no text", "it is text of another kind"
+BINARY, TEXT = "it is not text", "it is text in another format"
 UTF16 = "it is UTF-16: save it as UTF-8"
-# What a file begins with, what that is, and what to do.
+# The first bytes of a file, its format, and the fix.
 BEGINNINGS = (
     (b"PAR1", "a Parquet file", "parquet"),
     (b"PK\x03\x04", "a zip archive", "unpack it, and name the csv file in it"),
@@ -32,24 +32,24 @@ OBJECTS = (b'{"', b"[{", b"[[", b"{\n")
 
 
 def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]:
-    """Why a file that begins so is no csv file, and what to do; nothing if it may be one."""
+    """Why a file with these first bytes is not a csv file, and the fix; empty if it may be one."""
     if BINARY_BYTES.search(head) or head.startswith(b"%PDF-"):
         for begin, what, do in BEGINNINGS:
             if head.startswith(begin):
                 kind, do = within_zip(head) if begin.startswith(b"PK") else (what, do)
-                return BINARY, f"it is {kind}: {said(do, path, in_spec=in_spec)}"
+                return BINARY, f"it is {kind}: {reader_of(do, path, in_spec=in_spec)}"
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff":
         return BINARY, UTF16 if b"\0\0" not in head[:8] else UTF16.replace("16", "32")
     begin = head[:64]
     if len(begin) <= 2 * begin.count(b"\0") < 2 * len(begin) and begin.replace(b"\0", b"").isascii():
         return BINARY, UTF16
     if re.match(rb"[^\r\n]*[\x01-\x08\x0e-\x1f]", head):
-        return BINARY, "its first line holds control characters, as no heading does"
+        return BINARY, "its first line contains control characters"
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:20].lower()
     if begin.startswith(PAGES):
-        return TEXT, "it is a page (HTML), as a link gives that asks to log in: fetch the file itself"
+        return TEXT, "it is an HTML page, such as a login page: download the file itself"
     if begin.startswith(POINTER[:20]):
-        return TEXT, "it is a pointer of Git LFS, which stands for the file: `git lfs pull` fetches that"
+        return TEXT, "it is a Git LFS pointer: `git lfs pull` fetches the file"
     if begin.startswith(b"<?xml"):
         return TEXT, "it is XML: write its rows as a csv file"
     if begin.startswith(OBJECTS):
@@ -58,20 +58,20 @@ def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]
 
 
 def fix(head: bytes, path: str, begins: bytes, *, in_spec: bool) -> str:
-    """What a file is that should be one that `begins` otherwise, or was cut off, and what to do; nothing if
+    """The fix for a file that should begin with `begins`: its real format, or that it is truncated; empty if
     that is not known."""
     if head.startswith(begins):
-        return "its end is missing: fetch it once more, or write it anew"
+        return "its end is missing: download or write it again"
     if head.startswith(b"\x1f\x8b"):
         return "it is compressed by gzip: unpack it"
     why, help = of_another_kind(head, path, in_spec=in_spec)
     if why or not head.strip() or BINARY_BYTES.search(head):
         return help
-    return f"it is text: {said('csv', path, in_spec=in_spec)}, if it is a table"
+    return f"it is text: {reader_of('csv', path, in_spec=in_spec)}, if it is a table"
 
 
 def within_zip(head: bytes) -> tuple[str, str]:
-    """What a zip archive holds, and what to do."""
+    """The format of a zip archive, and the fix."""
     if b"xl/" in head or b"[Content_Types].xml" in head:
         return "a workbook of Excel (.xlsx)", "save the sheet as CSV UTF-8"
     if b".npy" in head:
@@ -79,8 +79,8 @@ def within_zip(head: bytes) -> tuple[str, str]:
     return "a zip archive", "unpack it, and name the csv file in it"
 
 
-def said(do: str, path: str, *, in_spec: bool) -> str:
-    """A source of that name reads it, where a spec says which; else its ending tells."""
+def reader_of(do: str, path: str, *, in_spec: bool) -> str:
+    """The fix, or for a format that dlc reads: the source to use in a spec, or the file suffix."""
     if do not in ("csv", "parquet", "npz"):
         return do
     return f'`{do}("{path}")` reads it' if in_spec else f"let its name end in .{do}"

@@ -1,4 +1,4 @@
-"""Values of Python as a column: arrays, lists and series of numbers or text."""
+"""Python values as a column: arrays, lists and series of numbers or text."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LISTS = (list, tuple, np.ndarray)
-# What to make of arrays that hold neither numbers nor text, by the kind of their element.
-OTHERWISE = {
-    "M": '`.astype("datetime64[s]").astype("int64")` makes seconds of them',
-    "m": '`.astype("timedelta64[s]").astype("int64")` makes seconds of them',
+# The fix for arrays that have neither numbers nor text, by the kind of their dtype.
+DTYPE_FIXES = {
+    "M": '`.astype("datetime64[s]").astype("int64")` converts them to seconds',
+    "m": '`.astype("timedelta64[s]").astype("int64")` converts them to seconds',
     "c": "`.real` and `.imag` of it are arrays of numbers, and so is `abs` of it",
     "V": "each of its fields can be an array of its own",
-    "S": "`.astype(str)` makes text of it",
+    "S": "`.astype(str)` converts it to text",
 }
-IN_A_ZONE = '`.astype("datetime64[s, UTC]").astype("int64")` makes seconds of them'
+IN_A_ZONE = '`.astype("datetime64[s, UTC]").astype("int64")` converts them to seconds'
 MISSING = ("NAType", "NaTType")  # of pandas
-NO_TEXT, TOO_LARGE = "a value is no text in UTF-8", "a number is too large"
+NO_TEXT, TOO_LARGE = "a value is not text in UTF-8", "a number is too large"
 
 
 def as_array(given: Any) -> np.ndarray:
-    """As NumPy has it; tensors of other libraries convert themselves. ValueError says why it cannot be."""
+    """The values as a NumPy array; tensors of other libraries are converted. ValueError if that fails."""
     try:
         array = np.asarray(given)
         if array.dtype.kind in "US" and isinstance(given, (list, tuple)):
-            array = np.asarray(given, object)  # else NumPy makes text of what stands beside text
-        if array.dtype.kind == "f" and holds_whole_numbers(given):
+            array = np.asarray(given, object)  # else NumPy converts numbers in a list with text to text
+        if array.dtype.kind == "f" and is_integer_column(given):
             as_list = next(name for name in ("tolist", "to_list", "to_pylist") if hasattr(given, name))
-            array = np.array(getattr(given, as_list)(), object)  # NumPy has no missing whole number
+            array = np.array(getattr(given, as_list)(), object)  # NumPy has no missing integer
         if array.dtype.kind == "O" and array.ndim == 1 and len(array) and isinstance(array[0], LISTS):
             array = np.asarray(array.tolist())  # a column of lists
     except OverflowError:
@@ -49,46 +49,50 @@ def as_array(given: Any) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-def holds_whole_numbers(given: Any) -> bool:
-    """Whether it is a column of pandas, polars or Arrow that says so; some of its values may be missing."""
+def is_integer_column(given: Any) -> bool:
+    """Whether it is an integer column of pandas, polars or Arrow; some of its values may be missing."""
     kind = getattr(given, "dtype", getattr(given, "type", None))
     return not isinstance(kind, np.dtype) and str(kind).lower().startswith(("int", "uint"))
 
 
 def column_of(array: np.ndarray) -> Column:
-    """The values as they are, rows first: text as text, None and NaN missing. ValueError says what they are
-    if they are neither numbers nor text."""
+    """The values as a column, rows along the first axis. None and NaN are missing values. ValueError if the
+    values are neither numbers nor text."""
     kind = array.dtype.kind
     if kind in "biuf":
         return numbers(array)
     try:
         if kind == "O":
-            return of_objects(array)
+            return column_of_objects(array)
         if kind in "UT":
             return texts(array.ravel().tolist(), array.shape[1:])
     except UnicodeError:
         raise ValueError(NO_TEXT) from None
-    help = OTHERWISE.get(kind, "")
+    help = DTYPE_FIXES.get(kind, "")
     raise ValueError(f"values of {array.dtype} are neither numbers nor text{help and f'; {help}'}")
 
 
-def of_objects(array: np.ndarray) -> Column:
-    """Python objects: text if there is any among them, else numbers."""
+def column_of_objects(array: np.ndarray) -> Column:
+    """A column of Python objects: text if any of them is text, else numbers."""
     values = array.ravel().tolist()
-    gone = [is_missing(value) for value in values]
-    known = [value for value, missing in zip(values, gone, strict=True) if not missing]
+    missing_mask = [is_missing(value) for value in values]
+    known = [value for value, missing in zip(values, missing_mask, strict=True) if not missing]
     if any(isinstance(value, (str, bytes)) for value in known):
-        return texts(filled(values, gone, as_text, None), array.shape[1:])
+        return texts(filled(values, missing_mask, as_text, None), array.shape[1:])
     kind = bool if all(isinstance(value, (bool, np.bool_)) for value in known) else int
     if known and (kind is bool or all(isinstance(value, (int, np.integer)) for value in known)):
-        whole = np.array(filled(values, gone, kind, kind())).reshape(array.shape)
+        whole = np.array(filled(values, missing_mask, kind, kind())).reshape(array.shape)
         if whole.dtype.kind in "biu":
-            return numbers(whole, nulls=np.array(gone).reshape(array.shape) if any(gone) else None)
-    return numbers(np.array(filled(values, gone, as_float, np.nan), np.float64).reshape(array.shape))
+            return numbers(
+                whole, nulls=np.array(missing_mask).reshape(array.shape) if any(missing_mask) else None
+            )
+    return numbers(np.array(filled(values, missing_mask, as_float, np.nan), np.float64).reshape(array.shape))
 
 
-def filled(values: Sequence[Any], gone: Sequence[bool], read: Callable[[Any], Any], other: Any) -> list[Any]:
-    return [other if missing else read(value) for value, missing in zip(values, gone, strict=True)]
+def filled(
+    values: Sequence[Any], missing_mask: Sequence[bool], read: Callable[[Any], Any], other: Any
+) -> list[Any]:
+    return [other if missing else read(value) for value, missing in zip(values, missing_mask, strict=True)]
 
 
 def is_missing(value: Any) -> bool:
@@ -100,7 +104,7 @@ def as_text(value: Any) -> str:
         return value.decode()
     try:
         return str(value)
-    except ValueError:  # of more digits than Python writes
+    except ValueError:  # an integer with more digits than Python converts
         raise ValueError(TOO_LARGE) from None
 
 

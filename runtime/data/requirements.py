@@ -1,4 +1,4 @@
-"""What a program asks of its data: fields with a name, a type and a role."""
+"""The data fields that a program requires, each with a name, a type and a role."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One field. `declared` is its type as written, `source` where its values come from if not by its name.
-    A `measured` one is read for metrics alone."""
+class RequiredField:
+    """One required field. `declared` is its declared type; `source` is the columns or the distribution that
+    the `data` section assigns to it, None if it is found by its name. A `measured` field is read only for
+    metrics."""
 
     name: str
     declared: Tensor
     role: str = "input"  # or "target"
     source: Field | None = None
-    place: Span | None = None
+    span: Span | None = None
     measured: bool = False
 
     @property
@@ -38,13 +39,13 @@ class Wanted:
         return self.role == "target"
 
     def classes_among(self, found: Mapping[str, Classes]) -> Classes | None:
-        """Its classes, where they are left open those that were found in the data."""
+        """Its classes: those of its type, or those `found` in the data for `class(auto)`."""
         known = self.declared.classes
         return found.get(known.found_in) if known is not None and self.learns else known
 
     @property
     def learns(self) -> bool:
-        """True if its classes are still to be found in the training rows."""
+        """True if its classes have to be found in the training rows."""
         classes = self.declared.classes
         return classes is not None and isinstance(classes.count, Dim)
 
@@ -54,10 +55,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Purpose:
-    """What an array is for.
+    """The purpose of an array.
 
-    A `target` has to be one of its classes, and of type binary it may be a probability. `strict` inputs have
-    to be one of their classes too, or be missing. `raw` arrays feed the artifact: yes or no by its names.
+    A `target` has to be one of its classes; a binary target may be a probability. A `strict` input has to be
+    one of its classes or missing. `raw` arrays are inputs of the artifact, where classes and binaries have
+    their names.
     """
 
     target: bool = False
@@ -65,25 +67,25 @@ class Purpose:
     raw: bool = False
 
 
-def wanted_by(program: CompiledProgram) -> list[Wanted]:
-    """The inputs and targets that training and its metrics read, inputs first, in order of declaration."""
+def required_fields(program: CompiledProgram) -> list[RequiredField]:
+    """The inputs and targets that training and its metrics read: inputs first, in declaration order."""
     outputs = {o.name: o for o in program.outputs}
     roots = program.losses
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
-    learnt_from = program.graph.needed_by(program.losses) if program.phases else read
+    trained_on = program.graph.needed_by(program.losses) if program.phases else read
     sources = program.data.fields if program.data else {}
     fields = {
-        i.name: Wanted(i.name, i.declared, "input", sources.get(i.name), i.site.span)
+        i.name: RequiredField(i.name, i.declared, "input", sources.get(i.name), i.site.span)
         for i in program.inputs
         if i.value in read
     }
     for output in sorted(program.outputs, key=lambda o: o.name != o.target):  # the target's own output first
         if output.target_value in read and output.target not in fields:
             declared, source = output.declared, sources.get(output.target)
-            measured = output.target_value not in learnt_from
-            fields[output.target] = Wanted(
+            measured = output.target_value not in trained_on
+            fields[output.target] = RequiredField(
                 output.target, declared, "target", source, output.site.span, measured
             )
     order = {name: place for place, name in enumerate([*(i.name for i in program.inputs), *outputs])}

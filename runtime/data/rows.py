@@ -1,4 +1,4 @@
-"""Decoded rows, given batch by batch, and the three parts that a run works on."""
+"""Decoded rows in batches, and the training, validation and test rows of a run."""
 
 from __future__ import annotations
 
@@ -19,74 +19,74 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
-    from dlc.runtime.data.float32_precision import Coarse
+    from dlc.runtime.data.float32_precision import PrecisionLoss
     from dlc.runtime.data.source import Opened
-    from dlc.runtime.data.unknown_classes import Outside
+    from dlc.runtime.data.unknown_classes import UnknownValues
 
     Batch = dict[str, np.ndarray]  # arrays by field, rows along the first axis
 
 
-CHUNK = 4096  # rows of a batch that is only looked at
+CHUNK = 4096  # rows of a batch that is only inspected
 
 
 class ArrayType(NamedTuple):
-    """What an array of one row holds."""
+    """The dtype and shape of one row of an array."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
 
 
 class Rows(ABC):
-    """Rows by the name of the input or target, given batch by batch, in as many passes as are asked for.
+    """Rows by the name of the input or target. They are read in batches, in any number of passes.
 
-    `count` is none where everything is drawn. `drawn` are the inputs that the source has no values for: they
-    are drawn anew for every batch, and `types` and `batches` are without them. `coarse` are the columns of a
-    field whose differences float32 loses.
+    `count` is None if all inputs are drawn. `drawn` lists the inputs that are drawn anew for every batch
+    because the source has no values for them; `types` and `batches` do not contain them. `precision_losses`
+    lists the columns of each field whose differences are lost in float32.
 
-    All rows of a field have one shape. Where they come to differ in length, `types` tells the longest,
-    `order` keeps rows of a like length together, and `batches` pads each batch to its own longest row: who
-    takes a batch reads its shape from its arrays.
+    All rows of a field have the same shape. For a source with rows of different lengths, `types` has the
+    maximum length, `order` groups rows of similar length, and `batches` pads each batch to its longest row:
+    callers read the shape of a batch from its arrays.
     """
 
     count: int | None
     drawn: Mapping[str, Field] = MappingProxyType({})
-    coarse: Mapping[str, tuple[Coarse, ...]] = MappingProxyType({})
+    precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] = MappingProxyType({})
 
     @property
     @abstractmethod
     def types(self) -> Mapping[str, ArrayType]:
-        """What the arrays of each field hold, for one row."""
+        """The dtype and the shape of one row, for each field."""
 
     @abstractmethod
     def batches(self, sizes: int | Sequence[int], fields: Iterable[str] | None = None,
                 order: np.ndarray | None = None, start: int = 0) -> Iterator[Batch]:  # fmt: skip
-        """A pass over the rows: batches of these sizes, from number `start` on, with these fields (all if
-        none); where one size is given, of at most so many rows. They come as they stand, or in an `order` of
-        their numbers."""
+        """One pass over the rows in batches of these sizes, beginning with batch `start`. A single size is
+        the maximum for all batches. `fields` defaults to all fields; `order` is a permutation of the row
+        numbers, and defaults to the order of the source."""
 
     @abstractmethod
-    def beside(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> Rows:
-        """The same rows with more fields, under new names, computed of a batch of these."""
+    def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> Rows:
+        """The same rows with additional fields, which `compute` makes from a batch of `fields`."""
 
     def order(self, permutation: Callable[[int], np.ndarray]) -> np.ndarray:
-        """The order of one epoch. `permutation(n)` draws the numbers 0 to n-1; a source that reads whole
-        blocks draws the order of its blocks, and then of the rows in each."""
+        """The order of the rows in one epoch. `permutation(n)` gives a random permutation of 0 to n-1. A
+        source that reads blocks permutes its blocks, and then the rows in each block."""
         return permutation(self.count or 0)
 
     def held(self) -> Mapping[str, np.ndarray] | None:
-        """Whole arrays, rows along the first axis; none where not all rows are in memory."""
+        """Whole arrays, rows along the first axis; None if not all rows are in memory."""
         return None
 
-    def outside(self) -> list[Outside]:
-        """The class inputs of which some values are none of the classes, or are missing."""
+    def unknown_values(self) -> list[UnknownValues]:
+        """The class inputs that have missing values or values outside of their classes."""
         return []
 
     def chunks(self, field: str) -> Iterator[np.ndarray]:
-        """All values of a field, some rows at a time."""
+        """All values of a field, in chunks of rows."""
         return (batch[field] for batch in self.batches(CHUNK, [field]))
 
     def head(self, count: int, fields: Iterable[str] | None = None) -> InMemoryRows:
-        """The first rows, at most so many."""
+        """The first `count` rows, or all rows if there are fewer."""
         count = min(count, self.count or 0)
         [arrays] = self.batches([count], fields)
         return InMemoryRows(arrays, count)
@@ -98,23 +98,24 @@ class Rows(ABC):
 
 
 class InMemoryRows(dict[str, np.ndarray], Rows):
-    """Rows as one array a field, rows along the first axis.
+    """Rows in memory: one array for each field, rows along the first axis.
 
-    `places` are those of class inputs of which some values are outside of the classes, told from missing
-    ones; `examples` are some of them as text.
+    `class_indices` has the class indices of each class input that has values outside of its classes; unknown
+    and missing values differ there. `examples` has some of the unknown values as text.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], count: int | None, origin: Opened | None = None,
                  index: np.ndarray | None = None, drawn: Mapping[str, Field] | None = None,
-                 places: Mapping[str, np.ndarray] | None = None,
+                 class_indices: Mapping[str, np.ndarray] | None = None,
                  examples: Mapping[str, tuple[str, ...]] | None = None,
-                 coarse: Mapping[str, tuple[Coarse, ...]] | None = None) -> None:  # fmt: skip
+                 precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] | None = None,
+                 ) -> None:  # fmt: skip
         super().__init__(arrays)
         self.count = count
         self.drawn = dict(drawn or {})
         self._origin, self._index = origin, index
-        self._places, self._examples = dict(places or {}), dict(examples or {})
-        self.coarse = dict(coarse or {})
+        self._class_indices, self._examples = dict(class_indices or {}), dict(examples or {})
+        self.precision_losses = dict(precision_losses or {})
 
     @property
     def types(self) -> Mapping[str, ArrayType]:
@@ -123,14 +124,14 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
     def batches(self, sizes: int | Sequence[int], fields: Iterable[str] | None = None,
                 order: np.ndarray | None = None, start: int = 0) -> Iterator[Batch]:  # fmt: skip
         names = list(self if fields is None else fields)
-        sizes = cut(self.count or 0, sizes) if isinstance(sizes, int) else sizes
+        sizes = batch_sizes(self.count or 0, sizes) if isinstance(sizes, int) else sizes
         first = sum(sizes[:start])
         for size in sizes[start:]:
             part = slice(first, first + size)
             yield {name: self[name][part if order is None else order[part]] for name in names}
             first += size
 
-    def beside(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
+    def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
         names = list(fields)
         made = [compute(batch) for batch in self.batches(CHUNK, names)]
         made = made or [compute({name: self[name][:0] for name in names})]
@@ -138,41 +139,45 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
         return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn,
-                            self._places, self._examples, self.coarse)  # fmt: skip
+                            self._class_indices, self._examples, self.precision_losses)  # fmt: skip
 
     def held(self) -> Mapping[str, np.ndarray]:
         return self
 
     def take(self, index: np.ndarray) -> InMemoryRows:
         arrays = {name: array[index] for name, array in self.items()}
-        places = {name: array[index] for name, array in self._places.items()}
+        class_indices = {name: array[index] for name, array in self._class_indices.items()}
         numbers = index if self._index is None else self._index[index]
-        return InMemoryRows(arrays, len(index), self._origin, numbers, self.drawn, places, None, self.coarse)
+        return InMemoryRows(
+            arrays, len(index), self._origin, numbers, self.drawn, class_indices, None, self.precision_losses
+        )
 
-    def outside(self) -> list[Outside]:
-        found = (unknown_classes.count(n, p, self._examples.get(n, ())) for n, p in self._places.items())
+    def unknown_values(self) -> list[UnknownValues]:
+        found = (
+            unknown_classes.count(n, p, self._examples.get(n, ())) for n, p in self._class_indices.items()
+        )
         return [some for some in found if some]
 
     def place(self, row: int) -> str:
-        """Where a row came from, in words: `data/census.csv, row 17 (line 18)`."""
+        """The source location of a row: `data/census.csv, row 17 (line 18)`."""
         number = row if self._index is None else int(self._index[row])
         return f"{self._origin.file}, {self._origin.row(number)}" if self._origin else f"row {number + 1}"
 
 
-def cut(count: int, size: int) -> list[int]:
-    """So many rows in batches of one size; the last may be short."""
+def batch_sizes(count: int, size: int) -> list[int]:
+    """The batch sizes for `count` rows; the last batch may be smaller."""
     return [min(size, count - start) for start in range(0, count, size)]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run learns from and is measured on. A part that was not asked for, or has no rows, is none."""
+    """The rows of a run. A part that was not requested, or that has no rows, is None."""
 
     train: Rows | None = None
     validation: Rows | None = None
     test: Rows | None = None
-    classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by where they are found
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what each field was read from
+    classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by field
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # read for each field
 
     def parts(self) -> Iterator[tuple[str, Rows]]:
         for name in PARTS:
@@ -182,8 +187,8 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the decoded values, the same on every machine and wherever the files lie. Each field is
-        a pass of its own, as all of its values come before those of the next."""
+        """SHA-256 of the decoded values. It is the same on every machine and does not depend on paths. Each
+        field needs its own pass, because all of its values precede those of the next field."""
         digest = hashlib.sha256()
         for part, rows in self.parts():
             for name, type in sorted(rows.types.items()):

@@ -1,4 +1,4 @@
-"""What every source of rows offers once it is opened: names of columns, and the columns."""
+"""The interface of an opened data source: column names and columns."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """Values as the source has them, rows first.
+    """The values of a column as the source stores them, rows along the first axis.
 
-    Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, `shape` being that of one
-    row; it is `untyped` where the file does not say whether it stands for text or for numbers, as in csv.
-    `labels` are the names behind the class numbers of a set that has both. `nulls` say where a whole number
-    or a boolean is missing: a float is NaN there.
+    Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, with the `shape` of one
+    row. Text is `untyped` if the file does not distinguish text from numbers, as in csv. `labels` are the
+    class names of a data set that stores class numbers. `nulls` is a mask of missing integers or booleans;
+    a missing float is NaN.
     """
 
     values: Any
@@ -40,13 +40,13 @@ class Column:
         return not isinstance(self.values, np.ndarray)
 
     @property
-    def is_truth(self) -> bool:
-        """Whether its values are true and false, as its source tells."""
+    def is_boolean(self) -> bool:
+        """Whether its source stores its values as booleans."""
         return not self.is_text and self.values.dtype.kind == "b"
 
     @property
-    def gaps(self) -> np.ndarray:
-        """Where a number is missing."""
+    def missing_numbers(self) -> np.ndarray:
+        """Mask of the missing numbers."""
         if self.nulls is not None:
             return self.nulls
         return np.isnan(self.values) if self.values.dtype.kind == "f" else np.zeros(self.values.shape, bool)
@@ -58,7 +58,7 @@ class Column:
 
     @cached_property
     def trimmed(self) -> Any:
-        """Text without white space around it; what is empty is missing."""
+        """Text without leading and trailing white space; empty text is null."""
         import pyarrow as pa
 
         from dlc.runtime.data.arrow_compute import pc
@@ -70,13 +70,13 @@ class Column:
         )
 
     @cached_property
-    def blank(self) -> np.ndarray:
-        """Where text is missing: nothing stands there, or white space alone."""
+    def missing_texts(self) -> np.ndarray:
+        """Mask of the missing text: null, empty, or white space only."""
         return self.trimmed.is_null().to_numpy(zero_copy_only=False)
 
     @cached_property
     def parsed(self) -> np.ndarray | None:
-        """Text as numbers, NaN where it is missing; none if some of it is no number."""
+        """Text as numbers, NaN where it is missing; None if some text is not a number."""
         import pyarrow as pa
 
         try:
@@ -94,7 +94,7 @@ def numbers(
 
 
 def texts(values: Any, shape: tuple[int, ...] = (), *, untyped: bool = False) -> Column:
-    """A column of text, from an Arrow array or a list; none is a missing text."""
+    """A column of text, from an Arrow array or a list; None is a missing text."""
     import pyarrow as pa
 
     if not isinstance(values, (pa.Array, pa.ChunkedArray)):
@@ -107,68 +107,68 @@ def texts(values: Any, shape: tuple[int, ...] = (), *, untyped: bool = False) ->
 
 
 class Opened:
-    """A source that was opened. Only the columns that are read are decoded.
+    """An opened source. Only the columns that are read are decoded.
 
-    `names` is empty where the source has no names; `sizes` is then the number of values in a row of each.
-    `remaining` says that the columns nobody named fill a vector together; `target` is the column that goes to
-    the only output that no column is named for.
+    `names` is empty if the source has no column names; `sizes` is then the number of values that a row has in
+    each column. If `remaining` is true, the columns that no field names fill one vector together. `target` is
+    the index of the column that fills the only target without a column of its name.
     """
 
-    file: str  # as messages call it
+    file: str  # its name in messages
     count: int
     names: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     remaining: bool = False
     target: int | None = None
     definition: DataSource | None = None
-    free_layout: bool = False  # an array fills any shape of as many values
-    marks: tuple[str, ...] | None = None  # of missing values; none where a source has no such setting
-    odd: tuple[str, ...] = ()  # more marks that stand in place of numbers, once one was refused
+    free_layout: bool = False  # an array fills any shape with the same number of values
+    marks: tuple[str, ...] | None = None  # of missing values; None if the source has no such setting
+    undeclared_marks: tuple[str, ...] = ()  # found in columns of numbers, set once one was refused
     for_model: bool = False  # rows for an artifact: there is no spec to change
-    no_rows: str = "has no rows"  # what is said of it where there are none
-    own_names: bool = False  # a field may stand under its own name although `data` names another column
+    no_rows: str = "has no rows"  # the message if there are no rows
+    own_names: bool = False  # a field may have its own name although `data` names another column
 
-    def read(self, places: Sequence[int]) -> list[Column]:
-        """The columns at these places."""
+    def read(self, indices: Sequence[int]) -> list[Column]:
+        """The columns with these indices."""
         raise NotImplementedError
 
     def row(self, number: int) -> str:
-        """How a row, counted from 0, is called: the file's own rows are counted from 1."""
+        """The name of a row in messages. `number` counts from 0, the name counts from 1."""
         return f"row {number + 1}"
 
-    def name(self, place: int) -> str:
-        return f'column "{self.names[place]}"' if self.names else f"field {place + 1}"
+    def name(self, index: int) -> str:
+        return f'column "{self.names[index]}"' if self.names else f"field {index + 1}"
 
     def heading_help(self, wanted: Sequence[str]) -> str:
-        """What to say where no column has the names wanted, if one thing is wrong with all of them."""
+        """The fix if no column has any of the names wanted, and there is one cause for all of them."""
         return ""
 
     def absent_help(self, name: str) -> str:
-        """What to say of a name that no column has, if the source knows more of it."""
+        """The fix for a name that no column has, if the source knows one."""
         return ""
 
-    def no_row(self, rows: Sequence[int]) -> tuple[str, str]:
-        """What to say of rows with one bad value each, and what to do, where they are no rows of data as a
-        whole; nothing if they may be."""
+    def not_data(self, rows: Sequence[int]) -> tuple[str, str]:
+        """What is wrong with these rows, and the fix, if they are not data rows at all, such as a repeated
+        heading; empty if they may be data."""
         return "", ""
 
     def help_for(self, text: str, *, lacks: bool, words: bool) -> str:
-        """What to do about a text that stands in place of a number; `lacks` if a number may be missing,
-        `words` if no number stands in the column."""
+        """The fix for a text in a column of numbers; `lacks` if a number may be missing, `words` if the
+        column has no numbers."""
         from dlc.runtime.data.numerals import help_for
 
-        marks = self.marks if self.marks is None else (*self.marks, *self.odd)
+        marks = self.marks if self.marks is None else (*self.marks, *self.undeclared_marks)
         return help_for(text, marks, in_spec=not self.for_model, lacks=lacks, words=words)
 
 
-def shown(path: str) -> str:
-    """A path as messages call it: as the spec writes it, but no folders of the machine."""
+def display_path(path: str) -> str:
+    """A path as messages show it: as the spec writes it; of an absolute path only the file name."""
     return PurePath(path).name if PurePath(path).is_absolute() else path
 
 
 def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
-    """The path of a source's file; said kindly if there is no such file."""
-    name, place = shown(source.path), (source, "looked for here")
+    """The path of the file of a source. If it cannot be read, the error names a likely fix."""
+    name, place = display_path(source.path), (source, "looked for here")
     try:
         reading.check(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -180,12 +180,13 @@ def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
 
 
 def relative(source: DataSource | None) -> str:
-    """Where the path of a source begins, if the spec gives it: others begin at the current folder."""
+    """A hint for a path that the spec gives: it is relative to the spec. Other paths are relative to the
+    current folder."""
     return "paths are relative to the spec" if data_errors.span_of(source) else ""
 
 
 def fix_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:
-    """What to do about a file that is not what its source reads, or whose end is missing."""
+    """The fix for a file of the wrong format, or a truncated one."""
     from dlc.runtime.data import formats
 
     with reading.open_file(path) as file:

@@ -1,4 +1,4 @@
-"""Values of class inputs that are none of the classes, or missing: how many there are, in words."""
+"""Count values of class inputs that are missing or not one of the classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from dlc.compiler.diagnostics.quoting import VALUES, listed
 from dlc.runtime.class_labels import raw_labels
 from dlc.runtime.data.classes import MISSING, UNKNOWN
-from dlc.runtime.data.conversion import text_at
+from dlc.runtime.data.conversion import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Outside:
-    """Of the `total` values of an input so many are `unknown`, none of its classes, and so many `missing`.
-    All of these are class -1."""
+class UnknownValues:
+    """The number of values of an input in `total`, those that are `unknown` (not one of its classes), and
+    those that are `missing`. The unknown and missing values are class -1."""
 
     name: str
     total: int
@@ -33,44 +33,44 @@ class Outside:
     examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """`3 of the 40 values of `c` are none of its classes ("purple"), 2 are missing: they count as
+        """`3 of the 40 values of `c` are not among its classes ("purple"), 2 are missing: they count as
         class -1`"""
         parts = []
         if self.unknown:
             shown = f" ({listed(self.examples, VALUES)})" if self.examples else ""
-            parts.append((self.unknown, f"none of its classes{shown}"))
+            parts.append((self.unknown, f"not among its classes{shown}"))
         if self.missing:
             parts.append((self.missing, "missing"))
         first, *more = (f"{number} {'is' if number == 1 else 'are'} {what}" for number, what in parts)
         number, _, rest = first.partition(" ")
-        told = ", ".join([f"{number} of the {self.total} values of `{self.name}` {rest}", *more])
-        return f"{told}: {'it counts' if self.unknown + self.missing == 1 else 'they count'} as class -1"
+        counts = ", ".join([f"{number} of the {self.total} values of `{self.name}` {rest}", *more])
+        return f"{counts}: {'it counts' if self.unknown + self.missing == 1 else 'they count'} as class -1"
 
 
 def examples(columns: Sequence[Column], found: Sequence[np.ndarray]) -> tuple[str, ...]:
-    """The first few different values that are none of the classes, as text."""
+    """The first few distinct values that are not one of the classes, as text."""
     texts: dict[str, None] = {}
-    for column, places in zip(columns, found, strict=True):
-        for place in np.flatnonzero(places == UNKNOWN)[:1000]:
-            texts[text_at(column, int(place))] = None
+    for column, indices in zip(columns, found, strict=True):
+        for index in np.flatnonzero(indices == UNKNOWN)[:1000]:
+            texts[text_of(column, int(index))] = None
             if len(texts) == EXAMPLES:
                 return tuple(texts)
     return tuple(texts)
 
 
-def counted(places: np.ndarray, raw: Classes | None = None) -> np.ndarray:
-    """The places of an input, in which what is missing counts as none of the classes; as the artifact takes
-    them, what stands for these classes."""
-    found = np.maximum(places, UNKNOWN)
+def with_unknown(indices: np.ndarray, raw: Classes | None = None) -> np.ndarray:
+    """The class indices of an input, with `UNKNOWN` for missing values. With `raw`, the labels of these
+    classes, which the artifact takes."""
+    found = np.maximum(indices, UNKNOWN)
     return found if raw is None else raw_labels(raw)[found]
 
 
-def lost(places: np.ndarray, type: Tensor) -> np.ndarray:
-    """The places, but for missing values that the spec fills in."""
-    return np.where(places == MISSING, 0, places) if type.missing else places
+def without_imputed(indices: np.ndarray, type: Tensor) -> np.ndarray:
+    """The class indices, with 0 for missing values if the spec imputes them."""
+    return np.where(indices == MISSING, 0, indices) if type.missing else indices
 
 
-def count(name: str, places: np.ndarray, shown: tuple[str, ...]) -> Outside | None:
-    """What is outside of the classes; none where nothing is."""
-    unknown, missing = int((places == UNKNOWN).sum()), int((places == MISSING).sum())
-    return Outside(name, places.size, unknown, missing, shown) if unknown + missing else None
+def count(name: str, indices: np.ndarray, shown: tuple[str, ...]) -> UnknownValues | None:
+    """The unknown and missing values of an input; None if there are none."""
+    unknown, missing = int((indices == UNKNOWN).sum()), int((indices == MISSING).sum())
+    return UnknownValues(name, indices.size, unknown, missing, shown) if unknown + missing else None

@@ -1,6 +1,6 @@
-"""Warnings that only the rows can tell, given before training begins.
+"""Warnings that depend on the rows. They are reported before training begins.
 
-Each lint takes a program, its rows and the weights that training begins with, and gives diagnostics.
+Each lint takes a program, its rows and the initial weights, and yields diagnostics.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
 
-LINTS = (classes.single, classes.without_rows, classes.markers, classes.alike, classes.no_rows,
-         classes.fractions, columns.empty, precision.coarse_fields, precision.coarse_casts,
-         scales.differing, schedules.too_long)  # fmt: skip
+LINTS = (classes.single_class, classes.classes_without_rows, classes.missing_marks, classes.confusable,
+         classes.not_data, classes.numeric_classes, columns.empty_columns, precision.imprecise_fields,
+         precision.imprecise_casts, scales.different_scales, schedules.too_long)  # fmt: skip
 
 
-def look(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
-    """All warnings but those that the file allows."""
+def run_lints(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:
+    """All warnings except those that the spec allows."""
     found = [diagnostic for lint in LINTS for diagnostic in lint(program, data, weights)]
-    return [d for d in found if not any(a.silences(d) for a in program.allowed)]
+    return [d for d in found if not any(a.suppresses(d) for a in program.allowed)]

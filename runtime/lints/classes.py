@@ -1,4 +1,4 @@
-"""Classes as the rows have them: one class alone, no row of some, some that may be meant for others."""
+"""Lints of classes: a single class, classes without rows, and classes that may not be classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import VALUES, listed
-from dlc.runtime.data import wanted_by
+from dlc.runtime.data import required_fields
 from dlc.runtime.data.confusable_names import skeleton
 from dlc.runtime.data.numerals import MARKS, is_decimal, missing_help
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Classes
-    from dlc.runtime.data import Dataset, Rows, Wanted
+    from dlc.runtime.data import Dataset, RequiredField, Rows
 
-# How the last row of a report is called, in small letters.
+# Names of the summary row of a report, in lower case.
 TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "average", "mean", "gesamt", "summe",
           "insgesamt", "somme", "suma", "totale"}  # fmt: skip
 
 
-def single(
+def single_class(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A column with the same class in all training rows tells nothing, and teaches nothing."""
+    """All training rows have the same class: the column carries no information."""
     for field, classes, counts in counted(program, data):
         (there,) = np.nonzero(counts)
         if len(there) == 1 and counts.sum() > 1:
@@ -38,11 +38,11 @@ def single(
             yield warning(field, "W0702", message, help)
 
 
-def without_rows(
+def classes_without_rows(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A class that no training row has is never learnt. The spec may count more classes of an input than the
-    rows have, as there are 256 bytes; it names them for their own sake."""
+    """Classes that no training row has. Classes of an input that the spec only counts are exempt:
+    `class(256)` for bytes may have more classes than the rows."""
     for field, classes, counts in counted(program, data):
         (absent,) = np.nonzero(counts == 0)
         meant = field.is_target or (classes.names and not classes.found_in)
@@ -54,8 +54,8 @@ def without_rows(
         yield warning(field, "W0703", message, help_rows(program, data, field, absent))
 
 
-def help_rows(program: CompiledProgram, data: Dataset, field: Wanted, absent: np.ndarray) -> str:
-    """Rows of the class may be there, and stand in another part."""
+def help_rows(program: CompiledProgram, data: Dataset, field: RequiredField, absent: np.ndarray) -> str:
+    """The fix; rows of the class may be in another part of the split."""
     elsewhere = replace(data, train=None)
     if field.is_target and any(np.isin(absent, places).any() for places in values(field.name, elsewhere)):
         stratified = program.data is not None and program.data.stratify == field.name
@@ -67,10 +67,10 @@ def help_rows(program: CompiledProgram, data: Dataset, field: Wanted, absent: np
     return "add rows of them, or leave them out of the type"
 
 
-def markers(
+def missing_marks(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A found class that stands for a missing value in other files."""
+    """Classes found in the data that are usually marks of missing values."""
     for field, found in found_names(program, data):
         odd = [name for name in found if name.strip().lower() in MARKS]
         if odd:
@@ -82,15 +82,17 @@ def markers(
 
 
 def marks_of(program: CompiledProgram) -> tuple[str, ...] | None:
-    """The texts that stand for a missing value; none where the source has no such setting."""
+    """The texts that mark a missing value; None if the source has no such setting."""
     source = program.data and program.data.source
     if program.data is None or source is None or "missing" not in source.settings:
         return None
     return program.data.marks
 
 
-def alike(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
-    """Found classes that differ only in white space, the case of letters, or what the eye does not see."""
+def confusable(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
+    """Classes found in the data that differ only in white space, in case, or in invisible characters."""
     for field, found in found_names(program, data):
         groups: dict[str, list[str]] = {}
         for name in found:
@@ -99,20 +101,20 @@ def alike(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
         if same:
             more = f", and {len(same) - 1} more such groups" if len(same) > 1 else ""
             message = f"{listed(same[0], VALUES)} are different classes of `{field.name}`{more}"
-            help = "classes are compared as they stand: make them one in the data, if one is meant"
+            help = "classes are compared exactly: make them equal in the data if they are the same"
             yield warning(field, "W0705", message, help)
 
 
-def no_rows(
+def not_data(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A found class that is the name of its column, or of a single row and called as sums are."""
+    """Classes found in the data that look like a repeated heading or a summary row."""
     for field, found in found_names(program, data):
         headings = data.columns.get(field.name, ())
         for place, name in enumerate(found):
             if name.strip() in headings:
                 message = f"{listed([name], VALUES)} is a class of `{field.name}`, and the name of its column"
-                yield warning(field, "W0707", message, "if it is the heading once more, take the row out")
+                yield warning(field, "W0707", message, "if it is the heading once more, remove the row")
             elif (
                 name.strip().lower() in TOTALS
                 and sum((v == place).sum() for v in values(field.name, data)) == 1
@@ -121,10 +123,10 @@ def no_rows(
                 yield warning(field, "W0707", message, "if that row sums up the others, take it out")
 
 
-def fractions(
+def numeric_classes(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """Found classes that all are numbers, some of them with a fraction."""
+    """Classes found in the data that are all numbers, some of them with a fraction."""
     for field, found in found_names(program, data):
         numbers = [name.strip() for name in found]
         odd = [number for number in numbers if is_decimal(number) and float(number) % 1]
@@ -135,9 +137,9 @@ def fractions(
             yield warning(field, "W0708", message, help)
 
 
-def fields(program: CompiledProgram, rows: Rows | None) -> Iterator[tuple[Wanted, Classes]]:
-    """The class fields that rows have, with their classes."""
-    for field in wanted_by(program):
+def fields(program: CompiledProgram, rows: Rows | None) -> Iterator[tuple[RequiredField, Classes]]:
+    """The class fields of rows, with their classes."""
+    for field in required_fields(program):
         classes = field.declared.classes
         if field.declared.element != "class" or classes is None or rows is None:
             continue
@@ -145,19 +147,19 @@ def fields(program: CompiledProgram, rows: Rows | None) -> Iterator[tuple[Wanted
             yield field, classes
 
 
-def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[Wanted, Classes, np.ndarray]]:
-    """The class fields of the training rows, with their classes and how many values are of each."""
+def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredField, Classes, np.ndarray]]:
+    """The class fields of the training rows, with their classes and the number of values of each class."""
     rows = data.train
     for field, classes in fields(program, rows):
-        assert rows is not None and isinstance(classes.count, int), "`fields` looked"
+        assert rows is not None and isinstance(classes.count, int), "`fields` checks it"
         counts = np.zeros(classes.count, np.int64)
         for places in rows.chunks(field.name):
             counts += np.bincount(places[places >= 0], minlength=classes.count)
         yield field, classes, counts
 
 
-def found_names(program: CompiledProgram, data: Dataset) -> Iterator[tuple[Wanted, tuple[str, ...]]]:
-    """The fields of `class(auto)` whose classes are text, the first of those that share them."""
+def found_names(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredField, tuple[str, ...]]]:
+    """The fields of type `class(auto)` with text classes; of fields that share classes only the first."""
     seen = set()
     for field, classes in fields(program, data.train):
         if classes.found_in and classes.names and classes.found_in not in seen:
@@ -166,7 +168,7 @@ def found_names(program: CompiledProgram, data: Dataset) -> Iterator[tuple[Wante
 
 
 def values(field: str, data: Dataset) -> Iterator[np.ndarray]:
-    """The values of a field in all parts of the rows, some rows at a time."""
+    """The values of a field in all parts of the split, in chunks of rows."""
     for _, rows in data.parts():
         if field in rows.types:
             yield from rows.chunks(field)
@@ -176,6 +178,6 @@ def names(classes: Classes, places: np.ndarray) -> list[str]:
     return [classes.texts[place] for place in places.tolist()]
 
 
-def warning(field: Wanted, code: str, message: str, help: str) -> Diagnostic:
-    labels = (Label(field.place),) if field.place is not None else ()
+def warning(field: RequiredField, code: str, message: str, help: str) -> Diagnostic:
+    labels = (Label(field.span),) if field.span is not None else ()
     return Diagnostic(code, message, labels, (), help)

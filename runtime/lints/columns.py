@@ -1,4 +1,4 @@
-"""Columns of which the training rows tell nothing."""
+"""Lints of columns without values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import VALUES, listed
-from dlc.runtime.data import wanted_by
+from dlc.runtime.data import required_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from dlc.runtime.data import Dataset
 
 
-def empty(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
-    """A column without any value: what `impute` puts in its place is made up."""
-    for field in wanted_by(program):
+def empty_columns(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
+    """Columns without values in the training rows: `impute` has nothing to compute its value from."""
+    for field in required_fields(program):
         rows = data.train
         if rows is None or not rows.count or field.is_target or field.name not in rows.types:
             continue
@@ -32,8 +34,8 @@ def empty(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
         lost = np.logical_and.reduce(lost)
         if lost.any():
             names = data.columns.get(field.name, ())
-            odd = [name for name, gone in zip(names, lost.ravel(), strict=False) if gone]
+            odd = [name for name, missing in zip(names, lost.ravel(), strict=False) if missing]
             what = f" in column {listed(odd, VALUES)}" if len(names) == lost.size else ""
-            labels = (Label(field.place),) if field.place is not None else ()
+            labels = (Label(field.span),) if field.span is not None else ()
             message = f"no training row has a value of `{field.name}`{what}"
             yield Diagnostic("W0709", message, labels, (), "leave it out: there is nothing to learn from")

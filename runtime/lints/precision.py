@@ -1,4 +1,4 @@
-"""Numbers whose differences float32 cannot hold."""
+"""Lints of values that lose their differences in float32."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.offsets import EXACT
-from dlc.runtime.data import wanted_by
-from dlc.runtime.data.float32_precision import coarse
+from dlc.runtime.data import required_fields
+from dlc.runtime.data.float32_precision import precision_losses
 from dlc.runtime.training.fit import flowing_into
 
 if TYPE_CHECKING:
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows
 
-ROWS = 10_000  # that are looked at
+ROWS = 10_000  # maximum number of rows to inspect
 
 
-def coarse_fields(
+def imprecise_fields(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A `float` field that deviates by little more than the step between two float32 numbers of its size."""
-    found = data.train.coarse if data.train is not None else {}
-    for field in wanted_by(program):
+    """`float` fields with a standard deviation of few float32 steps (ulp) at their size."""
+    found = data.train.precision_losses if data.train is not None else {}
+    for field in required_fields(program):
         for some in found.get(field.name, ()):
             help = (
                 "subtract an offset in the data: targets are float32"
                 if field.is_target
-                else f"declare `{field.name}` as `int64` or `float64`: offsets behind it, as that of "
-                "`standardize`, are then subtracted before it is made float32"
+                else f"declare `{field.name}` as `int64` or `float64`: offsets after it, such as that of "
+                "`standardize`, are then subtracted before the cast to float32"
             )
-            labels = (Label(field.place),) if field.place is not None else ()
+            labels = (Label(field.span),) if field.span is not None else ()
             yield Diagnostic("W0706", f"{some}: `{field.name}` loses digits", labels, (), help)
 
 
-def coarse_casts(
+def imprecise_casts(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """Numbers of a wider input that are made float32 with their offset."""
+    """Casts of a wider input to float32 before its offset is subtracted."""
     graph = specialize.at_inference(program.graph)
     if data.train is None:
         return
@@ -52,20 +52,20 @@ def coarse_casts(
         if node.operator.converts and node.results[0].type.element == "float":
             given = prune(graph, {"x": node.operands[0]})
             if node.operands[0].type.element in EXACT and rows_reach(given, data.train):
-                yield from coarse_cast(graph, node, given, data.train, weights)
+                yield from imprecise_cast(graph, node, given, data.train, weights)
 
 
 def rows_reach(given: Graph, rows: Rows) -> bool:
-    """Whether the rows, and what is learnt from them, are all that a graph depends on."""
+    """Whether a graph depends only on the rows and on weights that are fitted to them."""
     known = all(v.field in rows.types for v in given.inputs)
     return known and bool(given.inputs) and not any(w.trainable for w in given.weights)
 
 
-def coarse_cast(graph: Graph, node: Node, given: Graph, rows: Rows,
+def imprecise_cast(graph: Graph, node: Node, given: Graph, rows: Rows,
                 weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:  # fmt: skip
     some = rows.head(ROWS, [v.field for v in given.inputs])
     taken = np.concatenate(list(flowing_into(graph, [node], some, weights)))
     features = taken.shape[-1] if taken.ndim > 1 else 1
-    for found in coarse(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:
-        help = "subtract an offset before it is used; `standardize` learns one"
+    for found in precision_losses(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:
+        help = "subtract an offset before it is used; `standardize` is fitted to it"
         yield Diagnostic.at(node.site, "W0706", f"{found}: it loses digits here", help)

@@ -1,4 +1,4 @@
-"""Features on very different scales, which only the rows can tell."""
+"""Lint of features on very different scales."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows
 
-APART = 100  # times that one feature deviates as a rule more than another ever does
-ROWS, FEWEST, VALUES = 10_000, 100, 10**7  # rows that are looked at, and numbers in them
+RATIO = 100  # of the largest standard deviation to the smallest range of a feature
+MAX_ROWS, MIN_ROWS, MAX_VALUES = 10_000, 100, 10**7  # rows to inspect, and values in them
 
 
-def differing(
+def different_scales(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A warning for each layer that takes features of the data on very different scales."""
+    """A warning for each layer that reads features of the data on very different scales."""
     graph = specialize.at_inference(program.graph)
     if data.train is None:
         return
@@ -34,20 +34,20 @@ def differing(
         taken = features_of(graph, node, data.train, weights)
         spread, reach = np.nan_to_num(taken.std(axis=0)), np.nan_to_num(np.ptp(taken, axis=0))
         varies = np.flatnonzero(spread)
-        if not len(varies) or spread.max() <= APART * reach[varies].min():
-            continue  # what is seldom away from 0, as a rare class is, is not small for that
+        if not len(varies) or spread.max() <= RATIO * reach[varies].min():
+            continue  # compared by range: a rare class deviates little, but its scale is not small
         called = list(names(node.operands[0], graph.producers(), data.columns))
         widest, narrowest = (f"{called[at]} deviates by {spread[at]:.3g}" for at in
                              (int(spread.argmax()), int(varies[reach[varies].argmin()])))  # fmt: skip
         message = f"`{node.operator.name}` takes features on very different scales: {widest}, {narrowest}"
-        help = "put `standardize` before it, which learns the scales from the training rows"
+        help = "put `standardize` before it, which is fitted to the training rows"
         yield Diagnostic.at(node.site, "W0701", message, help)
 
 
 def first_layers(graph: Graph, fields: Container[str]) -> Iterator[Node]:
-    """The layers that no weight to be trained stands before, and that the fields of the rows reach; the first
-    of those that take the same."""
-    learnt, seen = {w.value for w in graph.weights if w.trainable}, set()
+    """The layers that read only fields of the rows, through nodes without trainable weights; the first layer
+    of those with the same operand."""
+    trained, seen = {w.value for w in graph.weights if w.trainable}, set()
     for node in graph.nodes:
         multiplies = node.operator.linear and node.operator.multiply_adds()
         if not multiplies or node.operands[0] in seen or not has_features(node):
@@ -55,21 +55,21 @@ def first_layers(graph: Graph, fields: Container[str]) -> Iterator[Node]:
         seen.add(node.operands[0])
         before = prune(graph, {"x": node.operands[0]})
         known = all(v.field in fields for v in before.inputs)
-        if before.inputs and known and not learnt.intersection(w.value for w in before.weights):
+        if before.inputs and known and not trained.intersection(w.value for w in before.weights):
             yield node
 
 
 def has_features(node: Node) -> bool:
-    """Whether its features are those of `standardize`: the last axis, or axis 0 of images."""
+    """Whether its features are on the axis that `standardize` uses: the last axis, or axis 0 of images."""
     x = node.operands[0].type
     known = x.is_float and all(isinstance(size, int) for size in x.shape)
     return known and (x.rank == 1 or node.operator.features_first() == (x.rank > 2))
 
 
 def features_of(graph: Graph, node: Node, rows: Rows, weights: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What flows into a layer, a column a feature, of as many rows as there is room for."""
+    """The operand of a layer as an array [rows, features], for as many rows as the limits allow."""
     shape = sizes(node.operands[0])
-    looked_at = max(FEWEST, min(ROWS, VALUES // max(prod(shape), 1)))
+    looked_at = max(MIN_ROWS, min(MAX_ROWS, MAX_VALUES // max(prod(shape), 1)))
     some = rows.head(looked_at, [v.field for v in prune(graph, {"x": node.operands[0]}).inputs])
     taken = np.concatenate(list(flowing_into(graph, [node], some, weights))).astype(np.float64)
     axis = 1 if len(shape) > 2 else -1
@@ -78,7 +78,7 @@ def features_of(graph: Graph, node: Node, rows: Rows, weights: Mapping[str, np.n
 
 def names(value: Value, producers: Mapping[Value, Node],
           columns: Mapping[str, tuple[str, ...]]) -> Iterator[str]:  # fmt: skip
-    """What the features of a value are called: after their columns, where they can be followed."""
+    """The names of the features of a value: the names of their columns, if they can be traced to columns."""
     node, shape = producers.get(value), sizes(value)
     flowing, count = [v for v in node.operands if v.type.batched] if node else [], prod(shape)
     if node is not None and joins(node) and len(shape) < 2:
@@ -96,7 +96,7 @@ def names(value: Value, producers: Mapping[Value, Node],
 
 
 def joins(node: Node) -> bool:
-    """Whether it makes one axis of the numbers of several operands, each of them once."""
+    """Whether it concatenates the values of several operands, each value once."""
     counts = [prod(sizes(v)) for v in node.operands if v.type.batched]
     whole = len(counts) > 1 and sum(counts) == prod(sizes(node.results[0]))
     return whole and "numbers" in node.operator.keeps

@@ -1,4 +1,4 @@
-"""Schedules that are longer than the training, whose steps only the rows can tell."""
+"""Lint of schedules that are longer than the training. The number of steps depends on the rows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def too_long(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """A schedule that training ends before."""
+    """The training ends before a phase of the schedule does."""
     schedule = program.train.schedule
-    name = schedule.awaits
+    name = schedule.delay
     waits = getattr(schedule, name) if name else 0
     if not waits or schedule.span is None:
         return
-    with suppress(CompileError):  # which is told as training begins
+    with suppress(CompileError):  # is reported when training begins
         plan = training_plan.make(program, data)
         if waits >= plan.steps:
             place = Label(schedule.spans.get(name, schedule.span))

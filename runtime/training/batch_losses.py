@@ -1,4 +1,4 @@
-"""The losses of several batches, as one."""
+"""Combine the losses of several batches."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ if TYPE_CHECKING:
 
     from dlc.runtime.training.batch_means import Means
 
-HELD = 4096  # numbers that are kept apart before they are packed into one tensor
+PACK = 4096  # numbers that are packed into one tensor
 
 
 class Losses:
-    """The losses of forms over several batches: each mean is the sum of all over the weight of all, and the
-    losses are computed of these once. Values are read back from the device when they are asked for."""
+    """The losses of forms over several batches. Each mean is the sum over all batches divided by the weight
+    of all batches, and the losses are computed from the means once. Values are copied from the device only
+    in `read`."""
 
     def __init__(self, forms: Sequence[Means]) -> None:
         self._kept = [(means, {name: DeferredNumbers() for name in means.recorded}) for means in forms]
         self._adders = [[(name, c.add) for name, c in columns.items()] for _, columns in self._kept]
 
     def add(self, made: Iterable[Mapping[str, Any]]) -> None:
-        """What each of the forms made of a batch, or of several."""
+        """Add the outputs of each form for a batch or for several batches."""
         for adders, numbers in zip(self._adders, made, strict=True):
             for name, add in adders:
                 add(numbers[name])
 
     def read(self) -> dict[str, float]:
-        """The losses by name; NaN if one of a batch was no finite number."""
+        """The losses by name; NaN if any number of a batch was not finite."""
         return {name: loss for means, columns in self._kept for name, loss in read(means, columns).items()}
 
 
 def read(means: Means, columns: Mapping[str, DeferredNumbers]) -> dict[str, float]:
-    """The losses of a form, of what it made of each batch."""
+    """The losses of a form from its outputs for each batch."""
     numbers = {name: column.read() for name, column in columns.items()}
     if not all(isfinite(number) for column in numbers.values() for number in column):
         return dict.fromkeys(means.figures, float("nan"))
@@ -46,12 +47,12 @@ def read(means: Means, columns: Mapping[str, DeferredNumbers]) -> dict[str, floa
 
 
 def mean_of(means: Sequence[float], weights: Sequence[float]) -> float:
-    """The mean of all batches, of that of each and its weight."""
+    """The weighted mean of the means of all batches."""
     return sum(m * w for m, w in zip(means, weights, strict=True)) / max(sum(weights), LEAST)
 
 
 class DeferredNumbers:
-    """Numbers, or tensors of one, that are read back all at once."""
+    """Numbers or scalar tensors, which are copied from the device all at once."""
 
     def __init__(self) -> None:
         self._packed: list[torch.Tensor] = []
@@ -62,7 +63,7 @@ class DeferredNumbers:
             self._apart.append(number)
             return
         self._apart.append(number.detach())
-        if len(self._apart) == HELD:
+        if len(self._apart) == PACK:
             self._pack()
 
     def read(self) -> list[float]:
@@ -77,6 +78,6 @@ class DeferredNumbers:
         self._apart = []
 
 
-def divided(sum: Any, weight: Any) -> Any:
-    """The mean, of a sum and the weight that it is over, a number or a tensor."""
+def mean_of_sum(sum: Any, weight: Any) -> Any:
+    """The mean: a sum divided by its weight, a number or a tensor."""
     return sum / (weight.clamp(min=LEAST) if isinstance(weight, torch.Tensor) else max(weight, LEAST))

@@ -1,4 +1,4 @@
-"""The means that losses are computed of, which several batches have in common."""
+"""The means that losses are computed from, over one batch or over several."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph
     from dlc.runtime.training.execution import Batch, Execution
 
-OBJECTIVE = "objective"  # what training makes small: the loss, and what regularizers add
+OBJECTIVE = "objective"  # the minimized value: the loss and the regularizers
 
 
 class Means:
-    """The means of the losses of a form. `figures` names its losses as people are told them.
+    """The means of the losses of a form. `figures` maps the names of reported losses to outputs.
 
-    `names` and `weights` are what it makes of a batch beside its outputs: each mean, and the weight that it
-    is over. `recorded` is all that the losses of several batches are computed of.
+    `names` and `weights` are additional outputs of the form: each mean, and its weight. `recorded` are all
+    outputs that are needed to compute the losses of several batches.
     """
 
     def __init__(self, graph: Graph, figures: Mapping[str, str], execution: Execution,
@@ -42,10 +42,10 @@ class Means:
 
     @cached_property
     def weights_are_enough(self) -> bool:
-        """Whether no more than the weights has to be known of all batches before the first gradient: no
-        derivative depends on what the means are. They are computed by themselves where nothing is drawn for
-        them, and no statistic moves."""
-        needs_means = not self.cut.is_linear or self.cut.learns_factors
+        """Whether the weights of all batches are enough to compute gradients, because no derivative depends
+        on the values of the means. The graph of the weights must not draw random numbers or update running
+        statistics, since it is computed separately."""
+        needs_means = not self.cut.is_linear or self.cut.has_trainable_factors
         return not needs_means and not self._weights.changes_state()
 
     def sums(self, batch: Batch) -> list[Any]:
@@ -53,30 +53,30 @@ class Means:
         return self._sums(batch)
 
     def weigh(self, batch: Batch) -> list[Any]:
-        """The weight of each mean over a batch, which needs no more than the targets."""
+        """The weight of each mean over a batch. It depends only on the targets."""
         return self._weights(batch)
 
     def sums_of(self, made: Mapping[str, Any]) -> list[Any]:
-        """The sums, of what the form made of a batch."""
+        """The sums of the means, from the outputs of the form for a batch."""
         return [made[mean] * made[weight] for mean, weight in zip(self.names, self.weights, strict=True)]
 
     def made(self, means: Sequence[Any], weights: Sequence[Any]) -> dict[str, Any]:
-        """What the form makes of a batch, of several that have these means; but for what is no loss."""
+        """The outputs of the form for several batches with these means: only losses, means and weights."""
         with torch.no_grad():
             losses = self.losses(means)
         return {**losses, **dict(zip(self.names, means, strict=True)),
                 **dict(zip(self.weights, weights, strict=True))}  # fmt: skip
 
     def losses(self, means: Sequence[Any]) -> dict[str, Any]:
-        """The losses, of their means, with gradients."""
+        """The losses from their means, with gradients."""
         module, weights = self._losses
         return module(*means, *weights)
 
     def read(self, means: Sequence[float]) -> dict[str, float]:
-        """The losses by the names of their figures, of their means, on the CPU in float64."""
-        if not self.cut.behind.nodes:  # each is a mean itself
+        """The losses by their reported names, computed from their means on the CPU in float64."""
+        if not self.cut.after.nodes:  # each loss is a mean
             known = dict(zip(self.cut.means, means, strict=True))
-            return {figure: known[self.cut.behind.outputs[name]] for figure, name in self.figures.items()}
+            return {figure: known[self.cut.after.outputs[name]] for figure, name in self.figures.items()}
         module, weights = self._figures
         given = [torch.tensor(mean, dtype=torch.float64) for mean in means]
         with torch.no_grad():
@@ -93,18 +93,18 @@ class Means:
 
     @cached_property
     def _losses(self) -> tuple[Any, list[torch.Tensor]]:
-        return self._execution.module(self.cut.behind), self._execution.weights(self.cut.behind)
+        return self._execution.module(self.cut.after), self._execution.weights(self.cut.after)
 
     @cached_property
     def _figures(self) -> tuple[Any, list[torch.Tensor]]:
-        told = {figure: self.cut.behind.outputs[name] for figure, name in self.figures.items()}
-        graph = replace(prune(self.cut.behind, told), inputs=self.cut.means)
+        reported = {figure: self.cut.after.outputs[name] for figure, name in self.figures.items()}
+        graph = replace(prune(self.cut.after, reported), inputs=self.cut.means)
         return trace(graph), self._execution.weights(graph)
 
 
 class GraphPart:
-    """A part of the graph of a form, whose outputs are named by their places, as a function of a batch of
-    the fields."""
+    """A part of the graph of a form as a function of a batch of the fields. Its outputs are named by
+    their indices."""
 
     def __init__(self, graph: Graph, execution: Execution, fields: Sequence[str]) -> None:
         self._graph, self._execution = graph, execution
@@ -117,8 +117,8 @@ class GraphPart:
         return [made[str(place)] for place in range(len(made))]
 
     def changes_state(self) -> bool:
-        """Whether a call draws random numbers or moves statistics, in what is left of the graph where nothing
-        reads the rest of what its nodes make."""
+        """Whether a call draws random numbers or updates running statistics, in the nodes that remain after
+        dead code elimination."""
         left = {node.meta.get("name") for node in self._module.graph.nodes if node.op.startswith("call")}
         moved = {weight.value for weight in self._graph.weights if weight.role == "statistic"}
         return any(

@@ -1,4 +1,4 @@
-"""Rows as tensors: the batches that a pass over them is made of, and the passes of a training."""
+"""Batches of rows as tensors, and the epochs of a training."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from dlc.runtime.data.rows import Rows
     from dlc.runtime.training.training_plan import TrainingPlan
 
-CHUNK = 4 << 20  # bytes that are gathered at once
-SHARE = 0.4  # of a GPU's free memory that rows may take
+CHUNK = 4 << 20  # bytes of one gather
+SHARE = 0.4  # maximum part of the free GPU memory for rows
 
 
 class Loader:
-    """The fields of rows that a form of the graph reads, as tensors on a device.
+    """Loads the fields of rows that a form reads, as tensors on a device.
 
-    Rows that are held in memory become tensors once; others are brought batch by batch. `shapes` are the
-    sample shapes of fields that are drawn anew for every batch.
+    Rows in memory are converted to tensors once; other rows are loaded batch by batch. `shapes` are the
+    sample shapes of fields that are drawn for every batch.
     """
 
     def __init__(self, rows: Rows, fields: Sequence[str], device: torch.device,
@@ -36,13 +36,13 @@ class Loader:
         self._rows, self._shapes, self._generator = rows, shapes, generator
         self._read = [name for name in fields if name not in rows.drawn]
         held = rows.held()
-        self._resident = None if held is None else Resident([held[n] for n in self._read], device)
+        self._resident = None if held is None else ResidentArrays([held[n] for n in self._read], device)
 
     def batches(
         self, sizes: Sequence[int], order: np.ndarray | None = None, start: int = 0
     ) -> Iterator[list[torch.Tensor]]:
-        """Batches of these sizes, from number `start` on, the rows in this order (as they stand if none),
-        each a tensor for every field."""
+        """Batches of these sizes, beginning with batch `start`; each batch is a list with a tensor for every
+        field. `order` defaults to the order of the source."""
         source = self._streamed if self._resident is None else self._resident.batches
         read = source(sizes, order, start)
         return read if self._read == self.fields else self._with_drawn(sizes[start:], read)
@@ -71,9 +71,9 @@ class Loader:
         return draw(size, *self._shapes[name], generator=self._generator).to(self.device)
 
 
-class Resident:
-    """Arrays that are kept as tensors: on the device where they fit, else in the machine's memory, from where
-    they are brought chunk by chunk."""
+class ResidentArrays:
+    """Arrays that are kept as tensors: on the device if they fit, else in host memory, from which they are
+    copied chunk by chunk."""
 
     def __init__(self, arrays: Sequence[np.ndarray], device: torch.device) -> None:
         self.size = sum(array.nbytes for array in arrays)
@@ -86,7 +86,7 @@ class Resident:
     def batches(
         self, sizes: Sequence[int], order: np.ndarray | None, start: int
     ) -> Iterator[list[torch.Tensor]]:
-        """Rows are gathered many batches at a time and then cut: cheaper than gathering each batch."""
+        """Gathers the rows of many batches at once and splits them: faster than one gather for each batch."""
         kept = None if order is None else torch.from_numpy(order).to(self._home)
         first = sum(sizes[:start])
         for chunk in chunks(sizes[start:], max(self.size // max(self.count, 1), 1)):
@@ -104,11 +104,11 @@ class Resident:
 
 
 class Passes:
-    """The epochs of a training: the batches that each step takes together, every epoch in an order of its
-    own, which follows from the seed and from the orders before it.
+    """The epochs of a training, as steps of one or several batches. Every epoch shuffles the rows with a
+    generator that continues through all epochs.
 
-    `state` tells where the training stands, and `restore` takes up there: the same rows come in the same
-    batches. Inputs that are drawn come from torch's own generator, whose state is no part of it.
+    `state` is the position in the training, and `restore` continues from it with the same rows in the same
+    batches. The state of the default generator of torch, which drawn inputs use, is not part of it.
     """
 
     def __init__(self, loader: Loader, plan: TrainingPlan, seed: int) -> None:
@@ -117,12 +117,12 @@ class Passes:
         self.next_epoch()
 
     def next_epoch(self) -> None:
-        """Go to the first step of the next epoch."""
+        """Begin the next epoch."""
         self._begun, self._taken = self._generator.get_state(), 0
         self._order = self._loader.order(self._generator) if self._plan.shuffled else None
 
     def steps(self) -> Iterator[list[list[torch.Tensor]]]:
-        """The batches of each step of the epoch that is still to take; the last step may have fewer."""
+        """The batches of each remaining step of the epoch; the last step may have fewer batches."""
         together = self._plan.together
         batches = self._loader.batches(self._plan.sizes, self._order, self._taken * together)
         while taken := list(islice(batches, together)):
@@ -130,16 +130,16 @@ class Passes:
             yield taken
 
     def again(self) -> Iterator[list[list[torch.Tensor]]]:
-        """The steps of the epoch from the first on."""
+        """The steps of the epoch, from the first step."""
         self._taken = 0
         return self.steps()
 
     def state(self) -> dict[str, Any]:
-        """The steps taken in this epoch, and the generator as the epoch began, as JSON has it."""
+        """The steps taken in this epoch, and the generator state at its beginning, as JSON values."""
         return {"taken": self._taken, "generator": b64encode(self._begun.numpy().tobytes()).decode()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go to where passes over the same rows, by the same plan, were in this state."""
+        """Continue from the state of passes over the same rows with the same plan."""
         self._generator.set_state(
             torch.frombuffer(bytearray(b64decode(state["generator"])), dtype=torch.uint8)
         )
@@ -148,7 +148,7 @@ class Passes:
 
 
 def chunks(sizes: Sequence[int], row_bytes: int) -> Iterator[Sequence[int]]:
-    """The sizes in runs of about `CHUNK` bytes."""
+    """The sizes in groups of about `CHUNK` bytes."""
     if not sizes:
         return
     step = max(CHUNK // (row_bytes * max(sizes)), 1)
@@ -157,6 +157,6 @@ def chunks(sizes: Sequence[int], row_bytes: int) -> Iterator[Sequence[int]]:
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
-    """The array as a tensor, without a copy where torch may write to it."""
+    """The array as a tensor; copied only if the array is not writable."""
     array = np.ascontiguousarray(array)
     return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -1,4 +1,4 @@
-"""Where training runs, and on how many threads."""
+"""The device of a training, and its number of CPU threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = 4_000_000  # multiply-adds of a step's forward pass that are sooner done
 
 
 def choose(wanted: str = "auto") -> torch.device:
-    """The device by name; `auto` takes a GPU if there is one."""
+    """The torch device by name; `auto` selects a GPU if there is one."""
     if wanted == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -35,7 +35,7 @@ def choose(wanted: str = "auto") -> torch.device:
 
 
 def check_precision(device: torch.device, train: Train) -> None:
-    """Refuse numbers that the device does not compute in."""
+    """Refuse a precision that the device does not support."""
     lacking = train.precision == "float64" and device.type == "mps"
     lacking |= train.precision == "bf16" and not torch.amp.is_autocast_available(device.type)
     if lacking:
@@ -45,7 +45,7 @@ def check_precision(device: torch.device, train: Train) -> None:
 
 
 def check_elements(device: torch.device, *graphs: Graph) -> None:
-    """Refuse float64 within steps where the device does not compute in it."""
+    """Refuse graphs with float64 values on a device that does not support it."""
     if device.type != "mps":
         return
     for node in (node for graph in graphs for node in graph.nodes):
@@ -55,14 +55,14 @@ def check_elements(device: torch.device, *graphs: Graph) -> None:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a device with memory of its own; none where it shares the machine's."""
+    """Free bytes on a device with its own memory; None if it shares the memory of the host."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 @contextmanager
 def threads_for(work: int, device: torch.device) -> Iterator[None]:
-    """One thread on the CPU where a step is so small that waking others takes longer,
-    many times longer where the machine is busy; else as many as torch has."""
+    """Use one CPU thread for steps so small that waking other threads takes longer, especially on a busy
+    machine; else the threads of torch. `work` is the multiply-adds of a step."""
     before = torch.get_num_threads()
     if device.type != "cpu" or work > SMALL:
         yield

@@ -1,4 +1,4 @@
-"""How graphs run in training: on which device, in which numbers, over which weights."""
+"""Execution of graphs in training: device, precision and shared weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Batch = list[torch.Tensor]  # a tensor for each field that the training form reads
 
-# What makes a module compute in other numbers.
+# Rewrites of a module for other precisions.
 REWRITTEN = {"float64": wide, "bf16": mixed}
 
 
 class Execution:
-    """Makes graphs into functions that share weights, on one device and in one precision."""
+    """Compiles graphs to functions that share weights, on one device and in one precision."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor], device: torch.device, precision: str) -> None:
         self.precision = precision
@@ -39,5 +39,5 @@ class Execution:
         return [self._weights[w.name] for w in graph.weights]
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """While it is entered, modules compute in the precision."""
+        """A context in which modules compute in the precision (autocast for bf16)."""
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -1,4 +1,4 @@
-"""What operators learn from the training rows before training: scales, classes, quantiles."""
+"""Fit operators to the training rows before training: scales, classes, quantiles."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def fit(
     weights: Mapping[str, np.ndarray],
     known: Container[str] = (),
 ) -> dict[str, np.ndarray]:
-    """The weights with what is learnt from the rows put in, in order of flow and in inference form. What
-    several uses of a net share is learnt from what flows into all of them. Those that are `known` stay."""
+    """The weights after fitting operators to the rows, in topological order and in inference form. An
+    operator that several uses of a net share is fitted to the inputs of all of them. Weights in `known` are
+    kept."""
     graph = specialize.at_inference(program.graph)
     fitted, dtypes = dict(weights), {w.value: dtype(w) for w in graph.weights}
     for uses in fitting_order.in_order(graph)[0]:
@@ -38,9 +39,9 @@ def fit(
         if rows is None:
             raise ValueError("there are no training rows")
         batches = partial(flowing_into, graph, uses, rows, fitted)
-        learnt = first.operator.fit(np, batches)
+        found = first.operator.fit(np, batches)
         fitted.update(
-            {first.weights[k].name: np.asarray(v, dtypes[first.weights[k]]) for k, v in learnt.items()}
+            {first.weights[k].name: np.asarray(v, dtypes[first.weights[k]]) for k, v in found.items()}
         )
     return fitted
 
@@ -48,19 +49,19 @@ def fit(
 def flowing_into(
     graph: Graph, nodes: list[Node], rows: Rows, weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """What flows into the nodes, from all rows, in chunks with the batch first."""
+    """The first operands of the nodes for all rows, in chunks with the batch axis first."""
     before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
     for made in flowing(before, rows, weights):
         yield from made.values()
 
 
 def flowing(graph: Graph, rows: Rows, weights: Mapping[str, np.ndarray]) -> Iterator[Batch]:
-    """What a graph makes of all rows, by output, in chunks with the batch first."""
+    """The outputs of a graph for all rows, in chunks with the batch axis first."""
     return map(computing(graph, weights), rows.batches(CHUNK, [v.field for v in graph.inputs]))
 
 
 def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batch], Batch]:
-    """A graph as a function of arrays, on the CPU, from its inputs to its outputs."""
+    """A graph as a function from arrays of inputs to arrays of outputs, on the CPU."""
     import torch
 
     from dlc.compiler.lower.torch import Model
@@ -77,9 +78,9 @@ def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batc
 
 
 def fields_to_fit(program: CompiledProgram, given: Iterable[str]) -> set[str]:
-    """What fitting reads, and what else is there to check: other arrays may be missing."""
+    """The fields to read for fitting: those it needs, and all that are given. Other arrays may be missing."""
     graph = program.graph
-    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.learns() for v in n.operands}
+    flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.is_fitted() for v in n.operands}
     read = {v.name for v in prune(graph, flowing).inputs}
-    read |= {field.name for field in rows_of.wanted_by(program) if field.learns}
+    read |= {field.name for field in rows_of.required_fields(program) if field.learns}
     return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}

@@ -1,4 +1,4 @@
-"""Gradients of what training makes small, held against differences in float64, weight by weight."""
+"""Gradient check: gradients of the objective, compared with finite differences in float64, by weight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dlc.runtime.open_rows import open_data
 from dlc.runtime.training.finite_differences import STEPS, compare
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.torch_forms import Forms
-from dlc.runtime.training.training_plan import impossible
+from dlc.runtime.training.training_plan import plan_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
     from dlc.runtime.open_rows import Face
-    from dlc.runtime.training.finite_differences import Compared
+    from dlc.runtime.training.finite_differences import DerivativeCheck
     from dlc.runtime.training.torch_forms import TorchForm
 
 WRONG = "E0810"
 GIVE_ROWS = "random rows may not suit it: give some with `--data`"
 ROWS = 8  # of the batch
-ENTRIES, DIRECTIONS = 10, 2  # of a large weight that are looked at
-FEW = 2  # rows where the whole check would take more multiply-adds than this; then less is looked at
+ENTRIES, DIRECTIONS = 10, 2  # of a large weight that are checked
+FEW = 2  # rows if the whole check would take more than LARGE multiply-adds; then less is checked
 LARGE = 10**11
-EVALUATIONS = 100  # of the loss, about, for a weight
-MOVED = 0.1  # deviation of what is added to weights that begin all alike, as zeros hide errors
+EVALUATIONS = 100  # approximate number of evaluations of the loss for a weight
+NOISE = 0.1  # standard deviation of noise that is added to constant weights: zeros hide errors
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of one weight: the largest entry of its gradient; how many of its entries, and
-    directions through all of them, were looked at; the largest relative error; how many met a kink; and the
-    first that is wrong."""
+    """The result for one weight: the largest absolute entry of its gradient; the number of entries and of
+    random directions that were checked; the largest relative error; the number of checks at a kink; and the
+    first wrong derivative."""
 
     name: str
     shape: tuple[int, ...]
@@ -55,7 +55,7 @@ class Checked:
     directions: int
     error: float
     kinks: int
-    wrong: Compared | None
+    wrong: DerivativeCheck | None
 
     @property
     def whole(self) -> bool:
@@ -63,65 +63,65 @@ class Checked:
 
 
 class Check:
-    """A check of one program: on rows of its data, or on random ones where the data is not there."""
+    """The gradient check of one program, on rows of its data, or on random rows if there is no data."""
 
     def __init__(self, face: Face, data: Any = None, seed: int | None = None) -> None:
         rows, self.lacking = rows_of(face, data)
         program = face.compiled
         if not program.phases:
-            raise impossible("there is no loss, so nothing is trained", program.train,
+            raise plan_error("there is no loss, so nothing is trained", program.train,
                              help="give it one, `train { loss = ... }`, or an output whose type implies "
                                   "one")  # fmt: skip
         program = in_float64(program)
         seed = program.train.seed if seed is None else seed
         self._rng = np.random.default_rng(seed)
         rows = random_rows(program, seed) if rows is None else rows
-        weights = fit(program, rows, self._moved(draw(program.graph, seed), program))
+        weights = fit(program, rows, self._perturbed(draw(program.graph, seed), program))
         self.forms = Forms(program, weights, torch.device("cpu"))
-        self._large = self.forms.work * ROWS * EVALUATIONS * len(self.forms.learnt) > LARGE
+        self._large = self.forms.work * ROWS * EVALUATIONS * len(self.forms.trained) > LARGE
         self.rows = min(rows.count or ROWS, FEW if self._large else ROWS)
         if rows.count and rows.count > self.rows:
             rows = rows.take(np.sort(self._rng.permutation(rows.count)[: self.rows]))
-        if not self.forms.learnt:
+        if not self.forms.trained:
             raise program.nothing_to("check")
         torch.manual_seed(seed)
         [form] = self.forms.training
         [batch] = self.forms.loader(rows, form).batches([self.rows])
         self.objective = BatchObjective(form, batch, seed)
-        learnt = {id(w) for w in self.forms.learnt}
-        self._learnt = {n: self.forms.weights[n] for n in self.forms.arrays()
-                        if id(self.forms.weights[n]) in learnt}  # fmt: skip
+        trained = {id(w) for w in self.forms.trained}
+        self._trained = {n: self.forms.weights[n] for n in self.forms.arrays()
+                         if id(self.forms.weights[n]) in trained}  # fmt: skip
         self._differentiate()
 
     @property
     def weights(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Names and shapes of what is checked."""
-        return [(name, tuple(weight.shape)) for name, weight in self._learnt.items()]
+        """Names and shapes of the checked weights."""
+        return [(name, tuple(weight.shape)) for name, weight in self._trained.items()]
 
-    def _moved(self, values: Mapping[str, np.ndarray], program: CompiledProgram) -> dict[str, np.ndarray]:
-        """The weights, those that begin all alike moved a little."""
+    def _perturbed(self, values: Mapping[str, np.ndarray], program: CompiledProgram) -> dict[str, np.ndarray]:
+        """The weights, with noise added to constant ones."""
         trainable = {w.name for w in program.graph.weights if w.trainable}
         return {
-            name: array + MOVED * self._rng.standard_normal(array.shape).astype(array.dtype)
+            name: array + NOISE * self._rng.standard_normal(array.shape).astype(array.dtype)
             if name in trainable and array.size and np.ptp(array) == 0
             else array
             for name, array in values.items()
         }
 
     def _differentiate(self) -> None:
-        """Gradients of all weights, or why there are none."""
+        """Compute the gradients of all weights, or raise an error that says why there are none."""
         value = self.objective()
         if not value.requires_grad:
             raise self.forms.program.nothing_to("check")
         if not torch.isfinite(value):
             help = GIVE_ROWS if self.lacking else ""
-            raise impossible("the loss is no finite number where training begins",
+            raise plan_error("the loss is not finite where training begins",
                              self.forms.program.train, help=help)  # fmt: skip
         value.backward()
 
     def run(self) -> Iterator[Checked]:
-        """Every weight that is learnt, in the order in which the file makes them."""
-        for name, weight in self._learnt.items():
+        """The results for all trained weights, in the order of the spec."""
+        for name, weight in self._trained.items():
             yield self._check(name, weight)
 
     def _check(self, name: str, weight: torch.Tensor) -> Checked:
@@ -131,15 +131,15 @@ class Check:
         if weight.numel() <= entries + directions:
             entries, directions = weight.numel(), 0
         found = []
-        for along in self._ways(weight, entries, directions):
+        for along in self._directions(weight, entries, directions):
             function = self.objective.along(weight, along)
-            steps = STEPS[2:] if self._large else STEPS  # there is a kink within the first ones
+            steps = STEPS[2:] if self._large else STEPS  # the first steps usually cross a kink
             found.append(compare(function, float((gradient * along).sum()), size, steps))
         return Checked(name, tuple(weight.shape), size, entries, directions, max(f.error for f in found),
                        sum(f.kink for f in found), next((f for f in found if f.wrong), None))  # fmt: skip
 
-    def _ways(self, weight: torch.Tensor, entries: int, directions: int) -> Iterator[torch.Tensor]:
-        """Where to go from a weight: along some of its entries, and along random ways of length 1."""
+    def _directions(self, weight: torch.Tensor, entries: int, directions: int) -> Iterator[torch.Tensor]:
+        """Directions to differentiate along: some entries of the weight, and random directions of norm 1."""
         for place in self._rng.permutation(weight.numel())[:entries]:
             along = torch.zeros(weight.numel(), dtype=torch.float64)
             along[int(place)] = 1
@@ -148,29 +148,29 @@ class Check:
             along = torch.from_numpy(self._rng.standard_normal(tuple(weight.shape)))
             yield along / along.norm()
 
-    def blame(self, wrong: Sequence[Checked]) -> Diagnostic:
-        """The error: the first node of the spec whose own gradient is wrong, and a weight of it, or else
-        the last that is wrong, which stands nearest before it."""
+    def diagnose(self, wrong: Sequence[Checked]) -> Diagnostic:
+        """The error: at the first node whose own gradient is wrong, with a wrong weight of this node, or else
+        the last wrong weight, which is nearest to it."""
         graph = self.objective.form.graph
         name = self.objective.first_wrong()
         node = next((n for n in graph.nodes if n.name == name), None)
         own = {v.name for v in node.weights.values()} if node else set()
-        told = next((c for c in wrong if c.name in own), wrong[-1])
-        site = node.site if node else next(w.value.site for w in graph.weights if w.name == told.name)
+        worst = next((c for c in wrong if c.name in own), wrong[-1])
+        site = node.site if node else next(w.value.site for w in graph.weights if w.name == worst.name)
         what = f"the gradient of `{node.operator.name}` is wrong here" if node else "its gradient is wrong"
         message = (
-            f"the gradient of the weight `{told.name}` is not what differences say: "
-            f"it is off by {told.error:.1e} of its size"
+            f"the gradient of the weight `{worst.name}` differs from finite differences: "
+            f"the relative error is {worst.error:.1e}"
         )
         help = "this is an error in the operator, not in the spec: please report it"
         return Diagnostic.at(site, WRONG, message, help, text=what)
 
 
-# --- the function -----------------------------------------------------------------------------------------
+# --- the objective as a function --------------------------------------------------------------------------
 
 
-class Still(fx.Interpreter):
-    """Runs a form; what `detach` gave in the first run, it gives in all: it is held still."""
+class FrozenDetach(fx.Interpreter):
+    """Runs a form. All runs reuse the results of `detach` from the first run, which makes them constants."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
@@ -184,25 +184,24 @@ class Still(fx.Interpreter):
 
 
 class BatchObjective:
-    """What training makes small, of one batch, as a function of the weights:
-    with the same draws every time."""
+    """The objective of one batch as a function of the weights, with the same random numbers in every call."""
 
     def __init__(self, form: TorchForm, batch: list[torch.Tensor], seed: int) -> None:
         self.form, self._batch, self._seed = form, batch, seed
-        self._still = Still(form.module)
+        self._interpreter = FrozenDetach(form.module)
         self._differentiates = any(n.operator.wrt is not None for n in form.graph.nodes)
 
     def __call__(self) -> torch.Tensor:
         torch.manual_seed(self._seed)
-        return self._still.run(*self._batch, *self.form.weights)["objective"]
+        return self._interpreter.run(*self._batch, *self.form.weights)["objective"]
 
-    def along(self, weight: torch.Tensor, way: torch.Tensor) -> Callable[[float], float]:
-        """What it is as a weight goes some way."""
+    def along(self, weight: torch.Tensor, direction: torch.Tensor) -> Callable[[float], float]:
+        """The objective as a function of the step along a direction from a weight."""
         begin = weight.detach().clone()
 
         def at(t: float) -> float:
             with torch.no_grad():
-                weight.copy_(begin + t * way)
+                weight.copy_(begin + t * direction)
             with torch.set_grad_enabled(self._differentiates):
                 value = float(self().detach())
             with torch.no_grad():
@@ -212,15 +211,15 @@ class BatchObjective:
         return at
 
     def first_wrong(self) -> str | None:
-        """The name of the first node whose own gradient is not what differences of it say."""
-        single = Single(self.form.module, self._seed)
+        """The name of the first node whose own gradient differs from finite differences of the node."""
+        single = NodeCheck(self.form.module, self._seed)
         torch.manual_seed(self._seed)
         single.run(*self._batch, *self.form.weights)
         return single.wrong
 
 
-class Single(fx.Interpreter):
-    """Runs a form, and looks at the gradient of every node by itself until one is wrong."""
+class NodeCheck(fx.Interpreter):
+    """Runs a form, and checks the gradient of every node separately until one is wrong."""
 
     def __init__(self, module: fx.GraphModule, seed: int) -> None:
         super().__init__(module)
@@ -237,39 +236,39 @@ class Single(fx.Interpreter):
         return super().run_node(n)
 
     def _is_right(self, call: Any, given: Any, state: torch.Tensor) -> bool:
-        """Whether a random sum of what a call gives has the derivative that it is said to have, along a
-        random way of all that it is given."""
+        """Whether autograd and finite differences agree on the derivative of a random linear combination of
+        the results of a call, along a random direction of its arguments."""
         leaves: list[torch.Tensor] = []
 
         def take(value: Any) -> None:
-            if is_learnt(value):
+            if needs_gradient(value):
                 leaves.append(value.detach().requires_grad_())
 
         map_aggregate(given, take)
-        ways, shares = [self._normal(leaf) for leaf in leaves], []
+        directions, factors = [self._normal(leaf) for leaf in leaves], []
 
         def at(t: float) -> Any:
             torch.set_rng_state(state)
-            moved = iter([leaf + t * way for leaf, way in zip(leaves, ways, strict=True)])
-            made = call(map_aggregate(given, lambda a: next(moved) if is_learnt(a) else a))
+            moved = iter([leaf + t * d for leaf, d in zip(leaves, directions, strict=True)])
+            made = call(map_aggregate(given, lambda a: next(moved) if needs_gradient(a) else a))
             results = [r for r in (made if isinstance(made, (tuple, list)) else (made,)) if is_float(r)]
-            shares.extend(self._normal(r) for r in results[len(shares) :])
-            return sum((s * r).sum() for s, r in zip(shares, results, strict=True))
+            factors.extend(self._normal(r) for r in results[len(factors) :])
+            return sum((s * r).sum() for s, r in zip(factors, results, strict=True))
 
         value = at(0.0) if leaves else None
         if not isinstance(value, torch.Tensor) or not value.requires_grad:
             return True
         gradients = torch.autograd.grad(value, leaves, materialize_grads=True)
-        said = sum(float((g * w).sum()) for g, w in zip(gradients, ways, strict=True))
+        derivative = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True))
         size = max(float(g.abs().max()) for g in gradients)
         with torch.no_grad():
-            return not compare(lambda t: float(at(t)), said, size).wrong
+            return not compare(lambda t: float(at(t)), derivative, size).wrong
 
     def _normal(self, like: torch.Tensor) -> torch.Tensor:
         return torch.randn(like.shape, generator=self._generator, dtype=like.dtype)
 
 
-def is_learnt(value: Any) -> bool:
+def needs_gradient(value: Any) -> bool:
     return is_float(value) and value.requires_grad
 
 
@@ -281,13 +280,13 @@ def is_float(value: Any) -> bool:
 
 
 def in_float64(program: CompiledProgram) -> CompiledProgram:
-    """The program with all its training in float64."""
+    """The program with all its phases in float64."""
     phases = (replace(p, settings=p.settings.knowing(precision="float64")) for p in program.phases)
     return replace(program, phases=tuple(phases))
 
 
 def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
-    """Rows of the spec's data, or why there are none."""
+    """Rows of the data of the spec, or the reason why there are none."""
     try:
         return open_data(face, data).train, ""
     except CompileError as error:
@@ -299,20 +298,22 @@ def rows_of(face: Face, data: Any) -> tuple[Rows | None, str]:
 def random_rows(program: CompiledProgram, seed: int) -> InMemoryRows:
     """Rows of random values for every input and target."""
     try:
-        check_known(program.graph, {w.name: np.empty(0) for w in program.graph.weights})  # but for classes
+        check_known(
+            program.graph, {w.name: np.empty(0) for w in program.graph.weights}
+        )  # requires that all classes are known
     except CompileError as error:
         help = "there is no data to find them in: give rows with `--data`"
         raise CompileError([replace(d, help=help) for d in error.diagnostics]) from None
     read = program.graph.readers()
     types = {v.field: numbered(v.type) for v in program.graph.inputs if v in read}
     if any(type.element == "string" for type in types.values()):
-        raise impossible("there is no data, and text cannot be drawn at random", program.data,
+        raise plan_error("there is no data, and text cannot be drawn at random", program.data,
                          help="give rows with `--data`")  # fmt: skip
     drawn = sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed)
     known = {n: np.maximum(a, 0) if types[n].element == "class" else a for n, a in drawn.items()}
-    return InMemoryRows(known, ROWS)  # a target has to be one of the classes
+    return InMemoryRows(known, ROWS)  # targets have to be one of the classes
 
 
 def numbered(type: Tensor) -> Tensor:
-    """The type with its classes by number, as the graph has them."""
+    """The type with class indices in place of names, as in the graph."""
     return type if type.classes is None else replace(type, classes=Classes(type.classes.count))

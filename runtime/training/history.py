@@ -1,4 +1,4 @@
-"""What a training tells: its epochs, its result, and who listens."""
+"""Records of a training: its epochs, its result, and the listener interface."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training rows gave. Epochs and steps count from 1.
+    """The record of one epoch. Epochs and steps count from 1.
 
-    `rate` is that of the optimizer without `on=`, else of the first; `rates` are those of a list of them, in
-    its order. `train` holds the mean losses of the steps; `best` says that its weights are the ones to keep
-    so far.
+    `rate` is the learning rate of the optimizer without `on=`, or else of the first one; `rates` are those of
+    all optimizers, in the order of the spec. `train` has the mean losses of the steps. `best` says that these
+    are the best weights so far.
     """
 
     epoch: int
@@ -37,20 +37,20 @@ class Epoch:
     rates: tuple[float, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """As plain values that JSON knows; `rates` where there are several."""
-        told = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        """As plain JSON values; with `rates` only if there are several."""
+        record = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
         if len(self.rates) < 2:
-            del told["rates"]
-        return told
+            del record["rates"]
+        return record
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives.
+    """The result of a training.
 
-    `weights` are those of epoch `kept` (0: as they began), `figures` and `tables` what they reach on every
-    part of the data in the form that is exported. `ended` is `done`, `early`, `met` (what `until`
-    says holds), `interrupted` or `diverged`.
+    `weights` are those of epoch `kept` (0: the initial weights). `figures` and `tables` are measured with
+    them on every part of the data, in inference form. `ended` is `done`, `early` (early stopping), `met` (the
+    condition of `until` holds), `interrupted` or `diverged`.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -62,41 +62,41 @@ class Trained:
 
 
 def plain(figures: Figures) -> dict[str, float | None]:
-    """Figures as JSON knows them: what is no finite number is none."""
+    """Figures as JSON values; NaN and infinity are None."""
     return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 class Listener(Protocol):
-    """Who hears of a training while it runs: the screen, the run folder."""
+    """The interface of listeners of a training: the progress display, the run folder."""
 
     def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None: ...
 
     def step(self, step: int) -> None:
-        """From time to time within an epoch."""
+        """Called from time to time within an epoch."""
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """After every epoch; `weights` gives the ones to keep so far."""
+        """Called after every epoch; `weights` returns the best weights so far."""
 
     def end(self, trained: Trained) -> None:
-        """Also where the training diverged."""
+        """Called at the end, also if the training diverged."""
 
 
-class Watch:
-    """Knows the best epoch so far, and when enough epochs went by without a better one.
+class BestEpoch:
+    """Early stopping: tracks the best epoch and the number of epochs since then.
 
-    Without early stopping the loss is watched, of validation where there is one, and it is never enough.
+    Without early stopping it tracks the loss, of the validation rows if there are any, and never stops.
     """
 
     def __init__(self, stopping: Patience | None, lower_is_better: bool, validated: bool) -> None:
         self._stopping, self._sign = stopping, 1 if lower_is_better else -1
         self._part = stopping.part if stopping else "validation" if validated else "train"
         self._figure = stopping.figure if stopping else "loss"
-        self._least = stopping.min_delta if stopping else 0.0
+        self._min_delta = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
 
     def better(self, parts: Mapping[str, Figures]) -> bool:
         figure = parts[self._part].get(self._figure, inf)
-        if not self._sign * figure < self._best - self._least:  # what is no number is never better
+        if not self._sign * figure < self._best - self._min_delta:  # NaN is never better
             self._waited += 1
             return False
         self._best, self._waited = self._sign * figure, 0

@@ -1,4 +1,4 @@
-"""Ctrl-C that lets a step end before it stops the run."""
+"""Handle Ctrl-C: finish the current step, then stop the run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Self
 
 
 class Interrupt:
-    """While it is entered, the first Ctrl-C sets `asked`, the second raises KeyboardInterrupt at once.
+    """In its context the first Ctrl-C sets `asked`, the second one raises KeyboardInterrupt.
 
-    Only the main thread can do this; elsewhere Ctrl-C stays as it is.
+    Only the main thread can handle signals; in other threads Ctrl-C is unchanged.
     """
 
     def __init__(self) -> None:
@@ -19,14 +19,14 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._heard)
+            self._before = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
-    def _heard(self, number: int, frame: Any) -> None:
+    def _handle(self, number: int, frame: Any) -> None:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True

@@ -1,4 +1,4 @@
-"""One round of training, and the record of many."""
+"""The training step: gradients and optimizer updates for all objectives."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.passes.specialize import matrices
-from dlc.compiler.training.optimizers import leading, shares
-from dlc.runtime.training.batch_losses import divided
+from dlc.compiler.training.optimizers import main_optimizer, shares
+from dlc.runtime.training.batch_losses import mean_of_sum
 from dlc.runtime.training.batch_means import OBJECTIVE
 from dlc.runtime.training.snapshot import copy, random_states, set_random_states
-from dlc.runtime.training.training_plan import impossible
+from dlc.runtime.training.training_plan import plan_error
 from dlc.runtime.training.weight_averages import Averages
 
 if TYPE_CHECKING:
@@ -26,60 +26,62 @@ if TYPE_CHECKING:
     from dlc.runtime.training.execution import Batch
     from dlc.runtime.training.torch_forms import Forms, TorchForm
 
-Made = dict[str, Any]  # what a form makes of a batch, by name
+Outputs = dict[str, Any]  # outputs of a form for a batch, by name
 
 
 class Learner:
-    """Changes the weights of a program in a phase of its training: its objectives take turns."""
+    """Updates the weights of a program in one phase of its training. Its objectives take turns."""
 
     def __init__(self, forms: Forms, phase: Phase, steps: int) -> None:
-        if not forms.learnt:
+        if not forms.trained:
             raise forms.program.nothing_to("learn")
         self.forms, self._accumulate = forms, phase.settings.accumulate
         pursued = zip(forms.training, phase.objectives, strict=True)
-        self.turns = [Turn(forms, form, objective, phase.settings, steps) for form, objective in pursued]
-        self.optimizers = [made for turn in self.turns for made in turn.optimizers]
+        self.trainers = [
+            ObjectiveTrainer(forms, form, objective, phase.settings, steps) for form, objective in pursued
+        ]
+        self.optimizers = [made for trainer in self.trainers for made in trainer.optimizers]
         ema = phase.settings.ema
-        self.averages = Averages(forms.learnt, ema) if ema is not None else None
+        self.averages = Averages(forms.trained, ema) if ema is not None else None
 
     def rates(self, step: int) -> tuple[float, ...]:
-        """The learning rates of a step, counted from 0, in the order in which the file has the optimizers."""
-        return tuple(rate for turn in self.turns for rate in turn.rates(step))
+        """The learning rates of a step, counted from 0, in the order of the optimizers in the spec."""
+        return tuple(rate for trainer in self.trainers for rate in trainer.rates(step))
 
     def rate(self, step: int) -> float:
-        """The rate that is told of a step."""
-        written = [optimizer for turn in self.turns for optimizer in turn.objective.optimizers]
-        return self.rates(step)[written.index(leading(written))]
+        """The learning rate that is reported for a step."""
+        written = [optimizer for trainer in self.trainers for optimizer in trainer.objective.optimizers]
+        return self.rates(step)[written.index(main_optimizer(written))]
 
     def after_epoch(self, loss: float) -> None:
-        """Let the schedules know the loss of an epoch."""
-        for turn in self.turns:
-            turn.after_epoch(loss)
+        """Give the loss of an epoch to the schedules."""
+        for trainer in self.trainers:
+            trainer.after_epoch(loss)
 
     @property
     def averaged(self) -> list[torch.Tensor]:
         return self.averages.tensors if self.averages else []
 
     def answering(self) -> AbstractContextManager[None]:
-        """While it is entered, the weights are those that are validated and exported."""
+        """A context in which the weights are those to validate and export: the averages, if there are any."""
         return self.averages.in_place() if self.averages else nullcontext()
 
-    def step(self, batches: list[Batch], step: int) -> list[Made]:
-        """One round, by some batches taken together. What each form made of them before, as of one batch,
-        stays on the device."""
-        told = {turn: turn.step(taken, step) for turn, taken in self.order(batches)}
+    def step(self, batches: list[Batch], step: int) -> list[Outputs]:
+        """One step of all objectives on accumulated batches. Returns the outputs of each form before its
+        update, combined over the batches; they stay on the device."""
+        made = {trainer: trainer.step(taken, step) for trainer, taken in self.order(batches)}
         if self.averages is not None:
             self.averages.add()
-        return [*told.values()]
+        return [*made.values()]
 
-    def order(self, batches: list[Batch]) -> Iterator[tuple[Turn, list[Batch]]]:
-        """Who takes the steps of a round, each with its batches; an objective with fewer steps than another
-        has the last ones."""
+    def order(self, batches: list[Batch]) -> Iterator[tuple[ObjectiveTrainer, list[Batch]]]:
+        """The updates of one step in order: each objective with its batches. An objective with fewer updates
+        than another uses the last batches."""
         if len(batches) <= self._accumulate:
-            return ((turn, batches) for turn in self.turns)
+            return ((trainer, batches) for trainer in self.trainers)
         starts = range(0, len(batches), self._accumulate)
         taken = [batches[start : start + self._accumulate] for start in starts]
-        return ((turn, some) for turn in self.turns for some in taken[-turn.objective.times :])
+        return ((trainer, some) for trainer in self.trainers for some in taken[-trainer.objective.times :])
 
     def finite(self) -> bool:
         """True if no weight or statistic is NaN or infinite."""
@@ -88,8 +90,8 @@ class Learner:
             return bool(torch.isfinite(sums).all())
 
 
-class Turn:
-    """Changes the weights that learn from one objective, step by step."""
+class ObjectiveTrainer:
+    """Updates the weights of one objective."""
 
     def __init__(
         self, forms: Forms, form: TorchForm, objective: Objective, settings: Train, steps: int
@@ -97,7 +99,7 @@ class Turn:
         self.forms, self.form, self.objective = forms, form, objective
         self._settings, self._steps, self._recomputes = settings, steps, objective.recomputes
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
-        own = objective.learnt(form.graph.weights)
+        own = objective.trained(form.graph.weights)
         self._weights = [forms.weights[w.name] for w in own]
         made = self._make_optimizers(own)
         self.optimizers = [optimizer for of in made for optimizer in of]
@@ -105,7 +107,7 @@ class Turn:
         self._seen: list[Any] = [None for _ in objective.optimizers]
 
     def _make_optimizers(self, own: list[Weight]) -> list[list[Any]]:
-        """The optimizers of torch for each of the file."""
+        """The torch optimizers for each optimizer of the spec."""
         held, chosen = self.forms.weights, {w.name for w in matrices(self.form.graph)}
         parted = shares(self.objective.optimizers, own)
         try:
@@ -121,21 +123,21 @@ class Turn:
                 for optimizer, share in zip(self.objective.optimizers, parted, strict=True)
             ]
         except Reject as reject:
-            raise impossible(reject.message, self._settings, "optimizer", reject.help, reject.code) from None
+            raise plan_error(reject.message, self._settings, "optimizer", reject.help, reject.code) from None
 
     def rates(self, step: int) -> list[float]:
-        """The learning rate of each optimizer of the file, at a step."""
+        """The learning rate of each optimizer of the spec at a step."""
         seen = zip(self.objective.optimizers, self._seen, strict=True)
         return [self.objective.schedule.rate(o.lr, step, self._steps, known) for o, known in seen]
 
     def after_epoch(self, loss: float) -> None:
-        """Let the schedule know the loss of an epoch."""
+        """Give the loss of an epoch to the schedule."""
         seen = zip(self.objective.optimizers, self._seen, strict=True)
         self._seen = [self.objective.schedule.after(o.lr, known, loss) for o, known in seen]
 
-    def step(self, batches: list[Batch], step: int) -> Made:
-        """Change the weights by some batches taken together; what the form made of them stays on the
-        device."""
+    def step(self, batches: list[Batch], step: int) -> Outputs:
+        """Update the weights with the gradients of accumulated batches. Returns the outputs of the form,
+        which stay on the device."""
         for groups, rate in zip(self._groups, self.rates(step), strict=True):
             for group in groups:
                 group["lr"] = rate
@@ -146,8 +148,8 @@ class Turn:
             optimizer.step()
         return made
 
-    def _gradients(self, batches: list[Batch]) -> Made:
-        """Give every weight its gradient, that of all rows together."""
+    def _gradients(self, batches: list[Batch]) -> Outputs:
+        """Compute the gradient of every weight, over the rows of all batches."""
         for weight in self._weights:
             weight.grad = None
         made = self._backward(batches[0]) if len(batches) == 1 else self._backward_together(batches)
@@ -155,7 +157,7 @@ class Turn:
             self.objective.clip.torch(torch.nn.utils, self._weights)
         return made
 
-    def _backward(self, batch: Batch) -> Made:
+    def _backward(self, batch: Batch) -> Outputs:
         """The gradients of one batch."""
         made = self.form(batch)
         if not made[OBJECTIVE].requires_grad:
@@ -163,9 +165,9 @@ class Turn:
         made[OBJECTIVE].backward()
         return made
 
-    def _backward_together(self, batches: list[Batch]) -> Made:
-        """The gradients of several batches, whose graphs are not held at once: first those of the objective
-        by its means, then those of each batch's share of the means."""
+    def _backward_together(self, batches: list[Batch]) -> Outputs:
+        """The gradients of several batches, with one autograd graph in memory at a time: first the gradients
+        of the objective by its means, then, for each batch, the gradients of its part of the means."""
         means = self.form.means
         weights, found = self._before(batches)
         differentiate(means.losses(found)[OBJECTIVE])
@@ -173,20 +175,20 @@ class Turn:
         sums: list[Any] = [0.0] * len(found)
         for batch in batches:
             parts = means.sums(batch)
-            terms = [g * divided(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True)]
+            terms = [g * mean_of_sum(s, w) for g, s, w in zip(by_mean, parts, weights, strict=True)]
             if terms:
                 differentiate(torch.stack(terms).sum())
             sums = [sum + part.detach() for sum, part in zip(sums, parts, strict=True)]
         if all(weight.grad is None for weight in self._weights):
             raise self.forms.program.nothing_to("learn")
-        return means.made([divided(s, w) for s, w in zip(sums, weights, strict=True)], weights)
+        return means.made([mean_of_sum(s, w) for s, w in zip(sums, weights, strict=True)], weights)
 
     def _before(self, batches: list[Batch]) -> tuple[list[Any], list[torch.Tensor]]:
-        """The weights of the means of several batches, and the means: where no derivative depends on them,
-        zeros stand for them, and the weights are all that is computed."""
+        """The weights of the means of several batches, and the means as leaf tensors. If no derivative
+        depends on the means, only the weights are computed, and the means are zero."""
         means, device = self.form.means, self.forms.device
         if means.weights_are_enough:
-            weights = added(means.weigh(batch) for batch in batches)
+            weights = elementwise_sums(means.weigh(batch) for batch in batches)
             found = [torch.zeros((), device=device, dtype=self._dtype) for _ in weights]
         else:
             drawn, statistics = random_states(device), self.forms.statistics
@@ -194,15 +196,15 @@ class Turn:
             made = [detached(self.form(batch)) for batch in batches]
             set_random_states(device, drawn)
             copy(before, statistics)
-            weights = added([m[name] for name in means.weights] for m in made)
-            sums = added(means.sums_of(m) for m in made)
-            found = [divided(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
+            weights = elementwise_sums([m[name] for name in means.weights] for m in made)
+            sums = elementwise_sums(means.sums_of(m) for m in made)
+            found = [mean_of_sum(sum, weight) for sum, weight in zip(sums, weights, strict=True)]
         return weights, [mean.requires_grad_() for mean in found]
 
-    def _search(self, batches: list[Batch]) -> Made:
-        """A step of an optimizer that computes the loss several times: what is drawn is the same
-        each time, and running statistics move once. What is told is that before the step."""
-        found: list[Made] = []
+    def _search(self, batches: list[Batch]) -> Outputs:
+        """A step of an optimizer that computes the loss several times (LBFGS). Random numbers are the same
+        each time, and running statistics are updated once. Returns the outputs before the step."""
+        found: list[Outputs] = []
         drawn, statistics = random_states(self.forms.device), self.forms.statistics
         before = [s.clone() for s in statistics]
 
@@ -218,16 +220,16 @@ class Turn:
         return found[0]
 
 
-def added(parts: Iterable[list[Any]]) -> list[Any]:
-    """The sum of each place."""
+def elementwise_sums(parts: Iterable[list[Any]]) -> list[Any]:
+    """The elementwise sum of lists."""
     return [sum(numbers) for numbers in zip(*parts, strict=True)]
 
 
 def differentiate(number: torch.Tensor) -> None:
-    """Add to the gradients of what a number depends on."""
+    """Backpropagate from a scalar, if it needs gradients."""
     if number.requires_grad:
         number.backward()
 
 
-def detached(made: Made) -> Made:
+def detached(made: Outputs) -> Outputs:
     return {name: x.detach() if isinstance(x, torch.Tensor) else x for name, x in made.items()}

@@ -1,4 +1,4 @@
-"""Rows that are longer than an operator takes, which only the data can tell."""
+"""Check that no row is longer than an operator allows. This depends on the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
-from dlc.compiler.lower.dim_bindings import places
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.runtime.data.data_errors import SHAPE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check(program: CompiledProgram, dataset: Dataset) -> None:
-    """Refuse rows with sizes past what an operator takes (`Operator.most`)."""
+    """Refuse rows with sizes above the maximum of an operator (`Operator.most`)."""
     for part, rows in dataset.parts():
         problems = list(too_long(program, part, rows))
         if problems:
@@ -29,7 +29,7 @@ def check(program: CompiledProgram, dataset: Dataset) -> None:
 
 def too_long(program: CompiledProgram, part: str, rows: Rows) -> Iterator[Diagnostic]:
     for node in program.graph.nodes:
-        for size, most in node.operator.most():
+        for size, most in node.operator.size_limits():
             found = size_in(program, rows, size)
             if found is None or found <= most:
                 continue
@@ -39,11 +39,11 @@ def too_long(program: CompiledProgram, part: str, rows: Rows) -> Iterator[Diagno
 
 
 def size_in(program: CompiledProgram, rows: Rows, size: Size) -> int | None:
-    """A size as the rows have it; none where they do not tell."""
+    """The value of a size for these rows; None if they do not determine it."""
     read: dict[Value, tuple[int, ...]] = {
         v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
     }
-    known, sizes = places(read), {}
+    known, sizes = dim_sources(read), {}
     for name in dim.names(size):
         if name not in known:
             return None

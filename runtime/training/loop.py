@@ -12,7 +12,7 @@ from dlc.runtime.expectations import trained_measures
 from dlc.runtime.training import device, nan_trace, training_plan
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batches import Passes
-from dlc.runtime.training.history import Epoch, Figures, Listener, Trained, Watch
+from dlc.runtime.training.history import BestEpoch, Epoch, Figures, Listener, Trained
 from dlc.runtime.training.interrupt import Interrupt
 from dlc.runtime.training.learner import Learner
 from dlc.runtime.training.snapshot import Snapshot, copy
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data.rows import Dataset
 
-TOLD = 0.1  # seconds between two words to the listeners within an epoch
+STEP_INTERVAL = 0.1  # minimum seconds between two calls of the `step` listeners
 
 
 def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray], *, on: str = "auto",
           listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
-    """Learn the weights of a program from data, beginning with these; `on` names the device.
+    """Train the weights of a program on data, beginning with `weights`; `on` names the device.
 
-    Ctrl-C ends it after the step at hand, with the best weights so far. Where a number turns NaN or
-    infinite it raises `CompileError`, after the listeners have been given the last good weights.
+    Ctrl-C ends the training after the current step, with the best weights so far. If a loss or a weight is
+    NaN or infinite, it raises `CompileError` after the listeners got the last good weights.
     """
     phase, plan = program.phase, training_plan.make(program, data)
     settings, until = phase.settings, phase.settings.until
@@ -43,12 +43,14 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
     for form in forms.training:
         training_plan.check_statistics(form.graph, plan)
     learner = Learner(forms, phase, plan.steps)
-    assert data.train is not None, "the plan looked"
+    assert data.train is not None, "the plan checks it"
     passes = Passes(forms.loader(data.train, *forms.training), plan, settings.seed)
     live = list(forms.weights.values())
     best, kept = [w.detach().clone() for w in live], 0
     before = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
-    watch = Watch(settings.early_stop, training_plan.lower_is_better(program), data.validation is not None)
+    best_epoch = BestEpoch(
+        settings.early_stop, training_plan.lower_is_better(program), data.validation is not None
+    )
     history: list[Epoch] = []
     step, ended = 0, "done"
     for listener in listeners:
@@ -58,19 +60,19 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
         for number in range(1, plan.epochs + 1):
             began, first, losses = time.monotonic(), step, Losses([form.means for form in forms.training])
             before.take()
-            due = began + TOLD
+            due = began + STEP_INTERVAL
 
             for taken in passes.steps():
                 losses.add(learner.step(taken, step))
                 step += 1
                 if time.monotonic() >= due:
-                    due = time.monotonic() + TOLD
+                    due = time.monotonic() + STEP_INTERVAL
                     for listener in listeners:
                         listener.step(step)
                 if step == plan.steps or interrupt.asked:
                     break
 
-            # the only place of an epoch where values are read back from the device
+            # the only copy from the device to the host in an epoch
             read = losses.read()
             if not all(map(isfinite, read.values())) or not learner.finite():
                 kept = kept if settings.early_stop else number - 1
@@ -85,7 +87,7 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
             with learner.answering():
                 measured = after_epoch(forms, data, read, validate=not interrupt.asked)
                 found = {"validation": {}, **measured, "train": measured.get("train", {}) | read}
-                better = watch.better(found) or (interrupt.asked and not kept)
+                better = best_epoch.better(found) or (interrupt.asked and not kept)
                 if better:
                     kept = number
                     copy(live, best)
@@ -100,7 +102,7 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
                 ended = "interrupted"
             elif until is not None and until.holds(trained_measures(measured)):
                 ended = "met"
-            elif watch.over:
+            elif best_epoch.over:
                 ended = "early"
             if ended != "done":
                 break
@@ -111,7 +113,7 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
 
         with learner.answering():
             if ended in ("done", "met") and settings.early_stop is None:
-                kept = len(history)  # who runs to the end is given the last weights, not the best
+                kept = len(history)  # a complete run keeps the last weights, not the best ones
             else:
                 copy(best, live)
             meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
@@ -124,8 +126,8 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
 
 
 def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
-    """What is measured after an epoch with these mean losses of its steps: the figures of validation, and
-    those of training where they are watched."""
+    """The figures after an epoch: those of the validation rows, and those of the training rows if they are
+    watched. `losses` are the mean losses of the steps."""
     settings = forms.program.phase.settings
     stopping, until = settings.early_stop, settings.until
     watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses

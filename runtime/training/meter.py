@@ -1,4 +1,4 @@
-"""Figures of a pass over rows: the loss and the metrics, counted batch by batch in NumPy."""
+"""Accumulate the losses and metrics of a pass over rows, batch by batch, in NumPy."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """`measured` are the metrics: their name, the output, its declared type, the field it is held against,
-    and the metric. Answers come under the artifact's names, from torch or from ONNX Runtime alike; `losses`
-    are counted by whoever makes them."""
+    """Accumulates metrics. Outputs have the names of the artifact, both from torch and from ONNX Runtime. The
+    caller adds batches to `losses`."""
 
     def __init__(self, measured: Sequence[OutputMetric], losses: Losses | None = None) -> None:
         self._measured = [(m, m.metric.start(m.type)) for m in measured]
         self._losses = losses
 
     def add(self, answers: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
-        """Count one batch."""
-        told: dict[str, Prediction] = {}
+        """Add one batch."""
+        predictions: dict[str, Prediction] = {}
         for m, state in self._measured:
-            if m.output not in told:
-                told[m.output] = answer_of(answers, m.output, m.type)
-            m.metric.update(np, state, told[m.output], targets[m.target])
+            if m.output not in predictions:
+                predictions[m.output] = prediction_of(answers, m.output, m.type)
+            m.metric.update(np, state, predictions[m.output], targets[m.target])
 
     def figures(self) -> dict[str, float]:
-        """The losses, and every figure of the metrics, by name."""
+        """The losses and the figures of all metrics, by name."""
         found = self._losses.read() if self._losses else {}
         for m, state in self._measured:
             if not m.metric.tabular:
                 parts = m.metric.parts(m.type)
-                assert parts is not None, "the data told the classes"
+                assert parts is not None, "the classes are known from the data"
                 values = m.metric.figures(np, state)
                 found |= {f"{m.name}{part}": float(v) for part, v in zip(parts, values, strict=True)}
         return found
 
     def tables(self) -> dict[str, CountTable]:
-        """The metrics that are tables, by name."""
+        """The tables of all tabular metrics, by name."""
         return {m.name: m.metric.value(np, state) for m, state in self._measured if m.metric.tabular}
 
 
 class OutputMetric:
-    """One metric of an output: `accuracy`, or `OUTPUT.accuracy` where several outputs are measured."""
+    """A metric of an output: its name (`accuracy`, or `OUTPUT.accuracy` if several outputs are measured), the
+    output, its declared type, the target field, and the metric."""
 
     def __init__(self, name: str, output: str, type: Tensor, target: str, metric: Metric) -> None:
         self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric
 
 
-def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Prediction:
-    """The answer of one output; classes and binaries that come by their names are made places again."""
+def prediction_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Prediction:
+    """The prediction of one output. Class labels and binary names are converted to indices."""
     value, *probabilities = (answers[name] for name in kind_of(type).answer_names(output))
     value = np.asarray(value)
     if type.element == "class":
-        return Prediction(places(value, type), *probabilities)
+        return Prediction(class_indices(value, type), *probabilities)
     if type.element == "binary":
         yes = (
             value == type.classes.names[1]
@@ -73,13 +73,13 @@ def answer_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Predicti
     return Prediction(value)
 
 
-def places(value: np.ndarray, type: Tensor) -> np.ndarray:
+def class_indices(value: np.ndarray, type: Tensor) -> np.ndarray:
     classes = type.classes
     if classes is None or classes.labels is None or (classes.names and not is_text(value)):
-        return value  # places, as torch has them in the place of names
-    place: dict[object, int] = {label: k for k, label in enumerate(classes.labels)}
+        return value  # already indices, as in torch
+    index: dict[object, int] = {label: k for k, label in enumerate(classes.labels)}
     found, inverse = np.unique(value.astype(str) if is_text(value) else value, return_inverse=True)
-    return np.array([place[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
+    return np.array([index[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
 
 
 def is_text(value: np.ndarray) -> bool:

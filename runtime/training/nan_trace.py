@@ -1,4 +1,4 @@
-"""Which step, and which node of it, made a number that is none."""
+"""Find the step and the node that produced the first NaN or infinity."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DIVERGED = "E0802"
 
 
-class Watched(fx.Interpreter):
-    """Runs a form node by node and keeps what each node made."""
+class NodeResults(fx.Interpreter):
+    """Runs a form node by node and keeps the result of each node."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
@@ -39,16 +39,16 @@ class Watched(fx.Interpreter):
 
 
 def first_bad(form: TorchForm, batch: Batch) -> tuple[fx.Node | None, str, torch.Tensor | None]:
-    """The first node whose result, or whose gradient on the way back, is not finite;
-    which of both; and the numbers."""
-    watched = Watched(form.module)
+    """The first node whose result, or else whose gradient in the backward pass, is not finite; `result` or
+    `gradient`; and the tensor."""
+    watched = NodeResults(form.module)
     with form.execution.autocast():
         made = watched.run(*form.given(batch), *form.weights)
     for node, result in watched.made.items():
         if node.op not in ("placeholder", "output") and not finite(result):
             return node, "result", result
     for weight in form.weights:
-        weight.grad = None  # what the step left
+        weight.grad = None  # clears the gradients of the step
     made["objective"].backward()
     for node, result in reversed(watched.made.items()):
         if result.grad is not None and not finite(result.grad):
@@ -63,39 +63,41 @@ def finite(tensor: torch.Tensor) -> bool:
 
 def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, first: int,
            kept: int) -> CompileError:  # fmt: skip
-    """Go through an epoch that went wrong once more, and look after every step.
-    `first` is the number of its first step, from 0; `kept` the epoch whose weights are kept."""
-    note = f"the weights of epoch {kept} are kept" if kept else "the weights are kept as they began"
+    """Repeat an epoch that diverged and check every step. `first` is the number of its first step, counted
+    from 0; `kept` is the epoch whose weights are kept."""
+    note = f"the weights of epoch {kept} are kept" if kept else "the initial weights are kept"
     forms = learner.forms
     before.restore()
     moment = Snapshot(list(forms.weights.values()), learner.optimizers, forms.device)
     for number, batches in enumerate(steps, first):
-        for turn, taken in learner.order(batches):
+        for trainer, taken in learner.order(batches):
             moment.take()
-            made = turn.step(taken, number)
+            made = trainer.step(taken, number)
             if not finite(made["loss"]) or not learner.finite():
                 moment.restore()
-                return diverged(turn.form, taken, number + 1, learner.rate(number), note)
-    return told("a number turned NaN or infinite in this epoch, and not when it was repeated", None, note)
+                return diverged(trainer.form, taken, number + 1, learner.rate(number), note)
+    return divergence(
+        "a value became NaN or infinite in this epoch, but not when the epoch was repeated", None, note
+    )
 
 
 def diverged(form: TorchForm, batches: list[Batch], step: int, rate: float, note: str) -> CompileError:
-    """The error of a step, counted from 1, that went wrong; the weights are those before it."""
+    """The error of a step, counted from 1, that diverged; the weights are those before the step."""
     found = (first_bad(form, batch) for batch in batches)
     node, what, numbers = next((bad for bad in found if bad[0] is not None), (None, "", None))
     if node is None or numbers is None:
-        return told(
+        return divergence(
             f"a weight is no longer finite after step {step}, at a learning rate of {rate:g}", None, note
         )
     name = node.meta.get("name", node.name)
     bad = "NaN" if bool(torch.isnan(numbers).any()) else "infinite"
-    whose = f"what `{name}` makes" if what == "result" else f"the gradient of `{name}`"
+    whose = f"the result of `{name}`" if what == "result" else f"the gradient of `{name}`"
     made = next((n for n in form.graph.nodes if n.name == name), None)
-    wanted = f"`{made.operator.name}` wants {made.operator.wants}" if made and made.operator.wants else ""
-    return told(f"{whose} is {bad} at step {step}", made and made.site.span, note, wanted)
+    domain = f"`{made.operator.name}` wants {made.operator.domain}" if made and made.operator.domain else ""
+    return divergence(f"{whose} is {bad} at step {step}", made and made.site.span, note, domain)
 
 
-def told(message: str, span: Span | None, note: str, wanted: str = "") -> CompileError:
+def divergence(message: str, span: Span | None, note: str, help: str = "") -> CompileError:
     labels = (Label(span, "made here"),) if span else ()
-    help = wanted or "a smaller learning rate, `clip = norm(1.0)` or standardized inputs often fix this"
+    help = help or "a smaller learning rate, `clip = norm(1.0)` or standardized inputs often fix this"
     return CompileError([Diagnostic(DIVERGED, message, labels, (note,), help)])

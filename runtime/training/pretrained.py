@@ -1,4 +1,4 @@
-"""Weights that training begins with: what `weights = load(...)` names."""
+"""Pretrained weights: the files of `weights = load(...)`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.given_weights import accept, weights_of
 from dlc.compiler.lower.initial_weights import check_known
 from dlc.runtime.run_folder import run_at
-from dlc.runtime.weight_files import Stored
+from dlc.runtime.weight_files import WeightFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ HELP_PATH = "paths are relative to the spec; `dlc train` leaves `weights.safeten
 
 
 def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
-    """The weights of all files, under the names of the spec; of two files with one weight the later."""
+    """The weights of all files by their names in the spec. If two files have a weight, the later one wins."""
     found: dict[str, np.ndarray] = {}
     for load in program.train.weights:
         found |= read(program, load, folder)
@@ -34,8 +34,8 @@ def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
 
 
 def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.ndarray]:
-    """The weights of one file of the spec."""
-    places = load.places(program.graph.weights)
+    """The weights of one `load` of the spec."""
+    places = load.weights_in_file(program.graph.weights)
     stored = opened(load, folder)
     net = f"the net `{load.into.net}`" if load.into else ""
     what = f"{load.path} does not hold the weights of {net or 'this spec'}"
@@ -45,24 +45,24 @@ def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.nda
 
 
 def weights_at(path: Path, program: CompiledProgram) -> dict[str, np.ndarray]:
-    """The weights of a program, from a file. OSError where there is none, ValueError where it is of another
+    """The weights of a program from a file. OSError if it cannot be opened, ValueError if it has another
     format."""
-    stored = Stored(run_at(path))
+    stored = WeightFile(run_at(path))
     check_known(program.graph, stored)
     return accept(weights_of(program.graph), stored, what=f"{path} does not hold the weights of this spec")
 
 
-def opened(load: Load, folder: Path) -> Stored:
+def opened(load: Load, folder: Path) -> WeightFile:
     """The file that the spec names."""
     try:
-        return Stored(run_at(folder / load.path))
+        return WeightFile(run_at(folder / load.path))
     except (OSError, ValueError) as error:
         why = reading.why(error) if isinstance(error, OSError) else f"cannot be read: {error}"
         raise CompileError.of(UNREADABLE, f"{load.path} {why}", load.span, help=HELP_PATH) from None
 
 
 def help_names(load: Load, places: Mapping[str, Weight], names: Iterable[str]) -> str:
-    """What to do where the file has names of the whole spec, and those of one net are wanted."""
+    """The fix for a file with the names of the whole spec where those of one net are expected."""
     whole = {weight.name: name for name, weight in places.items() if weight.name != name}
     found = next((name for name in names if name in whole), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""What a person sees of a training: its epochs while it runs, and one table at the end."""
+"""The progress display of a training: its epochs while it runs, and a table at the end."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from dlc.runtime.training.history import Epoch, Figures, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
-LINES = 20  # epochs that get a line of their own, about
-QUIET = 10.0  # seconds after which an epoch gets one anyway
-FIGURES = 8  # that stand beside each other, at most
-CLASSES = 24  # of a table that is shown, at most
+LINES = 20  # approximate number of epochs that get a line
+QUIET = 10.0  # seconds without a line, after which an epoch gets one
+FIGURES = 8  # maximum number of figures in a line
+CLASSES = 24  # maximum number of classes of a table that is shown
 
 
 class Progress:
-    """A listener that shows a bar with the time left on a terminal, and lines of text elsewhere."""
+    """A listener that shows a progress bar on a terminal, and lines of text elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar: Any = None
 
     def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
-        self._plan, self._began, self._told = plan, time.monotonic(), time.monotonic()
+        self._plan, self._began, self._printed = plan, time.monotonic(), time.monotonic()
         self._until = program.phase.settings.until
         if self._console.is_terminal:
             self._bar = bar(self._console)
@@ -49,10 +49,10 @@ class Progress:
             after = min(epoch.epoch + 1, self._plan.epochs)
             self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}")
         every, last = ceil(self._plan.epochs / LINES), epoch.step == self._plan.steps
-        if epoch.epoch % every and epoch.epoch > 1 and not last and time.monotonic() - self._told < QUIET:
+        if epoch.epoch % every and epoch.epoch > 1 and not last and time.monotonic() - self._printed < QUIET:
             return
-        self._told = time.monotonic()
-        left = (self._told - self._began) / epoch.step * (self._plan.steps - epoch.step)
+        self._printed = time.monotonic()
+        left = (self._printed - self._began) / epoch.step * (self._plan.steps - epoch.step)
         ending = "" if last or self._bar else f"  {duration(left)} left"
         words = line(epoch, self._plan.epochs) + ending
         self._console.print(words, highlight=False, markup=False, soft_wrap=True)
@@ -64,11 +64,11 @@ class Progress:
             self._console.print(words, highlight=False, markup=False, soft_wrap=True)
         words = {"early": "stopped early", "interrupted": "interrupted", "diverged": "stopped"}
         if trained.ended in words:
-            kept = f"the weights of epoch {trained.kept}" if trained.kept else "the weights as they began"
+            kept = f"the weights of epoch {trained.kept}" if trained.kept else "the initial weights"
             self._console.print(f"{words[trained.ended]}: {kept} are kept", highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Leave the screen in order, whatever happened."""
+        """Remove the progress bar, also after an exception."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -94,13 +94,13 @@ def line(epoch: Epoch, epochs: int) -> str:
 
 
 def listed(figures: Figures) -> list[str]:
-    """As many figures as fit into a line; the run folder has them all."""
+    """As many figures as fit in a line. The run folder has all of them."""
     shown = [f"{printable(name)} {number(value)}" for name, value in figures.items()]
     return shown if len(shown) <= FIGURES else [*shown[:FIGURES], f"and {len(shown) - FIGURES} more"]
 
 
 def table(figures: Mapping[str, Figures]) -> list[str]:
-    """One line a part of the data, one column a figure; the other way round where there are many."""
+    """One line for each part of the data and one column for each figure; transposed for many figures."""
     names = list(dict.fromkeys(name for part in figures.values() for name in part))
     rows = [["", *names]]
     rows += [[part, *(number(of[n]) if n in of else "" for n in names)] for part, of in figures.items()]
@@ -108,7 +108,7 @@ def table(figures: Mapping[str, Figures]) -> list[str]:
 
 
 def aligned(rows: list[list[str]]) -> list[str]:
-    """Columns of one width each, the first to the left and the others to the right."""
+    """Aligned columns: the first one to the left, the others to the right."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -121,27 +121,26 @@ def aligned(rows: list[list[str]]) -> list[str]:
 
 
 def counted(tables: Mapping[str, Mapping[str, CountTable]]) -> Iterator[str]:
-    """The tables of the part that says most: the test, or else the validation or training rows."""
+    """The tables of the test rows, else of the validation rows, else of the training rows."""
     part = next((p for p in reversed(PARTS) if tables.get(p)), None)
     for name, counts in tables[part].items() if part else ():
         yield from ("", *grid(f"{part} {name}", counts, "`tables.json` of the run has it"))
 
 
 def grid(name: str, counts: CountTable, elsewhere: str) -> list[str]:
-    """A line for each class that is true, under the names of those that were answered; of very many classes
-    where else to look."""
+    """A table with a line for each true class and a column for each predicted class. For very many classes
+    one line says where the table is."""
     if len(counts.labels) > CLASSES:
         return [f"{printable(name)}: {len(counts.labels)} classes; {elsewhere}"]
     rows = [["", *counts.labels]]
     rows += [[n, *map(str, row)] for n, row in zip(counts.labels, counts.counts, strict=True)]
-    return [f"{printable(name)}: true down, answered across", *aligned(rows)]
+    return [f"{printable(name)}: true classes down, predicted classes across", *aligned(rows)]
 
 
 def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] = (),
             files: Sequence[tuple[str, str]] = (), next: str = "") -> None:  # fmt: skip
-    """The end of a run: the table, how far the artifact is from the torch module (and in which rows it was
-    not compared), where the files are (what, path), and the next command to type. `trained` is none for a
-    spec with nothing to learn: it has no table."""
+    """Print the end of a run: the table of figures, the lines of the parity check, the files (label, path),
+    and the next command. `trained` is None for a spec without trainable weights: it has no table."""
     if trained is not None:
         console.print()
     for n, row in enumerate(table(trained.figures) if trained is not None else ()):
@@ -158,7 +157,7 @@ def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] 
 
 
 def number(value: float) -> str:
-    """Four digits that count; a figure without a value is a dash."""
+    """A figure in four significant digits or decimals; a dash for NaN."""
     if isnan(value):
         return "-"
     plain = value == 0 or 1e-3 <= abs(value) < 1000

@@ -1,4 +1,4 @@
-"""The state of a training at one moment, to go back to."""
+"""Snapshots of the state of a training, to restore it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 class Snapshot:
-    """Copies of weights, of the state of optimizers and of the random states;
-    taken again, it reuses its memory."""
+    """Copies of weights, optimizer states and random generator states. Taking it again reuses its memory."""
 
     def __init__(self, weights: list[torch.Tensor], optimizers: Sequence[Any], device: torch.device) -> None:
         self._weights, self._optimizers, self._device = weights, optimizers, device
@@ -50,7 +49,7 @@ class Snapshot:
 
 
 def is_nested(state: dict[str, Any]) -> bool:
-    """Whether an optimizer's state holds lists, which grow, as a memory of gradients does."""
+    """Whether the state of an optimizer has lists that grow, such as a history of gradients (LBFGS)."""
     return any(isinstance(value, list) for value in state.values())
 
 
@@ -61,7 +60,7 @@ def copy(source: list[torch.Tensor], target: list[torch.Tensor]) -> None:
 
 
 def random_states(device: torch.device) -> list[torch.Tensor]:
-    """The states of the generators that a step may draw from."""
+    """The states of the random generators that a step may use."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))

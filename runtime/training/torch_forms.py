@@ -1,5 +1,4 @@
-"""The two forms of a program as torch runs them in training:
-one that learns, one that answers, the same weights."""
+"""The training and inference forms of a program as torch modules that share their weights."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
-from dlc.runtime.data import wanted_by
+from dlc.runtime.data import required_fields
 from dlc.runtime.training import device as device_of
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batch_means import Means
@@ -34,18 +33,19 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data.rows import Rows
 
-EVALUATED = 4  # rows of a batch without gradients, times those of one with, at least
-ROOM = 1 << 24  # entries of the largest tensor in such a batch, else
-CACHED = 1 << 20  # and on a CPU, whose caches keep so many
-LONG = 1000  # what a free dimension may come to
+EVALUATED = 4  # minimum ratio of the rows of a batch without gradients to those of a training batch
+ROOM = 1 << 24  # maximum entries of the largest tensor in larger batches
+CACHED = 1 << 20  # the same on a CPU, to fit its caches
+LONG = 1000  # assumed size of a free dimension
 
 
 class TorchForm:
-    """A graph as a function of a batch: a tensor for each of `fields`, in order, of which the graph may read
-    some. `early` is the graph of what is computed of the rows once, before they are cut into batches.
+    """A graph as a function of a batch, which has a tensor for each of `fields`, in order; the graph may read
+    only some of them. `early` is the graph of values that are computed once from all rows, before they are
+    split into batches.
 
-    `figures` names those of its outputs that are losses as people are told them. Beside its outputs it makes
-    their `means`, each with the weight that it is over.
+    `figures` maps the names of reported losses to outputs. In addition to its outputs, the module returns the
+    `means` of the losses, each with its weight.
     """
 
     def __init__(self, graph: Graph, early: Graph, figures: Mapping[str, str],
@@ -56,18 +56,18 @@ class TorchForm:
         read = [value.field for value in graph.inputs]
         self.fields = list(fields or read)
         self.means = Means(graph, figures, self.execution, self.fields)
-        self._places = [self.fields.index(field) for field in read]
+        self._indices = [self.fields.index(field) for field in read]
         self.module = self.execution.module(self.means.graph)
         self.weights = self.execution.weights(graph)
-        self.dtypes = [dtype_of(w) for w in graph.weights]  # as they are exported
+        self.dtypes = [dtype_of(w) for w in graph.weights]  # of the exported weights
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
     def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
         return self._run(*self.given(batch), *(weights or self.weights))
 
     def given(self, batch: Batch) -> Batch:
-        """What the graph reads of a batch."""
-        return [batch[place] for place in self._places]
+        """The tensors of a batch that the graph reads."""
+        return [batch[index] for index in self._indices]
 
     def _under_autocast(self, *given: torch.Tensor) -> dict[str, Any]:
         with self.execution.autocast():
@@ -75,8 +75,8 @@ class TorchForm:
 
 
 class Forms:
-    """Both forms of a program on one device, with the weights that they share: one that answers, and one for
-    each objective that is trained."""
+    """The forms of a program on one device, with shared weights: one inference form, and one training form
+    for each objective."""
 
     def __init__(
         self, program: CompiledProgram, values: Mapping[str, np.ndarray], device: torch.device
@@ -85,11 +85,11 @@ class Forms:
         self.measured = measured(program)
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
-        drawn = {field.name for field in wanted_by(program) if field.drawn}
+        drawn = {field.name for field in required_fields(program) if field.drawn}
         phase = program.phase
         settings, objectives = phase.settings, phase.objectives
         pursued = [specialize.training(program, objective) for objective in objectives]
-        # in float64 nothing is made float32 before the steps
+        # in float64 no value is computed in float32 before the steps
         parted = [(prune(g, {}), g) if settings.precision == "float64" else hoist(g, drawn) for g in pursued]
         early_answering, answering = hoist(specialize.validation(answered), drawn)
         device_of.check_precision(device, settings)
@@ -119,13 +119,13 @@ class Forms:
         for weight in used:
             if weight.trainable and settings.freezes(weight):
                 self.weights[weight.name].requires_grad_(False)
-        self.learnt = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
+        self.trained = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
         self.statistics = [
             self.weights[w.name] for w in used if w.role == "statistic" and not settings.freezes(w)
         ]
 
     def loader(self, rows: Rows, *of: TorchForm, seed: int | None = None) -> Loader:
-        """The fields of rows that forms read; with a seed, what is drawn is the same in every pass."""
+        """A loader of the fields that forms read. With a seed, drawn inputs are the same in every pass."""
         inputs = {i.name: i.declared.shape for i in self.program.inputs}
         shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
@@ -135,41 +135,41 @@ class Forms:
         return Loader(rows, [*fields], self.device, shapes, generator)
 
     def prepared(self, rows: Rows, early: Graph) -> Rows:
-        """The rows with what is computed of them before they are cut into batches, on the CPU."""
+        """The rows with the fields of the graph `early`, which is computed on the CPU and cached."""
         if not early.outputs:
             return rows
         for given, graph, made in self._prepared:
             if given is rows and graph is early:
                 return made
-        made = rows.beside([v.field for v in early.inputs], computing(early, self._values))
+        made = rows.with_fields([v.field for v in early.inputs], computing(early, self._values))
         self._prepared.append((rows, early, made))
         return made
 
     def evaluate(self, rows: Rows) -> dict[str, float]:
-        """Loss and figures of rows in the inference form."""
+        """Losses and figures of rows, in inference form."""
         return self.measure(rows).figures()
 
     def measure(self, rows: Rows) -> Meter:
-        """What the loss and the metrics counted of rows in the inference form."""
+        """A meter with the losses and metrics of rows, in inference form."""
         train, losses = self.program.phase.settings, Losses([self.answering.means])
         meter = Meter(self.measured, losses)
-        assert rows.count is not None, "what is drawn is not measured"
+        assert rows.count is not None, "drawn rows are not measured"
         sizes = sizes_of(
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
         batches = self.loader(rows, self.answering, seed=train.seed).batches(sizes)
-        held_against = rows.batches(sizes, {m.target for m in self.measured})
+        target_batches = rows.batches(sizes, {m.target for m in self.measured})
         with torch.inference_mode(not self.differentiates):
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
-            for batch, targets in zip(batches, held_against, strict=True):
+            for batch, targets in zip(batches, target_batches, strict=True):
                 made = self.answering(batch, weights)
                 losses.add([made])
-                told = self.answering.graph.outputs.keys() - {*self.answering.means.figures.values()}
-                meter.add({name: made[name].detach().cpu().numpy() for name in told}, targets)
+                outputs = self.answering.graph.outputs.keys() - {*self.answering.means.figures.values()}
+                meter.add({name: made[name].detach().cpu().numpy() for name in outputs}, targets)
         return meter
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
-        """The weights as arrays, or these in their place, in the order in which the file makes them."""
+        """The weights as arrays, in the order of the spec; `tensors` replaces their values."""
         held = dict(zip(self.weights, tensors, strict=True)) if tensors else self.weights
         return {
             w.name: as_array(held[w.name], dtype_of(w)) if w.name in held else self._values[w.name]
@@ -186,35 +186,35 @@ def dtype_of(weight: Weight) -> torch.dtype:
 
 
 def channels_last(model: Model) -> None:
-    """Lay out filters of images with the channels innermost:
-    the kernels of a CPU are fastest so, and hand it on."""
+    """Convert image filters to the channels_last memory format. CPU kernels are fastest with it and propagate
+    it to their results."""
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = torch.empty_like(tensor, memory_format=torch.channels_last).copy_(tensor)
 
 
 def largest(graph: Graph) -> int:
-    """Entries of the largest tensor that one row makes."""
+    """Number of entries of the largest tensor of one row."""
     return max(entries(v) for v in [*graph.inputs, *(v for n in graph.nodes for v in n.results)])
 
 
 def work(graph: Graph) -> int:
-    """About how many operations one row takes: multiply-adds, and the entries of every result."""
-    adds = (about(node.operator.multiply_adds()) for node in graph.nodes)
+    """Approximate operations for one row: multiply-adds, plus the entries of every result."""
+    adds = (estimate(node.operator.multiply_adds()) for node in graph.nodes)
     return sum(adds) + sum(entries(v) for node in graph.nodes for v in node.results)
 
 
 def entries(value: Value) -> int:
-    return prod(map(about, value.type.shape))
+    return prod(map(estimate, value.type.shape))
 
 
-def about(size: Size) -> int:
-    """A size, free dimensions taken for long."""
+def estimate(size: Size) -> int:
+    """A size, with `LONG` for every free dimension."""
     return evaluate(size, dict.fromkeys(names(size), LONG))
 
 
 def measured(program: CompiledProgram) -> list[OutputMetric]:
-    """The metrics that are measured beside the loss."""
+    """The metrics of a program."""
     names = titles(program.metrics)
     outputs = {o.name: o for o in program.outputs}
     return [

@@ -1,4 +1,4 @@
-"""How a training goes over its rows, and what cannot go well, found before it begins."""
+"""The batches and steps of a training, and checks before it begins."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from dlc.compiler.training.train_section import Train
     from dlc.runtime.data.rows import Dataset
 
-IMPOSSIBLE = "E0804"
-DRAWN = 100  # steps of an epoch where every input is drawn and no row counts
+PLAN_ERROR = "E0804"
+DRAWN = 100  # steps of an epoch if all inputs are drawn, so that there are no rows to count
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The rows of every batch of an epoch, how many batches a step takes together,
-    and the steps of the whole training."""
+    """The batch sizes of an epoch, the number of steps of the whole training, and the number of batches that
+    a step accumulates (`together`)."""
 
     sizes: list[int]
     steps: int
@@ -40,7 +40,7 @@ class TrainingPlan:
 
     @property
     def rows(self) -> list[int]:
-        """The rows of every step of an epoch; the last may take fewer batches."""
+        """The number of rows of every step of an epoch; the last step may have fewer batches."""
         if self.together == 1:
             return self.sizes
         starts = range(0, len(self.sizes), self.together)
@@ -48,19 +48,19 @@ class TrainingPlan:
 
     @property
     def shuffled(self) -> bool:
-        """Whether the order of the rows matters."""
+        """Whether the rows are shuffled; a single batch has all rows, in any order."""
         return len(self.sizes) > 1
 
 
 def make(program: CompiledProgram, data: Dataset) -> TrainingPlan:
-    """The plan of a training; `CompileError` if it cannot be carried out with this data."""
+    """The plan of a training; `CompileError` if it is not possible with this data."""
     settings, taken, rows = program.phase.settings, program.phase.batches, data.train
     if rows is None or rows.count == 0:
-        raise impossible("there are no training rows", program.data)
+        raise plan_error("there are no training rows", program.data)
     if rows.count is not None:
         sizes = sizes_of(rows.count, settings.batch)
     elif settings.batch == "all":
-        raise impossible("`batch` cannot be `all` where every input is drawn", settings, "batch",
+        raise plan_error("`batch` cannot be `all` where every input is drawn", settings, "batch",
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
         sizes = [settings.batch] * taken * min(DRAWN, settings.steps or DRAWN)
@@ -71,8 +71,8 @@ def make(program: CompiledProgram, data: Dataset) -> TrainingPlan:
 
 
 def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
-    """How many rows each step of an epoch takes. The last batch may be short, but not one row alone, of which
-    `batchnorm` can make no statistics: that row goes with the batch before it."""
+    """The batch sizes of an epoch. The last batch may be smaller, but never a single row, because `batchnorm`
+    cannot compute statistics of one row: that row joins the previous batch."""
     if batch == "all" or batch >= count:
         return [count]
     whole, rest = divmod(count, batch)
@@ -85,40 +85,40 @@ def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
 
 
 def check_watched(program: CompiledProgram, data: Dataset) -> None:
-    """What early stopping and `until` watch has to be measured."""
+    """Check that the figures that early stopping and `until` watch are measured."""
     until = program.phase.settings.until
     if until is not None and data.validation is None and "validation" in until.parts():
-        raise impossible(f"`until` compares `{until.text}`, and there are no validation rows", program.train,
+        raise plan_error(f"`until` compares `{until.text}`, and there are no validation rows", program.train,
                          "until", help="give some, or compare a figure of `train`", code="E0408")  # fmt: skip
     try:
         program.train.check_watched(known_figures(program), data.validation is not None)
     except Reject as reject:
-        raise impossible(reject.message, program.train, str(reject.at), reject.help, reject.code) from None
+        raise plan_error(reject.message, program.train, str(reject.at), reject.help, reject.code) from None
 
 
 def check_drawn(program: CompiledProgram, drawn: Iterable[str]) -> None:
-    """What is drawn has no data to take a free dimension from."""
+    """Refuse drawn inputs with a free dimension: there is no data that determines its size."""
     for given in program.inputs:
         free = [size for size in given.declared.shape if not isinstance(size, int)]
         if given.name in drawn and free:
-            raise impossible(f"`{given.name}` is drawn, and no data says how long `{free[0]}` is",
+            raise plan_error(f"`{given.name}` is drawn, and no data says how long `{free[0]}` is",
                              program.data, help="write a number in its type")  # fmt: skip
 
 
 def check_statistics(graph: Graph, plan: TrainingPlan) -> None:
-    """Of one value a norm over the batch makes no statistics."""
+    """Refuse steps of one row where a normalization needs statistics over the batch."""
     if min(plan.sizes) > 1:
         return
     for node in graph.nodes:
         if node.operator.needs_many_rows and all(size == 1 for size in node.operands[0].type.shape[1:]):
             message = f"`{node.operator.name}` needs more than one row in a step"
-            raise CompileError([Diagnostic.at(node.site, IMPOSSIBLE, message,
+            raise CompileError([Diagnostic.at(node.site, PLAN_ERROR, message,
                                               "use a larger `batch`, or `layernorm`",
                                               text="one value of each feature in a step")])  # fmt: skip
 
 
 def lower_is_better(program: CompiledProgram) -> bool:
-    """Whether the figure that early stopping watches gets better as it falls."""
+    """Whether a lower value of the figure that early stopping watches is better."""
     stopping = program.train.early_stop
     if stopping is None or stopping.figure == "loss":
         return True
@@ -128,22 +128,22 @@ def lower_is_better(program: CompiledProgram) -> bool:
 
 
 def never_better(settings: Train) -> CompileError:
-    """The error of a training without a best epoch."""
+    """The error of a training in which no epoch was the best."""
     assert settings.early_stop is not None
-    return impossible(settings.early_stop.never_better, settings,
+    return plan_error(settings.early_stop.never_better, settings,
                       "early_stop", "watch another figure, such as `train.loss`, or give the rows that it "
                       "is measured on what it needs: `auroc` needs some of each class",
                       "E0710")  # fmt: skip
 
 
 def known_figures(program: CompiledProgram) -> dict[str, Metric | None]:
-    """The figures of an epoch by name, with their metrics."""
+    """The figures of an epoch by name, each with its metric, None for losses."""
     types = {o.name: o.declared for o in program.outputs}
     return figures(program.metrics, types, program.objective.losses)
 
 
-def impossible(message: str, section: Any = None, key: str = "", help: str = "",
-               code: str = IMPOSSIBLE) -> CompileError:  # fmt: skip
-    """An error at a setting of a section, or at the section, where the spec has them."""
+def plan_error(message: str, section: Any = None, key: str = "", help: str = "",
+               code: str = PLAN_ERROR) -> CompileError:  # fmt: skip
+    """An error at a setting of a section, or at the section, if the spec has it."""
     span = section and (section.spans.get(key) or section.span)
     return CompileError.of(code, message, span, help=help)

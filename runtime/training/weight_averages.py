@@ -1,4 +1,4 @@
-"""Averages of weights while they change."""
+"""Exponential moving averages (EMA) of weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 class Averages:
     """The exponential moving average of weights, `average = decay * average + (1 - decay) * weight`, from the
-    first step on. It is that of `torch.optim.swa_utils.AveragedModel`; statistics are not averaged."""
+    first step on. Equal to `torch.optim.swa_utils.AveragedModel`; running statistics are not averaged."""
 
     def __init__(self, weights: list[torch.Tensor], decay: float) -> None:
         self._weights, self._share, self._begun = weights, 1 - decay, False
         self.tensors = [w.detach().clone() for w in weights]
 
     def add(self) -> None:
-        """Take in the weights after a step."""
+        """Update the averages with the weights after a step."""
         if not self._begun:
             copy(self._weights, self.tensors)
             self._begun = True
@@ -32,7 +32,7 @@ class Averages:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The averages stand where the weights stand."""
+        """In its context the weights have the values of the averages."""
         self._swap()
         try:
             yield

@@ -28,7 +28,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     name: str
     serves: str  # the commands that need it
     look: Callable[[], Finding]
@@ -164,10 +164,10 @@ def cuda_libraries() -> Finding:
 
 
 CHECKS = (
-    Check("packages", "every command", packages),
-    Check("ONNX Runtime", "`dlc verify`, `predict`, `eval`, `dlc.load`, and exports", onnx_runtime),
-    Check("training", "`dlc train`, `export`, `test`, `gradcheck`, `program.torch()`", training),
-    Check("CUDA libraries", "training and artifacts on an NVIDIA GPU", cuda_libraries),
+    DoctorCheck("packages", "every command", packages),
+    DoctorCheck("ONNX Runtime", "`dlc verify`, `predict`, `eval`, `dlc.load`, and exports", onnx_runtime),
+    DoctorCheck("training", "`dlc train`, `export`, `test`, `gradcheck`, `program.torch()`", training),
+    DoctorCheck("CUDA libraries", "training and artifacts on an NVIDIA GPU", cuda_libraries),
 )
 
 

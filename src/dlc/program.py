@@ -67,7 +67,7 @@ class Program:
         source = source_from(data)
         fields = fields_to_fit(self.compiled, source.names) if isinstance(source, Opened) else None
         dataset = open_data(self, source, fields)
-        fitted = {w.name for w in self.compiled.graph.weights if w.role == "learnt"}
+        fitted = {w.name for w in self.compiled.graph.weights if w.role == "fitted"}
         weights = fit(self.compiled, dataset.train, draw(self.compiled.graph, self.compiled.train.seed))
         self._fitted = {name: array for name, array in weights.items() if name in fitted}
         return self

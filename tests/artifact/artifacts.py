@@ -1,5 +1,5 @@
-"""What the stories of the artifact share: a spec goes in, a file comes out,
-and readers that know nothing of dlc open it."""
+"""Helpers for tests of artifacts: export a spec and open the file with readers that are independent of
+dlc."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DTYPES = {"BFLOAT16": ml_dtypes.bfloat16, "STRING": object}
 
 @dataclass(frozen=True)
 class Made:
-    """A spec and the artifact that was made of it."""
+    """A spec and its artifact."""
 
     face: dlc.Program
     weights: Mapping[str, np.ndarray]
@@ -53,7 +53,7 @@ class Made:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """As a stock session of ONNX Runtime gives it."""
+        """The metadata, read by a plain ONNX Runtime session."""
         return session(self.path).get_modelmeta().custom_metadata_map
 
     def onnxruntime(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -74,8 +74,7 @@ class Made:
 
 
 def make(text: str, folder: Path, *, weights: Mapping[str, np.ndarray] | None = None, **given: Any) -> Made:
-    """Export a spec, with random weights if none are given,
-    and hold the file to what every artifact keeps to."""
+    """Export a spec, with random weights if none are given, and check the rules for all artifacts."""
     face = dlc.compile(text=text)
     values = random_weights(face) if weights is None else face.weights(weights)
     path = folder / "model.onnx"
@@ -86,7 +85,8 @@ def make(text: str, folder: Path, *, weights: Mapping[str, np.ndarray] | None = 
 
 
 def check(made: Made) -> None:
-    """Standard operators of a legal model, each with the place in the spec that made it."""
+    """Check that the model is valid, has only standard operators, and that each node has its source
+    location."""
     onnx.checker.check_model(made.proto, full_check=True)
     onnx.shape_inference.infer_shapes(made.proto, check_type=True, strict_mode=True, data_prop=True)
     assert {o.domain for o in made.proto.opset_import} <= {"", "ai.onnx.ml"}
@@ -99,7 +99,7 @@ def check(made: Made) -> None:
 
 
 def random_weights(face: dlc.Program, seed: int = 0) -> dict[str, np.ndarray]:
-    """All different from their initial values; what divides is positive."""
+    """Random weights that differ from the initial values; divisors are positive."""
     rng = np.random.default_rng(seed)
     drawn = {w.name: rng.normal(size=w.value.type.shape) for w in face.compiled.graph.weights}
     positive = ("running_var", "std", "range")
@@ -119,7 +119,7 @@ def declared(value: onnx.ValueInfoProto) -> tuple[str, Axes]:
 
 
 def draw(made: Made, batch: int, **free: int) -> dict[str, np.ndarray]:
-    """Raw inputs of the artifact, as its own declaration asks for them."""
+    """Random raw inputs for the declared inputs of the artifact."""
     rng = np.random.default_rng(batch)
     return {name: draw_one(rng, made, name, batch, free) for name in made.inputs}
 
@@ -142,7 +142,8 @@ def draw_one(
 
 
 def agree(made: Made, batches: tuple[int, ...] = (1, 2, 7), **free: int) -> dict[str, np.ndarray]:
-    """ONNX Runtime and `onnx.reference` answer as torch does; the answers of the last batch."""
+    """Check that ONNX Runtime and `onnx.reference` agree with torch; returns the outputs of the last
+    batch."""
     found: dict[str, np.ndarray] = {}
     for batch in batches:
         raw = draw(made, batch, **free)

@@ -1,4 +1,4 @@
-"""The bytes of the file: the same for the same spec, data and seed, and nothing of the machine in them."""
+"""Reproducible artifacts: the same bytes for the same spec, data and seed, and no data of the machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ train {
 
 
 def elsewhere(program: str, spec: Path, folder: Path, hash_seed: str) -> bytes:
-    """The file that a process makes in a folder of its own."""
+    """The file that a separate process writes in its own folder."""
     folder.mkdir(parents=True)
     environment = os.environ | {
         "PYTHONHASHSEED": hash_seed,
@@ -58,7 +58,7 @@ def elsewhere(program: str, spec: Path, folder: Path, hash_seed: str) -> bytes:
 
 
 def own_words(folder: Path) -> list[str]:
-    """What would tell of this machine."""
+    """Words that identify this machine."""
     words = {
         str(folder),
         str(Path.home()),
@@ -119,7 +119,7 @@ def test_a_file_that_imports_is_named_from_the_spec(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in (tmp_path / "m.onnx").read_bytes()
 
 
-def test_other_spaces_give_the_same_graph(tmp_path: Path) -> None:
+def test_other_white_space_gives_the_same_graph(tmp_path: Path) -> None:
     text = "input x: float[3]\noutput y: float[2]\nx -> dense(2) -> y\n"
     one = make(text, tmp_path, weights={})
     other = make(text.replace(" -> ", "   ->  "), tmp_path, weights={})
@@ -137,7 +137,7 @@ def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     assert (one.stored["dense.weight"] != other.stored["dense.weight"]).any()
 
 
-def test_in_memory_it_is_the_same_model(tmp_path: Path) -> None:
+def test_the_model_in_memory_is_the_same(tmp_path: Path) -> None:
     made = make("input x: float[3]\noutput y: class(2)\nx -> dense(2) -> y\n", tmp_path)
     held = made.face.onnx(made.weights)
     assert isinstance(held, onnx.ModelProto)

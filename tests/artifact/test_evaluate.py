@@ -43,7 +43,7 @@ def test_metrics_are_those_of_the_spec(tmp_path: Path) -> None:
     assert not found.tables
 
 
-def test_a_table_of_answers_is_told_too(tmp_path: Path) -> None:
+def test_tabular_metrics_are_evaluated(tmp_path: Path) -> None:
     text = TEXT + "train { metrics = [confusion_matrix, mae] }\n"
     found = evaluate.evaluate(dlc.load(make(text, tmp_path).path), rows(tmp_path / "rows"))
     assert (found.rows, list(found.figures)) == (4, ["size.mae"])
@@ -51,7 +51,7 @@ def test_a_table_of_answers_is_told_too(tmp_path: Path) -> None:
     assert found.tables["kind.confusion_matrix"].counts == ((2, 1), (0, 1))
 
 
-def test_every_row_is_answered_in_pieces(tmp_path: Path, monkeypatch) -> None:
+def test_all_rows_are_evaluated_in_chunks(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(evaluate, "CHUNK", 3)
     artifact = dlc.load(make(TEXT, tmp_path).path)
     found = evaluate.predict(artifact, rows(tmp_path / "rows")).answers
@@ -99,7 +99,7 @@ def npz_without_rows(path: Path) -> None:
 @pytest.mark.parametrize(("name", "written"), [
     ("rows.csv", csv_without_rows), ("rows.parquet", parquet_without_rows), ("rows.npz", npz_without_rows),
 ])  # fmt: skip
-def test_a_file_without_rows_is_answered_and_not_measured(name: str, written: Any, tmp_path: Path) -> None:
+def test_a_file_without_rows_is_predicted_but_not_evaluated(name: str, written: Any, tmp_path: Path) -> None:
     made = make(EVERYTHING, tmp_path)
     written(tmp_path / name)
     paths = [str(made.path), str(tmp_path / name)]
@@ -110,11 +110,11 @@ def test_a_file_without_rows_is_answered_and_not_measured(name: str, written: An
     assert [d.code for d in caught.value.diagnostics] == ["E0708"]
 
 
-def test_the_columns_of_a_file_without_rows_are_looked_at(tmp_path: Path) -> None:
+def test_the_columns_of_a_file_without_rows_are_checked(tmp_path: Path) -> None:
     made = make(EVERYTHING, tmp_path)
     (tmp_path / "rows.csv").write_text(HEADING.replace("colour", "color") + "\n")
-    told = CliRunner().invoke(commands, ["predict", str(made.path), str(tmp_path / "rows.csv")])
-    assert told.exit_code == 1 and 'rows.csv has no column "colour"' in told.output
+    done = CliRunner().invoke(commands, ["predict", str(made.path), str(tmp_path / "rows.csv")])
+    assert done.exit_code == 1 and 'rows.csv has no column "colour"' in done.output
 
 
 LIES: dict[str, Any] = {
@@ -128,7 +128,7 @@ LIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_metrics_that_lie_are_refused(lie: str, tmp_path: Path) -> None:
+def test_invalid_metrics_are_refused(lie: str, tmp_path: Path) -> None:
     made = make(TEXT, tmp_path)
     next(p for p in made.proto.metadata_props if p.key == "dlc.metrics").value = json.dumps(LIES[lie])
     onnx.save(made.proto, tmp_path / "lies.onnx")
@@ -136,16 +136,16 @@ def test_metrics_that_lie_are_refused(lie: str, tmp_path: Path) -> None:
         evaluate.evaluate(dlc.load(tmp_path / "lies.onnx"), rows(tmp_path / "rows"))
 
 
-def test_an_answer_without_target_is_told(tmp_path: Path) -> None:
+def test_an_output_without_a_target_is_an_error(tmp_path: Path) -> None:
     made = make(TEXT, tmp_path)
     entry = next(p for p in made.proto.metadata_props if p.key == "dlc.outputs")
     entry.value = json.dumps({n: t | {"target": 3} for n, t in json.loads(entry.value).items()})
     onnx.save(made.proto, tmp_path / "lies.onnx")
-    with pytest.raises(ArtifactError, match="does not say what `kind` is held against"):
+    with pytest.raises(ArtifactError, match="does not say which target `kind` is compared with"):
         evaluate.evaluate(dlc.load(tmp_path / "lies.onnx"), rows(tmp_path / "rows"))
 
 
-def test_a_spec_that_answers_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_spec_without_outputs_is_refused(tmp_path: Path) -> None:
     face = dlc.compile(text="input x: float\nblock f(x) {\n  return x -> relu\n}\n")
     with pytest.raises(dlc.CompileError, match="has no output"):
         export(face.compiled, {}, tmp_path / "model.onnx")

@@ -1,5 +1,4 @@
-"""Normalization is folded into the layer before it where it is that layer's only reader;
-nothing of the training stays."""
+"""Folding: a normalization is folded into the previous layer if it is the only reader of the layer."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ FOLDED = {
 
 
 @pytest.mark.parametrize("case", FOLDED)
-def test_a_norm_is_folded_into_the_layer_before_it(case: str, tmp_path: Path) -> None:
+def test_a_normalization_is_folded_into_the_previous_layer(case: str, tmp_path: Path) -> None:
     takes, gives, layer = FOLDED[case]
     made = make(f"input x: {takes}\noutput y: {gives}\nx -> {layer} -> batchnorm(eps=0.01) -> y\n", tmp_path)
     name = layer.split("(")[0]
@@ -33,7 +32,7 @@ def test_a_norm_is_folded_into_the_layer_before_it(case: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("layer", ["conv(3, 3)", "conv(3, 3, bias=false)"])
-def test_all_norms_in_a_row_are_folded(layer: str, tmp_path: Path) -> None:
+def test_consecutive_normalizations_are_folded(layer: str, tmp_path: Path) -> None:
     made = make(
         f"input x: float[4, 5, 5]\noutput y: float[3, 3, 3]\n"
         f"x -> {layer} -> batchnorm -> batchnorm(eps=0.1) -> dropout(0.1) -> batchnorm -> y\n",
@@ -47,9 +46,8 @@ def test_all_norms_in_a_row_are_folded(layer: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "layer", ["conv_transpose(6, 3, groups=2)", "conv_transpose(4, 3, groups=4, bias=false)"]
 )
-def test_a_norm_is_folded_into_a_grouped_conv_transpose(layer: str, tmp_path: Path) -> None:
-    """Against torch and ONNX Runtime alone: `onnx.reference` does not compute groups of
-    ConvTranspose rightly."""
+def test_a_normalization_is_folded_into_a_grouped_conv_transpose(layer: str, tmp_path: Path) -> None:
+    """Compared only with torch and ONNX Runtime: `onnx.reference` is wrong for grouped ConvTranspose."""
     made = make(
         f"input x: float[4, 5, 5]\noutput y: float[C, 7, 7]\nx -> {layer} -> batchnorm -> y\n", tmp_path
     )
@@ -58,7 +56,7 @@ def test_a_norm_is_folded_into_a_grouped_conv_transpose(layer: str, tmp_path: Pa
     np.testing.assert_allclose(made.onnxruntime(raw)["y"], made.torch(raw)["y"], rtol=1e-4, atol=1e-5)
 
 
-def test_a_layer_that_training_alone_disturbs_is_folded_too(tmp_path: Path) -> None:
+def test_a_layer_followed_by_training_only_operators_is_folded(tmp_path: Path) -> None:
     made = make(
         "input x: float[3, 8, 8]\noutput y: float[4]\n"
         "x -> gaussian_noise(0.1) -> conv(4, 3) -> dropout(0.5) -> batchnorm -> relu -> "
@@ -78,7 +76,7 @@ KEPT = {
     "the layer is exported": (
         "output y: float[6]\nh = x -> dense(6)\nh -> batchnorm -> y\nexport { outputs = [y, h] }\n"
     ),
-    "something stands between": "output y: float[6]\nx -> dense(6) -> relu -> batchnorm -> y\n",
+    "another operator is between": "output y: float[6]\nx -> dense(6) -> relu -> batchnorm -> y\n",
     "the norm is first": "output y: float[4]\nx -> batchnorm -> y\n",
     "features are on another axis": (
         "output y: float[3]\nx -> reshape(2, 2) -> dense(3) -> batchnorm -> sum(axis=0) -> y\n"
@@ -99,7 +97,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("case", KEPT)
-def test_a_norm_is_kept_where(case: str, tmp_path: Path) -> None:
+def test_a_normalization_is_kept_where(case: str, tmp_path: Path) -> None:
     made = make(f"input x: float[4]\n{KEPT[case]}", tmp_path)
     assert "BatchNormalization" in made.operators
     assert not [name for name in made.stored if name.endswith(".folded")]
@@ -131,7 +129,7 @@ def test_in_a_shared_layer_is_folded_once(case: str, tmp_path: Path) -> None:
     agree(made)
 
 
-def test_weights_bear_their_names(tmp_path: Path) -> None:
+def test_weights_have_their_names(tmp_path: Path) -> None:
     made = make(
         "input x: float[1, 8, 8]\noutput y: float[T_, 3]\n"
         "block unit(x; n) { return x -> conv(n, 3, padding=1) -> relu }\n"
@@ -148,21 +146,21 @@ def test_weights_bear_their_names(tmp_path: Path) -> None:
     assert made["dense.weight"].shape == (3, 4)
 
 
-def test_a_weight_bears_its_name_on_whatever_side_it_stands(tmp_path: Path) -> None:
+def test_a_weight_has_its_name_on_both_sides_of_an_operator(tmp_path: Path) -> None:
     text = "input x: float[4]\noutput y: float[3]\nweight w: float[3, 4] = normal(1)\nw @ (x * w[0]) -> y\n"
     made = make(text, tmp_path)
     assert {name: array.shape for name, array in made.stored.items()} == {"w": (3, 4)}
     agree(made)
 
 
-def test_a_folded_layer_stands_where_the_layer_stands(tmp_path: Path) -> None:
+def test_a_folded_layer_has_the_source_location_of_the_layer(tmp_path: Path) -> None:
     made = make("input x: float[4]\noutput y: float[6]\nx\n  -> dense(6)\n  -> batchnorm\n  -> y\n", tmp_path)
     (node,) = made.proto.graph.node
     assert (node.op_type, node.metadata_props[0].value) == ("Gemm", "text.dl:4:6")
 
 
-def test_a_number_of_float32_is_folded_in_float64(tmp_path: Path) -> None:
-    """A variance next to nothing makes large factors; the answers stay those of the two stages."""
+def test_folding_is_computed_in_float64(tmp_path: Path) -> None:
+    """A tiny variance gives large factors; the outputs are still those of the two nodes."""
     text = "input x: float[4]\noutput y: float[2]\nx -> dense(2) -> batchnorm -> y\n"
     weights = {
         "dense.weight": np.full((2, 4), 1e-3, np.float32),

@@ -1,4 +1,4 @@
-"""What goes in and what comes out: names, raw types, the batch, free dimensions."""
+"""Inputs and outputs of artifacts: names, raw types, the batch, free dimensions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ELEMENTS = {
 
 
 @pytest.mark.parametrize("element", ELEMENTS)
-def test_an_input_comes_raw(element: str, tmp_path: Path) -> None:
+def test_an_input_is_raw(element: str, tmp_path: Path) -> None:
     made = make(f"input x: {element}[3]\noutput y: float[2]\nx -> dense(2) -> y\n", tmp_path)
     assert made.inputs == {"x": (ELEMENTS[element], ["batch", 3])}
     agree(made)
@@ -34,13 +34,13 @@ def test_inputs_of_all_elements_go_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("element", [e for e in ELEMENTS if e != "binary"])
-def test_an_answer_has_its_element(element: str, tmp_path: Path) -> None:
+def test_an_output_has_its_dtype(element: str, tmp_path: Path) -> None:
     made = make(f"input x: float[3]\noutput y: {element}[3]\nx * 3 -> y\n", tmp_path)
     assert made.outputs == {"y": (ELEMENTS[element], ["batch", 3])}
     agree(made)
 
 
-def test_bfloat16_goes_in_and_out(tmp_path: Path) -> None:
+def test_bfloat16_inputs_and_outputs(tmp_path: Path) -> None:
     made = make(
         "input x: bfloat16[2]\noutput y: bfloat16[2]\noutput z: float\nx * 2 -> y\nsum(x) -> z\n", tmp_path
     )
@@ -51,7 +51,7 @@ def test_bfloat16_goes_in_and_out(tmp_path: Path) -> None:
     assert found["z"].tolist() == [3.5, -1]
 
 
-def test_text_goes_beside_bfloat16(tmp_path: Path) -> None:
+def test_text_together_with_bfloat16(tmp_path: Path) -> None:
     made = make(
         'input size: bfloat16\ninput color: class("dark red", grün)\noutput y: bfloat16[2]\n'
         "output same: class(like=color)\n"
@@ -65,13 +65,13 @@ def test_text_goes_beside_bfloat16(tmp_path: Path) -> None:
     assert artifact.predict({"size": [], "color": []})["y"].shape == (0, 2)
 
 
-def test_whole_numbers_are_rounded_to_even_and_clipped(tmp_path: Path) -> None:
+def test_integers_are_rounded_to_even_and_clipped(tmp_path: Path) -> None:
     made = make("input x: float[6]\noutput y: uint8[6]\nx -> y\n", tmp_path)
     found = made.onnxruntime({"x": np.array([[-3, 0.5, 1.5, 2.4, 254.6, 1e9]], np.float32)})
     assert found["y"].tolist() == [[0, 0, 2, 2, 255, 255]]
 
 
-def test_class_names_go_in_and_out_as_text(tmp_path: Path) -> None:
+def test_class_names_are_text_in_inputs_and_outputs(tmp_path: Path) -> None:
     text = (
         'input colour: class(red, "dark blue")\ninput paid: binary("no", "yes")\n'
         'output same: class(red, "dark blue")\noutput late: binary(early, late)\n'
@@ -126,7 +126,7 @@ def test_free_dimensions_keep_their_names_at_any_length(tmp_path: Path) -> None:
         agree(made, T=length)
 
 
-def test_a_free_name_of_an_output_is_what_flows_in(tmp_path: Path) -> None:
+def test_the_free_dimension_of_an_output_is_that_of_its_value(tmp_path: Path) -> None:
     made = make("input x: float[T, 3]\noutput y: float[S]\nx -> flatten -> y\n", tmp_path)
     assert made.outputs == {"y": ("FLOAT", ["batch", "3 * T"])}
     for length in (1, 4, 9):
@@ -144,7 +144,7 @@ def test_inputs_may_be_formulas_of_a_free_dimension(tmp_path: Path) -> None:
         agree(made, **{"2 * T + 1": 2 * length + 1})
 
 
-def test_what_inference_does_not_need_is_not_there(tmp_path: Path) -> None:
+def test_what_inference_does_not_need_is_not_exported(tmp_path: Path) -> None:
     made = make(
         "input x: float[4]\ninput hint: float[4]\noutput y: float[4]\nx -> dense(4) -> y\n"
         "train { loss = mse(y) + mse(hint -> dense(4), x) }\n",
@@ -155,7 +155,7 @@ def test_what_inference_does_not_need_is_not_there(tmp_path: Path) -> None:
     assert list(dlc.load(made.path).inputs) == ["x"]
 
 
-def test_exported_are_the_outputs_that_are_listed(tmp_path: Path) -> None:
+def test_only_listed_outputs_are_exported(tmp_path: Path) -> None:
     made = make(
         "input x: float[3]\noutput kind: class(a, b, c)\noutput size: float\nhidden = x -> dense(5) -> relu\n"
         "hidden -> dense(3) -> kind\nhidden -> dense(1) -> size\nexport { outputs = "
@@ -167,7 +167,7 @@ def test_exported_are_the_outputs_that_are_listed(tmp_path: Path) -> None:
     agree(made)
 
 
-def test_the_same_value_may_answer_twice(tmp_path: Path) -> None:
+def test_the_same_value_may_be_two_outputs(tmp_path: Path) -> None:
     made = make(
         "input x: float[3]\noutput a, b: float[3]\noutput c: float[3] = a\nh = x -> dense(3)\nh -> "
         "a\nh -> b\nx -> c\n"
@@ -181,7 +181,7 @@ def test_the_same_value_may_answer_twice(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["c"], draw(made, 7)["x"])
 
 
-def test_text_may_be_answered_by_its_number(tmp_path: Path) -> None:
+def test_a_text_class_may_be_exported_as_its_number(tmp_path: Path) -> None:
     made = make(
         'input s: binary("n", "y")\noutput count: int32\noutput flag: bool\noutput value: float\n'
         "s -> count\ns -> flag\ns -> value\n",
@@ -206,7 +206,7 @@ def test_an_activation_that_matches_is_exported_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["many"], found["many_probability"] >= 0.5)
 
 
-def test_a_class_of_no_name_is_minus_one_in_the_artifact(tmp_path: Path) -> None:
+def test_an_unknown_class_is_minus_one_in_the_artifact(tmp_path: Path) -> None:
     made = make(
         "input c: class(a, b)\noutput y: float\nwhere(c == 0, 1.0, 0.0) + where(c == 1, 2.0, 0.0) -> y\n",
         tmp_path,
@@ -270,7 +270,7 @@ def test_the_target_chooses_the_opset(settings: str, opset: int, ir: int, tmp_pa
     agree(made)
 
 
-def test_a_stock_session_takes_the_file(tmp_path: Path) -> None:
+def test_a_plain_session_loads_the_file(tmp_path: Path) -> None:
     made = make("input x: float[3]\noutput y: float\nx -> dense(1) -> y\n", tmp_path)
     opened = onnxruntime.InferenceSession(made.path.read_bytes(), providers=["CPUExecutionProvider"])
     assert [(i.name, i.type, i.shape) for i in opened.get_inputs()] == [("x", "tensor(float)", ["batch", 3])]

@@ -1,4 +1,4 @@
-"""From rows to a proved artifact: raw inputs of every kind, as the data has them."""
+"""From rows to a verified artifact, with raw inputs of every type."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def model(tmp_path_factory) -> Path:
     return dlc.train(text=SPEC, data=rows(), out=tmp_path_factory.mktemp("runs")).model
 
 
-def test_raw_rows_of_every_kind_are_proved(model: Path) -> None:
-    told = dlc.load(model).metadata
-    assert told.parity["batches"][-2:] == ["1 real rows", "6 real rows"]
+def test_raw_rows_of_every_type_are_compared(model: Path) -> None:
+    metadata = dlc.load(model).metadata
+    assert metadata.parity["batches"][-2:] == ["1 real rows", "6 real rows"]
     assert verify(model).holds
-    assert told.inputs["size"]["names"] == ["L", "S"]
+    assert metadata.inputs["size"]["names"] == ["L", "S"]
 
 
-def test_raw_rows_of_every_kind_are_answered(model: Path) -> None:
+def test_raw_rows_of_every_type_are_predicted(model: Path) -> None:
     given = rows()
     artifact = dlc.load(model)
     found = artifact.predict({n: given[n] for n in artifact.inputs})
@@ -85,7 +85,7 @@ def test_raw_rows_of_every_kind_are_answered(model: Path) -> None:
     assert list(artifact.inputs) == ["image", "colour", "size", "paid", "wide", "count", "flag"]
 
 
-def test_nothing_of_the_training_is_in_it(model: Path) -> None:
+def test_nothing_of_the_training_is_exported(model: Path) -> None:
     proto = onnx.load(model)
     operators = {n.op_type for n in proto.graph.node}
     assert not operators & {"BatchNormalization", "Dropout", "Log", "SoftmaxCrossEntropyLoss"}
@@ -104,8 +104,8 @@ def test_the_same_rows_have_the_same_fingerprint(tmp_path: Path) -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_a_class_that_training_has_not_seen_is_proved_as_well(tmp_path: Path) -> None:
-    """The only row of the test has a class of its own."""
+def test_an_unknown_class_is_part_of_the_parity_check(tmp_path: Path) -> None:
+    """The only test row has a class that no other row has."""
     text = (
         "input c: class(auto)\noutput y: float\nwhere(c == 0, 1.0, 0.0) -> dense(1) -> y\n"
         'data { test = npz("test.npz") }\n' + ONCE
@@ -113,19 +113,19 @@ def test_a_class_that_training_has_not_seen_is_proved_as_well(tmp_path: Path) ->
     (tmp_path / "m.dl").write_text(text, "utf-8")
     np.savez(tmp_path / "test.npz", c=np.array(["new"]), y=np.array([1.0]))
     data = {"c": np.array(["a", "b"] * 4), "y": np.arange(8.0)}
-    told = dlc.load(dlc.train(tmp_path / "m.dl", data=data, out=tmp_path).model).metadata
-    assert told.parity["batches"][-1] == "1 real rows"
+    metadata = dlc.load(dlc.train(tmp_path / "m.dl", data=data, out=tmp_path).model).metadata
+    assert metadata.parity["batches"][-1] == "1 real rows"
 
 
 @pytest.mark.parametrize("value", ["1e-9", "1e9"])
-def test_rows_of_any_size_are_proved(value: str, tmp_path: Path) -> None:
+def test_rows_of_any_scale_are_compared(value: str, tmp_path: Path) -> None:
     text = f"input x: float\noutput y: float\nx -> standardize -> dense(1) -> y\n{ONCE}"
     x = np.arange(8.0) * float(value)
     result = dlc.train(text=text, data={"x": x, "y": x}, out=tmp_path)
     assert dlc.load(result.model).metadata.parity["worst"] <= 1e-4
 
 
-def test_a_figure_that_is_no_number_is_none_in_the_artifact(tmp_path: Path) -> None:
+def test_a_nan_figure_is_null_in_the_artifact(tmp_path: Path) -> None:
     text = "input x: float\noutput y: binary\nx -> dense(1) -> y\ntrain { metrics = auroc\nepochs = 1 }"
     result = dlc.train(text=text, data={"x": np.arange(4.0), "y": np.ones(4)}, out=tmp_path)
     assert np.isnan(result.figures["train"]["auroc"])

@@ -1,4 +1,4 @@
-"""The proof finds lengths at which a network of free dimensions has a size."""
+"""The parity check finds sizes of free dimensions for which all values of a network have a size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ x -> conv(1, {kernel}) -> global_avgpool -> dense(1) -> y
 """
 
 
-def test_a_length_that_a_wide_filter_needs_is_found(tmp_path: Path) -> None:
+def test_a_length_for_a_wide_filter_is_found(tmp_path: Path) -> None:
     made = make(LONG.format(kernel=300), tmp_path)
     answers = made.onnxruntime({"x": np.zeros((2, 1, 301), np.float32)})
     assert answers["y"].shape == (2,)
@@ -31,13 +31,13 @@ a + b -> y
 """
 
 
-def test_a_length_that_a_table_bounds_stands_beside_sizes_that_are_large(tmp_path: Path) -> None:
+def test_a_bounded_length_is_found_together_with_large_sizes(tmp_path: Path) -> None:
     made = make(BOUNDED, tmp_path)
     rows = {"image": np.zeros((3, 1, 50, 60), np.float32), "words": np.zeros((3, 2, 4), np.float32)}
     assert made.onnxruntime(rows)["y"].shape == (3,)
 
 
-def test_where_no_length_is_found_nothing_is_written(tmp_path: Path) -> None:
+def test_if_no_length_is_found_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         make(LONG.format(kernel=30_000), tmp_path)
     (problem,) = caught.value.diagnostics

@@ -1,5 +1,4 @@
-"""What an artifact says of itself, read with nothing but ONNX Runtime;
-and what becomes of a file that lies."""
+"""The metadata of an artifact, read with only ONNX Runtime, and the errors of files with false metadata."""
 
 from __future__ import annotations
 
@@ -72,30 +71,30 @@ def with_entry(key: str, value: str) -> Callable[[onnx.ModelProto], None]:
     return change
 
 
-# --- what is in it ----------------------------------------------------------------------------------------
+# --- contents ---------------------------------------------------------------------------------------------
 
 
-def test_a_stock_session_tells_everything(trained: Path) -> None:
+def test_a_plain_session_reads_all_metadata(trained: Path) -> None:
     opened = session(trained)
-    told = opened.get_modelmeta().custom_metadata_map
-    assert all(key.startswith("dlc.") for key in told)
-    assert told["dlc.spec"] == SPEC
-    assert json.loads(told["dlc.params"]) == {"units": 4}
-    assert json.loads(told["dlc.outputs"])["species"]["names"] == ["setosa", "versicolor", "virginica"]
-    assert json.loads(told["dlc.inputs"])["sepal_width"] == {
+    metadata = opened.get_modelmeta().custom_metadata_map
+    assert all(key.startswith("dlc.") for key in metadata)
+    assert metadata["dlc.spec"] == SPEC
+    assert json.loads(metadata["dlc.params"]) == {"units": 4}
+    assert json.loads(metadata["dlc.outputs"])["species"]["names"] == ["setosa", "versicolor", "virginica"]
+    assert json.loads(metadata["dlc.inputs"])["sepal_width"] == {
         "classes": None, "element": "float", "names": None, "shape": [],
     }  # fmt: skip
-    figures = json.loads(told["dlc.figures"])
+    figures = json.loads(metadata["dlc.figures"])
     assert {"train", "test"} == set(figures)
     assert 0 <= figures["test"]["accuracy"] <= 1
-    assert len(told["dlc.fingerprint"]) >= 32
-    assert {"dlc", "torch", "numpy"} <= set(json.loads(told["dlc.versions"]))
-    parity = json.loads(told["dlc.parity"])
+    assert len(metadata["dlc.fingerprint"]) >= 32
+    assert {"dlc", "torch", "numpy"} <= set(json.loads(metadata["dlc.versions"]))
+    parity = json.loads(metadata["dlc.parity"])
     assert 0 <= parity["worst"] <= parity["tolerance"]
     assert {"1 random rows", "2 random rows", "7 random rows", "0 random rows", "1 real rows"} <= set(
         parity["batches"]
     )
-    proof = json.loads(told["dlc.proof"])
+    proof = json.loads(metadata["dlc.proof"])
     assert set(proof["inputs"]) == {i.name for i in opened.get_inputs()}
     assert set(proof["answers"]) == {o.name for o in opened.get_outputs()}
     assert opened.get_modelmeta().description == "Which iris is it?\nThree of them."
@@ -107,8 +106,8 @@ def test_no_row_of_the_data_is_in_the_file(trained: Path) -> None:
 
 
 def test_the_spec_in_it_compiles_to_the_same_graph(trained: Path) -> None:
-    told = from_texts(session(trained).get_modelmeta().custom_metadata_map)
-    again = Program(Source(f"{told.name}.dl", told.spec), Path(), told.params)
+    metadata = from_texts(session(trained).get_modelmeta().custom_metadata_map)
+    again = Program(Source(f"{metadata.name}.dl", metadata.spec), Path(), metadata.params)
     artifact = onnx.load(trained)
     weights = {n: w for n, w in again.fit().weights().items()}
     remade = again.onnx(weights)
@@ -127,16 +126,16 @@ def test_imports_are_in_it(tmp_path: Path) -> None:
 
     face = dlc.compile(tmp_path / "m.dl")
     export(face.compiled, face.weights(), tmp_path / "m.onnx")
-    told = dlc.load(tmp_path / "m.onnx").metadata
-    assert told.imports == {"parts/unit.dl": (tmp_path / "parts" / "unit.dl").read_text()}
+    metadata = dlc.load(tmp_path / "m.onnx").metadata
+    assert metadata.imports == {"parts/unit.dl": (tmp_path / "parts" / "unit.dl").read_text()}
     again = Program(
-        Source("m.dl", told.spec), Path("/nowhere"), told.params,
-        read=lambda importing, path: Source(path, told.imports[path]),
+        Source("m.dl", metadata.spec), Path("/nowhere"), metadata.params,
+        read=lambda importing, path: Source(path, metadata.imports[path]),
     )  # fmt: skip
     assert [*again.onnx().graph.node] == [*face.onnx().graph.node]
 
 
-def test_inputs_in_it_are_those_of_the_file(tmp_path: Path) -> None:
+def test_inputs_in_the_metadata_are_those_of_the_file(tmp_path: Path) -> None:
     made = make(
         "input x: float[3]\ninput t: float[3]\noutput y: float[3]\nx -> dense(3) -> y\n"
         "train { loss = mse(y, t) }\n",
@@ -148,7 +147,7 @@ def test_inputs_in_it_are_those_of_the_file(tmp_path: Path) -> None:
 # --- verify -----------------------------------------------------------------------------------------------
 
 
-def test_what_was_written_is_verified(trained: Path, small: Made) -> None:
+def test_an_unchanged_artifact_is_verified(trained: Path, small: Made) -> None:
     for path in (trained, small.path):
         found = verify(path)
         assert found.holds
@@ -168,7 +167,9 @@ def test_a_tampered_weight_is_found(small: Made, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [1e-7, 1e-9])
-def test_a_weight_that_moves_no_answer_is_found_too(step: float, small: Made, tmp_path: Path) -> None:
+def test_a_changed_weight_without_effect_on_outputs_is_found(
+    step: float, small: Made, tmp_path: Path
+) -> None:
     def bend(proto: onnx.ModelProto) -> None:
         weight = next(t for t in proto.graph.initializer if t.name == "dense.weight")
         array = onnx.numpy_helper.to_array(weight).copy()
@@ -183,7 +184,7 @@ CHANGES = {
     "another spec": with_entry("spec", "input x: float[3]\noutput y: class(a, b)\nx -> dense(2) -> y\n"),
     "other figures": with_entry("figures", '{"test": {"accuracy": 1.0}}'),
     "another fingerprint": with_entry("fingerprint", "0" * 64),
-    "a digest of nothing": with_entry("digest", "0" * 64),
+    "the placeholder of the digest": with_entry("digest", "0" * 64),
     "no digest": with_entry("digest", ""),
     "something new": lambda proto: proto.metadata_props.add(key="note", value="trained on everything"),
     "another description": lambda proto: setattr(proto, "doc_string", "the best model"),
@@ -192,19 +193,19 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_whatever_else_was_changed_is_found(change: str, small: Made, tmp_path: Path) -> None:
+def test_any_other_change_is_found(change: str, small: Made, tmp_path: Path) -> None:
     path = changed(small, tmp_path, CHANGES[change])
-    session(path)  # ONNX Runtime does not mind
+    session(path)  # ONNX Runtime loads it
     with pytest.raises(ArtifactError, match="was changed after it was proved"):
         verify(path)
 
 
-def test_a_copy_under_another_name_is_verified(small: Made, tmp_path: Path) -> None:
+def test_a_copy_with_another_name_is_verified(small: Made, tmp_path: Path) -> None:
     (tmp_path / "copy.onnx").write_bytes(small.path.read_bytes())
     assert verify(tmp_path / "copy.onnx").holds
 
 
-def test_names_that_were_swapped_are_found(small: Made, tmp_path: Path) -> None:
+def test_swapped_names_are_found(small: Made, tmp_path: Path) -> None:
     def swap(proto: onnx.ModelProto) -> None:
         names = next(t for t in proto.graph.initializer if list(t.string_data) == [b"a", b"b"])
         names.string_data[:] = [b"b", b"a"]
@@ -212,14 +213,14 @@ def test_names_that_were_swapped_are_found(small: Made, tmp_path: Path) -> None:
     assert verify(changed(small, tmp_path, swap)).wrong == ("y",)
 
 
-def test_a_model_that_was_not_proved_says_so(small: Made, tmp_path: Path) -> None:
+def test_a_model_without_a_proof_is_an_error(small: Made, tmp_path: Path) -> None:
     onnx.save(small.face.onnx(), tmp_path / "held.onnx")
     assert dlc.load(tmp_path / "held.onnx").predict({"x": [[1, 2, 3]]})["z"].shape == (1, 2)
     with pytest.raises(ArtifactError, match="holds no proof"):
         verify(tmp_path / "held.onnx")
 
 
-# --- files that lie ---------------------------------------------------------------------------------------
+# --- false metadata ---------------------------------------------------------------------------------------
 
 DEEP = "[" * 100_000
 HUGE = 10**12
@@ -248,7 +249,7 @@ UNREADABLE = {
     "a shape of floats": with_entry("inputs", json.dumps({"x": type_of(shape=[1.5])})),
     "a negative shape": with_entry("inputs", json.dumps({"x": type_of(shape=[-3])})),
     "a class without classes": with_entry("inputs", json.dumps({"x": type_of(element="class")})),
-    "names that are none": with_entry(
+    "invalid names": with_entry(
         "outputs", json.dumps({"y": type_of(element="class", classes=2, names=[1, 2])})
     ),
     "other inputs": with_entry("inputs", json.dumps({"other": type_of()})),
@@ -287,12 +288,12 @@ UNPROVED = {
     "an odd element": proof_with(answers={"y": {"shape": [2], "step": 1, "dtype": "M8[s]", "data": ""}}),
     "no base64": proof_with(answers={"y": {"shape": [2], "step": 1, "dtype": "int64", "data": "???"}}),
     "half a number": proof_with(answers={"y": {"shape": [2], "step": 1, "dtype": "int64", "data": "AAAA"}}),
-    "a step of nothing": proof_with(
+    "a step of 0": proof_with(
         answers={
             "y": {"shape": [2], "step": 0, "dtype": "int64", "data": base64.b64encode(bytes(16)).decode()}
         }
     ),
-    "names that are not there": proof_with(
+    "names of unknown classes": proof_with(
         answers={
             "y": {
                 "shape": [2],
@@ -307,10 +308,10 @@ UNPROVED = {
 
 
 @pytest.mark.parametrize("lie", UNREADABLE)
-def test_metadata_that_lies_is_refused(lie: str, small: Made, tmp_path: Path) -> None:
+def test_false_metadata_is_refused(lie: str, small: Made, tmp_path: Path) -> None:
     path = changed(small, tmp_path, UNREADABLE[lie])
     for use in (dlc.load, verify):
-        with pytest.raises(ArtifactError, match=r"changed\.onnx is no artifact of dlc: it") as caught:
+        with pytest.raises(ArtifactError, match=r"changed\.onnx is not an artifact of dlc: it") as caught:
             use(path)
         assert len(str(caught.value)) < 400
 
@@ -320,16 +321,16 @@ def test_metadata_that_is_not_utf_8_is_refused(text: bytes, small: Made, tmp_pat
     content, path = small.path.read_bytes(), tmp_path / "changed.onnx"
     place = content.rindex(text)
     path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
-    said = f"{path} is no artifact of dlc: it holds a text that is not in UTF-8"
+    message = f"{path} is not an artifact of dlc: it holds a text that is not in UTF-8"
     for use in (dlc.load, verify, read_metadata):
         with pytest.raises(ArtifactError) as caught:
             use(path)
-        assert str(caught.value) == said
+        assert str(caught.value) == message
     rows = tmp_path / "rows.csv"
     rows.write_text("x,x,x\n1,2,3\n")
     for command in (["show", path], ["verify", path], ["eval", path, rows], ["predict", path, rows]):
         done = CliRunner().invoke(commands, [str(a) for a in command])
-        assert (done.exit_code, done.stderr) == (1, f"error: {said}\n")
+        assert (done.exit_code, done.stderr) == (1, f"error: {message}\n")
 
 
 def test_names_that_are_not_utf_8_are_refused(small: Made, tmp_path: Path) -> None:
@@ -341,7 +342,7 @@ def test_names_that_are_not_utf_8_are_refused(small: Made, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("lie", UNPROVED)
 @pytest.mark.filterwarnings("error")
-def test_a_proof_that_lies_is_refused(lie: str, small: Made, tmp_path: Path) -> None:
+def test_a_false_proof_is_refused(lie: str, small: Made, tmp_path: Path) -> None:
     path = changed(small, tmp_path, UNPROVED[lie])
     with pytest.raises(ArtifactError, match=r"changed\.onnx") as caught:
         verify(path)
@@ -356,7 +357,7 @@ def test_a_model_of_another_tool_is_refused(small: Made, tmp_path: Path) -> None
         dlc.load(changed(small, tmp_path, strip))
 
 
-def test_what_is_no_model_is_refused(small: Made, tmp_path: Path, capfd) -> None:
+def test_files_that_are_not_models_are_refused(small: Made, tmp_path: Path, capfd) -> None:
     content = small.path.read_bytes()
     rng = random.Random(0)
     cases = [
@@ -373,16 +374,16 @@ def test_what_is_no_model_is_refused(small: Made, tmp_path: Path, capfd) -> None
         for use in (dlc.load, verify):
             with pytest.raises(ArtifactError, match=r"broken\.onnx"):
                 use(path)
-    for place, told in (
+    for place, reason in (
         (tmp_path, "is a folder, and there is no file model.onnx in it"),
         (tmp_path / "no.onnx", "there is no file"),
     ):
-        with pytest.raises(ArtifactError, match=told):
+        with pytest.raises(ArtifactError, match=reason):
             dlc.load(place)
     assert capfd.readouterr() == ("", "")
 
 
-def test_whatever_byte_is_flipped_is_an_error_or_told(small: Made, tmp_path: Path) -> None:
+def test_any_flipped_byte_is_an_error_or_reported(small: Made, tmp_path: Path) -> None:
     content = bytearray(small.path.read_bytes())
     rng = random.Random(1)
     path = tmp_path / "flipped.onnx"

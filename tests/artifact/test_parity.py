@@ -1,4 +1,4 @@
-"""No artifact gets its name that does not answer as torch does; and none is left by halves."""
+"""The parity check: an artifact is written only if it agrees with torch, and never partially."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ x
 
 
 def refused(text: str, folder: Path, **given: Any) -> dlc.Diagnostic:
-    """The one problem of exporting it; nothing is left behind."""
+    """The only error of an export, which leaves no files."""
     before = sorted(folder.iterdir())
     face = dlc.compile(text=text)
     with pytest.raises(dlc.CompileError) as caught:
@@ -78,11 +78,11 @@ def test_a_wrong_form_is_found_and_named(
     monkeypatch.setattr(operator, "onnx", form)
     problem = refused(NET, tmp_path)
     assert problem.line == line
-    assert "torch and ONNX Runtime part in `y" in problem.message
+    assert "torch and ONNX Runtime differ in `y" in problem.message
     assert "random rows" in problem.message
 
 
-def test_a_use_within_a_block_is_told(tmp_path: Path, monkeypatch) -> None:
+def test_an_error_within_a_block_has_the_chain_of_uses(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Relu, "onnx", wrong_relu)
     assert refused(NET, tmp_path).notes == ("in: block unit, used at text.dl:10:6",)
 
@@ -112,7 +112,7 @@ def test_a_difference_in_the_second_result_is_found(tmp_path: Path, monkeypatch)
     assert (problem.line, "`b`" in problem.message) == (3, True)
 
 
-def test_a_wrong_answer_behind_the_scores_is_found(tmp_path: Path, monkeypatch) -> None:
+def test_a_wrong_choice_after_the_scores_is_found(tmp_path: Path, monkeypatch) -> None:
     def last(self: Any, op: Any, x: Any) -> Any:
         return op.ArgMin(x, axis=-1, keepdims=0)
 
@@ -130,20 +130,20 @@ def test_a_wrong_axis_of_the_probabilities_is_found(tmp_path: Path, monkeypatch)
 
 
 @pytest.mark.parametrize("wrong", [lambda self, op, x: op.Identity(x), lambda self, op, x: op.Abs(x)])
-def test_missing_numbers_are_held_too(wrong: Callable, tmp_path: Path, monkeypatch) -> None:
-    """What a stage makes of them has to be the same, though they are no numbers."""
+def test_nan_values_are_compared(wrong: Callable, tmp_path: Path, monkeypatch) -> None:
+    """The result of a node for NaN has to be the same."""
     monkeypatch.setattr(Impute, "onnx", wrong)
     text = "input x: float[3]\noutput y: float\nx * 2\n  -> impute(-1)\n  -> dense(1) -> y\n"
     assert refused(text, tmp_path).line == 4
 
 
-def test_names_that_are_none_are_held_too(tmp_path: Path, monkeypatch) -> None:
+def test_unknown_classes_are_compared(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Embedding, "onnx", lambda self, op, x, weight: op.Gather(weight, x, axis=0))
     text = "input x: class(a, b, c)\noutput y: float\nx\n  -> embedding(2)\n  -> dense(1) -> y\n"
     assert refused(text, tmp_path).line == 4
 
 
-def test_what_is_wrong_at_one_batch_size_alone_is_found(tmp_path: Path, monkeypatch) -> None:
+def test_an_error_at_only_one_batch_size_is_found(tmp_path: Path, monkeypatch) -> None:
     def only_alone(self: Any, op: Any, x: Any) -> Any:
         return op.Add(x, op.ReduceSum(op.Sub(x, x), op.constant([0], "int64"), keepdims=1))
 
@@ -157,7 +157,7 @@ def test_what_is_wrong_at_one_batch_size_alone_is_found(tmp_path: Path, monkeypa
     assert refused(NET, tmp_path).line == 14
 
 
-def test_what_is_wrong_at_one_length_alone_is_found(tmp_path: Path, monkeypatch) -> None:
+def test_an_error_at_only_one_length_is_found(tmp_path: Path, monkeypatch) -> None:
     def at_most_six(self: Any, op: Any, x: Any) -> Any:
         return op.Tanh(
             op.Mul(
@@ -170,7 +170,7 @@ def test_what_is_wrong_at_one_length_alone_is_found(tmp_path: Path, monkeypatch)
     assert "T = 8" in problem.message
 
 
-def test_what_is_wrong_on_real_rows_alone_is_found(tmp_path: Path, monkeypatch) -> None:
+def test_an_error_only_on_real_rows_is_found(tmp_path: Path, monkeypatch) -> None:
     def up_to_a_hundred(self: Any, op: Any, x: Any) -> Any:
         return op.Min(op.Relu(x), op.constant(100.0, "float32"))
 
@@ -182,7 +182,9 @@ def test_what_is_wrong_on_real_rows_alone_is_found(tmp_path: Path, monkeypatch) 
     assert (problem.line, "2 real rows" in problem.message) == (3, True)
 
 
-def test_a_model_that_onnx_runtime_refuses_is_told_with_its_place(tmp_path: Path, monkeypatch) -> None:
+def test_a_model_that_onnx_runtime_refuses_is_reported_at_its_source_location(
+    tmp_path: Path, monkeypatch
+) -> None:
     def of_no_such_attribute(self: Any, op: Any, x: Any) -> Any:
         return op.Tanh(x, sharp=3)
 
@@ -196,10 +198,12 @@ def test_a_model_that_onnx_runtime_refuses_is_told_with_its_place(tmp_path: Path
         monkeypatch.setattr(Tanh, "onnx", form)
         problem = refused(NET, tmp_path)
         assert problem.line == 14, form
-        assert "ONNX Runtime does not take what was made of the spec: " in problem.message
+        assert "ONNX Runtime cannot run the exported model: " in problem.message
 
 
-def test_a_model_that_fails_when_it_runs_is_told_with_its_place(tmp_path: Path, monkeypatch) -> None:
+def test_a_model_that_fails_at_run_time_is_reported_at_its_source_location(
+    tmp_path: Path, monkeypatch
+) -> None:
     def of_a_size_known_late(self: Any, op: Any, x: Any) -> Any:
         return op.Reshape(
             x,
@@ -210,7 +214,7 @@ def test_a_model_that_fails_when_it_runs_is_told_with_its_place(tmp_path: Path, 
     assert refused(NET, tmp_path).line == 14
 
 
-def test_what_fails_or_is_wrong_without_rows_alone_is_told_with_its_place(
+def test_an_error_only_on_empty_batches_is_reported_at_its_source_location(
     tmp_path: Path, monkeypatch
 ) -> None:
     def of_what_is_left(self: Any, op: Any, x: Any) -> Any:
@@ -227,19 +231,19 @@ def test_what_fails_or_is_wrong_without_rows_alone_is_told_with_its_place(
         assert (problem.line, "0 random rows" in problem.message) == (14, True)
 
 
-def test_an_old_file_stays_when_the_new_one_is_refused(tmp_path: Path, monkeypatch) -> None:
+def test_an_old_file_is_kept_if_the_new_one_is_refused(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "m.onnx").write_bytes(b"the old one")
     monkeypatch.setattr(Tanh, "onnx", wrong_tanh)
     refused(NET, tmp_path)
     assert (tmp_path / "m.onnx").read_bytes() == b"the old one"
 
 
-# --- numbers that are none --------------------------------------------------------------------------------
+# --- NaN --------------------------------------------------------------------------------------------------
 
 LOGS = "input x: float[6]\noutput y: float[6]\nx -> log -> y\n"
 
 
-def test_what_is_no_number_makes_no_false_alarm(tmp_path: Path) -> None:
+def test_nan_passes(tmp_path: Path) -> None:
     text = (
         "input x: float[6]\noutput y: float[6]\noutput kind: class(6)\noutput whole: uint8[6]\n"
         "output flag: bool[6]\noutput yes: binary[6]\noutput scaled: float[6]\n"
@@ -260,12 +264,14 @@ def test_what_is_no_number_makes_no_false_alarm(tmp_path: Path) -> None:
     ],
     ids=["other numbers", "numbers for none", "none for numbers"],
 )
-def test_what_is_no_number_hides_nothing(form: Callable, tmp_path: Path, monkeypatch) -> None:
+def test_nan_hides_no_error(form: Callable, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Log, "onnx", form)
     assert refused(LOGS, tmp_path).line == 3
 
 
-def test_what_has_no_answer_to_small_numbers_is_compared_on_larger_ones(tmp_path: Path, monkeypatch) -> None:
+def test_functions_without_values_for_small_numbers_are_compared_on_larger_ones(
+    tmp_path: Path, monkeypatch
+) -> None:
     text = "input x: float[6]\noutput y: float[6]\nlog(x - 3) -> y\n"
     made = make(text, tmp_path)
     assert "2 random rows of positive numbers" in made.metadata["dlc.parity"]
@@ -274,7 +280,7 @@ def test_what_has_no_answer_to_small_numbers_is_compared_on_larger_ones(tmp_path
     assert "positive numbers" in refused(text, tmp_path).message
 
 
-def test_infinite_values_have_to_be_alike() -> None:
+def test_infinite_values_have_to_be_equal() -> None:
     inf, nan = np.inf, np.nan
     for have in ([inf, 1], [-inf, 1], [nan, 1], [1e30, 1]):
         alike = difference(np.array([inf, 1], np.float32), np.array(have, np.float32)) <= TOLERANCE
@@ -285,16 +291,16 @@ def test_infinite_values_have_to_be_alike() -> None:
     assert difference(np.zeros((0, 3)), np.zeros((0, 3))) == 0
 
 
-# --- what rounding decides --------------------------------------------------------------------------------
+# --- rounding ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("element", ["float16", "bfloat16", "int32", "bool", "float64"])
-def test_rounding_makes_no_false_alarm(element: str, tmp_path: Path) -> None:
+def test_rounding_passes(element: str, tmp_path: Path) -> None:
     made = make(f"input x: float[300]\noutput y: {element}[2000]\n(x -> dense(2000)) * 0.01 -> y\n", tmp_path)
     assert verify(made.path).holds
 
 
-def test_equal_scores_make_no_false_alarm(tmp_path: Path) -> None:
+def test_equal_scores_pass(tmp_path: Path) -> None:
     text = (
         "input x: float[3]\noutput kind: class(4)\noutput yes: binary\nh = x -> dense(1)\n"
         "h2 = x -> dense(1)\nconcat(h + h2, h2 + h, h, h * 2 - h) -> kind\nh2 - h + h - h2 -> yes\n"
@@ -302,7 +308,7 @@ def test_equal_scores_make_no_false_alarm(tmp_path: Path) -> None:
     assert verify(make(text, tmp_path).path).holds
 
 
-def test_rounding_excuses_no_wrong_whole_number(tmp_path: Path, monkeypatch) -> None:
+def test_rounding_excuses_no_wrong_integer(tmp_path: Path, monkeypatch) -> None:
     text = "input x: float[50]\noutput y: int32[50]\nx * 1000 -> y\n"
     form = RoundTo.onnx
     monkeypatch.setattr(RoundTo, "onnx", lambda self, op, x: form(self, op, op.Floor(x)))
@@ -313,20 +319,20 @@ def test_rounding_excuses_no_wrong_whole_number(tmp_path: Path, monkeypatch) -> 
     assert "another answer" in refused(text, tmp_path).message
 
 
-# --- how the file gets its name ---------------------------------------------------------------------------
+# --- atomic writes ----------------------------------------------------------------------------------------
 
 SMALL = "input x: float[3]\noutput y: float[2]\nx -> dense(2) -> y\n"
 
 
-@pytest.mark.parametrize("stage", ["save", "hold", "seal", "record"])
+@pytest.mark.parametrize("stage", ["save", "check", "seal", "record"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device"), MemoryError])
-def test_an_interruption_leaves_nothing(stage: str, error: Any, tmp_path: Path, monkeypatch) -> None:
+def test_an_interrupted_export_leaves_no_files(stage: str, error: Any, tmp_path: Path, monkeypatch) -> None:
     from dlc.runtime.artifact import export as at
 
     def stop(*arguments: Any, **given: Any) -> None:
         raise error
 
-    monkeypatch.setattr(*((parity.Parity, stage) if stage == "hold" else (at, stage)), stop)
+    monkeypatch.setattr(*((parity.Parity, stage) if stage == "check" else (at, stage)), stop)
     (tmp_path / "old.onnx").write_bytes(b"the old one")
     face = dlc.compile(text=SMALL)
     for name in ("new.onnx", "old.onnx"):
@@ -336,8 +342,8 @@ def test_an_interruption_leaves_nothing(stage: str, error: Any, tmp_path: Path, 
     assert (tmp_path / "old.onnx").read_bytes() == b"the old one"
 
 
-def test_nobody_sees_half_a_file(tmp_path: Path, monkeypatch) -> None:
-    """While it is made, only its hidden folder is there; then the name points to a whole file at once."""
+def test_a_file_is_never_visible_half_written(tmp_path: Path, monkeypatch) -> None:
+    """During the export only a hidden folder exists; then the complete file gets its name at once."""
     seen: list[list[str]] = []
     replace = os.replace
 
@@ -354,18 +360,18 @@ def test_nobody_sees_half_a_file(tmp_path: Path, monkeypatch) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_a_file_is_readable_as_others_are(tmp_path: Path) -> None:
+def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"")
     assert (make(SMALL, tmp_path).path.stat().st_mode & 0o777) == (
         (tmp_path / "other").stat().st_mode & 0o777
     )
 
 
-def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+def test_missing_folders_are_created(tmp_path: Path) -> None:
     assert make(SMALL, tmp_path / "a" / "b").path.is_file()
 
 
-def test_weights_past_the_limit_lie_beside_the_file(tmp_path: Path, monkeypatch) -> None:
+def test_weights_above_the_limit_are_external_data(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(write, "MAX_BYTES", 1000)
     made = make("input x: float[100]\noutput y: float[50]\nx -> dense(50) -> y\n", tmp_path / "large")
     assert sorted(p.name for p in made.path.parent.iterdir()) == ["model.onnx", "model.onnx.data"]
@@ -385,8 +391,8 @@ def test_weights_past_the_limit_lie_beside_the_file(tmp_path: Path, monkeypatch)
         verify(moved)
 
 
-def test_a_smaller_model_needs_no_file_beside_it(tmp_path: Path, monkeypatch) -> None:
-    """A large model of the same name was there before."""
+def test_a_smaller_model_has_no_external_data(tmp_path: Path, monkeypatch) -> None:
+    """A large model with the same name existed before."""
     monkeypatch.setattr(write, "MAX_BYTES", 10)
     make(SMALL, tmp_path)
     monkeypatch.setattr(write, "MAX_BYTES", 10**9)
@@ -395,8 +401,8 @@ def test_a_smaller_model_needs_no_file_beside_it(tmp_path: Path, monkeypatch) ->
     assert not made.proto.graph.initializer[0].external_data
 
 
-def test_nothing_is_shared_with_the_model_in_memory(tmp_path: Path, monkeypatch) -> None:
-    """Writing weights beside the file twice does not lose them in between."""
+def test_saving_does_not_change_the_model_in_memory(tmp_path: Path, monkeypatch) -> None:
+    """Writing external data twice does not lose the weights."""
     monkeypatch.setattr(write, "MAX_BYTES", 10)
     made = make(SMALL, tmp_path)
     model = onnx_ir.load(made.path)
@@ -406,13 +412,13 @@ def test_nothing_is_shared_with_the_model_in_memory(tmp_path: Path, monkeypatch)
 
 
 @pytest.mark.parametrize("operator", [Add, Multiply, Gelu])
-def test_forms_that_are_right_pass(operator: type, tmp_path: Path) -> None:
+def test_correct_forms_pass(operator: type, tmp_path: Path) -> None:
     text = "input x: float[4]\noutput y: float[4]\n(x + 1) * gelu(x) -> y\n"
     assert verify(make(text, tmp_path).path).worst <= TOLERANCE
 
 
 def test_probabilities_of_many_classes_are_not_too_small_to_differ(tmp_path: Path, monkeypatch) -> None:
-    """One per mille of each is far from the largest value that a number may have."""
+    """Probabilities of 0.001 are far below the floor of 1 for other values."""
 
     def warmer(self: Any, op: Any, x: Any) -> Any:
         return op.Softmax(op.Mul(x, op.constant(0.999, "float32")), axis=-1)
@@ -424,8 +430,8 @@ def test_probabilities_of_many_classes_are_not_too_small_to_differ(tmp_path: Pat
     assert "`y_probabilities`" in refused(text, tmp_path).message
 
 
-def test_a_threshold_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
-    """0.1 + 0.2 - 0.3 is nought or nearly nought, by the order in which it is added."""
+def test_a_value_at_a_threshold_passes(tmp_path: Path) -> None:
+    """0.1 + 0.2 - 0.3 is zero or almost zero, depending on the order of summation."""
     text = (
         "input x: float[3]\noutput fires: binary\noutput many: binary[2]\n"
         "h = x -> dense(1, weight=[[0.1, 0.2, -0.3]], bias=false)\nh -> threshold -> fires\n"
@@ -435,8 +441,8 @@ def test_a_threshold_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
     assert verify(make(text, tmp_path, rows=rows).path).holds
 
 
-def test_a_comparison_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
-    """`tanh` of ten is 1 or nearly 1; so is the remainder of what is nearly a whole number 0 or nearly 1."""
+def test_a_value_at_a_comparison_passes(tmp_path: Path) -> None:
+    """`tanh(10)` is 1 or almost 1; the remainder of almost an integer is 0 or almost 1."""
     text = (
         "input x: float[64]\noutput whole: bool[64]\noutput rest: float[64]\n"
         "h = tanh(x)\nh == 1 -> whole\n(h * 3) % 1 -> rest\n"
@@ -445,7 +451,7 @@ def test_a_comparison_at_its_turn_makes_no_false_alarm(tmp_path: Path) -> None:
     assert verify(make(text, tmp_path, rows=rows).path).holds
 
 
-def test_a_threshold_that_is_wrong_is_found(tmp_path: Path, monkeypatch) -> None:
+def test_a_wrong_threshold_is_found(tmp_path: Path, monkeypatch) -> None:
     text = "input x: float[3]\noutput fires: binary\nx -> dense(1) -> threshold -> fires\n"
     monkeypatch.setattr(
         Threshold, "onnx", lambda self, op, x: op.Cast(op.Less(x, op.constant(0.0, "float32")), to=1)
@@ -453,7 +459,7 @@ def test_a_threshold_that_is_wrong_is_found(tmp_path: Path, monkeypatch) -> None
     assert "`fires" in refused(text, tmp_path).message
 
 
-def test_the_place_is_right_behind_constants(tmp_path: Path, monkeypatch) -> None:
+def test_the_source_location_is_right_after_constants(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Tanh, "onnx", wrong_tanh)
     text = (
         "input x: float[3]\noutput y: float[1]\n"

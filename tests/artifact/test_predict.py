@@ -1,4 +1,4 @@
-"""An artifact answers lists and arrays, with ONNX Runtime alone, and says kindly what it does not take."""
+"""`Artifact.predict` with lists and arrays, with only ONNX Runtime, and its errors for invalid inputs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def artifact(tmp_path_factory) -> Artifact:
     return dlc.load(make(TEXT, tmp_path_factory.mktemp("predict")).path)
 
 
-def test_lists_are_answered(artifact: Artifact) -> None:
+def test_lists_are_predicted(artifact: Artifact) -> None:
     found = artifact.predict(ROWS)
     assert list(found) == ["answer", "answer_probabilities", "total"] or list(found)[:1] == ["answer"]
     assert found["total"].tolist() == [1 + 256 + 4 + 1, 2.5 + 1]
@@ -78,11 +78,11 @@ def test_lists_are_answered(artifact: Artifact) -> None:
     ],
     ids=lambda a: "-".join(f"{k}:{type(v).__name__}:{getattr(v, 'dtype', '')}" for k, v in a.items()),
 )
-def test_whatever_holds_the_values_is_taken(arrays: dict[str, Any], artifact: Artifact) -> None:
+def test_any_container_of_values_is_accepted(arrays: dict[str, Any], artifact: Artifact) -> None:
     assert artifact.predict(ROWS | arrays)["total"].tolist() == [262, 3.5]
 
 
-def test_one_row_and_none_are_answered(artifact: Artifact) -> None:
+def test_one_row_and_no_rows_are_predicted(artifact: Artifact) -> None:
     one = {name: rows[:1] for name, rows in ROWS.items()}
     assert artifact.predict(one)["total"].tolist() == [262]
     shapes = {
@@ -100,16 +100,16 @@ def test_one_row_and_none_are_answered(artifact: Artifact) -> None:
 UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
     "another name": (
         {"colour": ["blue", "red"]},
-        '1 of the 2 values of `colour` is none of its classes ("blue")',
+        '1 of the 2 values of `colour` is not among its classes ("blue")',
     ),
     "a name and a missing one": (
         {"colour": ["blue", None]},
         '("blue"), 1 is missing: they count as class -1',
     ),
-    "past the last place": ({"colour": [2, 0]}, 'none of its classes ("2")'),
-    "yes for a name": ({"colour": [True, False]}, 'are none of its classes ("True", "False")'),
+    "past the last place": ({"colour": [2, 0]}, 'not among its classes ("2")'),
+    "yes for a name": ({"colour": [True, False]}, 'are not among its classes ("True", "False")'),
     "past the last number": ({"kind": [2**40, 3]}, '("1099511627776", "3")'),
-    "below the first": ({"kind": [-1, 0]}, '1 of the 2 values of `kind` is none of its classes ("-1")'),
+    "below the first": ({"kind": [-1, 0]}, '1 of the 2 values of `kind` is not among its classes ("-1")'),
     "half a class": ({"kind": [0, 0.5]}, '("0.5")'),
     "an infinite one": ({"kind": [0, np.inf]}, '("inf")'),
     "text": ({"kind": ["2", "02"]}, '("02")'),
@@ -117,20 +117,20 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_a_value_that_is_no_class_counts_as_class_minus_1(case: str, artifact: Artifact) -> None:
-    change, told = UNKNOWN[case]
+def test_an_unknown_value_is_class_minus_1(case: str, artifact: Artifact) -> None:
+    change, message = UNKNOWN[case]
     with pytest.warns(UserWarning) as warned:
         found = artifact.predict(ROWS | change)
-    assert [told in str(w.message) for w in warned] == [True]
+    assert [message in str(w.message) for w in warned] == [True]
     assert found["total"].shape == (2,)
 
 
-def test_missing_classes_are_no_class_and_a_person_who_writes_none_knows(artifact: Artifact) -> None:
+def test_missing_classes_are_class_minus_1_without_a_warning(artifact: Artifact) -> None:
     rows = ROWS | {"colour": [None, float("nan")], "kind": [float("nan"), None]}
     assert artifact.predict(rows)["total"].tolist() == [261, 2.5]
 
 
-def test_places_stand_for_names(artifact: Artifact) -> None:
+def test_indices_stand_for_names(artifact: Artifact) -> None:
     assert artifact.predict(ROWS | {"colour": [0, 1]})["total"].tolist() == [262, 3.5]
 
 
@@ -141,7 +141,7 @@ def test_an_empty_list_stands_for_no_rows_of_any_shape(none: Any, artifact: Arti
     assert shapes == {"answer": ("O", (0,)), "answer_probabilities": ("f", (0, 2)), "total": ("f", (0,))}
 
 
-def test_no_rows_have_a_free_size_that_the_model_takes(tmp_path: Path) -> None:
+def test_an_empty_batch_has_a_free_size_that_the_model_accepts(tmp_path: Path) -> None:
     text = "input x: float[2, T]\noutput y: float[3, T - 4]\nx -> conv(3, 5) -> y\n"
     made = make(text, tmp_path)
     assert dlc.load(made.path).predict({"x": []})["y"].shape[:2] == (0, 3)
@@ -161,14 +161,14 @@ PROOFS = (
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=str)
-def test_no_rows_are_answered_or_refused_whatever_the_proof_says(proof: Any, tmp_path: Path) -> None:
+def test_an_empty_batch_is_predicted_or_refused_for_any_proof(proof: Any, tmp_path: Path) -> None:
     made = make("input x: float[2, T]\noutput y: float[2, T]\nx -> relu -> y\n", tmp_path)
     next(p for p in made.proto.metadata_props if p.key == "dlc.proof").value = json.dumps(proof)
     onnx.save(made.proto, tmp_path / "lies.onnx")
     try:
         assert dlc.load(tmp_path / "lies.onnx").predict({"x": []})["y"].shape == (0, 2, 1)
     except ArtifactError as error:
-        assert "no array can be" in str(error) or "no artifact of dlc" in str(error)
+        assert "not a possible array type" in str(error) or "not an artifact of dlc" in str(error)
 
 
 WRONG = {
@@ -191,19 +191,21 @@ WRONG = {
     "complex numbers": (lambda r: r.update(size=[1, 2j]), "`size` takes float: values of complex128 are"),
     "dates": (
         lambda r: r.update(size=np.array(["2024-01-01", "2024-01-02"], "datetime64[D]")),
-        'neither numbers nor text; `.astype("datetime64[s]").astype("int64")` makes seconds of them',
+        'neither numbers nor text; `.astype("datetime64[s]").astype("int64")` converts them to seconds',
     ),
     "objects": (lambda r: r.update(size=[1, object()]), "is neither a number nor text"),
-    "bytes that are no text": (
+    "bytes that are not text": (
         lambda r: r.update(colour=[b"red", b"\xff"]),
-        "`colour` takes class: a value is no text in UTF-8",
+        "`colour` takes class: a value is not text in UTF-8",
     ),
-    "an array of such bytes": (lambda r: r.update(colour=np.array([b"red", b"\xff"])), "is no text in UTF-8"),
-    "half a character": (lambda r: r.update(colour=["red", "\ud800"]), "is no text in UTF-8"),
+    "such bytes in an array": (
+        lambda r: r.update(colour=np.array([b"red", b"\xff"])), "is not text in UTF-8",
+    ),
+    "half a character": (lambda r: r.update(colour=["red", "\ud800"]), "is not text in UTF-8"),
     "more than float64 holds": (lambda r: r.update(size=[1, 10**400]), "takes float: a number is too large"),
     "more digits than are written": (lambda r: r.update(size=[1, 10**5000]), "a number is too large"),
-    "such a one beside fractions": (lambda r: r.update(size=[0.5, 10**5000]), "a number is too large"),
-    "such a one beside text": (lambda r: r.update(colour=["red", 10**5000]), "a number is too large"),
+    "a huge integer with fractions": (lambda r: r.update(size=[0.5, 10**5000]), "a number is too large"),
+    "a huge integer with text": (lambda r: r.update(colour=["red", 10**5000]), "a number is too large"),
     "a number past its range": (
         lambda r: r.update(image=np.full((2, 2, 2), 256)),
         "`image`, row 1: 256 does not fit uint8, which holds 0 to 255",
@@ -226,7 +228,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_does_not_fit_is_told(case: str, artifact: Artifact, capfd) -> None:
+def test_invalid_inputs_are_reported(case: str, artifact: Artifact, capfd) -> None:
     change, message = WRONG[case]
     rows = dict(ROWS)
     change(rows)
@@ -237,26 +239,26 @@ def test_what_does_not_fit_is_told(case: str, artifact: Artifact, capfd) -> None
 
 
 @pytest.mark.parametrize("given", [5, None, [1, 2], "rows.csv"], ids=repr)
-def test_inputs_that_are_no_dict_are_told(given: Any, artifact: Artifact) -> None:
+def test_inputs_that_are_not_a_dict_are_an_error(given: Any, artifact: Artifact) -> None:
     with pytest.raises(TypeError, match=f"takes a dict of arrays or a frame, not {type(given).__name__}"):
         artifact.predict(given)
 
 
-def test_text_of_arrow_that_is_not_in_utf8_is_told(tmp_path: Path) -> None:
+def test_arrow_text_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
     made = make("input c: class(red, green)\noutput y: float\nwhere(c == 1, 1.0, 0.0) -> y\n", tmp_path)
     text = pa.Array.from_buffers(
         pa.string(), 1, [None, pa.py_buffer(bytes([0] * 4 + [1] + [0] * 3)), pa.py_buffer(b"\xff")]
     )
-    with pytest.raises(CompileError, match='the frame given, column "c": it holds bytes that are no text'):
+    with pytest.raises(CompileError, match='the frame given, column "c": it holds bytes that are not text'):
         dlc.load(made.path).predict(pa.table({"c": text}))
 
 
-def test_what_onnx_runtime_refuses_is_told_in_one_line(tmp_path: Path) -> None:
-    """Two lengths that the declarations cannot hold together."""
+def test_errors_of_onnx_runtime_are_reported_in_one_line(tmp_path: Path) -> None:
+    """Two lengths that contradict each other in a way that the declarations cannot express."""
     made = make(
         "input a: float[T]\ninput b: float[2 * T]\noutput y: float[2 * T]\nconcat(a, a) + b -> y\n", tmp_path
     )
-    with pytest.raises(ArtifactError, match="cannot answer these inputs") as caught:
+    with pytest.raises(ArtifactError, match="cannot run these inputs") as caught:
         dlc.load(made.path).predict({"a": [[1, 2]], "b": [[1, 2, 3]]})
     assert "\n" not in str(caught.value)
 
@@ -274,7 +276,7 @@ def test_types_are_as_declared(artifact: Artifact) -> None:
     assert artifact.inputs["kind"].classes.count == 3
 
 
-def test_a_name_may_be_written_as_a_number(tmp_path: Path) -> None:
+def test_a_name_may_be_given_as_a_number(tmp_path: Path) -> None:
     made = make('input c: class("1", "2")\noutput y: float\nwhere(c == 1, 1.0, 0.0) -> y\n', tmp_path)
     assert dlc.load(made.path).predict({"c": [1, "2", np.int64(2)]})["y"].tolist() == [0, 1, 1]
 
@@ -282,18 +284,18 @@ def test_a_name_may_be_written_as_a_number(tmp_path: Path) -> None:
 # --- devices ----------------------------------------------------------------------------------------------
 
 
-def test_a_gpu_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_gpu_is_reported_in_one_line(tmp_path: Path) -> None:
     made = make("input x: float[2]\noutput y: float\nsum(x) -> y\n", tmp_path)
     program = (
         "import sys, dlc\nfrom dlc.runtime.errors import DeviceError\n"
         "try:\n    print(dlc.load(sys.argv[1], device='cuda').session.get_providers()[0])\n"
         "except DeviceError as error:\n    print(error)\n"
     )
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program, made.path], capture_output=True, text=True, check=True
     )
-    assert told.stderr == ""
-    (line,) = told.stdout.splitlines()
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
     if torch.cuda.is_available():
         assert line == "CUDAExecutionProvider"
     else:
@@ -309,8 +311,8 @@ class Session:
 
 
 @pytest.mark.parametrize("got", [["CUDAExecutionProvider", "CPUExecutionProvider"], ["CPUExecutionProvider"]])
-def test_the_device_is_what_the_session_got(got: list[str], monkeypatch) -> None:
-    """Not what the package was built for."""
+def test_the_device_is_the_one_of_the_session(got: list[str], monkeypatch) -> None:
+    """Not the devices that the package was built for."""
     import onnxruntime
 
     asked: list[list[str]] = []
@@ -335,7 +337,7 @@ def test_the_device_is_what_the_session_got(got: list[str], monkeypatch) -> None
     assert asked[-1] == ["CPUExecutionProvider"]
 
 
-def test_a_device_that_nobody_knows_is_told(tmp_path: Path) -> None:
+def test_an_unknown_device_is_an_error(tmp_path: Path) -> None:
     made: Made = make("input x: float[2]\noutput y: float\nsum(x) -> y\n", tmp_path)
     assert random_weights(made.face) == {}
     with pytest.raises(DeviceError, match="there is no device `tpu`: an artifact runs on `cpu` or `cuda`"):

@@ -1,4 +1,4 @@
-"""Weights that the file holds in another layout or element than training: `op.stored` in ONNX forms."""
+"""Weights that the file stores in another layout or dtype than training: `op.stored` in ONNX forms."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def defined(families: None) -> None:
         examples = (Example("projected", "float[3]", "float[3]"),)
 
     class Gated(Operator):
-        """`(x V^T + b) * sigmoid(x G^T + c)`, the file holding the gate first, in one matrix."""
+        """`(x V^T + b) * sigmoid(x G^T + c)`, stored as one matrix with the gate first."""
 
         def type(self, x: Tensor) -> Tensor:
             return x
@@ -98,7 +98,7 @@ def defined(families: None) -> None:
         type(Narrow)(name, (Narrow,), {"__doc__": f"`x * weight`, in {element.__name__}.", "dtype": element})
 
 
-def test_a_transposed_weight_stands_in_the_place_of_its_own(tmp_path: Path) -> None:
+def test_a_transposed_weight_replaces_the_weight(tmp_path: Path) -> None:
     made = make(f"{IN}{OUT}x -> projected -> y\n", tmp_path)
     assert made.operators == ["MatMul"]
     assert set(made.stored) == {"projected.weight.T"}
@@ -115,7 +115,7 @@ def test_gates_are_stored_in_the_order_of_onnx(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["half", "byte", "double"])
-def test_a_weight_is_stored_in_the_element_of_its_form(name: str, tmp_path: Path) -> None:
+def test_a_weight_is_stored_in_the_dtype_of_its_form(name: str, tmp_path: Path) -> None:
     whole = {f"{name}.weight": np.array([-3, 0, 2, 100], np.float32)}
     made = make(f"{IN}{OUT}x -> {name} -> y\n", tmp_path, weights=whole)
     dtype = {"half": np.float16, "byte": np.int8, "double": np.float64}[name]
@@ -125,7 +125,7 @@ def test_a_weight_is_stored_in_the_element_of_its_form(name: str, tmp_path: Path
     np.testing.assert_array_equal(dlc.load(made.path).predict({"x": rows})["y"], rows * [-3, 0, 2, 100])
 
 
-def test_a_shared_weight_is_stored_once_in_each_form_that_is_read(tmp_path: Path) -> None:
+def test_a_shared_weight_is_stored_once_for_each_form(tmp_path: Path) -> None:
     net = "net twice(a) { return a -> projected }\n"
     made = make(f"{IN}{OUT}{net}x -> twice -> relu -> twice -> y\n", tmp_path)
     assert set(made.stored) == {"twice.projected.weight.T"}
@@ -139,7 +139,7 @@ def test_a_shared_weight_is_stored_once_in_each_form_that_is_read(tmp_path: Path
     agree(made)
 
 
-def test_forms_that_differ_are_stored_apart(tmp_path: Path) -> None:
+def test_different_forms_are_stored_separately(tmp_path: Path) -> None:
     flow = "weight w: float[4, 4] = normal(1)\nx -> projected(weight=w) -> projected(2, weight=w) -> y\n"
     made = make(f"{IN}{OUT}{flow}", tmp_path)
     assert set(made.stored) == {"w.T", "w.T_2"}

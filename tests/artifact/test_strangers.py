@@ -1,5 +1,5 @@
-"""Artifacts of strangers, made to take all memory, to wait for ever or to reach other files: each is refused,
-in a process that could not take much memory if it wanted to."""
+"""Untrusted artifacts that try to exhaust memory, to run forever or to read other files. Each is refused, in
+a process with limited memory."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def changed(made: Made, folder: Path, change: Change) -> Path:
     return folder / "model.onnx"
 
 
-# --- graphs that unfold -----------------------------------------------------------------------------------
+# --- graphs that expand in memory -------------------------------------------------------------------------
 
 
 def unfolding(*nodes: onnx.NodeProto, **constants: Any) -> Change:
-    """A graph whose output `z` is the sum of what the nodes make under the name `big`."""
+    """A graph whose output `z` is the sum of the value `big` of these nodes."""
 
     def change(proto: onnx.ModelProto) -> None:
         last = next(n for n in proto.graph.node if n.output[0] == "z")
@@ -78,7 +78,7 @@ def node(kind: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
 
 
 def doubled(times: int) -> list[onnx.NodeProto]:
-    """`x` joined to itself again and again."""
+    """`x` concatenated with itself repeatedly."""
     names = ["x", *(f"twice {i}" for i in range(times - 1)), "big"]
     return [helper.make_node("Concat", [a, a], [b], axis=1) for a, b in pairwise(names)]
 
@@ -115,17 +115,17 @@ UNFOLDING = {
 
 
 @pytest.mark.parametrize("bomb", UNFOLDING)
-def test_a_graph_that_unfolds_is_stopped(bomb: str, plain: Made, tmp_path: Path) -> None:
+def test_a_graph_that_expands_in_memory_is_stopped(bomb: str, plain: Made, tmp_path: Path) -> None:
     path = changed(plain, tmp_path, UNFOLDING[bomb])
     onnx.checker.check_model(onnx.load(path))
     rows = tmp_path / "rows.csv"
     verified, *used = refused(("verify", path), ("predict", path, rows), ("eval", path, rows))
     assert "cannot be run on the inputs of its proof: it takes more memory than it may" in verified
-    assert all("cannot answer these inputs: it takes more memory than it may" in told for told in used)
+    assert all("cannot run these inputs: it takes more memory than it may" in why for why in used)
 
 
-def test_long_names_count_as_memory(plain: Made, tmp_path: Path) -> None:
-    """Each answer is a text of its own: a class of a long name fills more memory than its tensor."""
+def test_long_class_names_count_as_memory(plain: Made, tmp_path: Path) -> None:
+    """Every output value is a separate text, so long class names take more memory than the tensor."""
 
     def change(proto: onnx.ModelProto) -> None:
         names = next(t for t in proto.graph.initializer if t.data_type == TensorProto.STRING)
@@ -135,15 +135,15 @@ def test_long_names_count_as_memory(plain: Made, tmp_path: Path) -> None:
         proto.graph.initializer.append(numpy_helper.from_array(np.array([10_000, 1]), "many"))
         proto.graph.node.append(helper.make_node("Expand", ["names", "many"], ["y"]))
 
-    (told,) = refused(("verify", changed(plain, tmp_path, change)))
-    assert "it takes more memory than it may" in told
+    (why,) = refused(("verify", changed(plain, tmp_path, change)))
+    assert "it takes more memory than it may" in why
 
 
 # --- what dlc does not write ------------------------------------------------------------------------------
 
 
 def loop(proto: onnx.ModelProto) -> None:
-    """Endless, as ONNX has it."""
+    """An endless ONNX loop."""
     flag = [helper.make_tensor_value_info(n, TensorProto.BOOL, []) for n in ("again", "and again")]
     count = helper.make_tensor_value_info("count", TensorProto.INT64, [])
     body = helper.make_graph(
@@ -153,7 +153,7 @@ def loop(proto: onnx.ModelProto) -> None:
 
 
 def functions(proto: onnx.ModelProto) -> None:
-    """Each calls the one before it ten times."""
+    """Each function calls the previous one ten times."""
     for i in range(12):
         calls = [helper.make_node(f"f{i - 1}" if i else "Relu", ["x"], [f"y{k}"], domain="mine" if i else "")
                  for k in range(10)]  # fmt: skip
@@ -215,18 +215,18 @@ FOREIGN: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_what_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path: Path) -> None:
-    change, told = FOREIGN[kind]
+def test_a_model_that_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path: Path) -> None:
+    change, why = FOREIGN[kind]
     path = changed(plain, tmp_path, change)
     rows = tmp_path / "rows.csv"
-    for said in refused(("verify", path), ("predict", path, rows), ("eval", path, rows)):
-        assert f"model.onnx is no artifact of dlc: {told}" in said
-    if "ModelProto" not in told:
-        assert show.spec_within(str(path)) == plain.metadata["dlc.spec"]  # which builds nothing of the graph
+    for message in refused(("verify", path), ("predict", path, rows), ("eval", path, rows)):
+        assert f"model.onnx is not an artifact of dlc: {why}" in message
+    if "ModelProto" not in why:
+        assert show.spec_within(str(path)) == plain.metadata["dlc.spec"]  # does not read the graph
 
 
-def test_the_table_of_messages_is_that_of_onnx() -> None:
-    """The names and numbers of the fields, held against the definition of the format itself."""
+def test_the_message_layout_is_that_of_onnx() -> None:
+    """Names and numbers of the fields, compared with the definition of the format."""
     known = {"ModelProto": onnx.ModelProto.DESCRIPTOR}
     for kind, layout in model_scan.LAYOUT.items():
         for number, (name, what) in layout.items():
@@ -244,7 +244,7 @@ def test_the_table_of_messages_is_that_of_onnx() -> None:
 
 
 def beside(location: str, **entries: object) -> Change:
-    """The weight lies in another file."""
+    """The weight is external data in another file."""
 
     def change(proto: onnx.ModelProto) -> None:
         weight = next(t for t in proto.graph.initializer if t.name == "dense.weight")
@@ -257,15 +257,15 @@ def beside(location: str, **entries: object) -> Change:
 
 
 REACHES = {
-    "../outside.data": "which is no file beside it",
-    "/dev/zero": "which is no file beside it",
-    "": "which is no file beside it",
-    ".": "which is no file beside it",
-    "*/_ORT_MEM_ADDR_/*": "which is no file beside it",
+    "../outside.data": "which is not a file next to it",
+    "/dev/zero": "which is not a file next to it",
+    "": "which is not a file next to it",
+    ".": "which is not a file next to it",
+    "*/_ORT_MEM_ADDR_/*": "which is not a file next to it",
     "link.data": "which is a link",
     "pipe.data": "is a pipe (FIFO), not a regular file",
     "folder.data": "is a folder, not a regular file",
-    "nothing.data": "is not beside it",
+    "nothing.data": "is not next to it",
 }
 PLACES: list[dict[str, object]] = [
     {"offset": 1},
@@ -276,7 +276,7 @@ PLACES: list[dict[str, object]] = [
 ]
 
 
-def test_weights_may_lie_in_the_same_folder_alone(plain: Made, tmp_path: Path) -> None:
+def test_external_data_is_read_only_from_the_same_folder(plain: Made, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     for place in (tmp_path / "outside.data", folder / "model.data"):
@@ -286,18 +286,18 @@ def test_weights_may_lie_in_the_same_folder_alone(plain: Made, tmp_path: Path) -
     (folder / "folder.data").mkdir()
     path = changed(plain, folder, beside("model.data"))
     assert dlc.load(path).predict({"x": [[1, 2, 3]]})["z"].shape == (1, 3)
-    wanted = [(beside(location), told) for location, told in REACHES.items()]
+    wanted = [(beside(location), why) for location, why in REACHES.items()]
     wanted += [(beside("model.data", **entries), "not as large as it says") for entries in PLACES]
-    wanted += [(beside(str(tmp_path / "outside.data")), "which is no file beside it")]
+    wanted += [(beside(str(tmp_path / "outside.data")), "which is not a file next to it")]
     paths = [
         changed(plain, folder, change).rename(folder / f"{i}.onnx") for i, (change, _) in enumerate(wanted)
     ]
-    for (_, told), said in zip(wanted, refused(*(("verify", path) for path in paths)), strict=True):
-        assert told in said
+    for (_, why), message in zip(wanted, refused(*(("verify", path) for path in paths)), strict=True):
+        assert why in message
 
 
-def test_weights_that_no_memory_holds_are_not_read(plain: Made, tmp_path: Path) -> None:
-    """A file of zeros takes no place on the disk."""
+def test_weights_larger_than_memory_are_not_read(plain: Made, tmp_path: Path) -> None:
+    """The file is sparse, so it takes no disk space."""
 
     def change(proto: onnx.ModelProto) -> None:
         beside("model.data")(proto)
@@ -307,24 +307,24 @@ def test_weights_that_no_memory_holds_are_not_read(plain: Made, tmp_path: Path) 
     path = changed(plain, tmp_path, change)
     with open(tmp_path / "model.data", "wb") as file:
         file.truncate(12 * 10**10)
-    (told,) = refused(("verify", path))
-    assert "twice the size of its weights" in told
+    (why,) = refused(("verify", path))
+    assert "twice the size of its weights" in why
 
 
-def test_what_is_no_regular_file_is_told(tmp_path: Path) -> None:
+def test_files_that_are_not_regular_are_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     (tmp_path / "zero.onnx").symlink_to("/dev/zero")
     with open(tmp_path / "large.onnx", "wb") as file:
         file.truncate(3_000_000_000)
     (tmp_path / "rows.csv").write_text(ROWS)
-    for name, told in {
+    for name, why in {
         "pipe.onnx": "is a pipe (FIFO), not a regular file",
         "zero.onnx": "is a device, not a regular file",
         "large.onnx": "is larger than 2_147_483_647 bytes",
     }.items():
         path, rows = tmp_path / name, tmp_path / "rows.csv"
         commands = [("verify", path), ("show", path), ("predict", path, rows), ("eval", path, rows)]
-        assert refused(*commands) == [f"error: {path} {told}\n"] * 4
+        assert refused(*commands) == [f"error: {path} {why}\n"] * 4
 
 
 # --- metadata ---------------------------------------------------------------------------------------------
@@ -347,7 +347,7 @@ METADATA = {
     ),
     "a long text": (with_text("dlc.figures", " " * 70_000_000), "takes more than 67_108_864 bytes"),
     "a long text of somebody": (with_text("mine", " " * 70_000_000), "takes more than 67_108_864 bytes"),
-    "a deep text": (with_text("dlc.figures", "[" * 1_000_000), "is no JSON"),
+    "a deep text": (with_text("dlc.figures", "[" * 1_000_000), "is not JSON"),
     "one text twice": (
         lambda proto: proto.metadata_props.add(key="dlc.spec", value="another"),
         "its metadata has two texts `dlc.spec`",
@@ -356,10 +356,10 @@ METADATA = {
 
 
 @pytest.mark.parametrize("kind", METADATA)
-def test_metadata_without_measure_is_not_read(kind: str, plain: Made, tmp_path: Path) -> None:
-    change, told = METADATA[kind]
+def test_oversized_metadata_is_not_read(kind: str, plain: Made, tmp_path: Path) -> None:
+    change, why = METADATA[kind]
     path = changed(plain, tmp_path, change)
-    assert all(told in said for said in refused(("verify", path), ("show", path)))
+    assert all(why in message for message in refused(("verify", path), ("show", path)))
 
 
 def packed(values: Any) -> dict[str, Any]:
@@ -370,73 +370,75 @@ def packed(values: Any) -> dict[str, Any]:
 
 PROOFS: dict[str, dict[str, Any]] = {
     "another batch": {"batch": 3},
-    "a batch that is true": {"batch": True},
+    "a boolean batch": {"batch": True},
     "another range": {"between": [-1e30, 1e30]},
-    "a range of no numbers": {"between": [float("nan"), float("nan")]},
+    "a range of NaN": {"between": [float("nan"), float("nan")]},
     "a seed past all seeds": {"seed": 2**31},
     "a seed that is a fraction": {"seed": 0.5},
 }
 ANSWERS: dict[str, dict[str, Any]] = {
     "a floor that forgives all": {"floor": 1e30},
-    "a floor that is no number": {"floor": float("nan")},
+    "a NaN floor": {"floor": float("nan")},
     "a floor below zero": {"floor": -1.0},
     "another step": {"step": 2},
-    "a step of nothing": {"step": 0},
+    "a step of 0": {"step": 0},
     "a shape without measure": {"shape": [2, 10**12, 10**12]},
     "a shape below zero": {"shape": [-2, 3]},
     "another shape": {"shape": [2, 4]},
     "text without measure": {"data": "A" * 10_000_000},
-    "text that is no base64": {"data": "\u00e9" * 32},
+    "text that is not base64": {"data": "\u00e9" * 32},
     "a slack of another shape": {"slack": packed([0, 0])},
     "a slack below zero": {"slack": packed([[-1] * 3] * 2)},
-    "a slack that is no number": {"slack": packed([[np.nan] * 3] * 2)},
+    "a NaN slack": {"slack": packed([[np.nan] * 3] * 2)},
     "an element that pickles": {"dtype": "object"},
-    "names for numbers that are none": {"names": ["a", "b"]},
+    "names for NaN": {"names": ["a", "b"]},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [*PROOFS, *ANSWERS])
-def test_a_proof_of_other_numbers_is_refused(kind: str, plain: Made, tmp_path: Path) -> None:
+def test_an_invalid_proof_is_refused(kind: str, plain: Made, tmp_path: Path) -> None:
     proof = json.loads(plain.metadata["dlc.proof"])
     proof |= PROOFS.get(kind, {})
     proof["answers"]["z"] |= ANSWERS.get(kind, {})
     path = changed(plain, tmp_path, with_text("dlc.proof", json.dumps(proof)))
-    with pytest.raises(ArtifactError, match=r"holds no proof that can be read: (dlc writes|its inputs)"):
+    with pytest.raises(
+        ArtifactError, match=r"holds no proof that can be read: (dlc does not write|its inputs)"
+    ):
         verify(path)
 
 
 @pytest.mark.parametrize(
     "parity", [{"worst": float("nan")}, {"worst": "0"}, {"worst": -1}, {"tolerance": 1e30}]
 )
-def test_a_tolerance_of_its_own_is_refused(parity: dict[str, Any], plain: Made, tmp_path: Path) -> None:
-    told = json.loads(plain.metadata["dlc.parity"]) | parity
-    path = changed(plain, tmp_path, with_text("dlc.parity", json.dumps(told)))
+def test_another_tolerance_is_refused(parity: dict[str, Any], plain: Made, tmp_path: Path) -> None:
+    changed_parity = json.loads(plain.metadata["dlc.parity"]) | parity
+    path = changed(plain, tmp_path, with_text("dlc.parity", json.dumps(changed_parity)))
     with pytest.raises(ArtifactError, match="holds no proof that can be read"):
         verify(path)
 
 
-def test_a_name_that_is_not_there_is_refused(plain: Made, tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused(plain: Made, tmp_path: Path) -> None:
     proof = json.loads(plain.metadata["dlc.proof"])
     proof["answers"]["y"]["names"] = ["red"]
     path = changed(plain, tmp_path, with_text("dlc.proof", json.dumps(proof)))
-    with pytest.raises(ArtifactError, match="dlc writes its answer `y` otherwise"):
+    with pytest.raises(ArtifactError, match="dlc does not write its answer `y` like this"):
         verify(path)
 
 
-def test_inputs_that_no_memory_holds_are_not_drawn(tmp_path: Path) -> None:
+def test_inputs_larger_than_memory_are_not_drawn(tmp_path: Path) -> None:
     made = make("input x: float[T]\noutput y: float\nx -> sum -> y\n", tmp_path)
     proof = json.loads(made.metadata["dlc.proof"])
     proof["inputs"]["x"]["shape"] = [10**11]
     path = changed(made, tmp_path, with_text("dlc.proof", json.dumps(proof)))
-    (told,) = refused(("verify", path))
-    assert "of memory is free" in told
+    (why,) = refused(("verify", path))
+    assert "of memory is free" in why
 
 
-# --- answers that are not as told -------------------------------------------------------------------------
+# --- outputs that differ from the metadata ----------------------------------------------------------------
 
 
 def swapped(name: str, make_: Callable[[str], onnx.NodeProto]) -> Change:
-    """An output goes through another node."""
+    """Insert a node before an output."""
 
     def change(proto: onnx.ModelProto) -> None:
         last = next(n for n in proto.graph.node if n.output[0] == name)
@@ -448,7 +450,7 @@ def swapped(name: str, make_: Callable[[str], onnx.NodeProto]) -> Change:
     return change
 
 
-def test_classes_that_there_are_not_are_told(tmp_path: Path) -> None:
+def test_outputs_outside_of_the_classes_are_an_error(tmp_path: Path) -> None:
     made = make(
         "input x: float[3]\noutput y: class(3)\nx -> dense(3) -> y\n"
         "train { metrics = [accuracy, confusion_matrix, f1, auroc] }\n",
@@ -458,22 +460,22 @@ def test_classes_that_there_are_not_are_told(tmp_path: Path) -> None:
     change = swapped("y", lambda was: helper.make_node("Add", [was, "far"], ["y"]))
     path = changed(made, tmp_path, lambda proto: (change(proto), proto.graph.initializer.append(far)))
     (tmp_path / "rows.csv").write_text("x,x,x,y\n1,2,3,0\n4,5,6,2\n")
-    (told,) = refused(("eval", path, tmp_path / "rows.csv"))
-    assert "answers `y` otherwise than it says: class" in told
+    (why,) = refused(("eval", path, tmp_path / "rows.csv"))
+    assert "returns values of `y` that are not of its type: class" in why
 
 
-def test_answers_that_are_not_of_the_rows_are_told(plain: Made, tmp_path: Path) -> None:
+def test_outputs_that_are_not_per_row_are_an_error(plain: Made, tmp_path: Path) -> None:
     change = swapped("z", lambda was: helper.make_node("ReduceMax", [was], ["z"], keepdims=0))
     path = changed(plain, tmp_path, change)
     rows = tmp_path / "rows.csv"
-    for told in refused(("predict", path, rows), ("eval", path, rows)):
-        assert "does not answer row by row" in told
+    for why in refused(("predict", path, rows), ("eval", path, rows)):
+        assert "does not return one output for each row" in why
 
 
-# --- what is meant well -----------------------------------------------------------------------------------
+# --- valid use --------------------------------------------------------------------------------------------
 
 
-def test_more_rows_than_there_is_memory_for_are_answered_in_parts(
+def test_more_rows_than_fit_in_memory_are_predicted_in_parts(
     plain: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = np.random.default_rng(0).normal(size=(200_000, 3)).astype(np.float32)
@@ -495,8 +497,8 @@ def test_more_rows_than_there_is_memory_for_are_answered_in_parts(
         np.testing.assert_array_equal(found[name], answers)
 
 
-def test_a_session_of_somebody_else_keeps_its_memory(plain: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bound is that of the artifact, not of the process."""
+def test_other_sessions_keep_their_memory_limit(plain: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit applies to the artifact, not to the process."""
     import onnxruntime
 
     monkeypatch.setattr(memory, "free", lambda: 4 << 20)
@@ -508,7 +510,7 @@ def test_a_session_of_somebody_else_keeps_its_memory(plain: Made, monkeypatch: p
     assert theirs.run(["z"], {"x": x})[0].shape == x.shape
 
 
-# --- whatever else ----------------------------------------------------------------------------------------
+# --- arbitrary changes ------------------------------------------------------------------------------------
 
 ATOMS = st.one_of(
     st.none(), st.booleans(), st.text(max_size=5), st.floats(),
@@ -520,7 +522,7 @@ JSON = st.recursive(
 
 
 def replaced(draw: st.DrawFn, value: Any) -> Any:
-    """The same JSON with another value in some place."""
+    """The same JSON with one value replaced."""
     if not isinstance(value, (dict, list)) or not value or draw(st.integers(0, 5)) == 0:
         return draw(JSON)
     copy = value.copy()
@@ -535,7 +537,7 @@ def replaced(draw: st.DrawFn, value: Any) -> Any:
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_whatever_its_metadata_says_it_is_an_answer_or_an_error(data: st.DataObject, strange: Path) -> None:
+def test_any_metadata_gives_outputs_or_an_error(data: st.DataObject, strange: Path) -> None:
     proto = onnx.load(strange / "plain.onnx")
     keys = ["inputs", "outputs", "columns", "missing", "metrics", "parity", "proof", "params", "format"]
     key = f"dlc.{data.draw(st.sampled_from(keys))}"
@@ -547,7 +549,7 @@ def test_whatever_its_metadata_says_it_is_an_answer_or_an_error(data: st.DataObj
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_whatever_its_bytes_are_it_is_an_answer_or_an_error(data: st.DataObject, strange: Path) -> None:
+def test_any_bytes_give_outputs_or_an_error(data: st.DataObject, strange: Path) -> None:
     content = bytearray((strange / "plain.onnx").read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(content) - 1))
@@ -564,7 +566,7 @@ def strange(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def use(content: bytes, folder: Path) -> None:
-    """All that is done with an artifact; only errors that dlc knows may come of it."""
+    """Use an artifact in every way; only errors of dlc may be raised."""
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime import evaluate
     from dlc.show.stored import read_metadata
@@ -586,13 +588,13 @@ def use(content: bytes, folder: Path) -> None:
     assert time.monotonic() - begun < SECONDS
 
 
-# --- what a terminal would obey ---------------------------------------------------------------------------
+# --- terminal escapes -------------------------------------------------------------------------------------
 
 OBEYED = "\033[2J\x9b\u202e"
 
 
 def named(entry: str, text: str) -> Change:
-    """A text of the metadata is another."""
+    """Replace a text of the metadata."""
 
     def change(proto: onnx.ModelProto) -> None:
         (found,) = (e for e in proto.metadata_props if e.key == f"dlc.{entry}")
@@ -637,13 +639,13 @@ def renamed(proto: onnx.ModelProto) -> None:
         named("inputs", json.dumps({"x": {"element": OBEYED}})),
     ],
 )
-def test_no_message_holds_what_a_terminal_obeys(plain: Made, tmp_path: Path, change: Change) -> None:
+def test_no_message_contains_terminal_escapes(plain: Made, tmp_path: Path, change: Change) -> None:
     with pytest.raises(ArtifactError) as error:
         dlc.load(changed(plain, tmp_path, change))(x=np.zeros((1, 2), "float32"))
     assert str(error.value).isprintable()
 
 
-def test_the_spec_of_a_stranger_is_harmless_on_a_terminal(
+def test_an_untrusted_spec_is_harmless_on_a_terminal(
     plain: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = changed(plain, tmp_path, named("spec", f"a\n{OBEYED}\n"))

@@ -1,4 +1,4 @@
-"""One rule for class values in training, `eval`, `predict`, Python and the artifact alone."""
+"""Class values mean the same in training, `eval`, `predict`, Python and a plain ONNX Runtime session."""
 
 from __future__ import annotations
 
@@ -68,25 +68,25 @@ def trained(folder: Path) -> Any:
     return dlc.train(folder / "shop.dl", out=folder / "runs")
 
 
-def said(*arguments: object) -> tuple[str, str]:
+def outputs_of(*arguments: object) -> tuple[str, str]:
     done = CliRunner().invoke(commands, [str(a) for a in arguments])
     assert done.exit_code == 0, done.output
     return done.stdout, done.stderr
 
 
 NOTES = [
-    '1 of the 3 values of `post` is none of its classes ("0501"), 1 is missing: they count as class -1',
-    '1 of the 3 values of `size` is none of its classes ("41"): it counts as class -1',
-    '1 of the 3 values of `colour` is none of its classes ("green"): it counts as class -1',
+    '1 of the 3 values of `post` is not among its classes ("0501"), 1 is missing: they count as class -1',
+    '1 of the 3 values of `size` is not among its classes ("41"): it counts as class -1',
+    '1 of the 3 values of `colour` is not among its classes ("green"): it counts as class -1',
 ]
 
 
-def test_training_tells_how_many_values_are_of_no_class_unless_they_are_filled_in(trained: Any) -> None:
+def test_training_counts_unknown_values_unless_they_are_imputed(trained: Any) -> None:
     assert list(trained.notes) == [f"validation rows: {note}" for note in NOTES]
     assert trained.warnings == ()
 
 
-def test_the_artifact_takes_and_gives_what_the_classes_are_called(trained: Any) -> None:
+def test_the_artifact_takes_and_returns_class_labels(trained: Any) -> None:
     session = onnxruntime.InferenceSession(str(trained.model))
     assert {i.name: i.type for i in session.get_inputs()} == {
         "post": "tensor(string)", "size": "tensor(int64)", "colour": "tensor(string)",
@@ -99,11 +99,11 @@ def test_the_artifact_takes_and_gives_what_the_classes_are_called(trained: Any) 
     assert found["grade"].tolist() == [5, 1]
 
 
-def test_all_ways_in_agree_on_what_is_of_no_class(trained: Any, folder: Path, monkeypatch) -> None:
-    """The validation rows in training, a file, Python, and ONNX Runtime alone."""
+def test_all_interfaces_agree_on_unknown_values(trained: Any, folder: Path, monkeypatch) -> None:
+    """Validation rows in training, a file, Python, and a plain ONNX Runtime session."""
     monkeypatch.chdir(folder)
-    out, told = said("predict", trained.model, "later.csv", "--format", "json")
-    assert told.splitlines() == [f"note: {note}" for note in NOTES]
+    out, err = outputs_of("predict", trained.model, "later.csv", "--format", "json")
+    assert err.splitlines() == [f"note: {note}" for note in NOTES]
     from_file = [row["paid"] for row in json.loads(out)]
     with pytest.warns(UserWarning) as warned:
         from_python = dlc.load(trained.model).predict(
@@ -119,15 +119,15 @@ def test_all_ways_in_agree_on_what_is_of_no_class(trained: Any, folder: Path, mo
     (alone,) = session.run(["paid"], raw)
     np.testing.assert_allclose(from_file, alone, rtol=1e-6)
     np.testing.assert_array_equal(from_python, alone)
-    out, told = said("eval", trained.model, "later.csv", "--format", "json")
-    assert told.splitlines() == [f"note: {note}" for note in NOTES]
+    out, err = outputs_of("eval", trained.model, "later.csv", "--format", "json")
+    assert err.splitlines() == [f"note: {note}" for note in NOTES]
     figures = json.loads(out)
     assert figures["paid.mae"] == pytest.approx(np.abs(alone - [1, 2, 3]).mean(), rel=1e-5)
     assert figures["paid.mae"] == pytest.approx(trained.figures["validation"]["paid.mae"], rel=1e-5)
     assert figures["grade.confusion_matrix"]["labels"] == ["1", "5", "1000"]
 
 
-def test_a_target_of_no_class_ends_eval(trained: Any, folder: Path, monkeypatch) -> None:
+def test_an_unknown_target_class_ends_eval(trained: Any, folder: Path, monkeypatch) -> None:
     monkeypatch.chdir(folder)
     (folder / "wrong.csv").write_text(LATER.replace(",5\n", ",6\n"))
     done = CliRunner().invoke(commands, ["eval", str(trained.model), "wrong.csv"])
@@ -136,7 +136,7 @@ def test_a_target_of_no_class_ends_eval(trained: Any, folder: Path, monkeypatch)
     assert '"1", "5", "1000"' in done.output
 
 
-def test_the_module_takes_and_gives_labels_that_are_numbers(folder: Path) -> None:
+def test_the_module_takes_and_returns_integer_labels(folder: Path) -> None:
     face = dlc.compile(folder / "shop.dl").fit()
     import torch
 
@@ -144,7 +144,7 @@ def test_the_module_takes_and_gives_labels_that_are_numbers(folder: Path) -> Non
     made = face.torch()(given)
     assert set(made["grade"].tolist()) <= {1, 5, 1000}
     other = face.torch()(given | {"size": torch.tensor([40, -7])})
-    assert torch.equal(made["paid"], other["paid"]), "41 and -7 are the same: of no class"
+    assert torch.equal(made["paid"], other["paid"]), "41 and -7 are both unknown"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,9 @@ def test_the_module_takes_and_gives_labels_that_are_numbers(folder: Path) -> Non
         ("class(a, b, c)", ["a", "c", "", "d", "A"], [10, 12, 0, 0, 0]),
     ],
 )
-def test_what_is_of_no_class_is_zeros(type: str, given: list[Any], paid: list[float], tmp_path: Path) -> None:
+def test_an_unknown_value_is_one_hot_encoded_as_zeros(
+    type: str, given: list[Any], paid: list[float], tmp_path: Path
+) -> None:
     text = "input k: class(3)\noutput y: float\nk -> embedding(1) -> sum -> y\n".replace("class(3)", type)
     made = make(text, tmp_path, weights={"embedding.weight": np.array([[10], [11], [12]])})
     raw = np.array(given, object if isinstance(given[0], str) else np.int64)
@@ -164,8 +166,8 @@ def test_what_is_of_no_class_is_zeros(type: str, given: list[Any], paid: list[fl
 
 
 @pytest.mark.parametrize(("number", "rows"), [(1000, [2]), (2, []), (1, [0]), (5, [1, 3])])
-def test_a_number_beside_a_class_is_the_class_of_that_number(number: int, rows: list[int], tmp_path) -> None:
-    """Not its place among the classes."""
+def test_a_number_compared_with_a_class_is_its_label(number: int, rows: list[int], tmp_path) -> None:
+    """Not the class with that index."""
     text = (
         "input k: class(auto)\noutput y: float\n"
         f"where(k == {number}, 1.0, 0.0) + 0 * (k -> one_hot -> dense(1, bias=false))[0] -> y\n"
@@ -176,7 +178,7 @@ def test_a_number_beside_a_class_is_the_class_of_that_number(number: int, rows: 
     assert np.flatnonzero(dlc.load(result.model).predict({"k": k})["y"]).tolist() == rows
 
 
-def test_booleans_of_a_typed_file_are_what_pandas_writes_of_them(tmp_path: Path, monkeypatch) -> None:
+def test_booleans_of_a_typed_file_are_the_texts_of_pandas(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame({"member": [True, False, True, False] * 5, "stays": [True, False, False, False] * 5})
     frame.to_parquet("rows.parquet")
@@ -191,9 +193,9 @@ def test_booleans_of_a_typed_file_are_what_pandas_writes_of_them(tmp_path: Path,
     assert model.inputs["member"].classes.labels == model.outputs["stays"].classes.labels == ("False", "True")
     answers = {}
     for rows in ("rows.parquet", "rows.csv"):
-        out, told = said("predict", trained.model, rows, "--format", "json")
-        assert told == ""
-        answers[rows] = json.loads(out), said("eval", trained.model, rows, "--format", "json")
+        out, err = outputs_of("predict", trained.model, rows, "--format", "json")
+        assert err == ""
+        answers[rows] = json.loads(out), outputs_of("eval", trained.model, rows, "--format", "json")
     assert answers["rows.parquet"] == answers["rows.csv"]
     known = [row["stays"] for row in answers["rows.csv"][0]]
     for given in (frame, pl.DataFrame(frame), pa.table(frame), {"member": frame["member"].tolist()}):
@@ -206,7 +208,7 @@ def test_booleans_of_a_typed_file_are_what_pandas_writes_of_them(tmp_path: Path,
         assert set(again.predict(frame)["stays"]) <= {"TRUE", "false"}
 
 
-def test_fields_of_one_column_share_their_classes(tmp_path: Path, monkeypatch) -> None:
+def test_fields_of_one_column_share_classes(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("m.dl").write_text(
         "input  word: class(auto)\noutput next: class(auto)\n\n"
@@ -215,12 +217,12 @@ def test_fields_of_one_column_share_their_classes(tmp_path: Path, monkeypatch) -
         "train { epochs = 1 }\n"
     )
     Path("m.csv").write_text("a\nx\ny\nz\n")
-    said("check", "m.dl")
+    outputs_of("check", "m.dl")
     model = dlc.load(dlc.train("m.dl", out="runs").model)
     assert model.inputs["word"].classes.labels == model.outputs["next"].classes.labels == ("x", "y", "z")
 
 
-def test_which_fields_share_a_column_has_to_be_known_early() -> None:
+def test_fields_that_share_a_column_have_to_be_known_at_compile_time() -> None:
     text = (
         "input  a, b: class(auto)\noutput y: float\n\n"
         'name = "a"\n(one_hot(a), one_hot(b)) -> concat -> dense(1) -> y\n\n'

@@ -34,7 +34,7 @@ def test_the_page_of_an_operator_has_signature_summary_and_shapes() -> None:
     )
     assert "Convolution over one to three space axes" in printed
     assert "(torch `conv1d` to `conv3d`, ONNX `Conv`)" in " ".join(printed.split())
-    assert "- `kernel`: extent of the window (a whole number of at least 1" in printed
+    assert "- `kernel`: size of the window (a whole number of at least 1" in printed
     assert "float[2, 8, 7]     -> conv(3, 3, stride=2, padding=1)            : float[3, 4, 4]" in printed
     assert "float[784]            -> conv(3, 3)                          E0201" in printed
     assert "    F.conv2d(x, weight, bias, (1, 1), (0, 0), (1, 1), 1)\n" in printed
@@ -63,7 +63,7 @@ def test_a_symbol_a_section_and_a_block_are_words_too() -> None:
     assert "uint8, int8, int16, int32, int64\n\nA type, listed under Types." in dlc("doc", "int16").output
     assert "\n    train { ... }\n" in dlc("doc", "train").output
     assert "import basic from std\n" in dlc("doc", "basic").output
-    assert "- `batch`: rows in a step" in dlc("doc", "train").output
+    assert "- `batch`: rows per batch" in dlc("doc", "train").output
 
 
 def test_without_a_word_all_are_listed() -> None:
@@ -100,7 +100,7 @@ def test_every_definition_is_a_word() -> None:
     known = {word.of for word in words() if isinstance(word.of, type)}
     for family, members in Definition.families.items():
         for definition in members.values():
-            is_inner = issubclass(definition, Operator) and not (definition.public or definition.sign)
+            is_inner = issubclass(definition, Operator) and not (definition.public or definition.symbol)
             if definition.__module__.startswith("dlc.") and not (family == "operator" and is_inner):
                 assert definition in known
 
@@ -114,7 +114,7 @@ def test_codes_and_names_of_other_libraries_get_a_hint() -> None:
 
 def test_settings_of_operators_and_optimizers_are_words_too() -> None:
     printed = " ".join(dlc("doc", "kernel").output.split())
-    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: extent of the window" in printed
+    assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: size of the window" in printed
     assert "`dlc doc conv` says more" in printed
     assert "avgpool" not in dlc("doc", "conv.kernel").output
     assert dlc("doc", "train.batch").output == dlc("doc", "batch").output

@@ -12,7 +12,9 @@ def test_a_page_has_meaning_reason_and_fix() -> None:
     done = dlc("explain", "E0203")
     of = page("E0203")
     assert done.exit_code == 0
-    assert done.output.startswith("E0203: shapes that do not fit\n\nShapes are matched from the last axis")
+    assert done.output.startswith(
+        "E0203: shapes that do not match\n\nShapes are broadcast from the last axis"
+    )
     wrong, fixed = done.output.split("\nFixed\n")
     assert "error[E0203]: these two cannot be added: float[128, 14, 14] and float[64, 28, 28]" in wrong
     assert "skip=conv(128, 1, stride=2)" in fixed

@@ -181,7 +181,7 @@ def test_rows_that_dlc_did_not_write_are_refused(change: str, wide: Path, tmp_pa
     save_file(rows | {name: np.array(act(rows[name]))}, run / "rows.safetensors")
     done = dlc("export", run, "-o", tmp_path / "m.onnx")
     assert (done.exit_code, done.stderr) == (
-        1, f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n",
+        1, f"error: {run} is not a run that can be read: rows.safetensors holds no rows of its spec\n",
     )  # fmt: skip
 
 
@@ -521,7 +521,7 @@ def test_rows_of_another_spec_are_reported(rows: dict[str, np.ndarray], wide: Pa
     run = shutil.copytree(wide, tmp_path / "run")
     save_file(load_file(run / "rows.safetensors") | rows, run / "rows.safetensors")
     done = dlc("export", run, "-o", tmp_path / "m.onnx")
-    expected = f"error: {run} is no run that can be read: rows.safetensors holds no rows of its spec\n"
+    expected = f"error: {run} is not a run that can be read: rows.safetensors holds no rows of its spec\n"
     assert (done.exit_code, done.stderr) == (1, expected)
 
 

@@ -204,7 +204,7 @@ def test_given_data_must_exist(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "message"), [
     ("input x: float[2]\noutput y: int64\nx -> dense(1) -> y\n", "help: give it one, `train { loss = ... }`"),
     ("input x: float[2]\noutput y: float\nx -> dense(1) -> detach -> y\ntrain { loss = mse(y, 0) }\n",
-     "help: hold an output against its target"),
+     "help: use a loss of an output that depends on a layer"),
     (NET.replace("class(2)", "class(auto)").replace("(2) -> y", "(y.classes) -> y"),
      "help: there is no data to find them in: give rows with `--data`"),
     ("input x: float[2]\noutput y: float\nlog(x) -> dense(1) -> y\ntrain { epochs = 1 }\n",
@@ -270,7 +270,7 @@ def test_a_gradient_that_is_wrong_by_a_hundred_thousandth_is_found(monkeypatch, 
     assert re.search(r"^dense_2\.weight .* \d\.\de-1\d$", done.stdout, re.MULTILINE)
     assert "the gradients of 2 of 4 weights are wrong" in done.stdout
     assert done.stderr.startswith(
-        "error[E0810]: the gradient of the weight `dense.bias` is not what differences say"
+        "error[E0810]: the gradient of the weight `dense.bias` differs from finite differences"
     )
     assert "m.dl:5:6" in done.stderr and "the gradient of `tanh` is wrong here" in done.stderr
 
@@ -330,7 +330,8 @@ def test_a_wrong_gradient_of_one_weight_names_that_weight(
     done = check(NET + DATA, folder=tmp_path)
     assert done.exit_code == 1
     assert re.search(r"^dense\.bias .* \d\.\de-1\d$", done.stdout, re.MULTILINE), done.stdout
-    assert f"the weight `dense.weight` is not what differences say: it is off by {off}" in done.stderr
+    message = f"the weight `dense.weight` differs from finite differences: the relative error is {off}"
+    assert message in done.stderr
     assert "m.dl:4:6" in done.stderr and "the gradient of `dense` is wrong here" in done.stderr
 
 

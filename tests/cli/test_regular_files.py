@@ -153,7 +153,7 @@ def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
             (run / name).symlink_to(path)
             typed.append(("export", run))
             expected.append({
-                "model.dl": f"error: {run} is no run that can be read: model.dl {why}\n",
+                "model.dl": f"error: {run} is not a run that can be read: model.dl {why}\n",
                 "spec.json": f"error[E0001]: {run} is not a run folder\n",
                 "weights.safetensors": f"error: {run / name} {why}\n",
             }[name])  # fmt: skip
@@ -173,7 +173,7 @@ def test_a_run_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:
         assert '"secret.dl": "secret.dl"' in text
         write(run, "spec.json", text.replace('"secret.dl": "secret.dl"', f'"secret.dl": "{place}"'))
     for printed in refused(*(("export", run) for run in runs)):
-        assert "spec.json tells of files outside of the folder" in printed
+        assert "spec.json names files outside of the folder" in printed
 
 
 def test_only_regular_files_are_replaced(odd: dict[Path, str], tmp_path: Path) -> None:
@@ -192,15 +192,15 @@ def test_only_regular_files_are_replaced(odd: dict[Path, str], tmp_path: Path) -
 
 
 NO_RUNS = {
-    "{": "is no JSON",
-    "[" * 100_000: "is no JSON",
+    "{": "is not JSON",
+    "[" * 100_000: "is not JSON",
     "[]": "is not as dlc writes it",
     '{"name": "m.dl"}': "is not as dlc writes it",
     '{"name": 3, "params": {}, "files": {}, "classes": {}}': "is not as dlc writes it",
     '{"name": "m.dl", "params": {}, "files": {}, "classes": {"y": {"count": -1}}}':
-        "tells of classes that are none",
+        "has invalid classes",
     '{"name": "m.dl", "params": {}, "files": {}, "classes": {"y": {"count": 2, "names": ["a"]}}}':
-        "tells of classes that are none",
+        "has invalid classes",
 }  # fmt: skip
 
 
@@ -213,4 +213,4 @@ def test_runs_that_dlc_did_not_write(tmp_path: Path) -> None:
     for run, reason, printed in zip(
         runs, NO_RUNS.values(), refused(*(("export", run) for run in runs)), strict=True
     ):
-        assert f"error: {run} is no run that can be read: spec.json {reason}\n" in printed
+        assert f"error: {run} is not a run that can be read: spec.json {reason}\n" in printed

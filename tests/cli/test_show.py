@@ -110,8 +110,8 @@ def test_weights_have_names_shapes_and_roles(tmp_path: Path) -> None:
     lines = dlc("show", "--weights", write(tmp_path, "iris.dl", IRIS)).output.splitlines()
     rows = [line.split("  ") for line in lines]
     assert [[cell.strip() for cell in row if cell.strip()] for row in rows[2:5]] == [
-        ["standardize.mean", "[4]", "4", "learnt", "from the rows"],
-        ["standardize.std", "[4]", "4", "learnt", "from the rows"],
+        ["standardize.mean", "[4]", "4", "fitted", "from the rows"],
+        ["standardize.std", "[4]", "4", "fitted", "from the rows"],
         ["dense.weight", "[8, 4]", "32", "weight", "he_normal"],
     ]
     assert lines[-1] == "67 parameters, and 8 numbers that no optimizer changes"
@@ -138,7 +138,7 @@ def test_the_graph_is_read_line_by_line(tmp_path: Path) -> None:
         " : float[8]  # iris.dl:7:31" in lines
     )
     assert "  weight %dense.weight : float[8, 4] = he_normal  # iris.dl:7:31" in lines
-    assert "  learnt %standardize.mean : float[4] = zeros  # iris.dl:7:16" in lines
+    assert "  fitted %standardize.mean : float[4] = zeros  # iris.dl:7:16" in lines
     assert lines[-3:] == ["  output species = %dense_2", "  output loss = %cross_entropy", "}"]
 
 

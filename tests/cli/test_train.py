@@ -71,7 +71,7 @@ def test_an_output_without_a_target_is_not_measured(tmp_path: Path) -> None:
     assert dlc("train", write(tmp_path, "same.dl", spec), "--data", rows, "--out", tmp_path).exit_code == 0
     printed = dlc("eval", tmp_path / "same" / "latest" / "model.onnx", rows).stderr
     assert (
-        "training held none against a target; name what to measure in `train { metrics = [...] }`" in printed
+        "training compared none with a target; name what to measure in `train { metrics = [...] }`" in printed
     )
 
 
@@ -183,7 +183,7 @@ def test_a_spec_is_exported_with_given_weights(run: Path, tmp_path: Path) -> Non
         "export", spec, "--weights", write(tmp_path, "broken.safetensors", "no"), "-o", tmp_path / "none.onnx"
     )
     assert broken.stderr.startswith("error: ")
-    assert "is no safetensors file" in broken.stderr
+    assert "is not a safetensors file" in broken.stderr
     assert not (tmp_path / "none.onnx").exists()
 
 
@@ -248,7 +248,7 @@ def test_a_file_that_is_not_an_artifact_is_reported_in_one_line(tmp_path: Path) 
     for command in (["verify", other], ["eval", other, "iris"], ["predict", other, "iris"], ["show", other]):
         done = dlc(*command)
         assert done.exit_code == 1
-        assert done.stderr.startswith(f"error: {other} is no ")
+        assert done.stderr.startswith(f"error: {other} is not ")
         assert len(done.stderr.splitlines()) == 1
     assert dlc("export", tmp_path).exit_code == 1, "a folder that is no run"
 

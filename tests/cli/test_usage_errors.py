@@ -96,7 +96,7 @@ def test_files_that_cannot_be_written_are_reported_in_one_line(tmp_path: Path) -
     assert done.stderr == f"error: {tmp_path / 'no' / 'net.svg'}: no such file or directory\n"
     done = dlc("train", spec, "--out", spec)
     assert done.stderr.splitlines() == [
-        f"error[E0813]: no run can be kept here: {spec} is no folder",
+        f"error[E0813]: no run can be kept here: {spec} is not a folder",
         "  = help: name another folder with `--out`",
         "",
     ]

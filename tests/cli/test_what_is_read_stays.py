@@ -46,7 +46,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-READ = "is read here, and would be lost"
+READ = "is read here, and would be overwritten"
 
 
 @pytest.mark.parametrize(("line", "why"), [
@@ -58,10 +58,10 @@ READ = "is read here, and would be lost"
     ("emit p.dl -o p.dl", READ), ("emit p.dl -o blocks.dl", READ), ("emit p.dl -o rows.csv", READ),
     ("show p.dl --svg p.dl", READ), ("show p.dl --svg blocks.dl", READ),
     ("export p.dl -o p.dl", READ), ("export run -o run/weights.safetensors", READ),
-    ("export run -o run/model.dl", READ), ("export run -o rows.csv", "holds rows, and would be lost"),
-    ("export run -o rows.npz", "holds rows, and would be lost"),
-    ("export run -o p.dl", "is a spec, and would be lost"),
-    ("export run -o emitted.py", "is Python, and would be lost"),
+    ("export run -o run/model.dl", READ), ("export run -o rows.csv", "holds rows, and would be overwritten"),
+    ("export run -o rows.npz", "holds rows, and would be overwritten"),
+    ("export run -o p.dl", "is a spec, and would be overwritten"),
+    ("export run -o emitted.py", "is Python, and would be overwritten"),
 ])  # fmt: skip
 def test_an_output_that_would_replace_an_input_is_refused(
     line: str, why: str, made: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""Short ways to say what is wanted, and to hear what is wrong."""
+"""Helpers to build required fields and to read the errors of data."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ import pytest
 from dlc.compiler.definitions.sections import Csv, Data, DataSource, TableSource
 from dlc.compiler.dims.dim import free
 from dlc.compiler.types import Classes, Tensor
-from dlc.runtime.data import Dataset, Wanted, gather
+from dlc.runtime.data import Dataset, RequiredField, gather
 
 AUTO = Classes(free("found"), found_in="found")
 
 
 def wanted(name: str, element: str = "float", *shape: Any, classes: Any = None, role: str = "input",
-           source: Any = None) -> Wanted:  # fmt: skip
+           source: Any = None) -> RequiredField:  # fmt: skip
     """A field; `classes` is a count, labels, or AUTO."""
     if isinstance(classes, int):
         classes = Classes(classes)
     elif isinstance(classes, tuple):
         classes = Classes(len(classes), classes)
-    return Wanted(name, Tensor(element, shape, classes), role, source)
+    return RequiredField(name, Tensor(element, shape, classes), role, source)
 
 
-def target(name: str, element: str = "float", *shape: Any, classes: Any = None, source: Any = None) -> Wanted:
+def target(
+    name: str, element: str = "float", *shape: Any, classes: Any = None, source: Any = None
+) -> RequiredField:
     return wanted(name, element, *shape, classes=classes, role="target", source=source)
 
 
 def csv_of(folder: Path, text: str, name: str = "rows.csv", **settings: Any) -> Csv:
-    """A csv file of this text."""
+    """Write a csv file with this text."""
     (folder / name).write_text(text, encoding="utf-8")
     return Csv(path=name, **settings)
 
 
-def read(source: DataSource, *fields: Wanted, folder: Path = Path(), **settings: Any) -> Dataset:
+def read(source: DataSource, *fields: RequiredField, folder: Path = Path(), **settings: Any) -> Dataset:
     return gather(Data(source=source, **settings), fields, folder)
 
 
@@ -45,7 +47,7 @@ def table(*rows: Any, columns: tuple[str, ...] | None = None) -> TableSource:
 
 
 def errors_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list[tuple[str, str]]:
-    """The codes and messages of everything found wrong."""
+    """The codes and messages of all errors."""
     from dlc.compiler.diagnostics.problems import CompileError
 
     with pytest.raises(CompileError) as caught:
@@ -54,7 +56,7 @@ def errors_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> list
 
 
 def error_of(act: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-    """The one thing that is wrong."""
+    """The only error."""
     from dlc.compiler.diagnostics.problems import CompileError
 
     with pytest.raises(CompileError) as caught:

@@ -1,4 +1,4 @@
-"""Parquet, npz, idx and tables in the spec."""
+"""Sources: Parquet, npz, idx, and tables in the spec."""
 
 import gzip
 import struct
@@ -89,19 +89,19 @@ def test_a_missing_value_in_parquet(tmp_path, values):
     assert (found.code, found.message) == ("E0706", 'rows.parquet, row 2, column "x": the value is missing')
 
 
-@pytest.mark.parametrize(("lists", "code", "said"), [
+@pytest.mark.parametrize(("lists", "code", "message"), [
     ([[1, 2], [3], [4, 5]], "E0711", "row 2, column \"x\": the list has 1 entries, and that of row 1 has 2"),
     ([[1, 2], None, [4, 5]], "E0706", "row 2, column \"x\": the value is missing"),
     ([[[1], [2]], [[3], []]], "E0711",
      "row 2, column \"x\": the list has 0 entries, and that of row 1 has 1"),
     ([[1, 2], [None, 4]], "E0706", "row 2, column \"x\": the value is missing"),
 ])  # fmt: skip
-def test_lists_that_are_no_vector(tmp_path, lists, code, said):
+def test_lists_that_are_not_a_vector(tmp_path, lists, code, message):
     found = error_of(read, parquet_of(tmp_path, x=lists), wanted("x", "float", 2), folder=tmp_path)
-    assert (found.code, found.message) == (code, f"rows.parquet, {said}")
+    assert (found.code, found.message) == (code, f"rows.parquet, {message}")
 
 
-def test_two_parquet_columns_of_one_name(tmp_path):
+def test_two_parquet_columns_with_the_same_name(tmp_path):
     parquet.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], ["x", "y", "x"]),
                         tmp_path / "rows.parquet")  # fmt: skip
     rows = read(Parquet(path="rows.parquet"), wanted("x", "int64", 2), folder=tmp_path).train
@@ -147,7 +147,7 @@ def test_text_in_parquet_that_is_not_in_utf8(tmp_path, kind, element):
     field = wanted("x", element, classes=AUTO if element == "class" else None)
     found = error_of(read, Parquet(path="rows.parquet"), field, folder=tmp_path)
     assert (found.code, found.message) == (
-        "E0702", 'rows.parquet, column "x": it holds bytes that are no text in UTF-8',
+        "E0702", 'rows.parquet, column "x": it holds bytes that are not text in UTF-8',
     )  # fmt: skip
 
 
@@ -156,10 +156,10 @@ def test_names_in_parquet_that_are_not_in_utf8(tmp_path):
     parquet.write_table(pa.table({"XX": WORDS}), path, store_schema=False)
     path.write_bytes(path.read_bytes().replace(b"XX", b"\xff\xfe"))
     found = error_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
-    assert found.message.endswith("cannot be read as a Parquet file: a name in it is no text in UTF-8")
+    assert found.message.endswith("cannot be read as a Parquet file: a name in it is not text in UTF-8")
 
 
-def test_arrays_meet_inputs_by_name(tmp_path):
+def test_arrays_are_matched_to_inputs_by_name(tmp_path):
     photos = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
     mask = np.array([[[0, 1], [2, 0]], [[1, 1], [1, 1]]])
     source = npz_of(tmp_path, photo=photos, mask=mask, word=np.array(["a", "b"]), spare=np.zeros(7))
@@ -176,7 +176,7 @@ def test_arrays_meet_inputs_by_name(tmp_path):
     assert data.classes["found"].names == ("a", "b")
 
 
-def test_axes_of_one_are_added_and_dropped_and_flat_arrays_folded(tmp_path):
+def test_axes_of_size_1_are_added_and_removed_and_flat_arrays_are_reshaped(tmp_path):
     source = npz_of(
         tmp_path, a=np.zeros((2, 8, 8)), b=np.ones((2, 64)), c=np.ones((2, 1)), d=np.ones((2, 2, 3))
     )
@@ -185,16 +185,16 @@ def test_axes_of_one_are_added_and_dropped_and_flat_arrays_folded(tmp_path):
     assert [rows[name].shape for name in "abcd"] == [(2, 1, 8, 8), (2, 1, 8, 8), (2,), (2, 6)]
 
 
-def test_images_with_their_channels_last_are_not_just_folded(tmp_path):
+def test_images_with_channels_last_are_not_reshaped(tmp_path):
     source = npz_of(tmp_path, photo=np.zeros((2, 4, 4, 3)))
     found = error_of(read, source, wanted("photo", "float", 3, 4, 4), folder=tmp_path)
     assert found.message == (
         'rows.npz, array "photo": found values of shape [4, 4, 3], and input `photo` is float[3, 4, 4]'
     )
-    assert found.help == "the axes stand in another order; images have their channels first"
+    assert found.help == "the axes are in another order; images have their channels first"
 
 
-def test_free_dimensions_take_what_is_there_but_one_size(tmp_path):
+def test_free_dimensions_have_one_size_that_the_data_gives(tmp_path):
     source = npz_of(tmp_path, x=np.zeros((2, 7, 3)), y=np.zeros((2, 7)), z=np.zeros((2, 6)))
     fields = wanted("x", "float", T, 3), wanted("y", "float", T), wanted("z", "float", T - 1)
     assert read(source, *fields, folder=tmp_path).train["x"].shape == (2, 7, 3)
@@ -204,7 +204,7 @@ def test_free_dimensions_take_what_is_there_but_one_size(tmp_path):
     assert found.help == "`T + 1` is 8 here"
 
 
-def test_a_bad_value_within_an_array_names_its_row(tmp_path):
+def test_a_bad_value_in_an_array_is_reported_with_its_row(tmp_path):
     values = np.zeros((4, 2, 2))
     values[2, 1, 0] = np.nan
     found = error_of(read, npz_of(tmp_path, x=values), wanted("x", "float", 2, 2), folder=tmp_path)
@@ -236,7 +236,7 @@ def test_broken_archives(tmp_path):
         assert error_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
 
 
-def test_an_array_that_announces_more_than_there_is(tmp_path):
+def test_an_array_that_announces_more_than_the_file_contains(tmp_path):
     np.savez(tmp_path / "rows.npz", x=np.arange(1000.0))
     whole = (tmp_path / "rows.npz").read_bytes()
     assert b"(1000,)" in whole
@@ -261,14 +261,14 @@ def test_mnist_comes_with_its_test_set(tmp_path, pack):
     assert data.test.place(1) == "., row 2"
 
 
-def test_a_test_share_stands_before_the_set_of_the_folder(tmp_path):
+def test_a_test_fraction_overrides_the_test_set_of_the_folder(tmp_path):
     idx_of(tmp_path, IMAGES, LABELS)
     source = idx_of(tmp_path, IMAGES[:2], LABELS[:2], "t10k")
     assert read(source, *DIGITS, folder=tmp_path, test=1).test.count == 1
     assert read(source, *DIGITS, folder=tmp_path, test=source).test.count == 2
 
 
-def test_only_images_are_wanted(tmp_path):
+def test_only_images_are_read(tmp_path):
     rows = read(idx_of(tmp_path, IMAGES, LABELS), wanted("pixels", "float", 784), folder=tmp_path).train
     assert rows["pixels"].shape == (5, 784) and list(rows) == ["pixels"]
 
@@ -278,18 +278,18 @@ def test_an_image_of_another_size(tmp_path):
     assert found.message == "., images: found values of shape [28, 28], and input `x` is uint8[1, 32, 32]"
 
 
-def test_labels_that_are_no_class(tmp_path):
+def test_labels_outside_of_the_classes(tmp_path):
     source = idx_of(tmp_path, IMAGES, LABELS)
     found = error_of(read, source, DIGITS[0], target("y", "class", classes=4), folder=tmp_path)
     assert found.message == "., row 3, labels: there is no class 4: the 4 classes are 0 to 3"
 
 
-def test_names_for_what_has_none(tmp_path):
+def test_column_names_for_a_source_without_names(tmp_path):
     source = idx_of(tmp_path, IMAGES, LABELS)
     found = errors_of(
         read, source, wanted("x", "uint8", 28, 28, source=ColumnField(column="images")), folder=tmp_path
     )
-    assert found == [("E0703", ". has no names, so `x` cannot be told which column to take")]
+    assert found == [("E0703", ". has no names, so no column can be chosen for `x`")]
     found = error_of(read, source, *DIGITS, target("z", "class", classes=2), folder=tmp_path)
     assert found.message == ". has 2 fields, and nothing is left for target `z`"
 
@@ -308,7 +308,7 @@ def test_broken_idx_files(tmp_path, data, pack):
     assert error_of(read, source, wanted("x", "uint8", 28, 28), folder=tmp_path).code in ("E0702", "E0704")
 
 
-def test_a_folder_that_lacks_something(tmp_path):
+def test_a_folder_with_missing_files(tmp_path):
     found = error_of(read, Idx(path="mnist"), *DIGITS, folder=tmp_path)
     assert (found.code, found.message) == ("E0701", "there is no folder mnist")
     idx_of(tmp_path, IMAGES, LABELS)
@@ -334,7 +334,7 @@ def test_the_table_of_the_perceptron(columns):
     assert rows["y"].tolist() == [0, 0, 0, 1] and rows["y"].dtype == np.float32
 
 
-def test_a_table_fills_a_vector_with_the_columns_that_remain():
+def test_a_table_fills_a_vector_with_the_remaining_columns():
     rows = read(table(*AND, columns=("a", "b", "y")), wanted("x", "float", 2), target("y", "binary")).train
     assert rows["x"].tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
 
@@ -345,7 +345,7 @@ def test_a_table_without_names_goes_to_inputs_then_targets_in_order():
     assert (rows["a"].tolist(), rows["b"].tolist(), rows["y"].tolist()) == ([1, 3], [2.5, 4], [1, 0])
 
 
-def test_a_table_holds_vectors_booleans_and_classes():
+def test_a_table_contains_vectors_booleans_and_classes():
     rows = read(table([(1, 2), True, "b"], [(3, 4), False, "a"], columns=("x", "f", "k")),
                 wanted("x", "int32", 2), wanted("f", "bool"),
                 wanted("k", "class", classes=Classes(2, ("a", "b")))).train  # fmt: skip
@@ -356,7 +356,7 @@ def test_a_table_holds_vectors_booleans_and_classes():
     )
 
 
-def test_columns_of_a_table_under_other_names():
+def test_columns_of_a_table_with_other_names():
     fields = (
         wanted("pair", "float", 2, source=Columns(columns=("b", "a"))),
         wanted("z", source=ColumnField(column="a")),
@@ -365,7 +365,7 @@ def test_columns_of_a_table_under_other_names():
     assert (rows["pair"].tolist(), rows["z"].tolist()) == ([[2, 1]], [1])
 
 
-def test_tables_that_do_not_fit_their_columns():
+def test_tables_that_do_not_match_their_columns():
     found = error_of(read, table([1, 2], columns=("x",)), wanted("x"))
     assert found.message == "the table's rows have 2 entries, and 1 columns are named"
     found = error_of(read, table([(1, 2)], [(1,)], columns=("x",)), wanted("x", "float", 2))
@@ -376,7 +376,7 @@ def test_tables_that_do_not_fit_their_columns():
     )
 
 
-def test_a_ragged_table_is_known_before_anything_runs():
+def test_a_ragged_table_is_a_compile_error():
     with pytest.raises(Reject) as caught:
         TableSource.settings["rows"].kind.accept([[0, 0, 0], [0, 1]])
     assert str(caught.value) == "row 2 of the table has 2 entries, and row 1 has 3"

@@ -1,4 +1,4 @@
-"""The sets that scikit-learn ships, as a spec meets them."""
+"""The data sets of scikit-learn as sources of a spec."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ FLOWERS = ("setosa", "versicolor", "virginica")
 MEASURES = [wanted(name) for name in ("sepal_length", "sepal_width", "petal_length", "petal_width")]
 
 
-def test_iris_columns_lose_their_units_and_the_target_meets_the_only_output():
+def test_iris_columns_have_no_units_and_the_target_fills_the_only_output():
     data = read(Builtin(set="iris"), *MEASURES, target("species", "class", classes=FLOWERS))
     iris = datasets.load_iris()
     assert data.train.count == 150 and data.validation is None and data.test is None
@@ -23,12 +23,12 @@ def test_iris_columns_lose_their_units_and_the_target_meets_the_only_output():
     assert data.columns["species"] == ("target",)
 
 
-def test_class_names_are_met_by_name_not_by_place():
+def test_class_names_are_matched_by_name_not_by_index():
     backwards = read(Builtin(set="iris"), target("species", "class", classes=FLOWERS[::-1]))
     np.testing.assert_array_equal(backwards.train["species"], 2 - datasets.load_iris().target)
 
 
-def test_a_count_takes_the_numbers_and_auto_the_names():
+def test_a_class_count_uses_numbers_and_auto_uses_names():
     assert read(Builtin(set="iris"), target("y", "class", classes=3)).classes == {}
     found = read(Builtin(set="iris"), target("y", "class", classes=AUTO))
     assert found.classes == {"found": Classes(3, FLOWERS, "found")}
@@ -44,14 +44,14 @@ def test_wine_fills_a_vector_with_its_remaining_columns():
     assert data.columns["rest"][0] == "malic_acid"
 
 
-def test_a_vector_that_is_too_short_for_the_set_is_told_both_lengths():
+def test_the_error_of_a_short_vector_has_both_lengths():
     found = error_of(read, Builtin(set="wine"), wanted("x", "float", 5))
     assert found.code == "E0704"
     assert found.message == "wine, 13 columns: found [13], and input `x` is float[5]"
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (8, 8), (64,)])
-def test_digits_take_the_shape_of_the_input(shape):
+def test_digits_have_the_shape_of_the_input(shape):
     data = read(Builtin(set="digits"), wanted("image", "uint8", *shape), target("digit", "class", classes=10))
     assert data.train["image"].dtype == np.uint8
     np.testing.assert_array_equal(data.train["image"], datasets.load_digits().images.reshape(-1, *shape))
@@ -72,7 +72,7 @@ def test_diabetes_is_a_regression():
     )
 
 
-def test_columns_under_other_names():
+def test_columns_with_other_names():
     data = read(
         Builtin(set="iris"),
         wanted("wide", source=ColumnField(column="sepal_width")),
@@ -107,7 +107,7 @@ def test_a_class_that_the_spec_does_not_declare():
     assert found.help == "did you mean `versicolour`?"
 
 
-def test_an_unknown_set_is_known_before_anything_runs():
+def test_an_unknown_data_set_is_a_compile_error():
     with pytest.raises(Reject) as caught:
         Builtin.settings["set"].kind.accept("irsi")
     assert caught.value.help == "did you mean `iris`?"

@@ -1,4 +1,4 @@
-"""Classes are what the data holds: which they are, whatever file holds them, and what is none of them."""
+"""Classes found in columns, the same for all sources, and values that are not one of the classes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Values = list[Any]
 
 
 def found(source: Any, folder: Path, field: Any = FIELD) -> tuple[Classes, list[int]]:
-    """The classes of a column, and the place of each value among them."""
+    """The classes of a column, and the class index of each value."""
     data = read(source, field, folder=folder)
     return data.classes["found"], data.train["c"].tolist()
 
 
-# --- which classes there are ------------------------------------------------------------------------------
+# --- finding classes --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def found(source: Any, folder: Path, field: Any = FIELD) -> tuple[Classes, list[
     ],
 )
 def test_cells_of_a_csv_file(cells: str, labels: Any, tmp_path: Path) -> None:
-    """Whole numbers where all are printed as such, or all with `.0`; else text as it stands."""
+    """Integers if all cells are decimal integers, or all with `.0`; else text."""
     values = cells.split()
     classes, places = found(csv_of(tmp_path, "\n".join(["c", *values]) + "\n"), tmp_path)
     assert classes.labels == labels
@@ -68,31 +68,31 @@ def test_cells_of_a_csv_file(cells: str, labels: Any, tmp_path: Path) -> None:
 
 
 def test_a_cell_of_any_number_of_digits_is_text(tmp_path: Path) -> None:
-    """Python refuses to make a number of more than 4300 digits."""
+    """Python does not parse integers of more than 4300 digits."""
     long = "9" * 5000
     source = csv_of(tmp_path, f"c\n{long}\n1\n")
     assert found(source, tmp_path)[0].labels == ("1", long)
     rows = read_rows(tmp_path / "rows.csv", [wanted("c", "class", classes=3)])
     assert rows["c"].tolist() == [-1, 1]
-    told = error_of(read, source, wanted("c", "class", classes=3), folder=tmp_path)
-    assert told.message == f'rows.csv, row 1 (line 2), column "c": there is no class {"9" * 37}...: ' \
+    error = error_of(read, source, wanted("c", "class", classes=3), folder=tmp_path)
+    assert error.message == f'rows.csv, row 1 (line 2), column "c": there is no class {"9" * 37}...: ' \
                            "the 3 classes are 0 to 2"  # fmt: skip
 
 
-def test_text_is_compared_with_its_white_space(tmp_path: Path) -> None:
+def test_text_is_compared_including_white_space(tmp_path: Path) -> None:
     classes, _ = found(csv_of(tmp_path, "c\nred\n red\nred \nRed\n"), tmp_path)
     assert classes.labels == (" red", "Red", "red", "red ")
 
 
-def test_missing_cells_are_no_class(tmp_path: Path) -> None:
+def test_missing_cells_are_not_a_class(tmp_path: Path) -> None:
     source = csv_of(tmp_path, "c,x\nred,1\n,1\n  ,1\n-,1\nblue,1\n", missing=("-",))
     assert found(source, tmp_path) == (Classes(2, ("blue", "red"), "found"), [1, -1, -1, -1, 0])
     rows = read(source, FIELD, folder=tmp_path).train
-    (outside,) = rows.outside()
+    (outside,) = rows.unknown_values()
     assert (outside.total, outside.unknown, outside.missing) == (5, 0, 3)
 
 
-def test_text_of_a_typed_file_stays_text_though_it_looks_like_numbers(tmp_path: Path) -> None:
+def test_text_in_a_typed_file_stays_text_even_if_it_looks_like_numbers(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"c": ["501", "00501", "10"]}), tmp_path / "rows.parquet")
     np.savez(tmp_path / "rows.npz", c=np.array(["501", "00501", "10"]))
     wanted = Classes(3, ("00501", "10", "501"), "found"), [2, 0, 1]
@@ -103,7 +103,7 @@ def test_text_of_a_typed_file_stays_text_though_it_looks_like_numbers(tmp_path: 
 
 
 @pytest.mark.parametrize("values", [[1.5, 2.0], [float("inf"), 1.0], [1e19, 1.0]], ids=str)
-def test_floats_that_are_not_whole_are_no_classes(values: Values, tmp_path: Path) -> None:
+def test_fractions_are_not_classes(values: Values, tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", c=np.array(values))
     problem = error_of(read, Npz(path="rows.npz"), FIELD, folder=tmp_path)
     assert problem.code == "E0705"
@@ -111,7 +111,7 @@ def test_floats_that_are_not_whole_are_no_classes(values: Values, tmp_path: Path
     assert "is not a whole number" in problem.message and "`bucketize`" in problem.help
 
 
-def test_a_column_of_nothing_has_no_class(tmp_path: Path) -> None:
+def test_an_empty_column_has_no_classes(tmp_path: Path) -> None:
     problem = error_of(read, csv_of(tmp_path, "c,x\n,1\n,2\n"), FIELD, folder=tmp_path)
     assert (problem.code, problem.message) == (
         "E0706",
@@ -119,7 +119,7 @@ def test_a_column_of_nothing_has_no_class(tmp_path: Path) -> None:
     )
 
 
-def test_large_numbers_with_missing_ones_beside_them_keep_their_digits(tmp_path: Path) -> None:
+def test_large_integers_with_missing_values_keep_their_digits(tmp_path: Path) -> None:
     ids = [2**60, None, 2**60 + 1]
     parquet.write_table(pa.table({"c": pa.array(ids, pa.int64())}), tmp_path / "rows.parquet")
     wanted = Classes(2, (2**60, 2**60 + 1), "found"), [0, -1, 1]
@@ -128,7 +128,7 @@ def test_large_numbers_with_missing_ones_beside_them_keep_their_digits(tmp_path:
     assert found(csv_of(tmp_path, f"c,x\n{2**60},1\n,1\n{2**60 + 1},1\n"), tmp_path) == wanted
 
 
-def test_inputs_have_the_classes_of_training_rows_and_targets_those_of_all(tmp_path: Path) -> None:
+def test_inputs_have_the_classes_of_training_rows_and_targets_those_of_all_rows(tmp_path: Path) -> None:
     cells = "\n".join(f"{'ab'[i % 2]}{i}" for i in range(20))
     source = csv_of(tmp_path, f"c\n{cells}\n")
     of_input = read(source, FIELD, folder=tmp_path, test=5)
@@ -149,7 +149,7 @@ TRUTHS = st.lists(st.none() | st.booleans(), min_size=1, max_size=12)
 
 
 def sources(values: Values, folder: Path, kind: pa.DataType):
-    """The same column as files and frames hold it."""
+    """The same column in every file format and data frame."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerows([["c", "x"], *([("" if v is None else v), 1] for v in values)])
@@ -177,7 +177,7 @@ def sources(values: Values, folder: Path, kind: pa.DataType):
 
 
 @given(NUMBERS)
-def test_all_sources_agree_on_whole_numbers(values: Values) -> None:
+def test_all_sources_agree_on_integers(values: Values) -> None:
     known = sorted({v for v in values if v is not None})
     if not known:
         return
@@ -190,7 +190,7 @@ def test_all_sources_agree_on_whole_numbers(values: Values) -> None:
 
 @given(TEXTS)
 def test_all_sources_agree_on_text(values: Values) -> None:
-    """But for text in a csv file that is a whole number as it is printed."""
+    """Except for text in a csv file that is a decimal integer."""
     values = [v if v is None or v.strip("01.-+ \u00a0") else f"é{v}" for v in values]
     known = sorted({v for v in values if v is not None})
     if not known:
@@ -204,7 +204,7 @@ def test_all_sources_agree_on_text(values: Values) -> None:
 
 @given(TRUTHS)
 def test_all_sources_agree_on_booleans(values: Values) -> None:
-    """They are the text that Python, NumPy and pandas write of them."""
+    """Booleans are the texts that Python, NumPy and pandas print."""
     known = sorted({str(v) for v in values if v is not None})
     if not known:
         return
@@ -215,14 +215,14 @@ def test_all_sources_agree_on_booleans(values: Values) -> None:
             assert places == [known.index(str(v)) if v is not None else -1 for v in values]
 
 
-def test_a_column_of_booleans_shares_classes_with_text_beside_it() -> None:
+def test_a_column_of_booleans_shares_classes_with_text() -> None:
     fields = wanted("c", "class", classes=AUTO), wanted("d", "class", classes=AUTO)
     data = read(ArraySource({"c": [True, False], "d": ["no", "True"]}), *fields)
     assert data.classes["found"].labels == ("False", "True", "no")
     assert [data.train[name].tolist() for name in "cd"] == [[1, 0], [2, 1]]
 
 
-# --- the place of a value, where the classes are known ----------------------------------------------------
+# --- class indices for known classes ----------------------------------------------------------------------
 
 NAMED = wanted("c", "class", classes=Classes(2, ("07A", "10"), "c"))
 NUMBERED = wanted("c", "class", classes=Classes(3, (1, 5, 1000), "c"))
@@ -240,11 +240,11 @@ COLOURS = wanted("c", "class", classes=("red", "blue"))
         (COLOURS, ["1", "0", "1", "2", ""], ["blue", "red", "blue", "", ""]),
     ],
 )
-def test_rows_for_an_artifact_hold_labels_and_one_for_what_is_none(field, cells, labels, tmp_path) -> None:
+def test_rows_for_an_artifact_have_labels_and_one_for_unknown_values(field, cells, labels, tmp_path) -> None:
     csv_of(tmp_path, "\n".join(["c,x", *(f"{cell},1" for cell in cells)]) + "\n")
     rows = read_rows(tmp_path / "rows.csv", [field])
     assert rows["c"].tolist() == labels
-    (outside,) = rows.outside()
+    (outside,) = rows.unknown_values()
     assert outside.unknown + outside.missing == sum(label in ("", -1) for label in labels)
 
 
@@ -261,8 +261,8 @@ def test_rows_for_an_artifact_hold_labels_and_one_for_what_is_none(field, cells,
         ((1, 5), [-1, 0, -1]),
     ],
 )
-def test_booleans_among_classes_that_are_known(classes: Any, places: list[int], tmp_path: Path) -> None:
-    """Each is the class of that name, in any case of letters; among numbers it is 0 or 1."""
+def test_booleans_in_declared_classes(classes: Any, places: list[int], tmp_path: Path) -> None:
+    """A boolean is the class with its name in any case, or the class 0 or 1."""
     known = Classes(classes) if isinstance(classes, int) else Classes(len(classes), classes, "found")
     column = pa.table({"c": pa.array([False, True, None])})
     parquet.write_table(column, tmp_path / "rows.parquet")
@@ -286,7 +286,7 @@ LONG = ("0.1234567", "0.123457", "12345678.5", "abc", "0.1", "115292150460684697
     ],
     ids=["float64", "float32", "large", "text"],
 )
-def test_numbers_are_compared_with_names_in_all_their_digits(values: Any, places: list[int]) -> None:
+def test_numbers_are_compared_with_names_by_all_digits(values: Any, places: list[int]) -> None:
     field = wanted("c", "class", classes=Classes(len(LONG), LONG, "c"))
     rows = read_rows(ArraySource({"c": values}), [field])
     assert rows["c"].tolist() == [LONG[place] if place >= 0 else "" for place in places]
@@ -298,26 +298,26 @@ def test_a_missing_number_is_not_the_class_named_zero() -> None:
 
 
 @pytest.mark.parametrize("last", ["mid", "nan", "inf", "1_0", "infinity"])
-def test_whole_numbers_are_places_among_words_whatever_python_reads_as_a_number(last: str) -> None:
+def test_integers_are_indices_of_words_even_if_python_parses_a_word_as_a_number(last: str) -> None:
     names = ("low", "high", last)
     rows = read(ArraySource({"c": [0, 1, 2]}), wanted("c", "class", classes=names)).train
     assert rows["c"].tolist() == [0, 1, 2]
 
 
-def test_a_label_that_is_empty_or_minus_one_is_no_stand_in() -> None:
+def test_the_label_of_unknown_values_is_never_a_real_label() -> None:
     assert Classes(2, ("", "red")).unknown == "0"
     assert Classes(2, ("", "0")).unknown == "1"
     assert Classes(2, (-1, 1)).unknown == -2
     assert (Classes(3).unknown, Classes(2, (5, 7)).unknown) == (-1, -1)
 
 
-def test_an_empty_name_is_the_class_of_what_is_missing(tmp_path: Path) -> None:
+def test_a_missing_text_is_the_class_with_the_empty_name(tmp_path: Path) -> None:
     field = wanted("c", "class", classes=("", "red", "NA"))
     rows = read(csv_of(tmp_path, "c,x\nred,1\n,1\nNA,1\n"), field, folder=tmp_path).train
-    assert (rows["c"].tolist(), rows.outside()) == ([1, 0, 2], [])
+    assert (rows["c"].tolist(), rows.unknown_values()) == ([1, 0, 2], [])
 
 
-def test_values_outside_of_declared_classes_are_an_error_in_the_rows_of_the_spec_alone(tmp_path) -> None:
+def test_values_outside_of_declared_classes_are_an_error_only_in_rows_of_the_spec(tmp_path) -> None:
     csv_of(tmp_path, "c,x\nred,1\ngreen,1\n,1\n", "test.csv")
     source = csv_of(tmp_path, "c,x\nred,1\nblue,1\n,1\n")
     data = read(source, COLOURS, folder=tmp_path, test=Csv(path="test.csv"))
@@ -329,6 +329,6 @@ def test_values_outside_of_declared_classes_are_an_error_in_the_rows_of_the_spec
     )
 
 
-def test_white_space_around_a_name_is_told(tmp_path: Path) -> None:
+def test_white_space_around_a_name_is_reported(tmp_path: Path) -> None:
     problem = error_of(read, csv_of(tmp_path, "c,x\nred,1\n blue,1\n"), COLOURS, folder=tmp_path)
-    assert problem.help == 'classes are compared as they stand: take away the white space around "blue"'
+    assert problem.help == 'classes are compared exactly: remove the white space around "blue"'

@@ -1,4 +1,4 @@
-"""Tables of text: good ones, and everything that is wrong with the others."""
+"""csv files: valid ones, and the errors of invalid ones."""
 
 import csv
 import gzip
@@ -40,12 +40,12 @@ def test_a_table_of_people(tmp_path):
 
 
 @pytest.mark.parametrize("element", ["float16", "float64", "uint8", "int8", "int16", "int32", "int64"])
-def test_numbers_come_in_the_type_that_is_declared(tmp_path, element):
+def test_numbers_have_the_declared_dtype(tmp_path, element):
     rows = read(csv_of(tmp_path, "x\n3\n 4 \n+5.0\n6e0\n"), wanted("x", element), folder=tmp_path).train
     assert rows["x"].dtype == element and rows["x"].tolist() == [3, 4, 5, 6]
 
 
-def test_whole_numbers_past_float64_stay_exact(tmp_path):
+def test_integers_beyond_float64_stay_exact(tmp_path):
     rows = read(csv_of(tmp_path, "x\n9007199254740993\n"), wanted("x", "int64"), folder=tmp_path).train
     assert rows["x"].tolist() == [2**53 + 1]
 
@@ -58,13 +58,13 @@ def test_bfloat16_comes_as_float32(tmp_path):
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
-def test_columns_may_be_parted_by_other_signs(tmp_path, sign):
+def test_columns_may_have_other_delimiters(tmp_path, sign):
     text = "a,b\n1,2\n".replace(",", sign)
     rows = read(csv_of(tmp_path, text), wanted("a"), wanted("b"), folder=tmp_path).train
     assert (rows["a"].tolist(), rows["b"].tolist()) == ([1], [2])
 
 
-def test_a_byte_order_mark_windows_lines_quotes_and_blank_lines(tmp_path):
+def test_a_byte_order_mark_windows_line_ends_quotes_and_blank_lines(tmp_path):
     (tmp_path / "rows.csv").write_bytes(
         b'\xef\xbb\xbf\r\n"a","b c"\r\n1,"two\r\nlines, ""quoted"""\r\n\r\n3,four\r\n'
     )
@@ -87,7 +87,7 @@ def test_a_vector_from_named_columns_and_from_a_repeated_name(tmp_path):
     assert (rows["x"].tolist(), rows["pair"].tolist(), rows["y"].tolist()) == ([[1, 3]], [[5, 4]], [2])
 
 
-def test_classes_by_name_by_number_and_by_what_is_there(tmp_path):
+def test_classes_by_name_by_number_and_found_in_the_data(tmp_path):
     source = csv_of(tmp_path, "name,number,word,count\nred,2,pear,0\nblue,0,apple,3\n")
     data = read(
         source,
@@ -109,7 +109,7 @@ def test_classes_by_name_by_number_and_by_what_is_there(tmp_path):
     }
 
 
-def test_fields_that_share_their_classes_have_those_of_both(tmp_path):
+def test_fields_that_share_classes_have_the_union_of_both(tmp_path):
     source = csv_of(tmp_path, "said,next\nb,a\nc,b\n")
     data = read(
         source, wanted("said", "class", classes=AUTO), target("next", "class", classes=AUTO), folder=tmp_path
@@ -118,7 +118,7 @@ def test_fields_that_share_their_classes_have_those_of_both(tmp_path):
     assert data.train["said"].tolist() == [1, 2]
 
 
-def test_the_field_that_is_to_blame_is_named_among_those_that_share(tmp_path):
+def test_the_error_names_the_wrong_field_of_those_that_share_classes(tmp_path):
     np.savez(tmp_path / "rows.npz", said=np.array([0, 1]), next=np.array([1, 2.5]))
     fields = wanted("said", "class", classes=AUTO), target("next", "class", classes=AUTO)
     found = error_of(read, Npz(path="rows.npz"), *fields, folder=tmp_path)
@@ -151,7 +151,7 @@ def test_a_missing_text_is_empty(tmp_path):
                                    target("b", "class", classes=("1", "0")),
                                    target("b", "class", classes=AUTO)], ids=str)  # fmt: skip
 @pytest.mark.parametrize("cell", ["", "?"])
-def test_a_missing_value_is_told_with_its_row(tmp_path, field, cell):
+def test_a_missing_value_is_reported_with_its_row(tmp_path, field, cell):
     source = csv_of(tmp_path, f"a,b\n1,1\n2,{cell}\n3,0\n", missing=("?",))
     found = error_of(read, source, field, folder=tmp_path)
     assert (found.code, found.message) == (
@@ -166,7 +166,7 @@ def test_nan_is_a_missing_value_and_more_rows_are_named(tmp_path):
     assert found.notes == ("also in rows 3, 4",)
 
 
-@pytest.mark.parametrize(("field", "cell", "said"), [
+@pytest.mark.parametrize(("field", "cell", "message"), [
     (wanted("x"), "abc", '"abc" is not a number'),
     (wanted("x"), "1,5", '"1,5" is not a number'),
     (wanted("x"), "inf", "the value is infinite"),
@@ -184,14 +184,14 @@ def test_nan_is_a_missing_value_and_more_rows_are_named(tmp_path):
     (wanted("x", "class", classes=3), "-1", "there is no class -1: the 3 classes are 0 to 2"),
     (wanted("x", "class", classes=3), "0.5", "there is no class 0.5: the 3 classes are 0 to 2"),
     (target("x", "class", classes=(0, 2, 7)), "5", "5 is not one of the 3 classes"),
-    (wanted("x", "class", classes=3), "cat", '"cat" is no class number'),
+    (wanted("x", "class", classes=3), "cat", '"cat" is not a class number'),
     (wanted("x", "class", classes=("cat", "dog")), "cow", '"cow" is not one of the 2 classes'),
     (wanted("x", "class", classes=("0", "cat")), "cat ", '"cat " is not one of the 2 classes'),
 ])  # fmt: skip
-def test_values_that_do_not_fit(tmp_path, field, cell, said):
+def test_invalid_values(tmp_path, field, cell, message):
     good = "cat" if cell == "cow" else "0"
     found = error_of(read, csv_of(tmp_path, f'x\n{good}\n{good}\n"{cell}"\n'), field, folder=tmp_path)
-    assert found.message == f'rows.csv, row 3 (line 4), column "x": {said}'
+    assert found.message == f'rows.csv, row 3 (line 4), column "x": {message}'
 
 
 def test_classes_counted_from_one_get_the_fix(tmp_path):
@@ -199,12 +199,12 @@ def test_classes_counted_from_one_get_the_fix(tmp_path):
     assert found.help == "classes are counted from 0; `class(auto)` takes them as they are"
 
 
-def test_a_mark_for_missing_values_gets_the_fix(tmp_path):
+def test_an_undeclared_missing_mark_gets_the_fix(tmp_path):
     found = error_of(read, csv_of(tmp_path, "x\n1\n?\n"), wanted("x"), folder=tmp_path)
     assert found.help == 'if it stands for a missing value, say so: csv(..., missing="?")'
 
 
-def test_every_missing_column_is_told(tmp_path):
+def test_every_missing_column_is_reported(tmp_path):
     found = errors_of(
         read, csv_of(tmp_path, "Age,b\n1,2\n"), wanted("age"), wanted("c"), wanted("b"), folder=tmp_path
     )
@@ -214,7 +214,7 @@ def test_every_missing_column_is_told(tmp_path):
     ]
 
 
-def test_bad_values_of_several_columns_are_told_together(tmp_path):
+def test_bad_values_of_several_columns_are_reported_together(tmp_path):
     source = csv_of(tmp_path, "a,b,c\n1,2,3\nx,y,4\n")
     assert [
         m for _, m in errors_of(read, source, wanted("a"), wanted("b"), wanted("c"), folder=tmp_path)
@@ -232,7 +232,7 @@ def test_a_table_without_a_heading(tmp_path):
     )
 
 
-def test_a_name_twice_in_the_heading(tmp_path):
+def test_a_repeated_name_in_the_heading(tmp_path):
     source = csv_of(tmp_path, "x,y,x\n1,2,3\n")
     assert read(source, wanted("y"), folder=tmp_path).train["y"].tolist() == [2]
     found = error_of(read, source, wanted("x"), folder=tmp_path)
@@ -258,23 +258,23 @@ def test_rows_of_a_wrong_length(tmp_path, text, row):
     assert (found.code, found.message) == ("E0711", f"rows.csv, {row}, and the heading has 2 columns")
 
 
-@pytest.mark.parametrize(("text", "said"), [
+@pytest.mark.parametrize(("text", "message"), [
     ("", "rows.csv is empty"),
     ("\n\n", "rows.csv is empty"),
     ("a,b\n", "rows.csv has a heading and no rows"),
     ("a,b", "rows.csv has a heading and no rows"),
 ])  # fmt: skip
-def test_files_without_rows(tmp_path, text, said):
+def test_files_without_rows(tmp_path, text, message):
     found = error_of(read, csv_of(tmp_path, text), wanted("a"), folder=tmp_path)
-    assert (found.code, found.message) == ("E0708", said)
+    assert (found.code, found.message) == ("E0708", message)
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20))
-def test_what_a_spreadsheet_writes_is_read_back(rows):
-    """Quotes, commas, line ends and white space within cells are kept."""
+def test_csv_written_by_python_is_read_back(rows):
+    """Quotes, commas, line ends and white space in cells are kept."""
     with TemporaryDirectory() as folder:
         with (Path(folder) / "rows.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("a", "b"), *rows])
@@ -287,14 +287,14 @@ def test_what_a_spreadsheet_writes_is_read_back(rows):
 def test_other_encodings_are_refused(tmp_path):
     (tmp_path / "rows.csv").write_bytes(b"a\nK\xf6ln\n")
     found = error_of(read, Csv(path="rows.csv"), wanted("a", "string"), folder=tmp_path)
-    assert found.message == "rows.csv cannot be read as a csv file: it holds bytes that are no UTF-8 text"
+    assert found.message == "rows.csv cannot be read as a csv file: it holds bytes that are not UTF-8 text"
 
 
 @pytest.mark.parametrize("content", ["a\nx\n".encode("utf-16"), b"PAR1\x15\x00\x15\x00"])
-def test_what_is_no_text_is_refused(tmp_path, content):
+def test_a_binary_file_is_refused(tmp_path, content):
     (tmp_path / "rows.csv").write_bytes(content)
     found = error_of(read, Csv(path="rows.csv"), wanted("a"), folder=tmp_path)
-    assert found.message == "rows.csv cannot be read as a csv file: it is no text"
+    assert found.message == "rows.csv cannot be read as a csv file: it is not text"
 
 
 def test_a_broken_archive_is_refused(tmp_path):
@@ -323,7 +323,7 @@ def test_a_million_rows_in_about_a_second(tmp_path):
     assert data.train.count == 900_000
 
 
-def test_one_bad_cell_in_a_million_is_soon_found(tmp_path):
+def test_one_bad_cell_in_a_million_is_found_quickly(tmp_path):
     source = csv_of(tmp_path, "a\n" + "1\n" * 700_000 + "x\n" + "2\n" * 300_000)
     start = time.perf_counter()
     found = error_of(read, source, wanted("a"), folder=tmp_path)

@@ -1,4 +1,4 @@
-"""Warnings that the rows tell of classes and columns."""
+"""Warnings about classes and columns that depend on the rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLASS = "input a: float\noutput c: class(auto)\na -> impute(mean) -> dense(c.cla
 
 
 def warned(cells: str, values: str = "", folder: Path = Path()) -> list[tuple[str, str]]:
-    """The warnings of the classes in these cells, with numbers beside them."""
+    """The warnings for a column with these classes and a column of numbers."""
     words = cells.split("|")
     numbers = values.split("|") if values else [str(place) for place in range(len(words))]
     rows = "".join(f"{number},{word}\n" for number, word in zip(numbers, words, strict=True))
@@ -26,25 +26,25 @@ def warned(cells: str, values: str = "", folder: Path = Path()) -> list[tuple[st
 def looked_at(folder: Path) -> list[tuple[str, str]]:
     program = dlc.compile(folder / "m.dl").fit()
     rows = load(program.compiled, folder)
-    return [(d.code, d.message) for d in lints.look(program.compiled, rows, program.weights())]
+    return [(d.code, d.message) for d in lints.run_lints(program.compiled, rows, program.weights())]
 
 
-@pytest.mark.parametrize(("cells", "code", "said"), [
+@pytest.mark.parametrize(("cells", "code", "message"), [
     ("ja|nein|ja\u200b", "W0705", "\"ja\", \"ja\\u200b\" are different classes of `c`"),
     ("A|B|\u0410", "W0705", "\"A\", \"\u0410\" are different classes of `c`"),
     ("north|south|north|Total", "W0707", "\"Total\" is a class of `c` with a single row"),
     ("north|south|c|north|c", "W0707", "\"c\" is a class of `c`, and the name of its column"),
     ("1.0|2.0|1.5", "W0708", "3 numbers are the classes of `c`, as text, such as 1.5"),
 ])  # fmt: skip
-def test_classes_that_are_hardly_meant(cells: str, code: str, said: str, tmp_path: Path) -> None:
-    assert warned(cells, folder=tmp_path) == [(code, said)]
+def test_suspicious_classes(cells: str, code: str, message: str, tmp_path: Path) -> None:
+    assert warned(cells, folder=tmp_path) == [(code, message)]
 
 
 @pytest.mark.parametrize("cells", [
     "ja|nein", "total|part|total|part", "1.0|2.0", "1|2", "1.5|x", "007|1E5|2E7|100000", "a b|ab",
     "north|south|d",
 ])  # fmt: skip
-def test_classes_that_are_well_meant(cells: str, tmp_path: Path) -> None:
+def test_ordinary_classes(cells: str, tmp_path: Path) -> None:
     assert warned(cells, folder=tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file of rows is told as what it is, and the fix that is told works."""
+"""The messages for invalid data files name the cause, and the suggested fix works."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (r', missing="\"\""', "red NA", "it stands for a missing value", r'["\"\"", "NA"]'),
     ],
 )
-def test_a_class_that_marks_a_missing_value_is_told_as_it_is_written(missing, classes, stand, marks) -> None:
+def test_a_class_that_marks_a_missing_value_gets_a_warning(missing, classes, stand, marks) -> None:
     spec = (
         "input k: class(auto)\noutput y: float\nk -> one_hot -> dense(1) -> y\n"
         f'data {{ source = csv("rows.csv"{missing}) }}\ntrain {{ epochs = 1 }}\n'
@@ -72,8 +72,8 @@ def test_a_class_that_marks_a_missing_value_is_told_as_it_is_written(missing, cl
 
 
 def trained(content: str | bytes, spec: str = SPEC) -> str:
-    """What `dlc train` says of a file of these rows; nothing if it takes them. They are read and fitted here,
-    and no steps taken."""
+    """The message of `dlc train` for a file with these rows; empty if it accepts them. Reads the rows and
+    fits operators, but does not train."""
     Path("m.dl").write_text(spec, "utf-8")
     Path("rows.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     try:
@@ -84,7 +84,7 @@ def trained(content: str | bytes, spec: str = SPEC) -> str:
 
 
 def answered(content: str | bytes, model: Path) -> str:
-    """What `dlc predict` says of them."""
+    """The message of `dlc predict` for these rows."""
     Path("rows.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     done = CliRunner().invoke(commands, ["predict", str(model), "rows.csv"])
     assert "Traceback" not in done.stderr
@@ -92,14 +92,14 @@ def answered(content: str | bytes, model: Path) -> str:
     return done.stderr
 
 
-def short(said: str) -> str:
-    """A message without the places in the spec, which are those of every message."""
-    lines = [line for line in said.splitlines() if not re.match(r" *(-->|\d* *\||\.\.\.)", line)]
+def short(message: str) -> str:
+    """A message without its source locations, which are the same for all messages."""
+    lines = [line for line in message.splitlines() if not re.match(r" *(-->|\d* *\||\.\.\.)", line)]
     return "\n".join(line for line in lines if line)
 
 
-def help_in(said: str) -> str:
-    (found,) = re.findall(r"= help: (.*)", said)
+def help_in(message: str) -> str:
+    (found,) = re.findall(r"= help: (.*)", message)
     return found
 
 
@@ -121,18 +121,18 @@ def with_cell(cell: str) -> str:
     return f'{HEADING}1,2,x\n"{quoted}",3,y\n'
 
 
-def test_cells_that_are_no_numbers(golden: Callable[[Path, str], None], model: Path) -> None:
-    told = []
+def test_cells_that_are_not_numbers(golden: Callable[[Path, str], None], model: Path) -> None:
+    messages = []
     for cell in CELLS:
         trains, answers = trained(with_cell(cell)), answered(with_cell(cell), model)
-        told.append(f"{cell!a}\n{short(trains)}\n")
+        messages.append(f"{cell!a}\n{short(trains)}\n")
         if help_of(answers) != help_of(trains):
-            told[-1] += f"predict: {help_of(answers)}\n"
-    golden(GOLDEN / "cells.txt", "\n".join(told))
+            messages[-1] += f"predict: {help_of(answers)}\n"
+    golden(GOLDEN / "cells.txt", "\n".join(messages))
 
 
-def help_of(said: str) -> str:
-    return "; ".join(re.findall(r"= help: (.*)", said))
+def help_of(message: str) -> str:
+    return "; ".join(re.findall(r"= help: (.*)", message))
 
 
 @pytest.mark.parametrize("cell", ["1e5", "1E5", "-1.5e-3", "+5", ".5", "5.", " 5 ", "\u00a05", "007"])
@@ -141,13 +141,13 @@ def test_cells_that_are_numbers(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_is_to_be_written_is_a_number_that_is_taken(cell: str) -> None:
+def test_the_suggested_number_is_accepted(cell: str) -> None:
     for number in re.findall(r"\b(?:write|or) ([-+.\w]*\d[-+.\w]*)", help_of(trained(with_cell(cell)))):
         assert trained(with_cell(number)) == "", number
 
 
 @pytest.mark.parametrize("cell", ["TRUE", "false", "yes", "No", "Y", "off"])
-def test_a_yes_or_a_no_is_taken_as_what_it_is_said_to_be(cell: str) -> None:
+def test_the_suggested_binary_type_is_accepted(cell: str) -> None:
     (type,) = re.findall(r"as `(bool|binary\(.*?\))`", help_of(trained(with_cell(cell))))
     spec = SPEC.replace("input a, b: float", f"input a: {type}\ninput b: float").replace(
         "concat(a", "concat(a * 1"
@@ -158,7 +158,7 @@ def test_a_yes_or_a_no_is_taken_as_what_it_is_said_to_be(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["N/A", "NA", "-", "?", "null", "#N/A", "abc", 'a "b"'])
 @pytest.mark.parametrize("marks", ["", ', missing="none"', ', missing=["none", "z"]'])
-def test_a_mark_for_missing_values_is_taken_as_one(cell: str, marks: str) -> None:
+def test_the_suggested_missing_setting_is_accepted(cell: str, marks: str) -> None:
     spec = SPEC.replace('"rows.csv"', f'"rows.csv"{marks}')
     (setting,) = re.findall(r"csv\(\.\.\., (missing=.*?)\)(?:;|$)", help_of(trained(with_cell(cell), spec)))
     fixed = SPEC.replace('"rows.csv"', f'"rows.csv", {setting}').replace(
@@ -175,24 +175,27 @@ def test_a_mark_for_missing_values_is_taken_as_one(cell: str, marks: str) -> Non
         ("old town,2,x\n7,3,y\n", False),
     ],
 )
-def test_a_mark_for_missing_values_stands_among_numbers(rows: str, words: bool) -> None:
-    said = help_of(trained(HEADING + rows))
-    assert "`class(auto)`" in said and ("missing=" in said) != words
+def test_a_missing_mark_in_a_column_of_numbers(rows: str, words: bool) -> None:
+    message = help_of(trained(HEADING + rows))
+    assert "`class(auto)`" in message and ("missing=" in message) != words
 
 
 @given(st.text(max_size=12), st.booleans(), st.booleans())
-def test_anything_may_stand_in_a_cell(text: str, in_spec: bool, lacks: bool) -> None:
-    said = help_for(text, (), in_spec=in_spec, lacks=lacks)
-    assert all(map(is_decimal, re.findall(r"write ([-+.\d][-+.\de]*)$", said)))
+def test_any_text_in_a_cell_gets_a_fix(text: str, in_spec: bool, lacks: bool) -> None:
+    message = help_for(text, (), in_spec=in_spec, lacks=lacks)
+    assert all(map(is_decimal, re.findall(r"write ([-+.\d][-+.\de]*)$", message)))
 
 
 @given(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), st.sampled_from([" kg", "%", " \u20ac", ""]),
        st.sampled_from(["_,", ",.", ".,", " ,", "'."]))  # fmt: skip
-def test_numbers_as_people_write_them_come_back(number: float, unit: str, signs: str) -> None:
+def test_numbers_in_other_notations_get_the_plain_number(number: float, unit: str, signs: str) -> None:
     text = f"{number:,.2f}".translate({ord(","): signs[0], ord("."): signs[1]}) + unit
-    said = help_for(text, (), in_spec=True, lacks=False)
+    message = help_for(text, (), in_spec=True, lacks=False)
     if not is_decimal(text):
-        assert any(float(found) == number for found in re.findall(r"write ([-\d.]+)", said)), (text, said)
+        assert any(float(found) == number for found in re.findall(r"write ([-\d.]+)", message)), (
+            text,
+            message,
+        )
 
 
 # --- headings -----------------------------------------------------------------------------------------------
@@ -210,45 +213,45 @@ NAMES = {
 
 
 def test_headings(golden: Callable[[Path, str], None], model: Path) -> None:
-    told = []
+    messages = []
     for case, heading in NAMES.items():
         signs = {"a bar": "|", "spaces": " ", "wide spaces": " ", "colons": ":", "carets": "^",
                  "bars without a name": "|", "one name": " "}  # fmt: skip
         content = f"{heading}\n{GOOD.replace(',', signs.get(case, ','))}"
         trains, answers = trained(content), answered(content, model)
-        told.append(f"{case}: {heading!a}\n{short(trains) or 'taken'}\n")
+        messages.append(f"{case}: {heading!a}\n{short(trains) or 'taken'}\n")
         if short(answers) not in short(trains):
-            told[-1] += f"predict:\n{short(answers)}\n"
-    golden(GOLDEN / "headings.txt", "\n".join(told))
+            messages[-1] += f"predict:\n{short(answers)}\n"
+    golden(GOLDEN / "headings.txt", "\n".join(messages))
 
 
 @pytest.mark.parametrize(("wanted", "found"), [
     ("caf\u00e9", NFD), ("price", "pr\u0456ce"), ("a", "\u0430"), ("size", "\uff53ize"),
     ("unit_cost", "unit_\u0441ost"), ("time", "ti\u043ce"), ("Yield", "\u0423ield"),
 ])  # fmt: skip
-def test_a_name_that_looks_the_same_is_told_and_both_fixes_work(wanted: str, found: str) -> None:
+def test_a_confusable_name_is_reported_and_both_fixes_work(wanted: str, found: str) -> None:
     spec = SPEC.replace("a, b", f"{wanted}, b").replace("concat(a", f"concat({wanted}")
     content = f"{found},b,kind\n{GOOD}"
-    said = help_in(trained(content, spec))
-    assert said.startswith(f'"{found}" looks the same, and ')
-    assert re.search(r"[A-Z]{3,} [A-Z]{3,}", said), "the sign that is not seen has a name"
-    (renamed,) = re.findall(r'rename it "(.*?)"', said)
+    message = help_in(trained(content, spec))
+    assert message.startswith(f'"{found}" looks the same, and ')
+    assert re.search(r"[A-Z]{3,} [A-Z]{3,}", message), "the invisible character has a name"
+    (renamed,) = re.findall(r'rename it "(.*?)"', message)
     assert trained(content.replace(found, renamed, 1), spec) == ""
-    (line,) = re.findall(r"write (.* = column\(.*\)) in `data`", said)
+    (line,) = re.findall(r"write (.* = column\(.*\)) in `data`", message)
     assert trained(content, spec.replace('csv("rows.csv")', f'csv("rows.csv")\n {line}')) == ""
 
 
-def test_a_name_in_quotes_that_looks_the_same_is_told() -> None:
+def test_a_confusable_name_in_quotes_is_reported() -> None:
     spec = SPEC.replace('csv("rows.csv")', f'csv("rows.csv")\n a = column("{NFD}")')
-    said = help_in(trained(f"caf\u00e9,b,kind\n{GOOD}", spec))
-    assert said == (
-        '"caf\u00e9" looks the same, and the spec has an accent as a sign of its own, '
+    message = help_in(trained(f"caf\u00e9,b,kind\n{GOOD}", spec))
+    assert message == (
+        '"caf\u00e9" looks the same, and the spec has an accent as a separate character, '
         f'COMBINING ACUTE ACCENT; rename it "{NFD}"'
     )
 
 
 @given(st.text(st.characters(categories=("L", "Mn")), min_size=1, max_size=8))
-def test_forms_of_unicode_are_told_apart(name: str) -> None:
+def test_unicode_normal_forms_are_distinguished(name: str) -> None:
     for form in ("NFC", "NFD"):
         other = unicodedata.normalize(form, name)
         assert bool(difference(name, other)) == (name != other)
@@ -328,23 +331,23 @@ FILES: dict[str, str | bytes] = {
 
 
 def test_files(golden: Callable[[Path, str], None], model: Path) -> None:
-    told = []
+    messages = []
     for case, content in FILES.items():
         trains, answers = trained(content), answered(content, model)
-        told.append(f"{case}\n{short(trains) or 'taken'}\n")
+        messages.append(f"{case}\n{short(trains) or 'taken'}\n")
         if short(answers) != short(trains):
-            told[-1] += f"predict: {short(answers) or 'taken'}\n"
-    golden(GOLDEN / "files.txt", "\n".join(told))
+            messages[-1] += f"predict: {short(answers) or 'taken'}\n"
+    golden(GOLDEN / "files.txt", "\n".join(messages))
 
 
 @pytest.mark.parametrize("name", ["PAR1", "BZh", "ARROW1", "PK", "SQLite format 3", "{a}", "[a]", "%", "<b>"])
-def test_columns_may_be_called_as_files_of_other_kinds_begin(name: str) -> None:
+def test_columns_may_be_named_like_magic_numbers(name: str) -> None:
     spec = SPEC.replace('csv("rows.csv")', f'csv("rows.csv")\n a = column("{name}")')
     assert trained(f"{name},b,kind\n{GOOD}", spec) == ""
 
 
 @pytest.mark.parametrize("case", ["Parquet", "npz"])
-def test_a_file_under_a_wrong_name_is_read_as_it_is_told(case: str, model: Path) -> None:
+def test_a_file_with_a_wrong_suffix_is_read_after_the_suggested_fix(case: str, model: Path) -> None:
     content = FILES[case]
     (source,) = re.findall(r"`(\w+\(.*?\))` reads it", help_in(trained(content)))
     assert trained(content, SPEC.replace('csv("rows.csv")', source)) == ""
@@ -353,13 +356,15 @@ def test_a_file_under_a_wrong_name_is_read_as_it_is_told(case: str, model: Path)
     assert CliRunner().invoke(commands, ["predict", str(model), f"rows{ending}"]).exit_code == 0
 
 
-def test_a_quote_that_swallows_a_large_file_is_told_with_its_line() -> None:
-    said = trained(f'{HEADING}1,2,x\n1,"2,x\n' + "1,2,x\n" * 1_500_000)
-    assert "field larger than field limit" in said
-    assert help_in(said) == "look at the quotes from line 3 on: each is closed, and one in a cell is doubled"
+def test_an_unclosed_quote_in_a_large_file_is_reported_with_its_line() -> None:
+    message = trained(f'{HEADING}1,2,x\n1,"2,x\n' + "1,2,x\n" * 1_500_000)
+    assert "field larger than field limit" in message
+    assert (
+        help_in(message) == "look at the quotes from line 3 on: each is closed, and one in a cell is doubled"
+    )
 
 
-def test_text_in_another_encoding_is_read_once_it_is_converted() -> None:
+def test_text_in_another_encoding_is_read_after_conversion() -> None:
     content = FILES["Latin-1"]
     assert isinstance(content, bytes)
     (encoding,) = re.findall(r"iconv -f (\S+) -t utf-8", help_in(trained(content)))
@@ -375,13 +380,13 @@ def test_text_in_another_encoding_is_read_once_it_is_converted() -> None:
     ("cp1251", "\u041c\u043e\u0441\u043a\u0432\u0430"), ("cp1253", "\u0395\u03bb\u03bb\u03ac\u03b4\u03b1"),
     ("cp850", "L\u00e4nge caf\u00e9"), ("macintosh", "Gen\u00e8ve"), ("cp1250", "\u0141\u00f3d\u017a"),
 ])  # fmt: skip
-def test_an_encoding_is_named_that_reads_the_words(encoding: str, words: str) -> None:
-    said = no_utf8(f"{HEADING}1,2,{words}\n".encode(encoding))
-    assert ("iconv -f cp1252" in said) == (encoding == "cp1252")
-    assert encoding in said
+def test_the_suggested_encoding_decodes_the_words(encoding: str, words: str) -> None:
+    message = no_utf8(f"{HEADING}1,2,{words}\n".encode(encoding))
+    assert ("iconv -f cp1252" in message) == (encoding == "cp1252")
+    assert encoding in message
 
 
-def test_a_long_word_of_any_bytes_is_soon_looked_at() -> None:
+def test_a_long_word_of_any_bytes_is_inspected_quickly() -> None:
     assert no_utf8(b"a" * 1_000_000 + b"\xe9\x81" + b"\xe9" * 1_000_000).startswith("line 1 holds")
 
 
@@ -390,25 +395,23 @@ def test_a_long_word_of_any_bytes_is_soon_looked_at() -> None:
     ("Yes", ""), ("a b c", "class(auto)"),
 ])  # fmt: skip
 @pytest.mark.parametrize("type", ["bool", "binary"])
-def test_names_of_yes_and_no_are_taken_as_they_are_said_to_be_declared(
-    words: str, declared: str, type: str
-) -> None:
+def test_the_suggested_binary_names_are_accepted(words: str, declared: str, type: str) -> None:
     spec = SPEC.replace("a, b: float", f"a: {type}\ninput b: float").replace("concat(a", "concat(a * 1")
     content = HEADING + "".join(f"{word},{place},x\n" for place, word in enumerate(words.split()))
-    said = trained(content, spec)
-    assert re.findall(r"`((?:binary|class)\(.*?\))`", said) == ([declared] if declared else [])
+    message = trained(content, spec)
+    assert re.findall(r"`((?:binary|class)\(.*?\))`", message) == ([declared] if declared else [])
     if declared.startswith("binary"):
         assert trained(content, spec.replace(f"a: {type}", f"a: {declared}")) == ""
 
 
-def test_names_of_yes_and_no_that_are_declared_are_near() -> None:
+def test_a_typo_in_a_binary_name_gets_the_nearest_name() -> None:
     spec = SPEC.replace("a, b: float", 'a: binary("no", "yes")\ninput b: float').replace(
         "concat(a", "concat(a * 1"
     )
     assert help_in(trained(f"{HEADING}Yes,1,x\n", spec)) == "did you mean `yes`?"
 
 
-def test_names_of_rows_have_a_heading_once_it_begins_with_a_comma() -> None:
+def test_row_names_are_read_after_the_suggested_fix() -> None:
     content = str(FILES["names of rows"])
     assert "begin the heading with a comma" in help_in(trained(content))
     assert trained(f",{content}") == ""
@@ -419,17 +422,15 @@ ENDS = {"rows.parquet": FILES["Parquet"], "rows.npz": FILES["npz"]}
 
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize(("content", "help"), [
-    (None, "its end is missing: fetch it once more, or write it anew"),
+    (None, "its end is missing: download or write it again"),
     (FILES["a pointer of Git LFS"],
-     "it is a pointer of Git LFS, which stands for the file: `git lfs pull` fetches that"),
-    (FILES["a page"], "it is a page (HTML), as a link gives that asks to log in: fetch the file itself"),
+     "it is a Git LFS pointer: `git lfs pull` fetches the file"),
+    (FILES["a page"], "it is an HTML page, such as a login page: download the file itself"),
     (FILES["gzip"], "it is compressed by gzip: unpack it"),
     (FILES["npy"], "it is one NumPy array (.npy): write it with its names as an npz file: `numpy.savez`"),
     (BOTH, "it is text: let its name end in .csv, if it is a table"),
 ])  # fmt: skip
-def test_other_files_that_are_not_what_their_names_say(
-    name: str, content: str | bytes | None, help: str
-) -> None:
+def test_other_files_with_a_wrong_suffix(name: str, content: str | bytes | None, help: str) -> None:
     whole = ENDS[name]
     assert isinstance(whole, bytes)
     held = whole[: len(whole) // 2] if content is None else content
@@ -452,7 +453,7 @@ def test_arrays_that_are_neither_numbers_nor_text_get_a_fix(array: np.ndarray) -
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.npz"])
 @pytest.mark.parametrize("content", [b"", b"a,b,kind\n1,2,x\n", None])
-def test_other_files_with_nothing_in_them(name: str, content: bytes | None) -> None:
+def test_other_empty_files(name: str, content: bytes | None) -> None:
     if content is not None:
         Path(name).write_bytes(content)
     elif name.endswith("npz"):
@@ -468,12 +469,12 @@ VECTOR = "input x: float[3]\noutput y: float\nx -> dense(1) -> y\ntrain { epochs
 
 
 @pytest.mark.parametrize("heading", ["x0,x1,x2,y", "x_1,x_2,x_3,y", "a,b,c,y", "X0,X1,X2,y"])
-def test_a_vector_is_filled_from_the_columns_that_are_told(heading: str) -> None:
+def test_a_vector_is_filled_from_the_suggested_columns(heading: str) -> None:
     Path("rows.csv").write_text(f"{heading}\n" + "1,2,3,4\n" * 10)
-    said = trained(Path("rows.csv").read_text(), VECTOR + 'data { source = csv("rows.csv") }\n')
+    message = trained(Path("rows.csv").read_text(), VECTOR + 'data { source = csv("rows.csv") }\n')
     names = ", ".join(f'"{name}"' for name in heading.split(",")[:3])
     written = f"x = columns({names})"
-    assert f"help: name its 3 columns: {written} in `data`" in said
+    assert f"help: name its 3 columns: {written} in `data`" in message
     fixed = VECTOR + f'data {{ source = csv("rows.csv")\n{written} }}\n'
     assert not trained(Path("rows.csv").read_text(), fixed)
 
@@ -493,10 +494,10 @@ def test_a_model_has_no_section_for_its_data() -> None:
 def test_only_paths_of_a_spec_are_relative_to_it() -> None:
     Path("sub").mkdir()
     Path("sub/q.dl").write_text(VECTOR + 'data { source = csv("nope.csv") }\n')
-    for data, told in ((None, True), ("nope.csv", False)):
+    for data, relative in ((None, True), ("nope.csv", False)):
         with pytest.raises(dlc.CompileError, match="there is no file nope") as caught:
             dlc.train("sub/q.dl", data=data)
-        assert ("paths are relative to the spec" in str(caught.value)) is told
+        assert ("paths are relative to the spec" in str(caught.value)) is relative
 
 
 @pytest.mark.parametrize(
@@ -508,7 +509,7 @@ def test_only_paths_of_a_spec_are_relative_to_it() -> None:
         ("rows.gz", "it has no ending that says what it holds"),
     ],
 )
-def test_a_file_of_another_format_is_told_by_its_ending(name: str, why: str, model: Path) -> None:
+def test_the_format_of_a_file_is_its_suffix(name: str, why: str, model: Path) -> None:
     Path(name).write_text("[]")
     done = CliRunner().invoke(commands, ["eval", str(model), name])
     assert done.stderr.startswith(
@@ -517,7 +518,7 @@ def test_a_file_of_another_format_is_told_by_its_ending(name: str, why: str, mod
 
 
 def labelled(kind: str, labels: str) -> str:
-    """What is said of rows whose labels are these."""
+    """The message for rows with these labels."""
     units = 1 if kind.startswith("binary") else "k.classes"
     spec = (
         f"input x: float\noutput k: {kind}\nx -> dense({units}) -> k\n"
@@ -526,16 +527,16 @@ def labelled(kind: str, labels: str) -> str:
     return trained("x,k\n" + "".join(f"{n},{label}\n" for n, label in enumerate(labels.split() * 5)), spec)
 
 
-def test_classes_from_one_on_are_taken_as_they_are() -> None:
+def test_classes_counted_from_one_are_accepted_as_auto() -> None:
     help = "help: classes are counted from 0; `class(auto)` takes them as they are"
     assert help in labelled("class(3)", "1 2 3")
     assert not labelled("class(auto)", "1 2 3")
 
 
 @pytest.mark.parametrize("label", ["-1", "255"])
-def test_a_label_that_does_not_count_cannot_be_left_out_yet(label: str) -> None:
-    assert "does not count cannot be left out yet" in labelled("class(3)", f"0 1 2 {label}")
-    assert "cannot be left out" not in labelled("class(3)", f"0 1 2 {label} 7")
+def test_labels_cannot_be_ignored_yet(label: str) -> None:
+    assert "labels cannot be ignored yet" in labelled("class(3)", f"0 1 2 {label}")
+    assert "cannot be ignored" not in labelled("class(3)", f"0 1 2 {label} 7")
     assert not labelled("class(3)", "0 1 2")
 
 
@@ -548,22 +549,22 @@ def test_a_label_that_does_not_count_cannot_be_left_out_yet(label: str) -> None:
         ("stayed churned", 'binary("churned", "stayed")'),
     ],
 )
-def test_two_labels_are_named_and_the_person_says_which_means_no(labels: str, meant: str) -> None:
+def test_two_labels_are_named_in_the_type(labels: str, meant: str) -> None:
     assert f"help: which of them means no? write it first: `{meant}`" in labelled("binary", labels)
     assert not labelled(meant, labels)
 
 
 @pytest.mark.parametrize("labels", [[1, 2], [1.0, 2.0], [-1, 1]])
-def test_two_labels_of_arrays_are_named_too(labels: list[float]) -> None:
+def test_two_labels_of_arrays_are_named_in_the_type(labels: list[float]) -> None:
     rows = {"x": np.ones(10), "k": np.array(labels * 5)}
     spec = "input x: float\noutput k: binary\nx -> dense(1) -> k\ntrain { epochs = 1 }\n"
     with pytest.raises(dlc.CompileError) as caught:
         dlc.train(text=spec, data=rows)
-    told = caught.value.diagnostics[0].help.split("`")[1]
-    assert dlc.train(text=spec.replace("binary", told), data=rows).model.exists()
+    declared = caught.value.diagnostics[0].help.split("`")[1]
+    assert dlc.train(text=spec.replace("binary", declared), data=rows).model.exists()
 
 
-def test_more_than_two_numbers_are_no_answers() -> None:
+def test_more_than_two_numbers_are_not_binary() -> None:
     assert "which of them" not in labelled("binary", "1 2 3")
     assert "which of them" not in labelled("binary", "0.5 1.5")
     assert 'the no first: `binary("off", "on")`' in labelled("binary", "on off")

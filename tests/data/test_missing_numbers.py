@@ -1,4 +1,4 @@
-"""Missing numbers in data: taken where the spec fills them in, and told with their fix elsewhere."""
+"""Missing numbers in data: accepted if the spec imputes them, else an error with its fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fields import csv_of, error_of
 from test_programs import program_of
 
 from dlc.compiler.definitions.sections import Npz, Parquet, TableSource
-from dlc.runtime.data import load, read_rows, wanted_by
+from dlc.runtime.data import load, read_rows, required_fields
 from dlc.runtime.data.sources.arrays import ArraySource
 
 FLOW = "input age: float\ninput pay: float\noutput y: float\n{} -> dense(1) -> y\ndata {{ source = {} }}\n"
@@ -38,14 +38,14 @@ def sources(folder):
 
 
 @pytest.mark.parametrize("source", ["csv", "csv with marks", "parquet", "npz", "table", "arrays"])
-def test_what_is_filled_in_is_read_as_nan(tmp_path, source):
+def test_missing_values_to_impute_are_read_as_nan(tmp_path, source):
     program = program_of(FLOW.format(FILLED, 'csv("rows.csv")'))
     rows = load(program, tmp_path, source=sources(tmp_path)[source]).train
     np.testing.assert_array_equal(rows["age"], np.array(AGES, np.float32))
     np.testing.assert_array_equal(rows["pay"], np.array(PAYS, np.float32))
 
 
-def test_what_is_not_filled_in_is_told_with_its_fix(tmp_path):
+def test_a_missing_value_without_impute_is_an_error_with_its_fix(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,2\n")
     program = program_of(FLOW.format("concat(impute(age, 0), age, pay)", 'csv("rows.csv")'))
     found = error_of(load, program, tmp_path)
@@ -54,7 +54,7 @@ def test_what_is_not_filled_in_is_told_with_its_fix(tmp_path):
     assert "`impute`" in found.help and "before anything else" in found.help
 
 
-def test_a_whole_number_cannot_be_missing(tmp_path):
+def test_an_integer_cannot_be_missing(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,2\n")
     text = FLOW.format(FILLED, 'csv("rows.csv")').replace("age: float", "age: int64")
     found = error_of(load, program_of(text), tmp_path)
@@ -65,10 +65,10 @@ def test_a_target_cannot_be_missing(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,\n")
     found = error_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
     assert found.message == 'rows.csv, row 2 (line 3), column "y": the value is missing'
-    assert found.help == "fill it in, or take the row out"
+    assert found.help == "fill it in, or remove the row"
 
 
-def test_an_infinite_number_is_no_missing_one(tmp_path):
+def test_infinity_is_not_a_missing_value(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,inf,1\n,5,1\n")
     found = error_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
     assert (found.code, found.message) == (
@@ -77,16 +77,16 @@ def test_an_infinite_number_is_no_missing_one(tmp_path):
     )
 
 
-def test_rows_for_an_artifact_may_lack_the_same_numbers(tmp_path):
+def test_rows_for_an_artifact_may_have_the_same_missing_values(tmp_path):
     program = program_of(FLOW.format(FILLED, 'csv("rows.csv")'))
     csv_of(tmp_path, "age,pay\n1,\n,5\n", "new.csv")
-    inputs = [w for w in wanted_by(program) if not w.is_target]
+    inputs = [w for w in required_fields(program) if not w.is_target]
     rows = read_rows(tmp_path / "new.csv", inputs)
     assert np.isnan(rows["pay"]).tolist() == [True, False] and np.isnan(rows["age"]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("mark", ["-999", "-999.0", " -999 "])
-def test_a_whole_number_marks_what_floats_print_of_it(tmp_path, mark):
+def test_an_integer_mark_also_matches_its_float_text(tmp_path, mark):
     source = csv_of(tmp_path, "age,pay,y\n-999,1,1\n-999.0,2,2\n4,3,3\n-999.5,4,4\n", missing=(mark,))
     program = program_of(FLOW.format(FILLED, 'csv("rows.csv")'))
     rows = load(program, tmp_path, source=source).train

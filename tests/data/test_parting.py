@@ -1,4 +1,4 @@
-"""Training, validation and test rows."""
+"""The split into training, validation and test rows."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from dlc.compiler.definitions.sections import Builtin, Csv, Data, NormalField, U
 from dlc.compiler.dims.dim import free
 from dlc.compiler.types import Classes
 from dlc.runtime.data import gather
-from dlc.runtime.data.split import part, shuffled, spread
+from dlc.runtime.data.split import random_order, split_rows, stratified
 
 SPECIES = target("species", "class", classes=3)
 LENGTH = wanted("sepal_length")
@@ -20,7 +20,7 @@ def numbered(rows, label=lambda i: 0):
     return table(*([i, label(i)] for i in range(rows)), columns=("x", "y"))
 
 
-def test_parts_are_disjoint_whole_and_in_the_order_of_the_file():
+def test_parts_are_disjoint_complete_and_in_file_order():
     data = read(numbered(100), wanted("x", "int64"), validation=0.15, test=20)
     assert [rows.count for _, rows in data.parts()] == [65, 15, 20]
     assert sorted(np.concatenate([rows["x"] for _, rows in data.parts()])) == list(range(100))
@@ -29,7 +29,7 @@ def test_parts_are_disjoint_whole_and_in_the_order_of_the_file():
         assert rows.place(0) == f"the table, row {rows['x'][0] + 1}"
 
 
-def test_without_shares_everything_is_for_training():
+def test_without_fractions_all_rows_are_for_training():
     data = read(numbered(5), wanted("x", "int64"))
     assert data.train["x"].tolist() == [0, 1, 2, 3, 4] and data.validation is None and data.test is None
 
@@ -44,10 +44,10 @@ def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
 
 
 def test_the_order_is_the_same_everywhere():
-    assert shuffled(10, 0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
+    assert random_order(10, 0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
 
 
-def test_test_rows_do_not_depend_on_the_validation_share():
+def test_test_rows_do_not_depend_on_the_validation_fraction():
     alone, both = (read(numbered(50), wanted("x"), test=0.2, validation=v).test["x"] for v in (0, 0.5))
     assert alone.tolist() == both.tolist()
 
@@ -69,9 +69,9 @@ def test_stratified_by_text_in_a_file(tmp_path):
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80), st.data())
-def test_every_beginning_of_a_spread_order_has_the_shares_of_the_whole(labels, data):
+def test_every_prefix_of_a_stratified_order_has_the_class_proportions(labels, data):
     labels = np.array(labels)
-    order = spread(shuffled(len(labels), 0), labels)
+    order = stratified(random_order(len(labels), 0), labels)
     assert sorted(order) == list(range(len(labels)))
     end = data.draw(st.integers(0, len(labels)))
     for label in set(labels.tolist()):
@@ -80,11 +80,11 @@ def test_every_beginning_of_a_spread_order_has_the_shares_of_the_whole(labels, d
 
 
 @given(st.integers(1, 200), st.floats(0, 0.999), st.integers(0, 250))
-def test_parting_never_loses_a_row(rows, fraction, count):
+def test_a_split_never_loses_a_row(rows, fraction, count):
     from dlc.compiler.diagnostics.problems import CompileError
 
     try:
-        parts = part(rows, Data(validation=fraction, test=count), None, "rows.csv")
+        parts = split_rows(rows, Data(validation=fraction, test=count), None, "rows.csv")
     except CompileError as error:
         assert error.diagnostics[0].code == "E0709"
         assert count + max(1, round(fraction * rows)) >= rows
@@ -93,14 +93,14 @@ def test_parting_never_loses_a_row(rows, fraction, count):
         assert len(parts.test) == count and len(parts.train) > 0
 
 
-def test_shares_that_leave_nothing_for_training():
+def test_fractions_that_leave_nothing_for_training():
     found = error_of(read, numbered(10), wanted("x"), validation=6, test=0.4)
     assert (
         found.message == "the table has 10 rows, and 6 for validation and 4 for test leave none for training"
     )
 
 
-def test_parts_with_a_source_of_their_own(tmp_path):
+def test_parts_with_their_own_source(tmp_path):
     source, other = csv_of(tmp_path, "x,y\n1,a\n2,b\n"), csv_of(tmp_path, "y,x\nb,7\n", "other.csv")
     fields = wanted("x"), target("y", "class", classes=AUTO)
     data = read(source, *fields, validation=other, test=other, folder=tmp_path)
@@ -109,7 +109,7 @@ def test_parts_with_a_source_of_their_own(tmp_path):
     assert error_of(read, source, *fields, test=Csv(path="none.csv"), folder=tmp_path).code == "E0701"
 
 
-def test_only_the_parts_that_are_asked_for():
+def test_only_the_requested_parts():
     data = gather(Data(source=Builtin(set="iris"), test=0.2), [LENGTH], None, ("test",))
     assert data.train is None and data.test.count == 30
 
@@ -123,7 +123,7 @@ def test_a_class_that_only_the_test_has(tmp_path):
     assert found.message == 'test.csv, row 2 (line 3), column "x": "c" is not one of the 2 classes'
 
 
-def test_what_rows_cannot_be_stratified_by():
+def test_fields_that_rows_cannot_be_stratified_by():
     fields = LENGTH, SPECIES
     found = error_of(read, Builtin(set="iris"), *fields, test=0.2, stratify="specie")
     assert (found.code, found.help) == ("E0709", "did you mean `species`?")
@@ -133,12 +133,12 @@ def test_what_rows_cannot_be_stratified_by():
     )
 
 
-def test_fields_that_are_drawn_take_no_column():
+def test_drawn_fields_need_no_column():
     data = read(numbered(4), wanted("x"), wanted("noise", "float", 8, source=NormalField()), validation=1)
     assert list(data.train) == ["x"] and data.train.drawn == {"noise": NormalField()} == data.validation.drawn
 
 
-def test_everything_may_be_drawn():
+def test_all_fields_may_be_drawn():
     data = gather(Data(), [wanted("x", source=UniformField())], None)
     assert data.train.count is None and data.train.drawn == {"x": UniformField()}
 
@@ -153,7 +153,7 @@ def test_no_source_at_all():
     assert found.message == "the `data` section names no source for input `x`, target `y`"
 
 
-def test_the_fingerprint_knows_values_not_places(tmp_path):
+def test_the_fingerprint_depends_on_values_not_on_columns_or_paths(tmp_path):
     fields = wanted("x"), target("y", "class", classes=AUTO), wanted("t", "string")
     text = "x,y,t\n1,a,u\n2,b,v\n"
     first = read(csv_of(tmp_path, text), *fields, folder=tmp_path).fingerprint
@@ -166,7 +166,7 @@ def test_the_fingerprint_knows_values_not_places(tmp_path):
     assert len(first) == 64
 
 
-def test_classes_of_two_counts_are_learnt_apart():
+def test_classes_of_two_counts_are_found_separately():
     other = Classes(free("other"), found_in="other")
     fields = wanted("x", "class", classes=AUTO), target("y", "class", classes=other)
     found = read(table([4, 1], [2, 0], columns=("x", "y")), *fields).classes

@@ -1,4 +1,4 @@
-"""Data as a compiled spec asks for it, errors drawn in the spec, and rows for an artifact."""
+"""Data for a compiled spec, errors with source locations in the spec, and rows for an artifact."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from dlc.compiler import Source, compile
 from dlc.compiler.definitions.sections import Columns, NormalField
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.types import Classes
-from dlc.runtime.data import facts, load, read_rows, wanted_by
+from dlc.runtime.data import facts, load, read_rows, required_fields
 from dlc.runtime.data.sources.arrays import ArraySource
 
 IRIS = """\
@@ -47,7 +47,7 @@ def rendered(act, *arguments):
     return str(caught.value)
 
 
-def test_a_program_loads_what_it_asks_for(tmp_path):
+def test_a_program_loads_its_fields(tmp_path):
     data = load(program_of(IRIS), tmp_path)
     assert (data.train.count, data.validation.count, data.test) == (120, 30, None)
     assert list(data.train) == ["sepal_length", "sepal_width", "petal_length", "petal_width", "species"]
@@ -57,7 +57,7 @@ def test_a_program_loads_what_it_asks_for(tmp_path):
 def test_classes_are_found_before_sizes_are_known(tmp_path):
     csv_of(tmp_path, "age,city,income\n1,Bonn,low\n2,Rom,high\n3,Bonn,low\n", "people.csv")
     program = program_of(PEOPLE)
-    assert [w.name for w in wanted_by(program)] == ["age", "income"], "nothing reads the city"
+    assert [w.name for w in required_fields(program)] == ["age", "income"], "nothing reads the city"
     found = facts(program, tmp_path)
     income = Classes(2, ("high", "low"), "income")
     assert found.classes == {"income": income} == load(program, tmp_path).classes
@@ -68,11 +68,11 @@ def test_classes_are_found_before_sizes_are_known(tmp_path):
     assert facts(known, tmp_path) == known.facts
 
 
-def test_a_spec_that_learns_nothing_wants_its_inputs(tmp_path):
+def test_a_spec_without_training_loads_its_inputs(tmp_path):
     program = program_of(
         "input a, b: bool\noutput both: bool\n(a, b) -> concat -> dense(1, weight=[[1, 1]]) -> both\n"
     )
-    assert [str(w) for w in wanted_by(program)] == ["input `a`", "input `b`"]
+    assert [str(w) for w in required_fields(program)] == ["input `a`", "input `b`"]
 
 
 def test_another_file_in_place_of_the_one_in_the_spec(tmp_path):
@@ -114,7 +114,7 @@ def test_arrays_in_memory_that_do_not_fit(tmp_path, arrays, code):
     assert error_of(act).code == code
 
 
-def test_fields_with_a_source_of_their_own(tmp_path):
+def test_fields_with_their_own_columns(tmp_path):
     text = """\
 input  x: float[2]
 input  noise: float[3]
@@ -134,7 +134,7 @@ data {
     assert (rows["x"].tolist(), rows["y"].tolist(), rows.drawn) == ([[2, 1]], [3], {"noise": NormalField()})
 
 
-def test_a_missing_column_is_shown_where_it_is_wanted_and_where_it_was_sought(tmp_path):
+def test_a_missing_column_is_shown_at_the_input_and_at_the_source(tmp_path):
     csv_of(tmp_path, "Age,income\n1,low\n", "people.csv")
     assert rendered(load, program_of(PEOPLE), tmp_path) == MISSING_AGE
 
@@ -153,14 +153,14 @@ error[E0703]: people.csv has no column "age", which input `age` takes
   = help: if "Age" is meant, write age = column("Age") in `data`"""
 
 
-def test_a_bad_value_is_shown_with_the_type_that_it_does_not_fit(tmp_path):
+def test_a_bad_value_is_shown_with_its_declared_type(tmp_path):
     csv_of(tmp_path, "age,income\n1,low\nold,low\n", "people.csv")
     found = rendered(load, program_of(PEOPLE), tmp_path)
     assert 'error[E0705]: people.csv, row 2 (line 3), column "age": "old" is not a number' in found
     assert "model.dl:1:8" in found and "`age` is float" in found
 
 
-def test_shares_and_strata_are_shown_at_their_settings(tmp_path):
+def test_split_errors_are_shown_at_their_settings(tmp_path):
     found = error_of(load, program_of(IRIS.replace("0.2", "200")), tmp_path)
     assert (found.line, found.message) == (
         8,
@@ -168,19 +168,19 @@ def test_shares_and_strata_are_shown_at_their_settings(tmp_path):
     )
 
 
-def test_no_path_of_the_machine_is_told(tmp_path):
+def test_messages_have_no_absolute_paths(tmp_path):
     found = error_of(load, program_of(PEOPLE), tmp_path)
     assert found.message == "there is no file people.csv"
     spec = PEOPLE.replace("people.csv", str(tmp_path / "elsewhere.csv"))
     assert error_of(load, program_of(spec), tmp_path).message == "there is no file elsewhere.csv"
 
 
-def test_sources_of_later_are_not_built_yet():
+def test_planned_sources_are_not_implemented_yet():
     found = error_of(program_of, IRIS.replace('builtin("iris")', 'images("flowers")'))
     assert (found.code, found.message) == ("E0901", "`images` is not built yet")
 
 
-def test_an_unknown_set_is_told_by_the_compiler():
+def test_an_unknown_data_set_is_an_error_of_the_compiler():
     found = error_of(program_of, IRIS.replace('"iris"', '"irsi"'))
     assert (found.code, found.help, found.line) == ("E0403", "did you mean `iris`?", 7)
 
@@ -208,21 +208,21 @@ def test_rows_for_an_artifact_keep_names_as_text(tmp_path):
     assert rows["income"].tolist() == [1, 0] and rows["income"].dtype == np.int64
 
 
-def test_an_artifact_also_takes_a_field_under_its_own_name(tmp_path):
+def test_an_artifact_also_reads_a_field_by_its_own_name(tmp_path):
     csv_of(tmp_path, "pair,pair,a\n1,2,3\n")
     assert read_rows(tmp_path / "rows.csv", [ARTIFACT[4]])["pair"].tolist() == [[1, 2]]
 
 
-def test_names_that_training_has_not_seen_and_missing_ones_are_counted(tmp_path):
+def test_unknown_and_missing_classes_are_counted(tmp_path):
     csv_of(tmp_path, GOOD.replace("Bonn", "Bnon").replace("1,Rom", "1,"))
     rows = read_rows(tmp_path / "rows.csv", ARTIFACT)
-    assert rows["city"].tolist() == ["", ""], "no class is called so"
-    (told,) = map(str, rows.outside())
-    assert told == '1 of the 2 values of `city` is none of its classes ("Bnon"), 1 is missing: ' \
+    assert rows["city"].tolist() == ["", ""], "no class has this name"
+    (message,) = map(str, rows.unknown_values())
+    assert message == '1 of the 2 values of `city` is not among its classes ("Bnon"), 1 is missing: ' \
         "they count as class -1"  # fmt: skip
 
 
-def test_a_target_that_is_none_of_the_classes_is_an_error(tmp_path):
+def test_a_target_outside_of_its_classes_is_an_error(tmp_path):
     csv_of(tmp_path, GOOD.replace("high", "hihg"))
     found = error_of(read_rows, tmp_path / "rows.csv", ARTIFACT)
     assert found.message.endswith(
@@ -231,20 +231,20 @@ def test_a_target_that_is_none_of_the_classes_is_an_error(tmp_path):
     assert found.help == "did you mean `high`?"
 
 
-def test_rows_from_arrays_and_for_what_was_drawn_in_training(tmp_path):
+def test_rows_from_arrays_including_inputs_drawn_in_training(tmp_path):
     np.savez(tmp_path / "rows.npz", noise=np.ones((2, 3)))
     rows = read_rows(tmp_path / "rows.npz", [wanted("noise", "float", 3, source=NormalField())])
     assert rows["noise"].shape == (2, 3) and rows.drawn == {}
 
 
 @pytest.mark.parametrize("name", ["rows", "rows.txt", "rows.json"])
-def test_a_file_of_an_unknown_kind(tmp_path, name):
+def test_a_file_of_an_unknown_format(tmp_path, name):
     (tmp_path / name).write_text("x\n1\n")
     assert error_of(read_rows, tmp_path / name, [wanted("x")]).code == "E0701"
 
 
-def test_nothing_but_diagnostics_comes_of_broken_files(tmp_path):
-    """Every cut and many flips of good files: rows, or an error that is told."""
+def test_damaged_files_give_diagnostics_or_rows(tmp_path):
+    """Truncated files and files with flipped bytes give rows or a diagnostic."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -269,5 +269,5 @@ def test_nothing_but_diagnostics_comes_of_broken_files(tmp_path):
     assert outcomes == {(ending, end) for ending in ("csv", "npz", "parquet") for end in (True, "E0")}
 
 
-def test_auto_fields_need_their_classes_by_then():
+def test_auto_fields_need_their_classes():
     assert wanted("x", "class", classes=AUTO).learns and not ARTIFACT[1].learns

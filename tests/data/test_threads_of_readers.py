@@ -1,4 +1,5 @@
-"""Short files are read without threads: one that is still starting when a process ends aborts the process."""
+"""Short files are read without threads, because a thread that is starting at process exit aborts the
+process."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ import os, sys
 from pathlib import Path
 import pyarrow.csv, pyarrow.parquet, pyarrow.compute
 from dlc.compiler.types import Tensor
-from dlc.runtime.data import Wanted, read_rows
+from dlc.runtime.data import RequiredField, read_rows
 
 def threads():
     return len(os.listdir("/proc/self/task"))
 
-wanted = [Wanted("a", Tensor("float")), Wanted("k", Tensor("string"))]
+wanted = [RequiredField("a", Tensor("float")), RequiredField("k", Tensor("string"))]
 before = threads()
 for _ in range(3):
     read_rows(Path(sys.argv[1]), wanted)
@@ -25,7 +26,7 @@ print(threads() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the threads of a process")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the threads of a process")
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_short_files_start_no_threads(name, tmp_path):
     import pyarrow as pa
@@ -35,4 +36,4 @@ def test_short_files_start_no_threads(name, tmp_path):
     write(pa.table({"a": [1.5, 2.0], "k": ["x", "y"]}), tmp_path / name)
     command = [sys.executable, "-c", COUNTED, str(tmp_path / name)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert int(run.stdout) <= 1, "but for one that reads ahead"
+    assert int(run.stdout) <= 1, "one thread may read ahead"

@@ -1,4 +1,4 @@
-"""Data of strangers that unfolds to more memory than there is, or that says to be larger than it is."""
+"""Untrusted data that expands to more memory than is free, or that announces a false size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> int:
-    """64 MiB are free, of which a source may take half."""
+    """64 MiB are free; a source may use half of them."""
     monkeypatch.setattr(memory, "free", lambda: 64 * MIB)
     return 32 * MIB
 
@@ -38,7 +38,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> int:
 # --- csv --------------------------------------------------------------------------------------------------
 
 
-def test_a_packed_csv_file_takes_no_more_than_its_share(little: int, tmp_path: Path) -> None:
+def test_a_compressed_csv_file_respects_the_memory_limit(little: int, tmp_path: Path) -> None:
     rows = b"x,y\n" + b"1,2\n" * 1000
     (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(rows))
     assert read(Csv(path="rows.csv.gz"), wanted("x"), folder=tmp_path).train.count == 1000
@@ -47,56 +47,57 @@ def test_a_packed_csv_file_takes_no_more_than_its_share(little: int, tmp_path: P
             file.write(b"1,2\n" * (MIB // 4))
     found = error_of(read, Csv(path="rows.csv.gz"), wanted("x"), folder=tmp_path)
     assert found.code == "E0716"
-    assert found.message.startswith("rows.csv.gz takes ")
-    assert found.message.endswith(" of memory, and 33.6 MB may be taken for it")
+    assert found.message.startswith("rows.csv.gz needs ")
+    assert found.message.endswith(" of memory, and at most 33.6 MB may be used for it")
 
 
-def test_a_csv_file_that_no_memory_holds_is_not_read(little: int, tmp_path: Path) -> None:
+def test_a_csv_file_larger_than_memory_is_not_read(little: int, tmp_path: Path) -> None:
     with open(tmp_path / "rows.csv", "wb") as file:
         file.write(b"x,y\n")
-        file.truncate(10**12)  # zeros, which take no place on the disk
+        file.truncate(10**12)  # a sparse file
     begun = time.monotonic()
     found = error_of(read, Csv(path="rows.csv"), wanted("x"), folder=tmp_path)
     assert (found.code, found.message) == (
-        "E0716", "rows.csv takes 1 TB of memory, and 33.6 MB may be taken for it",
+        "E0716", "rows.csv needs 1 TB of memory, and at most 33.6 MB may be used for it",
     )  # fmt: skip
     assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize("cell", ["1", ""])
-def test_short_cells_take_more_than_their_bytes(cell: str, little: int, tmp_path: Path) -> None:
-    """4 MB that came to 60 MB."""
+def test_short_cells_are_counted_with_their_overhead(cell: str, little: int, tmp_path: Path) -> None:
+    """4 MB that expand to 60 MB."""
     names = [f"c{i}" for i in range(20)]
     line = ",".join([cell] * 20) + "\n"
     (tmp_path / "rows.csv").write_text(",".join(names) + "\n" + line * 100_000)
     fields = [wanted(name, "string") for name in names]
     found = error_of(read, Csv(path="rows.csv"), *fields, folder=tmp_path)
-    assert (found.code, found.message[:15]) == ("E0716", "rows.csv takes ")
+    assert (found.code, found.message[:15]) == ("E0716", "rows.csv needs ")
     assert read(Csv(path="rows.csv"), *fields[:2], folder=tmp_path).train.count == 100_000
 
 
-def test_long_cells_are_counted_once_they_are_read(little: int, tmp_path: Path) -> None:
+def test_long_cells_are_counted_after_they_are_read(little: int, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("x,y\n" + f"{'a' * 1000},1\n" * 10_000)
     assert read(Csv(path="rows.csv"), wanted("y"), folder=tmp_path).train.count == 10_000
     found = error_of(read, Csv(path="rows.csv"), wanted("x", "string"), folder=tmp_path)
-    assert found.message == "rows.csv takes 40.4 MB of memory, and 33.6 MB may be taken for it"
+    assert found.message == "rows.csv needs 40.4 MB of memory, and at most 33.6 MB may be used for it"
 
 
-def test_what_unfolds_further_than_real_data_is_refused_early(tmp_path: Path) -> None:
-    """300 MB out of some kilobytes, which any memory holds."""
+def test_a_decompression_bomb_is_refused_early(tmp_path: Path) -> None:
+    """300 MB from a few kilobytes: refused even if the memory is sufficient."""
     with pa.output_stream(str(tmp_path / "rows.csv.zst"), compression="zstd") as stream:
         stream.write(b"x,y\n")
         for _ in range(300):
             stream.write(b"0,0\n" * 250_000)
-    packed = memory.spell((tmp_path / "rows.csv.zst").stat().st_size)
+    packed = memory.format_size((tmp_path / "rows.csv.zst").stat().st_size)
     found = error_of(read, Csv(path="rows.csv.zst"), wanted("x"), folder=tmp_path)
     assert (found.code, found.help) == ("E0716", "unpack it, and name the unpacked file")
     assert (
-        found.message == f"rows.csv.zst unfolds to more than 2_000 times its {packed}, as no real data does"
+        found.message
+        == f"rows.csv.zst expands to more than 2_000 times its {packed}, which real data does not"
     )
 
 
-def test_a_small_file_may_unfold_as_it_will(tmp_path: Path) -> None:
+def test_a_small_file_may_expand_freely(tmp_path: Path) -> None:
     with pa.output_stream(str(tmp_path / "rows.csv.zst"), compression="zstd") as stream:
         stream.write(b"x,y\n" + b"0,0\n" * 5_000_000)
     assert (tmp_path / "rows.csv.zst").stat().st_size * bounds.RATIO < 20 * MIB
@@ -124,30 +125,30 @@ def archive(folder: Path, content: bytes, **how: int) -> Npz:
      f"(0, {2**62}, {2**62})", f"({10**30},)", "(1,) * 3", "(" * 60 + "1" + ")" * 60, f"(100, {'1, ' * 80})"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("error")
-def test_a_shape_that_is_none_is_told(shape: str, tmp_path: Path) -> None:
-    """`(True,)` gave a traceback."""
+def test_an_invalid_shape_is_an_error(shape: str, tmp_path: Path) -> None:
+    """`(True,)` once raised a traceback."""
     found = error_of(read, archive(tmp_path, header(shape) + bytes(800)), wanted("x"), folder=tmp_path)
     assert found.code == "E0702"
     assert found.message.startswith("rows.npz cannot be read as an npz file: ")
 
 
-def test_arrays_take_no_more_than_their_share_together(little: int, tmp_path: Path) -> None:
+def test_arrays_together_respect_the_memory_limit(little: int, tmp_path: Path) -> None:
     half = np.zeros(little // 16)
     np.savez_compressed(tmp_path / "rows.npz", x=half, y=half[:-1000], z=half)
     source = Npz(path="rows.npz")
     assert len(NpzFile(source, tmp_path).read([0])[0].values) == len(half)
     found = error_of(read, source, wanted("x"), wanted("y"), wanted("z"), folder=tmp_path)
     assert found.code == "E0716"
-    assert found.message == "rows.npz takes 50.3 MB of memory, and 33.6 MB may be taken for it"
+    assert found.message == "rows.npz needs 50.3 MB of memory, and at most 33.6 MB may be used for it"
 
 
-def test_texts_of_an_archive_count_as_text(little: int, tmp_path: Path) -> None:
+def test_texts_of_an_archive_are_counted_as_python_text(little: int, tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "rows.npz", x=np.full(600_000, "a"))
     assert error_of(read, Npz(path="rows.npz"), wanted("x", "string"), folder=tmp_path).code == "E0716"
 
 
-def test_an_array_of_a_false_size_is_not_made(tmp_path: Path) -> None:
-    """The list of members says that an array has terabytes."""
+def test_an_array_of_a_false_size_is_not_allocated(tmp_path: Path) -> None:
+    """The list of members announces an array of terabytes."""
     archive(tmp_path, header(f"({10**12},)"))
     content = bytearray((tmp_path / "rows.npz").read_bytes())
     entry = content.index(b"PK\1\2")
@@ -156,29 +157,30 @@ def test_an_array_of_a_false_size_is_not_made(tmp_path: Path) -> None:
     assert error_of(read, Npz(path="rows.npz"), wanted("x"), folder=tmp_path).code == "E0702"
 
 
-def test_a_member_that_unfolds_further_than_real_data_is_refused(tmp_path: Path) -> None:
-    """`bzip2` and the like, which NumPy does not write, have no bound of their own."""
+def test_a_member_that_is_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
+    """NumPy does not write `bzip2` and similar methods, whose expansion is unlimited."""
     content = header("(100_000,)") + bytes(800_000)
     for kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         found = error_of(read, archive(tmp_path, content, compression=kind), wanted("x"), folder=tmp_path)
         assert found.message == (
-            'rows.npz cannot be read as an npz file: the array "x" is packed as NumPy packs none'
+            'rows.npz cannot be read as an npz file: the array "x" has a compression '
+            "that NumPy does not write"
         )
 
 
-def test_a_list_of_members_without_measure_is_not_read(
+def test_a_central_directory_that_is_too_long_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with zipfile.ZipFile(tmp_path / "rows.npz", "w") as file:
         for i in range(1000):
             file.writestr(f"{i}.npy", header("(1,)") + bytes(8))
     assert read(Npz(path="rows.npz"), wanted("3"), folder=tmp_path).train.count == 1
-    monkeypatch.setattr(npz, "LISTED", 1 << 15)
+    monkeypatch.setattr(npz, "MAX_DIRECTORY", 1 << 15)
     found = error_of(read, Npz(path="rows.npz"), wanted("3"), folder=tmp_path)
     assert found.message == "rows.npz cannot be read as an npz file: its list of members is too long"
 
 
-def test_texts_of_characters_that_there_are_not(tmp_path: Path) -> None:
+def test_texts_with_invalid_code_points(tmp_path: Path) -> None:
     content = header("(2,)", "'<U1'") + b"\xff" * 8
     assert error_of(read, archive(tmp_path, content), wanted("x", "string"), folder=tmp_path).code == "E0702"
 
@@ -198,7 +200,7 @@ def idx(folder: Path, shape: tuple[int, ...], content: bytes, element: int = 8, 
 @pytest.mark.parametrize("pack", [False, True])
 @pytest.mark.parametrize("shape", [(5, 2**32 - 1, 2**32 - 1), (5, 0, 2**32 - 1, 2**32 - 1, 2**32 - 1)])
 @pytest.mark.filterwarnings("error")
-def test_a_header_that_announces_more_than_there_is(
+def test_a_header_that_announces_more_than_the_file_contains(
     shape: tuple[int, ...], pack: bool, tmp_path: Path
 ) -> None:
     source = idx(tmp_path, shape, b"", pack=pack)
@@ -206,21 +208,21 @@ def test_a_header_that_announces_more_than_there_is(
     assert found.code in ("E0702", "E0704")
 
 
-def test_images_take_no_more_than_their_share(little: int, tmp_path: Path) -> None:
+def test_images_respect_the_memory_limit(little: int, tmp_path: Path) -> None:
     pixels = bytes(40 * MIB)
     source = idx(tmp_path, (40, 1024, 1024), pixels, pack=True)
     found = error_of(read, source, wanted("x", "uint8", 1024, 1024), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0716",
-        "./train-images-idx3-ubyte.gz takes 41.9 MB of memory, and 33.6 MB may be taken for it",
+        "./train-images-idx3-ubyte.gz needs 41.9 MB of memory, and at most 33.6 MB may be used for it",
     )
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------
 
 
-def test_pages_are_counted_as_arrow_counts_them(tmp_path: Path) -> None:
-    """In all forms that Arrow writes: values of every page, held against what it reads of them."""
+def test_page_values_are_counted_like_arrow(tmp_path: Path) -> None:
+    """For all page formats that Arrow writes: the values of every page, compared with what Arrow reads."""
     rows = 20_000
     table = pa.table({
         "number": np.arange(rows),
@@ -246,20 +248,20 @@ def test_pages_are_counted_as_arrow_counts_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_one_text_for_all_rows_is_refused_early(stored: bool, tmp_path: Path) -> None:
-    """A page of some bytes says that 100 000 rows have one text of a megabyte."""
+def test_one_long_text_repeated_in_all_rows_is_refused_early(stored: bool, tmp_path: Path) -> None:
+    """A small page in which 100 000 rows refer to one text of a megabyte."""
     text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), pa.array(["a" * 1_000_000]))
     parquet.write_table(
         pa.table({"x": text}), tmp_path / "rows.parquet", compression="zstd", store_schema=stored
     )
     assert (tmp_path / "rows.parquet").stat().st_size < 5000
     found = error_of(read, Parquet(path="rows.parquet"), wanted("x", "string"), folder=tmp_path)
-    assert (found.code, found.help) == ("E0716", "write it anew with fewer rows, or as csv")
+    assert (found.code, found.help) == ("E0716", "write it again with fewer rows, or as csv")
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_values_without_measure_are_not_read(nested: bool, little: int, tmp_path: Path) -> None:
-    """Ten million zeros take some bytes, of which even one row may hold all."""
+def test_too_many_values_are_not_read(nested: bool, little: int, tmp_path: Path) -> None:
+    """Ten million zeros in a few bytes, possibly all in one row."""
     zeros = pa.array(np.zeros(10_000_000, np.uint8))
     column = pa.ListArray.from_arrays(pa.array([0, len(zeros)], pa.int32()), zeros) if nested else zeros
     parquet.write_table(pa.table({"x": column}), tmp_path / "rows.parquet", compression="zstd")
@@ -267,12 +269,12 @@ def test_values_without_measure_are_not_read(nested: bool, little: int, tmp_path
     found = error_of(read, Parquet(path="rows.parquet"), wanted("x", "uint8"), folder=tmp_path)
     assert (found.code, found.message) == (
         "E0716",
-        "rows.parquet takes 120 MB of memory, and 33.6 MB may be taken for it",
+        "rows.parquet needs 120 MB of memory, and at most 33.6 MB may be used for it",
     )
 
 
-def test_a_row_count_that_is_none(tmp_path: Path) -> None:
-    """1000 rows that say to be 8191, in one place or in several."""
+def test_a_false_row_count(tmp_path: Path) -> None:
+    """1000 rows that are announced as 8191, in one field or in several."""
     parquet.write_table(pa.table({"x": np.arange(1000.0)}), tmp_path / "rows.parquet")
     content = (tmp_path / "rows.parquet").read_bytes()
     places = [i for i in range(len(content)) if content.startswith(b"\xd0\x0f", i)]
@@ -290,13 +292,13 @@ def test_a_row_count_that_is_none(tmp_path: Path) -> None:
     assert len(codes) > 2
 
 
-def test_a_footer_without_measure(tmp_path: Path) -> None:
+def test_a_footer_that_is_too_long(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"PAR1" + bytes(100) + struct.pack("<I", 2**31) + b"PAR1")
     found = error_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
     assert "its footer is longer than 33_554_432 bytes" in found.message
 
 
-# --- whatever else ----------------------------------------------------------------------------------------
+# --- arbitrary bytes --------------------------------------------------------------------------------------
 
 
 def whole_npz() -> bytes:
@@ -319,7 +321,7 @@ WHOLE = {Npz: whole_npz(), Parquet: whole_parquet()}
 @pytest.mark.parametrize("kind", WHOLE)
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_whatever_the_bytes_are_it_is_rows_or_an_error(
+def test_any_bytes_give_rows_or_an_error(
     kind: type, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     content = bytearray(WHOLE[kind])
@@ -352,16 +354,16 @@ def test_targets_are_read_as_before(tmp_path: Path) -> None:
 
 
 LISTS = b"\x19" * 50_000  # a list of one list of one list
-EMPTY = b"\x19\xfc" + b"\x80\x80\x80\x08" + bytes(1 << 24)  # as many structs of nothing
-FOOTERS = {"a struct is nested too deep": LISTS, "a struct takes more memory than may be taken for it": EMPTY}
+EMPTY = b"\x19\xfc" + b"\x80\x80\x80\x08" + bytes(1 << 24)  # the same number of empty structs
+FOOTERS = {"a struct is nested too deep": LISTS, "a struct takes more memory than may be used for it": EMPTY}
 
 
-@pytest.mark.parametrize("told", FOOTERS)
-def test_a_footer_that_unfolds_without_measure(told: str, little: int, tmp_path: Path) -> None:
-    """Lists in lists were a traceback, and an empty struct took 70 bytes for each of the file."""
-    footer = FOOTERS[told]
+@pytest.mark.parametrize("why", FOOTERS)
+def test_a_footer_that_expands_too_far(why: str, little: int, tmp_path: Path) -> None:
+    """Nested lists once raised a traceback, and empty structs took 70 bytes for each byte of the file."""
+    footer = FOOTERS[why]
     (tmp_path / "rows.parquet").write_bytes(b"PAR1" + footer + struct.pack("<I", len(footer)) + b"PAR1")
     found = error_of(read, Parquet(path="rows.parquet"), wanted("x"), folder=tmp_path)
     assert (found.code, found.message) == (
-        "E0702", f"rows.parquet cannot be read as a Parquet file: {told}",
+        "E0702", f"rows.parquet cannot be read as a Parquet file: {why}",
     )  # fmt: skip

@@ -58,9 +58,9 @@ def answers_of(
     inputs: Mapping[str, np.ndarray],
     types: Mapping[str, Tensor],
 ) -> dict[str, np.ndarray]:
-    """The outputs of an emitted file, with weights under the names of the spec."""
-    module, model = opened(path, weights)
-    found = module.answers(model, *(as_tensor(types[name], rows) for name, rows in inputs.items()))
+    """What an emitted file answers, with weights under the names of the spec."""
+    _, model = opened(path, weights)
+    found = model.predict(*(as_tensor(types[name], rows) for name, rows in inputs.items()))
     return {name: np.asarray(answer) for name, answer in found.items()}
 
 

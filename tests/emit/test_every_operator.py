@@ -20,6 +20,7 @@ from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.torch_names import FUNCTIONAL, MODULE_NAMES
 from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.samples import sample, sized
 
@@ -76,7 +77,7 @@ def as_given(rows: np.ndarray) -> Any:
 def test_row(name: str, row: Example, tmp_path: Path) -> None:
     program = program_of(name, row)
     path = tmp_path / "example.py"
-    path.write_text(emit(program), "utf-8")
+    path.write_text(emit(program, model_alone=True), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
     inputs, weights = rows_of(types, row, 3), scattered(draw(program.graph, seed=0))
     with torch.no_grad():
@@ -90,7 +91,7 @@ def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
     """The same seed gives the same draws for dropout, rotation and mixing."""
     program = program_of(name, row)
     path = tmp_path / "example.py"
-    path.write_text(emit(program), "utf-8")
+    path.write_text(emit(program, model_alone=True), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
     inputs = {n: torch.from_numpy(x) for n, x in rows_of(types, row, 6).items()}
     weights = scattered(draw(program.graph, seed=0))
@@ -142,15 +143,22 @@ def is_of_numbers(name: str, row: Example) -> bool:
 def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
     program = compile(Source("example.dl", in_a_loss(name, row, of_targets=may_be_of_targets(name, row))))
     path = tmp_path / "example.py"
-    path.write_text(emit(program), "utf-8")
+    path.write_text(emit(program, model_alone=True), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
     targets = {v.field: v.type for v in program.graph.inputs if v.is_target}
     rows, weights = rows_of(types | targets, row, 3), scattered(draw(program.graph, seed=0))
     numbers = {field: as_tensor((types | targets)[field], given) for field, given in rows.items()}
     module = Model(specialize.validation(program), program.graph.weights, weights)
-    file, model = opened(path, weights)
-    _, *read = inspect.signature(file.compute_loss).parameters
+    _, model = opened(path, weights)
+    read = inspect.signature(model.compute_loss).parameters
     with torch.no_grad():
         wanted = module(numbers)[specialize.LOSS]
-        found = file.compute_loss(model.eval(), *(numbers[field] for field in read))
+        found = model.eval().compute_loss(*(numbers[field] for field in read))
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_names_of_torch_are_those_that_torch_has() -> None:
+    """The emitter never imports torch, and holds what it asks of it in tables."""
+    assert all(hasattr(torch.nn.functional, name) for name in FUNCTIONAL)
+    own = {name for name in dir(torch.nn.Module()) if not name.startswith("_")}
+    assert own <= MODULE_NAMES

@@ -176,7 +176,7 @@ def test_rows(story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     wanted = rows_of.load(program, tmp_path).train
     assert wanted is not None
     names = [*(i.name for i in program.inputs), *(o.name for o in program.outputs)]
-    found = dict(zip(names, load(path).rows(), strict=True))
+    found = dict(zip(names, load(path).load_rows().tensors, strict=True))
     for name, tensor in found.items():
         np.testing.assert_allclose(tensor.numpy(), wanted[name], rtol=1e-6, err_msg=name)
 
@@ -209,7 +209,7 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "story.py"
     path.write_text(emit(compile(Source("story.dl", text))), "utf-8")
     monkeypatch.chdir(tmp_path)
-    x, y = load(path).rows("train")
+    x, y = load(path).load_rows("train").tensors
     assert x.flatten().tolist() == [*range(8)]
     assert y.tolist() == [1, 0]
 
@@ -229,7 +229,7 @@ def test_what_operators_learn_from_rows(tmp_path: Path) -> None:
         path.write_text(emit(program), "utf-8")
         module = load(path)
         model = module.Story()
-        module.learn(model, torch.utils.data.TensorDataset(torch.from_numpy(x), torch.zeros(40)))
+        module.fit(model, torch.utils.data.TensorDataset(torch.from_numpy(x), torch.zeros(40)))
         wanted = fit(program, InMemoryRows({"x": x, "y": np.zeros(40)}, 40), draw(program.graph, 0))
         np.testing.assert_allclose(model.impute.value.numpy(), wanted["impute.value"], rtol=1e-5)
 
@@ -256,8 +256,9 @@ def test_a_file_that_opens_others_says_where_to_run_it() -> None:
     where = "Run it in the folder of the spec: its paths are relative to that."
     opening = f'"""A line.\n\n{where}"""\n'
     assert emit(compile(Source("story.dl", text))).startswith('"""A line."""\n')
-    for reads in ('data { source = csv("rows.csv") }', 'train { weights = load("old.safetensors") }'):
-        assert emit(compile(Source("story.dl", text + reads))).startswith(opening)
+    program = compile(Source("story.dl", text + 'data { source = csv("rows.csv") }'))
+    assert emit(program).startswith(opening)
+    assert emit(program, model_alone=True).startswith('"""A line."""\n')
 
 
 def test_classes_wait_for_rows() -> None:
@@ -266,18 +267,18 @@ def test_classes_wait_for_rows() -> None:
         emit(compile(Source("story.dl", text)))
 
 
-def test_what_is_drawn_is_drawn_where_it_is_measured(tmp_path: Path) -> None:
-    text = """input x: float[2]
-    input noise: float[3]
-    output y: float
-    (x -> standardize, noise) -> concat -> dense(1) -> y
-    data { noise = normal() }
-    train { early_stop = patience(2, on=train.mae)
-    metrics = [mae] }"""
-    path = tmp_path / "story.py"
-    path.write_text(emit(compile(Source("story.dl", text))), "utf-8")
-    module = load(path)
-    rows = torch.utils.data.TensorDataset(torch.randn(6, 2), torch.randn(6))
-    model = module.Story()
-    module.train(model, rows)
-    assert module.measure(model, rows)["mae"] > 0
+REFUSED = {
+    "has a source of its own": 'data { source = csv("fruits.csv")\ntest = csv("more.csv") }',
+    "is drawn for each batch": 'data { source = csv("fruits.csv")\nx = normal() }',
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_data_that_the_script_does_not_read_is_refused_and_the_model_is_not(message: str) -> None:
+    text = f"input x: float\noutput y: float\nx -> dense(1) -> y\n{REFUSED[message]}\n"
+    program = compile(Source("story.dl", text))
+    with pytest.raises(CompileError, match=message) as caught:
+        emit(program)
+    (found,) = caught.value.diagnostics
+    assert (found.code, "dlc emit --model" in found.help, bool(found.span)) == ("E0822", True, True)
+    assert "def compute_loss(self, x, y)" in emit(program, model_alone=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -150,9 +150,10 @@ STORIES = {
 def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     program = compile(Source("story.dl", STORIES[story]))
     path = tmp_path / "story.py"
-    path.write_text(emit(program), "utf-8")
-    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", path]
-    assert subprocess.run(ruff, capture_output=True, check=False).returncode == 0
+    path.write_text(emit(program, model_alone=True), "utf-8")
+    ruff = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", path]
+    done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
     types = {i.name: i.declared for i in program.inputs}
     read = {value.name for value in specialize.inference(program).inputs}
     types = {name: type for name, type in types.items() if name in read}
@@ -164,7 +165,7 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
 
 
 def test_a_block_within_itself_is_given_to_itself() -> None:
-    text = emit(compile(Source("story.dl", STORIES["a block within itself"])))
+    text = emit(compile(Source("story.dl", STORIES["a block within itself"])), model_alone=True)
     assert text.count("(nn.Module)") == 3
     assert "self.pyramid = Pyramid2(2, Pyramid2(4, Pyramid2(8, Pyramid())))" in text
 
@@ -178,10 +179,10 @@ def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
         train { loss = mse(y) + 0.01 * mean(square(h)) }
     """
     tree = ast.parse(emit(compile(Source("story.dl", text))))
-    loss = next(f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "compute_loss")
     model = next(c for c in tree.body if isinstance(c, ast.ClassDef))
-    assert "square(h)" in ast.unparse(loss)
-    assert "square" not in ast.unparse(model)
+    methods = {f.name: ast.unparse(f) for f in model.body if isinstance(f, ast.FunctionDef)}
+    assert "square(h)" in methods["compute_loss"]
+    assert "square" not in methods["forward"]
 
 
 def test_loops_run_over_lists_of_what_is_mostly_looped_over() -> None:
@@ -229,10 +230,10 @@ def test_modules_are_those_of_torch() -> None:
 def test_a_file_that_answers_nothing_is_refused() -> None:
     program = compile(Source("blocks.dl", "block double(x) { return 2 * x }"))
     with pytest.raises(CompileError, match="has no output"):
-        emit(program)
+        emit(program, model_alone=True)
 
 
-def test_a_layer_of_the_loss_alone_is_refused() -> None:
+def test_layers_of_the_loss_alone_are_layers_of_the_model() -> None:
     text = """
         input x: float[4]
         output y: float[4]
@@ -240,6 +241,40 @@ def test_a_layer_of_the_loss_alone_is_refused() -> None:
         x -> dense(4) -> y
         train { loss = mse(seen(y), seen(y.target)) }
     """
-    with pytest.raises(CompileError, match="`dense` is a layer of the loss") as caught:
-        emit(compile(Source("story.dl", text)))
-    assert [d.code for d in caught.value.diagnostics] == ["E0821"]
+    program = compile(Source("story.dl", text))
+    written = emit(program, model_alone=True)
+    assert "self.seen_2(y)" in written
+    module: dict[str, Any] = {}
+    exec(written, module)  # noqa: S102
+    assert {*module["Story"]().state_dict()} == {weight.name for weight in program.graph.weights}
+
+
+def test_a_block_whose_layers_the_network_and_the_loss_share_out_is_refused() -> None:
+    text = """
+        input x: float[4]
+        output y: float[4]
+        block both(x, t) { return dense(x, 4), dense(t, 4) }
+        h, side = both(x, y.target)
+        h -> y
+        train { loss = mse(y, side) }
+    """
+    with pytest.raises(CompileError, match="by the network and by the loss") as caught:
+        emit(compile(Source("story.dl", text)), model_alone=True)
+    assert [d.code for d in caught.value.diagnostics] == ["E0820"]
+
+
+def test_a_weight_of_a_block_that_is_used_outside_of_it_is_refused() -> None:
+    text = """
+        block embed(x) {
+          weight table: float[4, 3] = normal(0.5)
+          return x @ table, table
+        }
+        input x: float[4]
+        output y: float[4]
+        h, table = embed(x)
+        h @ transpose(table) -> y
+    """
+    with pytest.raises(CompileError, match=r"`embed.table` is a weight of a block") as caught:
+        emit(compile(Source("story.dl", text)), model_alone=True)
+    (found,) = caught.value.diagnostics
+    assert (found.code, bool(found.span), bool(found.help)) == ("E0820", True, True)

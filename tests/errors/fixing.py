@@ -1,9 +1,9 @@
-"""Does what a message proposes, as an editor would that knows no more than the message says.
+"""Applies the fix in the help of a diagnostic, as an editor could, from the text of the help alone.
 
-- "write `X`", "did you mean `X`?", "it is written `X` here", "it is called `X` here": `X` stands in place of
-  what is marked, or of the call around it where that is of the same operator;
-- "leave it out": what is marked goes away, with the comma before it;
-- "put a new line in its place": so it is;
+- "write `X`", "did you mean `X`?", "it is written `X` here", "it is called `X` here": `X` replaces the marked
+  text, or the call around it if that calls the same operator;
+- "leave it out": the marked text is removed, with the comma before it;
+- "put a new line in its place": a newline replaces the marked text;
 - "`a=1` in `f(x)` makes it fit": the call gets that setting.
 """
 
@@ -22,8 +22,8 @@ SETTING = re.compile(r"^`(\w+)=([^`]+)` in `([^`]+)` makes it fit")
 PLACEHOLDERS = re.compile(r"\.\.\.|\bOUTPUT\b|\bNAME\b|\(x -> f\)|x -> f")
 
 
-def told(text: str, make: Callable[[Source], object] = compile) -> tuple[Diagnostic, ...]:
-    """What is said of a text."""
+def diagnostics_of(text: str, make: Callable[[Source], object] = compile) -> tuple[Diagnostic, ...]:
+    """The diagnostics of a text."""
     try:
         make(Source("model.dl", text))
     except CompileError as error:
@@ -32,7 +32,7 @@ def told(text: str, make: Callable[[Source], object] = compile) -> tuple[Diagnos
 
 
 def fixed(text: str, problem: Diagnostic) -> str | None:
-    """The text with what the message proposes; none if that is for a person alone."""
+    """The text with the fix of a diagnostic applied; None if the help has no fix that can be applied."""
     if problem.span is None:
         return None
     if found := SETTING.match(problem.help):
@@ -57,7 +57,7 @@ def fixed(text: str, problem: Diagnostic) -> str | None:
 
 
 def with_setting(text: str, name: str, value: str, call: str) -> str:
-    """The text with a setting added to the one call that is written so, or changed in it."""
+    """The text with a setting added to, or changed in, the only occurrence of a call."""
     assert text.count(call) == 1
     if re.search(rf"\b{name}=", call):
         return text.replace(call, re.sub(rf"\b{name}=[^,)]+", f"{name}={value}", call))
@@ -66,7 +66,7 @@ def with_setting(text: str, name: str, value: str, call: str) -> str:
 
 
 def call_around(text: str, start: int, end: int, word: str) -> tuple[int, int] | None:
-    """The innermost call of that name around a place that is no such call itself."""
+    """The innermost call of that name around a span, if the span is not such a call itself."""
     found = None
     for call in re.finditer(rf"\b{word}\(", text):
         stop, level = call.end(), 1
@@ -79,8 +79,8 @@ def call_around(text: str, start: int, end: int, word: str) -> tuple[int, int] |
 
 
 def without_comma(text: str, start: int, end: int) -> tuple[int, int]:
-    """The place with the comma before it, or with the blanks behind it; behind a bracket with the comma
-    there."""
+    """The span with the comma before it, or with the spaces after it; after an opening bracket with the comma
+    after it."""
     before = re.search(r",\s*$", text[:start])
     if before:
         return before.start(), end
@@ -90,11 +90,11 @@ def without_comma(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def fixed_throughout(text: str, make: Callable[[Source], object] = compile) -> str:
-    """The text after all that messages propose is done, one at a time, while they propose anything."""
+    """The text after all fixes are applied, one at a time, until there are none."""
     for _ in range(60):
-        problems = [d for d in told(text, make) if d.severity == "error"]
+        problems = [d for d in diagnostics_of(text, make) if d.severity == "error"]
         better = next((t for d in problems if (t := fixed(text, d)) is not None and t != text), None)
         if better is None:
             return text
         text = better
-    raise AssertionError(f"no end of proposals:\n{text}")
+    raise AssertionError(f"the fixes do not end:\n{text}")

@@ -1,5 +1,4 @@
-"""Texts that nobody would write: specs with words lost, doubled, exchanged,
-and programs put together at random."""
+"""Random texts: specs with words deleted, duplicated or exchanged, and random programs."""
 
 from __future__ import annotations
 
@@ -20,13 +19,13 @@ WORD = re.compile(
 
 
 def texts() -> list[str]:
-    """The specs of the project, those with errors among them but rarely."""
+    """The specs of the project, and a smaller number of specs with errors."""
     sound, broken = sorted(ROOT.glob("specs/*.dl")), sorted(Path(__file__).parent.glob("*.dl"))
     return [p.read_text("utf-8") for p in (*sound * 12, *broken)]
 
 
 def garble(random: Random, specs: list[str]) -> str:
-    """A spec with a few of its words lost, doubled, exchanged, or taken from another."""
+    """A spec with a few of its words deleted, duplicated, exchanged, or taken from another."""
     words = WORD.findall(re.sub(r"#.*", "", random.choice(specs)))
     others = WORD.findall(random.choice(specs))
     for _ in range(random.choice((1, 1, 1, 2, 5))):
@@ -71,7 +70,7 @@ SIGNS = ("+", "-", "*", "/", "//", "%", "@", "**", "==", "<", "and", "or")
 INDICES = ("0", "-1", "1:", "..., 0", ":, 1", "::2", "n", "9")
 ATTRIBUTES = ("shape", "features", "classes", "target", "logits", "probabilities", "rank", "mask")
 LOSSES = ("mse", "bce", "cross_entropy", "dice", "perceptron")
-# Stages that often fit.
+# Stages that are often valid.
 STAGES = (
     "dense(4)", "relu", "dense(3)", "softmax", "sigmoid", "dropout(0.5)",
     "flatten", "conv(4, 3, padding=1)", "mean", "standardize",
@@ -82,7 +81,7 @@ STAGES = (
 
 
 class Writer:
-    """Writes programs of the right form whose values are drawn at random."""
+    """Writes random programs that are syntactically valid."""
 
     def __init__(self, random: Random):
         self.random = random
@@ -95,7 +94,7 @@ class Writer:
         ]
 
     def program(self) -> str:
-        """Declarations, statements and a section, with values that seldom fit; or a flow that often does."""
+        """Declarations, statements and a section, which are rarely valid; or a flow that often is."""
         return self.pick(self.anything, self.anything, self.likely)
 
     def likely(self) -> str:

@@ -1,7 +1,7 @@
-"""What a message proposes is right: done as it says, that error is gone, and nothing is broken by it.
+"""The fixes in messages are correct: a fix removes its error and does not cause syntax errors.
 
-People come from Keras, PyTorch, JAX, Python, C, R, ... and write what they know. Doing only what the messages
-say leads to a spec without errors.
+Users write what they know from Keras, PyTorch, JAX, Python, C, R, ... Applying the fixes leads to a spec
+without errors.
 """
 
 # ruff: noqa: RUF001
@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fixing import fixed, fixed_throughout, told
+from fixing import diagnostics_of, fixed, fixed_throughout
 
 from dlc.compiler import Diagnostic, compile, reader
 from dlc.compiler.diagnostics.codes import SPEC, codes, page
@@ -24,7 +24,7 @@ SYNTAX = HERE.parent / "syntax/errors.txt"
 HEAD = "input x: float[4]\ninput image: float[3, 32, 32]\noutput y: float\noutput k: class(10)\n"
 TAIL = {"y": "x -> dense(1) -> y\n", "k": "image -> flatten -> dense(10) -> k\n"}
 
-# A line as somebody writes it, and what is left of it once all that is proposed is done.
+# A line as a user writes it, and the same line after all fixes.
 LINES = {
     # Keras
     'x -> dense(16, activation="relu") -> dense(1) -> y': 'x -> dense(16) -> relu -> dense(1) -> y',
@@ -76,7 +76,7 @@ LINES = {
     'n = x.shape()': 'n = x.shape',
     'h = x[:, 0]': 'h = x[0]',
     'self.fc = nn.Linear(4, 1)\nx -> fc -> y': 'fc = dense(1)\nx -> fc -> y',
-    # JAX and its like
+    # JAX
     'h = nn.Dense(features=8)(x)\nh -> dense(1) -> y': 'h = dense(units=8)(x)\nh -> dense(1) -> y',
     'h = jnp.exp(x)\nh -> dense(1) -> y': 'h = exp(x)\nh -> dense(1) -> y',
     'image -> nn.Conv(features=8, kernel_size=(3, 3)) -> flatten -> dense(10) -> k':
@@ -192,7 +192,7 @@ LINES = {
     'train { optimizer = sgd(lr=0,05, momentum=0,9) }': 'train { optimizer = sgd(lr=0.05, momentum=0.9) }',
     'n = 2k': 'n = 2_000',
     'train {\nepochs = 30 epochs\n}': 'train {\nepochs = 30\n}',
-    # what is copied from pages, notebooks and terminals
+    # text that is copied from web pages, notebooks and terminals
     'x -&gt; dense(1) -&gt; y': 'x -> dense(1) -> y',
     'n = &quot;a&quot;': 'n = "a"',
     'if x.rank &lt; 2 &amp;&amp; x.rank &gt;= 1 { n = 1 }': 'if x.rank < 2 and x.rank >= 1 { n = 1 }',
@@ -241,17 +241,17 @@ LINES = {
 
 
 def spec(line: str, meant: str) -> str:
-    """A spec with a line in it; what does not flow into outputs there does so behind it."""
+    """A spec with this line; outputs without a flow in the line get one after it."""
     return f"{HEAD}{line}\n" + "".join(
         tail for name, tail in TAIL.items() if not re.search(rf"> {name}\b", meant)
     )
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_doing_what_is_proposed_leads_to_a_spec_without_errors(line: str) -> None:
+def test_applying_all_fixes_leads_to_a_spec_without_errors(line: str) -> None:
     meant = LINES[line]
     done = fixed_throughout(spec(line, meant))
-    assert [d.message for d in told(done) if d.severity == "error"] == []
+    assert [d.message for d in diagnostics_of(done) if d.severity == "error"] == []
     wanted = spec(meant, meant)
     assert [
         text.strip() for text in done.splitlines() if text.strip()
@@ -259,17 +259,17 @@ def test_doing_what_is_proposed_leads_to_a_spec_without_errors(line: str) -> Non
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_one_slip_is_told_once(line: str) -> None:
-    """Each error has a fix of its own: what only follows from another has none."""
-    for problem in told(spec(line, LINES[line])):
+def test_every_error_has_a_fix(line: str) -> None:
+    """There are no consequential errors, which would not have a fix."""
+    for problem in diagnostics_of(spec(line, LINES[line])):
         assert fixed(spec(line, LINES[line]), problem) is not None, problem.message
 
 
-# --- what is proposed anywhere ----------------------------------------------------------------------------
+# --- all fixes --------------------------------------------------------------------------------------------
 
 
 def texts() -> dict[str, str]:
-    """Every text of the tests that has errors."""
+    """All texts of the tests that have errors."""
     found = {path.name: path.read_text("utf-8") for path in sorted(HERE.glob("*.dl"))}
     for title, case in re.findall(r"^=== (.*)\n((?:.*\n)*?)---$", SYNTAX.read_text("utf-8"), re.MULTILINE):
         found[f"syntax: {title}"] = case
@@ -282,23 +282,23 @@ TEXTS = texts()
 
 
 def key(problem: Diagnostic) -> tuple[str, str, str]:
-    """Says which error it is, wherever it stands."""
+    """Identifies an error without its position."""
     return problem.code, problem.message, problem.span.text if problem.span else ""
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_what_is_proposed_makes_that_error_go_away(name: str) -> None:
+def test_a_fix_removes_its_error(name: str) -> None:
     def make(source):
         return compile(source, read=reader(HERE))
 
     text = TEXTS[name]
-    problems = told(text, make)
+    problems = diagnostics_of(text, make)
     before = Counter(map(key, problems))
     for problem in problems:
         better = fixed(text, problem)
         if better is None:
             continue
-        after = told(better, make)
+        after = diagnostics_of(better, make)
         assert Counter(map(key, after))[key(problem)] < before[key(problem)], better
         known = [d.message for d in problems]
         unread = [d.message for d in after if d.code.startswith("E01") and d.message not in known]

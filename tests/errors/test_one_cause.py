@@ -1,4 +1,4 @@
-"""One slip of a finger in a sound spec is told once: what only follows from it stays silent."""
+"""One typo in a valid spec gives one error, without consequential errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE = 300
 
 
 def swapped(word: str, random: Random) -> str:
-    """Two neighbouring letters change places."""
+    """The word with two adjacent letters swapped."""
     i = random.randrange(len(word) - 1)
     return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
 
@@ -36,26 +36,26 @@ def lengthened(word: str, random: Random) -> str:
     return word + random.choice("xqz")
 
 
-# How a word is spoilt, whether it has to be a name, and the least share of slips that are told once. Of the
-# others, most make two words of a line change their roles: what is meant cannot be told.
-SLIPS: dict[str, tuple[Callable[[str, Random], str], bool, float]] = {
+# Kinds of typos: how a word is changed, whether it has to be a name, and the minimum share of typos that give
+# one error. Most of the others exchange the roles of two words in a line, and the meaning is ambiguous.
+TYPOS: dict[str, tuple[Callable[[str, Random], str], bool, float]] = {
     "letters swapped": (swapped, True, 0.98),
-    "a letter lost": (shortened, True, 0.98),
-    "a letter too many": (lengthened, True, 0.98),
-    "a word lost": (lambda word, random: "", False, 0.95),
+    "a missing letter": (shortened, True, 0.98),
+    "an additional letter": (lengthened, True, 0.98),
+    "a missing word": (lambda word, random: "", False, 0.95),
     "a word twice": (lambda word, random: f"{word} {word}", False, 0.98),
 }
 
 
-def spoilt(slip: Callable[[str, Random], str], of_names: bool, random: Random) -> tuple[Path, str]:
-    """A spec with one of its words spoilt."""
+def with_typo(typo: Callable[[str, Random], str], of_names: bool, random: Random) -> tuple[Path, str]:
+    """A spec with a typo in one of its words."""
     path = random.choice(SPECS)
     text = path.read_text("utf-8")
     words = [w for w in WORD.finditer(text) if not w[0].startswith("#")]
     if of_names:
         words = [w for w in words if re.fullmatch(r"[^\W\d]\w{2,}", w[0])]
     word = random.choice(words)
-    return path, text[: word.start()] + slip(word[0], random) + text[word.end() :]
+    return path, text[: word.start()] + typo(word[0], random) + text[word.end() :]
 
 
 def errors(path: Path, text: str) -> list[str]:
@@ -66,13 +66,13 @@ def errors(path: Path, text: str) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("name", SLIPS)
-def test_one_slip_is_told_once(name: str) -> None:
-    slip, of_names, share = SLIPS[name]
+@pytest.mark.parametrize("name", TYPOS)
+def test_one_typo_gives_one_error(name: str) -> None:
+    typo, of_names, share = TYPOS[name]
     random = Random(1)
-    told = [errors(*spoilt(slip, of_names, random)) for _ in range(SAMPLE)]
-    noticed = [found for found in told if found]
-    several = [found for found in noticed if len(found) > 1]
-    assert len(noticed) > 0.9 * SAMPLE
-    assert len(several) <= (1 - share) * len(noticed), "\n".join(map(str, several))
+    results = [errors(*with_typo(typo, of_names, random)) for _ in range(SAMPLE)]
+    with_errors = [found for found in results if found]
+    several = [found for found in with_errors if len(found) > 1]
+    assert len(with_errors) > 0.9 * SAMPLE
+    assert len(several) <= (1 - share) * len(with_errors), "\n".join(map(str, several))
     assert all(len(found) <= 6 for found in several)

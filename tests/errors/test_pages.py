@@ -1,5 +1,4 @@
-"""The page of every code tells the truth: its spec has that error and no other,
-and the fixed one has none."""
+"""The page of every code is correct: its spec has this error and no other, and the fixed spec has none."""
 
 from __future__ import annotations
 
@@ -14,13 +13,13 @@ from imports import ROOT
 
 from dlc.cli import commands
 from dlc.compiler import compile
-from dlc.compiler.diagnostics.codes import CHECK, GROUPS, SPEC, Case, codes, page, told_by_compiler
+from dlc.compiler.diagnostics.codes import CHECK, GROUPS, SPEC, Case, codes, page, reported_by_check
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.format.formatter import format
 
-TOLD = re.compile(r"^(?:error|warning)\[(\w+)\]", re.MULTILINE)
-PROBLEM = re.compile(r"^(?:error|warning)\[\w+\](?:.+\n)+", re.MULTILINE)
-BROKEN = ("E01",)  # what cannot be parsed has no layout
+CODE = re.compile(r"^(?:error|warning)\[(\w+)\]", re.MULTILINE)
+DIAGNOSTIC = re.compile(r"^(?:error|warning)\[\w+\](?:.+\n)+", re.MULTILINE)
+UNPARSABLE = ("E01",)  # a text with syntax errors cannot be formatted
 
 
 def without_gpu(patch: pytest.MonkeyPatch) -> None:
@@ -38,21 +37,21 @@ def without_autocast(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(torch.amp, "is_autocast_available", lambda device: False)
 
 
-def lying_relu(patch: pytest.MonkeyPatch) -> None:
-    """A form in ONNX that is not what the form in torch is, as only an error of dlc's makes one."""
+def wrong_relu(patch: pytest.MonkeyPatch) -> None:
+    """An ONNX form that differs from the torch form, as if the operator had an error."""
     from dlc.compiler.operators.activations import Relu
 
     patch.setattr(Relu, "onnx", lambda self, op, x: op.Identity(x))
 
 
-def lying_gradient(patch: pytest.MonkeyPatch) -> None:
+def wrong_gradient(patch: pytest.MonkeyPatch) -> None:
     from dlc.compiler.operators.activations import Relu
 
     patch.setattr(Relu, "torch", lambda self, F, x: x.tracer.create_proxy("call_function", doubled, (x,), {}))
 
 
 def doubled(x: torch.Tensor) -> torch.Tensor:
-    """`relu`, through which twice the gradient flows back."""
+    """`relu` with twice its gradient."""
     made = torch.relu(x)
     if made.requires_grad:
         made.register_hook(lambda gradient: 2 * gradient)
@@ -65,14 +64,14 @@ def little_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory, "free", lambda: 40)
 
 
-# Where the fault lies in the surroundings, these are made so first.
-SURROUNDINGS = {
+# Errors that are caused by the environment: patches that cause them.
+ENVIRONMENTS = {
     "E0716": little_memory,
     "E0805": without_gpu,
     "E0807": without_muon,
     "E0809": without_autocast,
-    "E0810": lying_gradient,
-    "E0811": lying_relu,
+    "E0810": wrong_gradient,
+    "E0811": wrong_relu,
 }
 
 
@@ -83,58 +82,58 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(case: Case, folder: Path) -> tuple[int, str]:
-    """How the commands of a case end, and what they say."""
+    """The highest exit code and the output of the commands of a case."""
     for name, text in case.files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    ends, said = [], ""
+    ends, output = [], ""
     for line in case.commands:
         _, *arguments = shlex.split(line)
         done = CliRunner().invoke(commands, arguments)
         ends.append(done.exit_code)
-        said += done.output
-    return max(ends), said
+        output += done.output
+    return max(ends), output
 
 
 @pytest.mark.parametrize("code", codes())
-def test_the_wrong_spec_has_this_error_and_no_other(
+def test_the_wrong_spec_has_only_this_error(
     code: str, here: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    SURROUNDINGS.get(code, lambda patch: None)(monkeypatch)
-    end, said = run(page(code).wrong, here)
-    assert (end, set(TOLD.findall(said))) == (int(code.startswith("E")), {code})
-    if told_by_compiler(code):
+    ENVIRONMENTS.get(code, lambda patch: None)(monkeypatch)
+    end, output = run(page(code).wrong, here)
+    assert (end, set(CODE.findall(output))) == (int(code.startswith("E")), {code})
+    if reported_by_check(code):
         return
-    (problem,) = PROBLEM.findall(said)
+    (problem,) = DIAGNOSTIC.findall(output)
     if request.config.getoption("--update-golden"):
         record(code, problem)
-    assert page(code).wrong.said == problem
+    assert page(code).wrong.output == problem
 
 
-def record(code: str, said: str) -> None:
-    """Write into a page what is said."""
+def record(code: str, output: str) -> None:
+    """Write the output of the commands into a page."""
     path = ROOT / "compiler/diagnostics/codes" / f"{code}.md"
     wrong, fixed = path.read_text("utf-8").split("\n## Fixed\n")
     kept = re.sub(r"\n```text\n.*?^```\n", "", wrong, flags=re.MULTILINE | re.DOTALL)
-    path.write_text(f"{kept}\n```text\n{said}```\n\n## Fixed\n{fixed}", "utf-8")
+    path.write_text(f"{kept}\n```text\n{output}```\n\n## Fixed\n{fixed}", "utf-8")
 
 
 @pytest.mark.parametrize("code", codes())
-def test_the_fixed_spec_has_none(code: str, here: Path) -> None:
-    end, said = run(page(code).fixed, here)
-    assert (end, TOLD.findall(said)) == (0, [])
+def test_the_fixed_spec_has_no_error(code: str, here: Path) -> None:
+    end, output = run(page(code).fixed, here)
+    assert (end, CODE.findall(output)) == (0, [])
 
 
 @pytest.mark.parametrize("code", codes())
-def test_the_fixed_spec_is_the_wrong_one_changed_and_well_laid_out(code: str) -> None:
+def test_the_specs_differ_and_are_formatted(code: str) -> None:
     of = page(code)
-    assert of.wrong != of.fixed or code in SURROUNDINGS
-    assert (of.wrong.commands == CHECK) is told_by_compiler(code)
-    specs = [case.files[SPEC] for case in (of.wrong, of.fixed)][code.startswith(BROKEN) :]
+    assert of.wrong != of.fixed or code in ENVIRONMENTS
+    assert (of.wrong.commands == CHECK) is reported_by_check(code)
+    specs = [case.files[SPEC] for case in (of.wrong, of.fixed)][code.startswith(UNPARSABLE) :]
     assert [format(Source(SPEC, text)) for text in specs] == specs
 
 
 @pytest.mark.parametrize("code", codes())
-def test_the_page_says_it_in_plain_sentences(code: str) -> None:
+def test_the_page_has_a_title_and_sentences(code: str) -> None:
     of = page(code)
     assert code[:3] in GROUPS
     assert of.title[:1] not in "AT" and not of.title.endswith(".")

@@ -1,4 +1,4 @@
-"""Steps of a task counted, and which functions take more of them than a spec has grown."""
+"""Count the steps of a task, and find functions whose steps grow faster than the spec."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 ROOT = str(Path(dlc.__file__).parent)
-MOST = 3.3  # times as many more, where a spec doubles: twice is linear, four times is a square
+MOST = 3.3  # maximum growth of the increment when a spec doubles: 2 is linear, 4 is quadratic
 
 
 def steps(task: Callable[[], object]) -> Counter[str]:
-    """The lines that each function of dlc runs, and the functions of Python that it calls. `pop` is left out:
-    what is taken out was put in before, which is counted, and when it is taken out depends on the values."""
+    """The number of lines that each function of dlc runs, and its calls of built-in functions. `pop` is not
+    counted: every popped entry was counted when it was added, and the order of pops depends on the values."""
     lines: Counter[CodeType] = Counter()
     calls: Counter[tuple[CodeType, str]] = Counter()
 
@@ -57,11 +57,11 @@ def place(code: CodeType) -> str:
     return f"{code.co_filename.removeprefix(ROOT)}:{code.co_firstlineno} {code.co_qualname}"
 
 
-def faster(counts: Sequence[Counter[str]], least: int) -> list[str]:
-    """What grows faster than a spec whose size doubles from each count to the next."""
+def faster(counts: Sequence[Counter[str]], minimum: int) -> list[str]:
+    """The functions that grow faster than the spec. From one count to the next, the spec doubles."""
     early, middle, late = counts
     return [
         f"{name}: {early[name]}, {middle[name]}, {late[name]}"
         for name in late
-        if late[name] - middle[name] > max(MOST * (middle[name] - early[name]), least)
+        if late[name] - middle[name] > max(MOST * (middle[name] - early[name]), minimum)
     ]

@@ -1,7 +1,7 @@
-"""Specs of any size, each of which grows in its own way.
+"""Templates for specs of any size. Each template grows in another part.
 
-What stands in `« »` is repeated, line by line or joined by what stands behind `¦`; a `+` there makes a sum,
-in brackets that nest little. `$i` counts from 0, `$j` from 1, and `$n` is how often.
+The text in `« »` is repeated, one copy per line, or joined by the text after `¦`. `¦+` makes a sum with
+shallow nesting. `$i` counts from 0, `$j` from 1, and `$n` is the number of copies.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ REPEATED = re.compile("«(.*?)(?:¦(.*?))?»", re.DOTALL)
 
 
 def shapes(name: str) -> dict[str, str]:
-    """The shapes of a file by their titles."""
+    """The templates of a file, by title."""
     parts = f"\n{(HERE / name).read_text('utf-8')}".split("\n=== ")[1:]
     return {title: text for title, _, text in (part.partition("\n") for part in parts)}
 
 
 def grown(shape: str, size: int) -> str:
-    """The spec of a shape with so many of what it repeats."""
+    """The spec of a template with `size` copies of its repeated parts."""
 
     def repeat(match: re.Match[str]) -> str:
         parts = [match[1].replace("$i", str(i)).replace("$j", str(i + 1)) for i in range(size)]

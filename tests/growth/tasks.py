@@ -1,4 +1,4 @@
-"""What dlc does with a spec, from its text to the last of its forms."""
+"""All tasks of dlc for a spec: checking, formatting, pictures, graph forms and lowerings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check(text: str) -> None:
-    """Find what is wrong, draw it, and give it to tools."""
+    """Check the spec, render its diagnostics, and convert them to JSON."""
     try:
         program = compile(Source("spec.dl", text))
         found = program.warnings
@@ -40,7 +40,7 @@ def opened(text: str) -> Program:
 
 
 def train(program: Program) -> None:
-    """The forms that training asks for."""
+    """Make the graph forms that training needs."""
     compiled = program.compiled
     if compiled.phases:
         specialize.matrices(specialize.training(compiled, compiled.objective))
@@ -67,7 +67,7 @@ TASKS: dict[str, Callable[[Program], Any]] = {
 }
 
 
-def done(task: str, program: Program) -> None:
-    """A task, as far as it can be done: what waits for rows or cannot be emitted is told."""
+def run(task: str, program: Program) -> None:
+    """Run a task. Errors about missing rows or about code that cannot be emitted are ignored."""
     with suppress(CompileError):
         TASKS[task](program)

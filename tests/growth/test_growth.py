@@ -1,7 +1,8 @@
-"""The time that dlc takes grows with a spec, and not with the square of it, whatever there is much of.
+"""The time of every command is linear in the size of the spec, whichever part of the spec is large.
 
-Steps are counted, so that nothing depends on the machine: where a spec doubles, no function may run more than
-about twice as many lines. What Python does by itself, as it copies a list, the slow tests measure in seconds.
+Steps are counted, so that the result does not depend on the machine: if a spec doubles, no function may run
+more than about twice as many lines. Time within built-in operations, such as copies of lists, is measured in
+seconds by the slow tests.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from counting import faster, steps
 from shapes import grown, shapes
-from tasks import TASKS, check, done, opened
+from tasks import TASKS, check, opened, run
 
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.diagnostics import suggest
@@ -23,28 +24,28 @@ from dlc.compiler.diagnostics.render import MOST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOUND, WRONG = shapes("shapes.txt"), shapes("errors.txt")
-ALL = SOUND | WRONG
+VALID, WRONG = shapes("shapes.txt"), shapes("errors.txt")
+ALL = VALID | WRONG
 USUAL = (
     "outputs with losses",
     "blocks",
-    "inputs that are learnt from",
-    "nets that are frozen and kept small",
+    "inputs with fitted operators",
+    "frozen and regularized nets",
 )
 SIZES = (8, 16, 32)
-LARGER = (24, 48, 96)  # past the widths at which lines are broken
+LARGER = (24, 48, 96)  # beyond the widths at which lines are wrapped
 LARGEST = (40, 80, 160)
 
 
 def grows(counted: Callable[[int], Callable[[], object]], sizes: tuple[int, int, int]) -> list[str]:
-    """What grows faster than the size. What a first run loads is not counted."""
+    """The functions that grow faster than the size. The first run, with its imports, is not counted."""
     counted(3)()
-    return faster([steps(counted(size)) for size in sizes], least=20 * sizes[0])
+    return faster([steps(counted(size)) for size in sizes], minimum=20 * sizes[0])
 
 
 @pytest.fixture
 def no_fixes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small specs are past the bound on what is compared with mistyped names, as large ones are."""
+    """Compare no mistyped names, as in specs beyond the bound on comparisons."""
     monkeypatch.setattr(suggest, "MAX_COMPARED", 0)
 
 
@@ -56,26 +57,26 @@ def test_checking(title: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("title", USUAL[:2])
-def test_tasks_of_what_is_most_usual(title: str, task: str) -> None:
+def test_tasks_of_common_specs(title: str, task: str) -> None:
     assert task_grows(title, task, LARGER) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("title", SOUND)
+@pytest.mark.parametrize("title", VALID)
 def test_tasks(title: str, task: str) -> None:
     assert task_grows(title, task, LARGEST) == []
 
 
 def task_grows(title: str, task: str, sizes: tuple[int, int, int]) -> list[str]:
-    return grows(lambda size: partial(done, task, opened(grown(SOUND[title], size))), sizes)
+    return grows(lambda size: partial(run, task, opened(grown(VALID[title], size))), sizes)
 
 
 # --- seconds ----------------------------------------------------------------------------------------------
 
 
 def seconds(task: Callable[[], object]) -> float:
-    """Seconds of the processor, without the collection of garbage."""
+    """CPU seconds of a task, without garbage collection."""
     gc.collect()
     gc.disable()
     begin = time.process_time()
@@ -87,8 +88,8 @@ def seconds(task: Callable[[], object]) -> float:
 
 
 def assert_linear(short: float, long: float) -> None:
-    """Four times the spec takes about four times as long, and not sixteen times; what takes no time at all is
-    not measured well."""
+    """A spec of four times the size takes about four times as long, not sixteen times. Times below 0.5 s are
+    too short to compare."""
     assert long < max(8 * short, 0.5)
     assert long < 20
 
@@ -104,15 +105,15 @@ def test_seconds_of_checking(title: str) -> None:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("title", USUAL)
 def test_seconds_of_tasks(title: str, task: str) -> None:
-    done(task, opened(grown(SOUND[title], 3)))
-    programs = [opened(grown(SOUND[title], size)) for size in (200, 800)]
-    assert_linear(*(seconds(partial(done, task, program)) for program in programs))
+    run(task, opened(grown(VALID[title], 3)))
+    programs = [opened(grown(VALID[title], size)) for size in (200, 800)]
+    assert_linear(*(seconds(partial(run, task, program)) for program in programs))
 
 
 # --- many errors ----------------------------------------------------------------------------------------
 
 
-def test_of_many_errors_all_are_found_and_the_first_are_told_in_full() -> None:
+def test_of_many_equal_errors_all_are_found_and_the_first_are_shown() -> None:
     text = grown(WRONG["one operator mistyped"], 3200)
     with pytest.raises(CompileError) as caught:
         compile(Source("errors.dl", text))
@@ -122,7 +123,7 @@ def test_of_many_errors_all_are_found_and_the_first_are_told_in_full() -> None:
     assert found.notes == ("and in 3_190 more places",)
 
 
-def test_of_many_different_errors_all_are_found_and_the_first_are_told_in_full() -> None:
+def test_of_many_different_errors_all_are_found_and_the_first_are_shown() -> None:
     text = grown(WRONG["operators mistyped"], 3200)
     with pytest.raises(CompileError) as caught:
         compile(Source("errors.dl", text))
@@ -136,7 +137,7 @@ def test_of_many_different_errors_all_are_found_and_the_first_are_told_in_full()
     assert drawn.endswith(f"... and {3200 - MOST:_} more")
 
 
-def test_of_many_warnings_and_a_late_error_the_error_is_told() -> None:
+def test_an_error_after_many_warnings_is_shown() -> None:
     text = grown(WRONG["layers that nothing reads"], 300) + "z = x -> dense(1) -> softmaxx\n"
     text = text.replace("-> y\n", "-> dropout(0.99) -> y\n").replace("dense(2)", "dropout(0.99)")
     with pytest.raises(CompileError) as caught:

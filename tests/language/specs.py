@@ -1,4 +1,4 @@
-"""Short specs, compiled, and what is told of them."""
+"""Helpers that compile short specs and report their bindings, weights, operators, types and codes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def spec(text: str, **more: Any) -> CompiledProgram:
 
 
 def bound(text: str, before: str = "") -> Any:
-    """What `a` stands for at the end of the statements, in a spec with `x: float[4]`."""
+    """The value of `a` after the statements, in a spec with `x: float[4]`."""
     return spec(f"{before}\n{VECTOR}{text}\nx -> y").bindings["a"]
 
 
 def shapes(text: str, **more: Any) -> dict[str, tuple]:
-    """The weights of a spec in the order in which they are made, with their shapes."""
+    """The shapes of the weights of a spec, in order of creation."""
     return {w.name: w.value.type.shape for w in spec(text, **more).graph.weights}
 
 
 def names(text: str) -> list[str]:
-    """The owners of weights in order: `conv`, `basic.conv_2`; declared weights by their own name."""
+    """The owners of weights in order: `conv`, `basic.conv_2`. Declared weights have their own name."""
     return list(dict.fromkeys(name.removesuffix(".weight").removesuffix(".bias") for name in shapes(text)))
 
 
@@ -43,19 +43,19 @@ def files(**texts: str) -> Any:
 
 
 def types(text: str) -> dict[str, str]:
-    """What flows into each output."""
+    """The type of the tensor that flows into each output."""
     return {o.name: str(o.flowed.type) for o in spec(text).outputs}
 
 
 def operators(text: str) -> list[str]:
-    """The operators of the graph in order, without losses and what the compiler puts between."""
-    between = ("unsqueeze", "expand_batch", "cast", "batch_mean")
+    """The operators of the graph in order, without losses and operators that the compiler inserts."""
+    inserted = ("unsqueeze", "expand_batch", "cast", "batch_mean")
     nodes = [n.operator for n in spec(text).graph.nodes]
-    return [o.name for o in nodes if o.family != "loss" and o.name not in between]
+    return [o.name for o in nodes if o.family != "loss" and o.name not in inserted]
 
 
 def codes(text: str, **more: Any) -> list[str]:
-    """The codes of the errors and warnings in a spec, in order of place."""
+    """The codes of the errors and warnings in a spec, in order of location."""
     try:
         return [d.code for d in spec(text, **more).warnings]
     except CompileError as error:

@@ -1,4 +1,4 @@
-"""What other libraries call the things of the language leads to things that there are, and the right ones."""
+"""Aliases: names of other libraries map to existing words of the language, and to the right ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from imports import ROOT
 
 import dlc.compiler.definitions.sections
-import dlc.compiler.training.train_section  # noqa: F401  with it all that is defined
+import dlc.compiler.training.train_section  # noqa: F401  (registers all definitions)
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
@@ -23,14 +23,14 @@ from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.elaborate.scope import is_public
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.parse.dialects.words import BINDERS, TEMPLATES
-from dlc.compiler.parse.syntax_hints import FOREIGN_WORDS
+from dlc.compiler.parse.syntax_hints import KEYWORD_HELP
 from dlc.compiler.types import ELEMENTS
 
 OTHERS = [family for family in Definition.families if family not in STAGES]
 
 
 def modules() -> dict[str, str]:
-    """The modules of `torch.nn` that operators are emitted as, each with its operator."""
+    """The modules of `torch.nn` as which operators are emitted, each with its operator."""
     found: dict[str, str] = {}
     for name, operator in Definition.families["operator"].items():
         if issubclass(operator, Operator) and operator.public:
@@ -40,23 +40,23 @@ def modules() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_a_module_of_pytorch_is_the_operator_that_is_emitted_as_it(module: str) -> None:
+def test_a_pytorch_module_is_an_alias_of_the_operator_that_is_emitted_as_it(module: str) -> None:
     operator = modules()[module]
     assert aliases.named(module, *STAGES) in (operator, {"swish": "silu"}.get(operator))
     assert aliases.named(f"Lazy{module}", *STAGES) == aliases.named(module, *STAGES)
 
 
 @pytest.mark.parametrize("family", ["optimizer", "schedule"])
-def test_classes_of_pytorch_are_found_by_their_own_names(family: str) -> None:
+def test_pytorch_classes_are_aliases_of_their_members(family: str) -> None:
     module = {"optimizer": torch.optim, "schedule": torch.optim.lr_scheduler}[family]
     known = Definition.families[family]
-    said = {m: re.findall(r"torch `(\w+)`", known[m].summary()) for m in known}
-    for member, names in said.items():
+    documented = {m: re.findall(r"torch `(\w+)`", known[m].summary()) for m in known}
+    for member, names in documented.items():
         assert all(hasattr(module, name) for name in names)
         assert [aliases.named(name, family) for name in names] == [member] * len(names)
 
 
-def test_what_the_tables_lead_to_is_there_or_will_come() -> None:
+def test_aliases_map_to_words_that_exist_or_are_planned() -> None:
     stages = {w for family in STAGES for w in (*Definition.families[family], *later(family))}
     others = {w for family in OTHERS for w in (*Definition.families[family], *later(family))}
     assert set(aliases.OPERATORS.values()) <= stages
@@ -67,25 +67,25 @@ def test_what_the_tables_lead_to_is_there_or_will_come() -> None:
     assert {w for words in aliases.SETTINGS.values() for w in words} <= settings | planned | {"classes"}
 
 
-def test_no_name_of_the_language_is_said_to_be_elsewhere() -> None:
+def test_no_name_of_the_language_is_an_alias() -> None:
     stages = {w for family in STAGES for w in Definition.families[family] if is_public(family, w)}
-    tables = (aliases.PHRASES, aliases.ABSENT, aliases.CONSTANTS, aliases.OPERATORS)
+    tables = (aliases.NAME_HELP, aliases.ABSENT, aliases.CONSTANTS, aliases.OPERATORS)
     assert [sorted(stages & set(table)) for table in tables] == [[]] * len(tables)
     assert not stages & LIBRARIES
 
 
-def test_no_word_stands_in_two_tables() -> None:
-    tables = {"statements": FOREIGN_WORDS, "names": aliases.PHRASES, "binders": BINDERS, "blocks": TEMPLATES,
+def test_no_word_is_in_two_tables() -> None:
+    tables = {"statements": KEYWORD_HELP, "names": aliases.NAME_HELP, "binders": BINDERS, "blocks": TEMPLATES,
               "unbuilt": aliases.UNBUILT, "libraries": LIBRARIES}  # fmt: skip
     twice = {(a, b): set(tables[a]) & set(tables[b]) for a, b in combinations(tables, 2)}
-    # A type of C stands before the name of a variable, and turns a number where it is called.
+    # A type of C precedes the name of a variable, and converts a number when it is called.
     assert twice.pop(("names", "binders")) == {"int", "float", "bool", "str", "set"}
-    assert twice.pop(("names", "libraries")) == {"pd"}  # which `read_csv` is looked for in
+    assert twice.pop(("names", "libraries")) == {"pd"}  # the module of `read_csv`
     assert {pair: words for pair, words in twice.items() if words} == {}
 
 
-def test_no_word_of_a_table_is_given_twice() -> None:
-    """The later of two would win, and nobody would see."""
+def test_no_table_has_duplicate_keys() -> None:
+    """The last of duplicate keys would win silently."""
     for name in (
         "compiler/definitions/aliases.py",
         "compiler/parse/syntax_hints.py",
@@ -100,7 +100,7 @@ def test_no_word_of_a_table_is_given_twice() -> None:
 
 
 def words_of(table: ast.Dict | ast.Set) -> list[str]:
-    """What a display has for keys, those of `dict.fromkeys` within it too."""
+    """The keys of a dict or set display, including those of `dict.fromkeys` within it."""
     if isinstance(table, ast.Set):
         return [e.value for e in table.elts if isinstance(e, ast.Constant) and isinstance(e.value, str)]
     found = [k.value for k in table.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)]
@@ -110,8 +110,12 @@ def words_of(table: ast.Dict | ast.Set) -> list[str]:
                     if isinstance(e, ast.Constant) and isinstance(e.value, str)]  # fmt: skip
 
 
-def test_no_hint_promises_what_is_not_built() -> None:
-    texts = [*aliases.PHRASES.values(), *aliases.ELSEWHERE.values(), *aliases.NEEDLESS.values()]
+def test_no_hint_names_an_unimplemented_feature() -> None:
+    texts = [
+        *aliases.NAME_HELP.values(),
+        *aliases.MOVED_SETTINGS.values(),
+        *aliases.UNNEEDED_SETTINGS.values(),
+    ]
     spans = " ".join(span for text in texts for span in re.findall("`([^`]*)`", text))
     assert set(re.findall(r"\w+(?=\()|\.\w+", spans)) & {
         *later(*STAGES), *(f".{word}" for word in later("attribute"))
@@ -124,15 +128,15 @@ def test_no_hint_promises_what_is_not_built() -> None:
 @pytest.mark.parametrize(
     ("text", "help"),
     [
-        ("x -> Masking -> y", "it goes with `.mask`, which is not built yet"),
-        ("x -> Bidirectional(dense(3)) -> y", "it goes with `lstm`, which is not built yet"),
-        ("x -> dense(3, return_sequences=true) -> y", "it goes with `lstm`, which is not built yet"),
+        ("x -> Masking -> y", "it belongs to `.mask`, which is not built yet"),
+        ("x -> Bidirectional(dense(3)) -> y", "it belongs to `lstm`, which is not built yet"),
+        ("x -> dense(3, return_sequences=true) -> y", "it belongs to `lstm`, which is not built yet"),
         ("input z: uint\nx -> y", "write `int32`"),
         ("x -> y\nset h", "a value is given with `=`: `h = 3`"),
-        ("x -> y\nmodel {\n}", "layers stand in a flow: `x -> dense(8) -> relu -> y`"),
-        ("x -> y\nprint x", aliases.PHRASES["print"]),
-        ("x -> y\nprint(x)", aliases.PHRASES["print"]),
-        ("os.path -> y", "the words of the language stand by themselves, and need no module"),
+        ("x -> y\nmodel {\n}", "layers are written in a flow: `x -> dense(8) -> relu -> y`"),
+        ("x -> y\nprint x", aliases.NAME_HELP["print"]),
+        ("x -> y\nprint(x)", aliases.NAME_HELP["print"]),
+        ("os.path -> y", "the words of the language are written without a module"),
     ],
 )
 def test_words_of_other_languages(text: str, help: str) -> None:
@@ -141,7 +145,7 @@ def test_words_of_other_languages(text: str, help: str) -> None:
     assert help in [d.help for d in error.value.diagnostics]
 
 
-def test_no_class_of_pytorch_is_taken_for_a_typo_of_another() -> None:
+def test_no_pytorch_class_is_taken_for_a_typo_of_another() -> None:
     names = [name for name, thing in vars(torch.nn).items() if inspect.isclass(thing)]
     stages = [w for family in STAGES for w in Definition.families[family]]
     unknown = [name for name in names if not aliases.operator(name) and name not in aliases.ABSENT]

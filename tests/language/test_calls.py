@@ -8,7 +8,7 @@ from specs import VECTOR, bound, codes, names, operators, spec, types
 TWO = "input a, b: float[4]\noutput y: float[4]\n"
 BLOCK = "block f(p, q; k = 2, on = true) { return p * k - q if on else q }\n"
 
-# Each pair says the same.
+# Each pair is equivalent.
 SAME = [
     ("f(a, b) -> y", "a -> f(b) -> y"),
     ("f(a, b, 3) -> y", "a -> f(b, 3) -> y"),
@@ -41,19 +41,19 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_two_ways_to_say_the_same(one, other):
+def test_equivalent_calls(one, other):
     assert operators(TWO + BLOCK + one) == operators(TWO + BLOCK + other)
     assert names(TWO + BLOCK + one) == names(TWO + BLOCK + other)
     assert types(TWO + BLOCK + one) == types(TWO + BLOCK + other)
 
 
 def operands(text: str, name: str) -> list[str]:
-    """What the only node of an operator takes."""
+    """The operands of the only node of an operator."""
     (node,) = (n for n in spec(text).graph.nodes if n.operator.name == name)
     return [v.name for v in node.operands]
 
 
-def test_what_flows_stands_before_the_tensors_given():
+def test_tensors_that_flow_in_precede_the_tensors_in_parentheses():
     assert operands(TWO + "block f(p, q) { return p - q }\na -> f(b) -> y", "subtract") == ["a", "b"]
     assert operands(TWO + "block f(p, q) { return p - q }\nf(a, b) -> y", "subtract") == ["a", "b"]
 
@@ -109,7 +109,7 @@ def test_blocks_see_the_file_in_any_order():
     assert names(TWO + text) == ["f.dense", "w"]
 
 
-def test_blocks_see_what_inputs_and_outputs_know():
+def test_blocks_see_attributes_of_inputs_and_outputs():
     text = (
         "input k: class(7)\noutput c: class(5)\n"
         "block f(p) { return p -> dense(k.classes + b.features) -> dense(c.classes) }\n"
@@ -147,20 +147,20 @@ def test_only_the_chosen_side_is_compiled():
     assert codes(TWO + "h = a -> dense(4) if true else a[9]\nh + b -> y") == []
 
 
-def test_for_goes_over_lists_and_pairs():
+def test_for_iterates_over_lists_and_pairs():
     assert spec(TWO + "s = 0\nfor i in [1, 2, 3] { s = s + i }\na -> y").bindings["s"] == 6
     assert spec(TWO + "s = 0\nfor i, j in zip([1, 2], [3, 4]) { s = s + i * j }\na -> y").bindings["s"] == 11
     assert spec(TWO + "for i in range(3) { }\na -> y").bindings["i"] == 2
 
 
-def test_return_may_stand_early():
+def test_early_return():
     text = "block f(p) { for i in range(9) { if i == 2 { return p * i } }\n return p }\na -> f -> y"
     assert operators(TWO + text) == ["constant", "multiply"]
 
 
 # --- attributes and indexing --------------------------------------------------------------------------------
 
-KNOWN = {
+ATTRIBUTES = {
     "x.shape": [3, 8, 6],
     "x.rank": 3,
     "x.features": 6,
@@ -171,12 +171,12 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("attribute", KNOWN)
-def test_what_tensors_know(attribute):
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_attributes_of_tensors(attribute):
     text = (
         "input x: float[3, 8, 6]\ninput k: class(5)\noutput c: class(p, q)\nx -> flatten -> dense(2) -> c\n"
     )
-    assert spec(f"{text}a = {attribute}").bindings["a"] == KNOWN[attribute]
+    assert spec(f"{text}a = {attribute}").bindings["a"] == ATTRIBUTES[attribute]
 
 
 INDEXED = {
@@ -206,7 +206,7 @@ def test_a_weight_is_a_tensor_like_any_other():
     }
 
 
-def test_a_number_given_to_a_block_may_be_read_in_several_ways():
+def test_a_number_given_to_a_block_takes_the_dtype_of_each_use():
     block = "block f(p, q) { return p * (q -> dense(4)), p + q + (q -> dense(4)) }\n"
     text = f"{TWO}{block}h, k = f(a, 2)\nh + k + b -> y\n"
     elements = [

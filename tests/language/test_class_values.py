@@ -1,4 +1,4 @@
-"""Class values in the flow: tables of them, tied ones, and classes that only the data knows."""
+"""Class values in the flow: embedding tables, tied tables, and classes that are found in the data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def initial(text: str, **more) -> Mapping[str, str]:
     return {w.name: repr(w.initial) for w in spec(text, **more).graph.weights}
 
 
-def test_a_table_begins_small_whatever_follows():
+def test_an_embedding_table_has_small_initial_values():
     text = "input x: class(9)\noutput y: float\n{} -> relu -> dense(1) -> y\n"
     assert initial(text.format("x -> embedding(4)"))["embedding.weight"] == "normal(stddev=0.02)"
     assert initial(text.format("x -> embedding(4, init=auto)"))["embedding.weight"] == "normal(stddev=0.02)"
@@ -30,7 +30,7 @@ def test_a_table_begins_small_whatever_follows():
     assert initial(text.format("x -> one_hot -> dense(4)"))["dense.weight"] == "he_normal"
 
 
-def test_the_data_tells_how_large_a_table_is():
+def test_the_size_of_a_table_follows_from_the_data():
     text = f"{AUTO}word -> embedding(3) -> mean(axis=0) -> dense(1) -> y\n"
     assert str(shapes(text)["embedding.weight"][0]) == "word.classes"
     known = Facts({"word": Classes(7, tuple("abcdefg"))})
@@ -39,7 +39,7 @@ def test_the_data_tells_how_large_a_table_is():
         dlc.compile(text=text).torch()
 
 
-def test_a_weight_may_have_a_count_of_classes_in_its_size_and_no_free_dimension():
+def test_the_shape_of_a_weight_may_contain_a_class_count_but_no_free_dimension():
     text = f"{AUTO}weight more: float[{{}}] = zeros\n(word -> embedding(3) -> mean) + sum(more) -> y\n"
     known = Facts({"word": Classes(7, tuple("abcdefg"))})
     assert shapes(text.format("2 * word.classes + 1"), facts=known)["more"] == (15,)
@@ -47,7 +47,7 @@ def test_a_weight_may_have_a_count_of_classes_in_its_size_and_no_free_dimension(
         spec(text.format("T * word.classes"))
 
 
-def test_one_hot_needs_no_rows_but_for_the_count():
+def test_one_hot_needs_rows_only_for_the_class_count():
     text = "input x: class(3)\noutput y: float[3]\nx -> one_hot -> y\n"
     made = dlc.compile(text=text).torch()({"x": torch.tensor([2, 0])})
     assert made["y"].tolist() == [[0, 0, 1], [1, 0, 0]]
@@ -61,7 +61,7 @@ TIED = (
 )
 
 
-def test_a_table_that_is_tied_is_one_weight():
+def test_a_tied_table_is_one_weight():
     program = dlc.compile(text=TIED.format(5, 5))
     module = program.torch()
     assert [n for n, _ in module.named_parameters()] == ["table"]
@@ -72,7 +72,7 @@ def test_a_table_that_is_tied_is_one_weight():
         dlc.compile(text=TIED.format(5, 6))
 
 
-def test_a_table_of_constants_learns_nothing():
+def test_a_constant_table_is_not_trainable():
     text = "input x: class(2)\noutput y: float[3]\nx -> embedding(3, weight=[[1, 2, 3], [4, 5, 6]]) -> y\n"
     module = dlc.compile(text=text).torch()
     assert not list(module.parameters())
@@ -93,8 +93,8 @@ train {
 """
 
 
-def test_a_city_that_training_has_not_seen_gets_the_offset_alone(tmp_path: Path):
-    """Bern is in the validation rows only, and a stranger to the artifact."""
+def test_a_class_absent_from_training_gets_only_the_bias(tmp_path: Path):
+    """Bern is only in the validation rows, and is an unknown class for the artifact."""
     rows = [f"{city},{price}" for city, price in (("Rome", 1), ("Oslo", 3)) for _ in range(8)]
     (tmp_path / "train.csv").write_text("\n".join(["city,price", *rows, ""]))
     (tmp_path / "other.csv").write_text("city,price\nRome,1\nBern,2\n")
@@ -103,5 +103,5 @@ def test_a_city_that_training_has_not_seen_gets_the_offset_alone(tmp_path: Path)
     answers = dlc.load(result.model).predict({"city": ["Rome", "Oslo"]})["price"]
     assert answers == pytest.approx([1, 3], abs=0.2)
     session = onnxruntime.InferenceSession(result.model)
-    (stranger,) = session.run(None, {"city": np.array(["Bern"], object)})
-    assert stranger == result.weights["dense.bias"]
+    (unknown,) = session.run(None, {"city": np.array(["Bern"], object)})
+    assert unknown == result.weights["dense.bias"]

@@ -1,4 +1,4 @@
-"""Declarations, outputs, params and imports, and what the sections hold."""
+"""Declarations, outputs, params, imports and sections."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_inputs_of_one_declaration_share_a_type():
 # --- outputs ------------------------------------------------------------------------------------------------
 
 
-def test_what_an_output_knows():
+def test_attributes_of_an_output():
     text = CLASSES + "x -> dense(3) -> y\na = y.logits\nb = y.probabilities\nc = y.target\nd = y"
     found = spec(text).bindings
     assert str(found["a"].type) == "float[3]"
@@ -82,14 +82,14 @@ def test_what_an_output_knows():
     assert found["d"].name == "y"
 
 
-def test_probabilities_are_what_was_written():
+def test_probabilities_are_those_of_the_written_activation():
     text = CLASSES + "h = x -> dense(3) -> softmax\nh -> y\na = y.probabilities"
     program = spec(text)
     assert program.bindings["a"] is program.bindings["h"]
     assert program.output("y").scores is not program.bindings["h"]
 
 
-def test_the_name_of_an_output_stands_for_its_scores():
+def test_the_name_of_an_output_is_its_scores():
     program = spec(CLASSES + "output z: float[3]\nx -> dense(3) -> softmax -> y\ny * 2 -> z")
     (node,) = (n for n in program.graph.nodes if n.operator.name == "multiply")
     assert node.operands[0] is program.output("y").scores
@@ -98,7 +98,7 @@ def test_the_name_of_an_output_stands_for_its_scores():
 @pytest.mark.parametrize("loss", ["cross_entropy(y)", "cross_entropy(y, y.target)",
                                   "cross_entropy(y.logits, y.target)",
                                   "cross_entropy(y.probabilities, y.target)"])  # fmt: skip
-def test_an_output_alone_in_a_loss_is_held_against_its_target(loss):
+def test_an_output_alone_in_a_loss_is_compared_with_its_target(loss):
     program = spec(f"{CLASSES}x -> dense(3) -> softmax -> y\ntrain {{ loss = {loss} }}")
     (node,) = (n for n in program.graph.nodes if n.operator.name == "cross_entropy")
     output = program.output("y")
@@ -171,7 +171,7 @@ def test_a_regularizer_has_weights_to_act_on(layers, on, where):
     nets = "net bare(a) { return relu(a) }\nnet scaled(a) { return batchnorm(a) }\n"
     text = f"input x: float[4]\noutput y: float\n{nets}{layers} -> y\ntrain {{ regularize = l2(1e-3{on}) }}"
     with pytest.raises(
-        CompileError, match=f"no layer {where} has weights that `l2` could keep small"
+        CompileError, match=f"no layer {where} has weights that `l2` could penalize"
     ) as caught:
         spec(text)
     assert [d.code for d in caught.value.diagnostics] == ["E0613"]
@@ -194,7 +194,7 @@ train {{
 """
 
 
-def test_settings_are_chosen_where_the_file_is_compiled():
+def test_conditional_settings_are_chosen_at_compile_time():
     def settings(**params):
         train = spec(CHOICES, params=params).train
         metrics = tuple(m.name for m in train.metrics or ())
@@ -211,20 +211,20 @@ def test_settings_are_chosen_where_the_file_is_compiled():
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_the_side_that_is_not_chosen_has_a_name_all_the_same(fast):
+def test_names_in_the_side_that_is_not_chosen_are_checked(fast):
     with pytest.raises(CompileError, match="there is no optimizer `sdg`") as caught:
         spec(CHOICES.replace("else sgd", "else adamw if more else sdg"), params={"fast": fast})
     assert [d.help for d in caught.value.diagnostics] == ["did you mean `sgd`?"]
 
 
-def test_weights_that_an_error_keeps_from_being_made_are_not_missed():
+def test_weights_missing_because_of_an_error_are_not_reported():
     with pytest.raises(CompileError) as caught:
         spec("input x: float[4]\noutput y: float\nx -> dense(q) -> y\ntrain { regularize = l2(1e-3) }")
     assert [d.code for d in caught.value.diagnostics] == ["E0301"]
 
 
 @pytest.mark.parametrize("setting", ["regularize", "freeze", "weights"])
-def test_none_of_them_is_an_empty_list(setting):
+def test_none_is_rejected_where_an_empty_list_is_expected(setting):
     text = f"{CLASSES}x -> dense(3) -> y\ntrain {{ {setting} = %s }}"
     with pytest.raises(CompileError) as caught:
         spec(text % "none")
@@ -237,16 +237,16 @@ def test_none_of_them_is_an_empty_list(setting):
      "write `cross_entropy(y)`, or leave `loss` out: it follows from the type of the output"),
     ("loss = mse", "write `mse(y)`"),
     ('weights = load("f.safetensors", into=f)',
-     "a block makes new weights at every use: declare it as a `net`"),
+     "a block creates new weights at each use: declare it as a `net`"),
 ])  # fmt: skip
-def test_where_there_are_several_kinds_the_fix_of_one_is_told(setting, help):
+def test_the_fix_of_one_of_several_parameter_types_is_shown(setting, help):
     block = "block f(a) { return a -> dense(3) }\n"
     with pytest.raises(CompileError) as caught:
         spec(f"{block}{CLASSES}x -> f -> y\ntrain {{ {setting} }}")
     assert [(d.code, d.help) for d in caught.value.diagnostics] == [("E0403", help)]
 
 
-def test_several_in_a_setting_are_a_list_and_no_sum():
+def test_several_regularizers_are_a_list_not_a_sum():
     with pytest.raises(CompileError) as caught:
         spec(f"{CLASSES}x -> dense(3) -> y\ntrain {{ regularize = l2(1e-3) + l1(1e-4) }}")
     (problem,) = caught.value.diagnostics
@@ -295,7 +295,7 @@ def test_types_of_a_program():
 
 
 def test_a_metric_uses_the_target_of_its_output():
-    """Of an output that no loss holds against its target."""
+    """Also if no loss compares the output with its target."""
     text = "input x: float[4]\noutput y: float[4]\nx -> dense(4) -> y\ntrain {\n  loss = mse(y, x)\n%s}\n"
     assert spec(text % "").metrics == ()
     measured = spec(text % "  metrics = [mae]\n")

@@ -1,4 +1,4 @@
-"""Which inputs may have missing numbers: found when a spec is checked."""
+"""Inputs that may have missing values (NaN), found when a spec is checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOST = {
     "compared": "x = where(v > 0, 1.0, 2.0)\nx -> impute(0) -> dense(1) -> y",
     "in a condition too": "where(v > 0, v, 0) -> impute(0) -> dense(1) -> y",
     "a power": "v ** 2 -> impute(0) -> dense(1) -> y",
-    "held in bounds": "v -> clip(0, 1) -> impute(0) -> dense(1) -> y",
+    "clipped": "v -> clip(0, 1) -> impute(0) -> dense(1) -> y",
     "binned": "v -> bucketize(3) -> one_hot -> flatten -> dense(1) -> y",
     "by one way of two": "concat(impute(v, 0), v) -> dense(1) -> y",
     "out as it is": "a -> y",
@@ -42,19 +42,19 @@ LOST = {
 
 
 def missing(text: str) -> set[str]:
-    """The inputs that may have missing numbers, of those that the flow reads."""
+    """The inputs of the flow that may have missing values."""
     program = spec(HEAD + text + "\n")
     return {i.name for i in program.inputs if i.declared.missing}
 
 
 @pytest.mark.parametrize("flow", FILLED)
-def test_what_is_filled_in_may_be_missing(flow):
+def test_imputed_inputs_may_have_missing_values(flow):
     read, text = FILLED[flow]
     assert missing(text) == set(read)
 
 
 @pytest.mark.parametrize("flow", LOST)
-def test_what_would_be_lost_or_spread_may_not(flow):
+def test_inputs_whose_missing_values_would_spread_may_not(flow):
     assert missing(LOST[flow]) == set()
 
 

@@ -1,4 +1,4 @@
-"""What an output's element means is said once, for every element."""
+"""Output kinds: each element type has one definition of its scores, loss, metrics and answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def test_every_element_has_a_kind():
 
 
 @pytest.mark.parametrize("element", OUTPUTS)
-def test_what_a_type_implies_is_there_and_fits(element):
+def test_implied_losses_and_metrics_exist_and_fit(element):
     kind = KINDS[element]
     assert kind.metrics
     assert all(family("metric")[name]().fits(Tensor(element)) for name in kind.metrics)
     assert not kind.loss or kind.loss in family("loss")
-    decides = {kind.decides} if kind.decides else set()
-    assert family("operator").keys() >= kind.wrong | decides
+    equivalent = {kind.equivalent_operator} if kind.equivalent_operator else set()
+    assert family("operator").keys() >= kind.mismatched | equivalent
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_loss_that_a_type_implies(type, loss):
     assert loss in [n.operator.name for n in program.graph.nodes]
 
 
-def test_what_a_graph_is_given_says_what_it_is_and_which_field_feeds_it():
+def test_graph_inputs_have_a_kind_and_a_field():
     text = "input x: float[4]\noutput y: float\noutput z: float = y\nx -> dense(1) -> y\nx -> dense(1) -> z\n"
     program = spec(f"{text}train {{ epochs = 1 }}")
     given = [(v.name, v.kind, v.field) for v in program.graph.inputs]
@@ -46,7 +46,7 @@ def test_what_a_graph_is_given_says_what_it_is_and_which_field_feeds_it():
 
 @pytest.mark.parametrize("element", FLOATS)
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax"])
-def test_probabilities_of_classes_are_no_real_numbers(element, activation):
+def test_class_probabilities_are_not_a_float_output(element, activation):
     text = f"input x: float[4]\noutput y: {element}[3]\nx -> dense(3) -> {activation} -> y"
     assert codes(text) == ["W0401"]
 
@@ -63,7 +63,7 @@ def test_classes_are_the_last_axis_or_the_first_of_images(shape, scores):
 
 @pytest.mark.parametrize("element", OUTPUTS)
 @pytest.mark.parametrize("flow", ["y", "relu -> y", "threshold -> y"])
-def test_the_artifact_answers_in_the_declared_element(element, flow):
+def test_the_artifact_outputs_have_the_declared_element(element, flow):
     type = {"class": "class(3)"}.get(element, f"{element}[3]")
     program = spec(f"input x: float[4]\noutput y: {type}\nx -> dense(3) -> {flow}")
     answers = specialize.inference(program).outputs

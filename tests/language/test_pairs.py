@@ -1,5 +1,5 @@
-"""Losses written by hand that take every pair of an answer and a target: there is a warning, with a help that
-silences it; matrices of pairs that are meant are silent."""
+"""Hand-written losses that broadcast to every pair of a prediction and a target give a warning, and its help
+removes it. Intended matrices of pairs give none."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def train(loss: str) -> str:
     return f"train {{ loss = {loss} }}\n"
 
 
-# Each with what is wrong in it, and the same as the help has it.
-HARDLY_MEANT = {
+# Each with the wrong text, and the text that the help suggests.
+SUSPICIOUS = {
     "a difference": (COLUMN + train("mean((column - y.target) ** 2)"), "column -", "reshape(column, 10) -"),
     "the other way round": (
         COLUMN + train("mean(abs(y.target - column))"), "- column", "- reshape(column, 10)"),
@@ -66,7 +66,7 @@ HARDLY_MEANT = {
         "other -", "reshape(other, 4, 1) -"),
 }  # fmt: skip
 
-WELL_MEANT = {
+INTENDED = {
     "pairs of answers": COLUMN + train("mse(y) + 0.1 * mean(column * y)"),
     "pairs of targets": ROW + train("mse(y) + mean((y.target > 0) * reshape(y.target, 10, 1))"),
     "which targets are alike": (
@@ -106,41 +106,41 @@ WELL_MEANT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HARDLY_MEANT)
+@pytest.mark.parametrize("name", SUSPICIOUS)
 def test_it_warns_once_and_the_help_silences_it(name: str) -> None:
-    text, old, new = HARDLY_MEANT[name]
+    text, old, new = SUSPICIOUS[name]
     assert codes(text) == ["W0413"]
     assert text.count(old) == 1
     assert codes(text.replace(old, new)) == []
 
 
-@pytest.mark.parametrize("name", HARDLY_MEANT)
-def test_it_is_allowed_where_it_stands(name: str) -> None:
-    text = HARDLY_MEANT[name][0]
+@pytest.mark.parametrize("name", SUSPICIOUS)
+def test_it_is_allowed_on_its_line(name: str) -> None:
+    text = SUSPICIOUS[name][0]
     lines = text.splitlines()
     lines[(spec(text).warnings[0].line or 0) - 1] += "  # allow W0413: every pair is meant"
     assert codes("\n".join(lines)) == []
 
 
-@pytest.mark.parametrize("name", WELL_MEANT)
+@pytest.mark.parametrize("name", INTENDED)
 def test_it_is_silent(name: str) -> None:
-    assert codes(WELL_MEANT[name]) == []
+    assert codes(INTENDED[name]) == []
 
 
 def test_the_help_has_the_name_and_the_shape() -> None:
-    (found,) = spec(HARDLY_MEANT["a block"][0]).warnings
-    assert found.message == "`-` takes every pair of values: float[10, 1] and float[10] make float[10, 10]"
+    (found,) = spec(SUSPICIOUS["a block"][0]).warnings
+    assert found.message == "`-` combines every pair of values: float[10, 1] and float[10] give float[10, 10]"
     assert found.help == "`reshape(a, 10)` has the shape of `t`"
-    (found,) = spec(HARDLY_MEANT["a variance"][0]).warnings
-    assert found.help == "`reshape(10)` behind the float[10, 1] gives it the shape of the float[10]"
-    (found,) = spec(HARDLY_MEANT["another length"][0]).warnings
+    (found,) = spec(SUSPICIOUS["a variance"][0]).warnings
+    assert found.help == "`reshape(10)` after the float[10, 1] gives it the shape of the float[10]"
+    (found,) = spec(SUSPICIOUS["another length"][0]).warnings
     assert found.help == (
-        "give `other` the shape of `y.target`; `reshape(other, 4, 1)` says that every pair is meant"
+        "give `other` the shape of `y.target`; `reshape(other, 4, 1)` says that every pair is intended"
     )
 
 
 def test_the_fixed_loss_is_that_of_numpy() -> None:
-    text, old, new = HARDLY_MEANT["a difference"]
+    text, old, new = SUSPICIOUS["a difference"]
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((5, 10, 4), np.float32), rng.standard_normal((5, 10), np.float32)
     losses = {}

@@ -1,4 +1,4 @@
-"""What a param may be: plain values, by itself, by a command or from Python, at any depth of lists."""
+"""Valid values of params: plain values and nested lists, from the spec, a command or Python."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ x -> dense(1) -> y
 
 
 def value_of(own: str, *given: Any) -> Any:
-    """What the param is in the end."""
+    """The final value of the param."""
     return dlc.compile(text=SPEC % own, params=dict(zip("p", given, strict=False))).compiled.params["p"]
 
 
-def refused(own: str, *given: Any) -> Any:
+def rejected(own: str, *given: Any) -> Any:
     with pytest.raises(CompileError) as caught:
         value_of(own, *given)
     (found,) = caught.value.diagnostics
@@ -36,15 +36,15 @@ def refused(own: str, *given: Any) -> Any:
 
 @pytest.mark.parametrize("own", ["f", "g", "w", "relu", "dense(3)", "relu -> tanh", "f -> relu"])
 @pytest.mark.parametrize("form", ["%s", "[%s]", "[1, [[%s]]]", "(2, %s)", "[3] + [%s]"])
-def test_a_param_holds_no_part_of_a_network(own: str, form: str) -> None:
-    found = refused(form % own)
+def test_a_param_is_not_a_part_of_a_network(own: str, form: str) -> None:
+    found = rejected(form % own)
     assert (found.code, found.line) == ("E0403", 5)
-    assert ("a list that holds" in found.message) == (form != "%s")
+    assert ("a list that contains" in found.message) == (form != "%s")
 
 
-def test_without_param_it_is_a_name_for_them() -> None:
+def test_without_param_a_name_is_bound_to_them() -> None:
     text = SPEC.replace("param p = %s", "p = [f]").replace("x -> dense(1)", "x -> p[0] -> dense(1)")
-    assert "`p = [f]`" in refused("[f]").help
+    assert "`p = [f]`" in rejected("[f]").help
     assert dlc.compile(text=text).compiled.graph.weights
 
 
@@ -62,7 +62,7 @@ def test_without_param_it_is_a_name_for_them() -> None:
         ("none", np.array(5), 5),
     ],
 )
-def test_what_python_gives_becomes_plain(own: str, given: Any, wanted: Any) -> None:
+def test_values_from_python_become_plain(own: str, given: Any, wanted: Any) -> None:
     found = value_of(own, given)
     assert (found, type(found)) == (wanted, type(wanted))
     assert all(
@@ -74,11 +74,11 @@ def nested(depth: int) -> list[Any]:
     return [1] if depth == 0 else [nested(depth - 1)]
 
 
-ENDLESS: list[Any] = []
-ENDLESS += [ENDLESS, ENDLESS]
+RECURSIVE: list[Any] = []
+RECURSIVE += [RECURSIVE, RECURSIVE]
 
 
-STRANGE = {
+UNSUPPORTED = {
     "bytes": b"x", "dict": {"a": 1}, "set": {1, 2}, "object": object(), "date": date(2020, 1, 1),
     "complex": 1j, "range": range(3), "function": len, "nan": float("nan"), "inf": float("inf"),
     "numpy nan": np.float64("nan"),
@@ -88,20 +88,20 @@ STRANGE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("given", STRANGE.values(), ids=STRANGE)
-def test_what_else_python_gives_is_refused(given: Any) -> None:
-    assert refused("none", given).code == "E0403"
-    found = refused("[1]", [[given]])
+@pytest.mark.parametrize("given", UNSUPPORTED.values(), ids=UNSUPPORTED)
+def test_other_values_from_python_are_rejected(given: Any) -> None:
+    assert rejected("none", given).code == "E0403"
+    found = rejected("[1]", [[given]])
     assert (found.code, found.line) == ("E0403", 5)
-    assert "`p` was set to a list that holds" in found.message
+    assert "`p` was set to a list that contains" in found.message
     assert len(found.message) < 200
 
 
-@pytest.mark.parametrize("given", [nested(60), ENDLESS, [0] * 10**6, [[0] * 1000] * 1000], ids=range(4))
+@pytest.mark.parametrize("given", [nested(60), RECURSIVE, [0] * 10**6, [[0] * 1000] * 1000], ids=range(4))
 def test_lists_have_bounds(given: Any) -> None:
-    assert refused("[1]", given).code == "E0904"
+    assert rejected("[1]", given).code == "E0904"
 
 
-def test_a_name_that_is_no_text_is_no_param() -> None:
+def test_a_name_that_is_not_a_string_is_not_a_param() -> None:
     with pytest.raises(CompileError, match="no param `3`"):
         dlc.compile(text=SPEC % "1", params={3: 1})  # type: ignore[dict-item]

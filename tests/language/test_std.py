@@ -1,4 +1,4 @@
-"""The blocks that come with dlc, against torchvision's."""
+"""The blocks of the standard library, compared with torchvision."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_agrees_with_torchvision(call):
     torch.testing.assert_close(ours({"x": x})["y"], expected)
 
 
-def test_a_shortcut_that_fits_is_the_identity():
+def test_a_shortcut_of_equal_shape_is_the_identity():
     text = "import shortcut from std\ninput x: float[4, 8, 8]\noutput y: float[{}]\nx -> shortcut({}) -> y"
     assert names(text.format("4, 8, 8", "4")) == []
     assert names(text.format("6, 8, 8", "6"))[0] == "shortcut.conv"
     assert names(text.format("4, 4, 4", "4, stride=2"))[0] == "shortcut.conv"
 
 
-def test_an_error_in_the_use_is_told_with_its_place():
+def test_an_error_in_a_use_is_reported():
     assert codes("import basic from std\ninput x: float[4]\noutput y: float[4]\nx -> basic(4) -> y") == [
         "E0201"
     ]

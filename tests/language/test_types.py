@@ -1,4 +1,4 @@
-"""What a type says, and what follows from it."""
+"""Types: elements, scores of outputs, result types, dimensions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_elements(type):
     assert str(program.inputs[0].declared) == str(program.inputs[0].value.type) == f"{type}[2, 3]"
 
 
-# What flows into an output of a type.
+# The scores that an output of each type takes.
 SCORES = {
     "float": "float",
     "float[4]": "float[4]",
@@ -57,7 +57,7 @@ def test_names_of_classes():
     assert [o.declared.classes for o in program.outputs] == [Classes(2, ("x", "y z")), Classes(2, ("n", "y"))]
 
 
-def test_classes_that_the_data_will_tell():
+def test_classes_that_are_found_in_the_data():
     text = "input x: float[4]\noutput y: class(auto)\nx -> dense(y.classes) -> y"
     assert [str(s) for s in shapes(text)["dense.weight"]] == ["y.classes", "4"]
     facts = Facts({"y": Classes(7, tuple("abcdefg"))})
@@ -70,15 +70,15 @@ def test_outputs_that_share_a_target_share_its_classes():
     assert codes(text + "x -> dense(y.classes) -> y\nx -> dense(z.classes) -> z\ntrain { epochs = 1 }") == []
 
 
-def test_one_of_shape_1_flows_where_one_value_is_wanted():
+def test_shape_1_is_accepted_for_a_scalar_output():
     assert types("input x: float[1]\noutput y: float\nx -> y") == {"y": "float"}
     assert types("input x: float[4]\noutput y: binary\nx -> dense(1) -> sigmoid -> y") == {"y": "float"}
     assert codes("input x: float[2]\noutput y: float\nx -> y") == ["E0507"]
 
 
-# --- what stands before a matching activation ---------------------------------------------------------------
+# --- scores before a matching activation --------------------------------------------------------------------
 
-LOOKED_BEHIND = [
+MATCHING = [
     ("class(3)", "dense(3) -> softmax", "dense"),
     ("class(3)[2]", "dense(6) -> reshape(2, 3) -> softmax", "reshape"),
     ("class(3)[2, 2]", "dense(12) -> reshape(3, 2, 2) -> softmax(axis=0)", "reshape"),
@@ -88,13 +88,13 @@ LOOKED_BEHIND = [
 ]
 
 
-@pytest.mark.parametrize(("type", "flow", "maker"), LOOKED_BEHIND)
-def test_outputs_look_behind_a_matching_activation(type, flow, maker):
+@pytest.mark.parametrize(("type", "flow", "producer"), MATCHING)
+def test_scores_are_the_input_of_a_matching_activation(type, flow, producer):
     program = spec(f"input x: float[4]\noutput y: {type}\nx -> {flow} -> y")
     output = program.outputs[0]
-    made_by = {r: n.operator.name for n in program.graph.nodes for r in n.results}
+    producers = {r: n.operator.name for n in program.graph.nodes for r in n.results}
     assert output.scores is not output.flowed
-    assert made_by[output.scores] == maker
+    assert producers[output.scores] == producer
     assert program.warnings == ()
 
 
@@ -103,12 +103,12 @@ def test_outputs_look_behind_a_matching_activation(type, flow, maker):
     [("class(3)", "dense(3)"), ("class(3)[2, 2]", "dense(12) -> reshape(3, 2, 2) -> softmax"),
      ("float", "dense(1)"), ("float[3]", "dense(3) -> sigmoid"), ("bool", "dense(1) -> sigmoid")],
 )  # fmt: skip
-def test_other_outputs_are_taken_as_they_are(type, flow):
+def test_scores_of_other_outputs_are_the_value_itself(type, flow):
     output = spec(f"input x: float[4]\noutput y: {type}\nx -> {flow} -> y").outputs[0]
     assert output.scores is output.flowed
 
 
-def test_pairs_that_cannot_be_meant_are_warned_of():
+def test_activations_that_do_not_match_the_type_are_warned_of():
     for type, activation in [
         ("binary", "relu"),
         ("float[3]", "softmax"),
@@ -152,7 +152,7 @@ def test_elements_of_arithmetic(expression):
     assert str(program.bindings["a"].type) == ARITHMETIC[expression]
 
 
-def test_classes_know_only_equality():
+def test_classes_support_only_equality():
     text = "input k: class(3)\noutput y: float\n"
     assert codes(text + "k + 1 -> y") == ["E0202"]
     assert codes(text + "k < 1 -> y") == ["E0202"]
@@ -189,12 +189,12 @@ def test_a_param_is_never_free():
     assert types("param T = 3\ninput a: float[T]\noutput y: float[3]\na -> y") == {"y": "float[3]"}
 
 
-def test_a_free_name_of_outputs_alone_is_bound_by_what_flows_in():
+def test_a_free_dimension_of_outputs_alone_is_bound_by_the_value():
     program = spec("input a: float[T, 4]\noutput y: float[N, M]\na -> y")
     assert str(program.outputs[0].declared) == "float[T, 4]"
 
 
-def test_conditions_that_hold_for_every_size_are_decided():
+def test_conditions_that_hold_for_every_size_are_allowed():
     assert (
         codes("input a: float[T, 4]\noutput y: float[4]\nif a.shape[0] >= 1 { a -> mean(axis=0) -> y }") == []
     )

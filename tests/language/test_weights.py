@@ -1,4 +1,4 @@
-"""How weights are called, and when they are made."""
+"""Names of weights, and when they are created."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ NAMES = {
     "numbered from the second on": ("x -> dense(4) -> dense(4) -> dense(4) -> y", "dense dense_2 dense_3"),
     "operators without weights have no number": (
         "x -> relu -> dense(4) -> relu -> layernorm -> y", "dense layernorm"),
-    "a constant weight and no bias is no weight": (
+    "a constant weight without bias has no name": (
         "x -> dense(1, weight=[[1, 1, 1, 1]], bias=false) -> dense(4) -> y", "dense"),
-    "a constant weight with a bias of its own": (
+    "a constant weight with a trainable bias": (
         "x -> dense(1, weight=[[1, 1, 1, 1]]) -> dense(4) -> y", "dense dense_2"),
     "a block opens a level": (
         BLOCK + "x -> two -> two -> y", "two.dense two.dense_2 two_2.dense two_2.dense_2"),
@@ -100,7 +100,7 @@ def test_layouts_are_those_of_pytorch():
     }
 
 
-def test_what_is_learnt_from_rows_is_a_buffer():
+def test_fitted_values_are_buffers():
     assert shapes(VECTOR + "x -> standardize -> y") == {"standardize.mean": (4,), "standardize.std": (4,)}
 
 
@@ -114,7 +114,7 @@ def test_imports_open_no_level():
     ]
 
 
-def test_a_net_of_another_file_does_not_share_with_a_namesake():
+def test_nets_of_one_name_in_two_files_do_not_share_weights():
     other = "net part(a) { return a -> dense(4) }\nblock outer(a) { return a -> part }"
     text = (
         f'import outer from "other.dl"\nnet part(a) {{ return a -> dense(4) }}\n'

@@ -1,4 +1,4 @@
-"""Words, lines and precedence."""
+"""Literals, static expressions, precedence, line continuation and reserved words."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_static_expressions(written, value):
     assert bound(f"a = {written}") == value
 
 
-def test_and_and_or_stop_where_the_answer_is_known():
+def test_and_and_or_short_circuit():
     assert bound("a = true or 1 / 0 == 1") is True
     assert bound("a = false and 1 / 0 == 1") is False
 
@@ -117,22 +117,22 @@ LINES = [
 
 
 @pytest.mark.parametrize("text", LINES)
-def test_lines_that_go_on(text):
+def test_line_continuation(text):
     assert "relu" in operators(VECTOR + text)
 
 
-def test_a_line_that_begins_with_a_sign_goes_on():
+def test_a_line_that_begins_with_an_operator_continues():
     assert operators(f"{VECTOR}a = x\n  - 1\na -> y")[-1] == "subtract"
 
 
-def test_words_that_open_a_declaration_are_names_elsewhere():
+def test_declaration_keywords_are_names_elsewhere():
     text = "input input, data: float\noutput output: float\nparam, step = [1, 2]\nweight = data * param\n"
     assert types(text + "train = (input, weight) -> concat -> dense(step)\ntrain -> dense(1) -> output") == {
         "output": "float"
     }
 
 
-def test_a_setting_takes_its_words_bare_before_names():
+def test_bare_words_of_a_setting_take_precedence_over_names():
     text = "input x: float[1, 9, 9]\noutput y: float[2, 9, 9]\nsame = 0\nx -> conv(2, 3, padding=same) -> y"
     assert shapes(text)["conv.weight"] == (2, 1, 3, 3)
     assert codes("param zeros = 1\n" + text) == ["E0302"]
@@ -141,7 +141,7 @@ def test_a_setting_takes_its_words_bare_before_names():
 @pytest.mark.parametrize(
     "name", ["dense", "repeat", "mse", "normal", "range", "attention", "focal", "identity", "where"]
 )
-def test_names_of_the_language_are_its_own(name):
+def test_names_of_the_language_are_reserved(name):
     for statement in (
         f"{name} = 3",
         f"param {name} = 3",

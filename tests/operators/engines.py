@@ -1,4 +1,4 @@
-"""Runs a small spec in PyTorch, in ONNX Runtime and in `onnx.reference`, and holds their answers together."""
+"""Runs a small spec in PyTorch, ONNX Runtime and `onnx.reference`, and compares their answers."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ DTYPES = {"float": "float32", "class": "int64", "string": "object"}
 
 @dataclass(frozen=True)
 class Bounds:
-    """Between which values the random inputs lie."""
+    """The bounds of random inputs."""
 
     low: float = -2.0
     high: float = 2.0
 
 
 def compile_flow(flow: str, takes: tuple[str, ...]) -> tuple[tuple[Value, ...], Graph]:
-    """What `y = FLOW` makes of inputs `a`, `b`, ... of these types, and the graph around it."""
+    """The value of `y = FLOW` for inputs `a`, `b`, ... of these types, and its graph."""
     inputs = [f"input {name}: {type}" for name, type in zip("abcdefgh", takes, strict=False)]
     program = compile(Source("example.dl", "\n".join([*inputs, f"y = {flow}", ""])))
     made = program.bindings["y"]
@@ -55,7 +55,7 @@ def inference(graph: Graph, values: tuple[Value, ...]) -> Graph:
 
 
 def sizes(graph: Graph) -> Iterator[dict[str, int]]:
-    """Two values for every free dimension, all different, even ones and odd ones."""
+    """Two values for each free dimension, all different, even and odd."""
     free = sorted({name for v in graph.inputs for size in v.type.shape for name in names(size)})
     yield {name: 5 + i for i, name in enumerate(free)}
     if free:
@@ -76,7 +76,7 @@ def draw_input(rng: np.random.Generator, type: Tensor, shape: tuple[int, ...], b
 
 
 def draw_weights(rng: np.random.Generator, graph: Graph) -> dict[str, np.ndarray]:
-    """Random weights; variances and deviations are positive."""
+    """Random weights; variances and standard deviations are positive."""
     weights = {}
     for weight in graph.weights:
         drawn = rng.standard_normal(weight.value.type.shape)
@@ -86,12 +86,12 @@ def draw_weights(rng: np.random.Generator, graph: Graph) -> dict[str, np.ndarray
 
 
 def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Engines by name: each takes a dict of arrays and gives one."""
+    """Engines by name: each takes a dict of arrays and returns a dict of arrays."""
     engines: dict[str, Any] = {}
     for opset in OPSETS:
         written = to_onnx.model(graph, weights, opset=opset, ml_opset=3, ir_version=8, name="example")
         content = to_onnx.serialize(written)
-        ModelScan(content, Path()).graph()  # nothing that an artifact may not hold
+        ModelScan(content, Path()).graph()  # rejects operators that artifacts may not contain
         proto = onnx.load_model_from_string(content)
         onnx.checker.check_model(proto, full_check=True)
         engines[f"ONNX Runtime, opset {opset}"] = run_onnxruntime(proto)
@@ -115,13 +115,13 @@ def run_reference(proto: onnx.ModelProto) -> Any:
 
 
 def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0, within: float = LIMIT) -> None:
-    """Every engine gives what the torch module gives, at several batch sizes and free dimensions."""
+    """All engines agree with the torch module, at several batch sizes and free dimensions."""
     for engine, found, wanted in answers(graph, bounds or Bounds(), seed):
         compare(engine, found, wanted, within)
 
 
 def answers(graph: Graph, bounds: Bounds, seed: int = 0) -> Iterator[tuple[str, Arrays, Arrays]]:
-    """What each engine makes of random inputs, and what torch makes of them."""
+    """The results of each engine and of torch for random inputs."""
     rng = np.random.default_rng(seed)
     weights = draw_weights(rng, graph)
     module = to_torch.Model(graph, graph.weights, weights)

@@ -1,4 +1,4 @@
-"""Runs single operators as their forms say, without a spec around them."""
+"""Runs the forms of single operators without a spec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dlc.compiler.types import Tensor
 
 
 class Functions(torch_form.TorchFunctions):
-    """What the torch forms call `F`, for tensors of known size."""
+    """The argument `F` of torch forms, for tensors of known size."""
 
     def __init__(self, batch: int = 1):
         super().__init__({})
@@ -25,7 +25,7 @@ class Functions(torch_form.TorchFunctions):
 
 
 class Nodes:
-    """What the ONNX forms call `op`, for weights as initializers."""
+    """The argument `op` of ONNX forms, with weights as initializers."""
 
     def __init__(self, weights: dict[str, np.ndarray]):
         self.nodes: list[onnx.NodeProto] = []
@@ -53,12 +53,12 @@ def bind(operator: Operator, *shapes: tuple[int, ...]) -> Operator:
 
 
 def at_inference(operator: Operator) -> Operator:
-    """What stands in the place of a bound operator at inference."""
+    """The inference operator of a bound operator."""
     return operator.inference().bind(*operator.operands)
 
 
 def run_torch(operator: Operator, *operands: Any, **weights: Any) -> Any:
-    """The torch form of a bound operator, over tensors or arrays."""
+    """Runs the torch form of a bound operator on tensors or arrays."""
     tensors = [torch.as_tensor(o) for o in operands]
     return operator.torch(
         Functions(len(tensors[0])),
@@ -68,7 +68,7 @@ def run_torch(operator: Operator, *operands: Any, **weights: Any) -> Any:
 
 
 def run_onnx(operator: Operator, *operands: np.ndarray, opset: int = 18, **weights: np.ndarray) -> np.ndarray:
-    """The ONNX form of a bound operator in ONNX Runtime."""
+    """Runs the ONNX form of a bound operator in ONNX Runtime."""
     op = Nodes(weights)
     feed = {f"x{i}": x for i, x in enumerate(operands)}
     result = operator.onnx(op, *feed, **{name: name for name in weights})
@@ -86,7 +86,7 @@ def run_onnx(operator: Operator, *operands: np.ndarray, opset: int = 18, **weigh
 
 
 def draw_weights(operator: Operator, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random weights of a bound operator; variances and deviations are positive."""
+    """Random weights of a bound operator; variances and standard deviations are positive."""
     rng = np.random.default_rng(seed)
     drawn = {
         w.leaf: rng.standard_normal(w.shape).astype(np.float32) for w in operator.weights(*operator.operands)

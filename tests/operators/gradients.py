@@ -1,4 +1,4 @@
-"""The training form of example rows in float64, and its gradients beside differences."""
+"""Gradients of the training form of examples in float64, compared with finite differences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Function = Callable[..., list[torch.Tensor]]
 
 
 def in_training(name: str, row: Example) -> Graph:
-    """The training form of a row, all that it makes as outputs."""
+    """The training form of an example, with all its results as outputs."""
     if name in LOSSES:
         return loss_in_training(row, getattr(LOSSES[name], "wrt", None))
     made, graph = compile_flow(flow(name, row), row.operands)
@@ -34,7 +34,7 @@ def in_training(name: str, row: Example) -> Graph:
 
 
 def loss_in_training(row: Example, wrt: int | None) -> Graph:
-    """A row in a loss; what is differentiated in it depends on what it is differentiated with respect to."""
+    """An example in a loss. A differentiated value depends on the tensor that it is differentiated by."""
     names = "abcdefgh"[: len(row.operands)]
     inputs = "\n".join(f"input {n}: {t}" for n, t in zip(names, row.operands, strict=True))
     called, _, settings = row.call.partition("(")
@@ -48,7 +48,7 @@ def loss_in_training(row: Example, wrt: int | None) -> Graph:
 
 
 def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:
-    """Inputs, then weights; all real numbers in float64."""
+    """Inputs, then weights; all floats in float64."""
     rng = np.random.default_rng(seed)
     free, weights = free_sizes(graph)[0], draw_weights(rng, graph)
     drawn = []
@@ -61,14 +61,16 @@ def draw(graph: Graph, bounds: Bounds, seed: int) -> list[torch.Tensor]:
 
 
 def prepared(graph: Graph, bounds: Bounds, seed: int = 0) -> tuple[Function, list[torch.Tensor]]:
-    """The graph as a function, which makes the same draws each time, and a point."""
+    """The graph as a function with the same random draws in each call, and a point."""
     module, tensors = wide(trace(graph)), draw(graph, bounds, seed)
-    held = [False] * len(graph.inputs) + [not weight.trainable for weight in graph.weights]
-    for tensor, is_held in zip(tensors, held, strict=True):
-        tensor.requires_grad_(tensor.is_floating_point() and not is_held)
+    fixed = [False] * len(graph.inputs) + [not weight.trainable for weight in graph.weights]
+    for tensor, is_fixed in zip(tensors, fixed, strict=True):
+        tensor.requires_grad_(tensor.is_floating_point() and not is_fixed)
 
     def run(*tensors: torch.Tensor) -> list[torch.Tensor]:
         torch.manual_seed(seed)
-        return list(module(*(tensor.clone() for tensor in tensors)).values())  # running statistics move
+        return list(
+            module(*(tensor.clone() for tensor in tensors)).values()
+        )  # running statistics are updated in place
 
     return run, tensors

@@ -1,4 +1,4 @@
-"""The artifact of a program with random weights, to be held against torch as an export holds it."""
+"""The artifact of a program with random weights, compared with torch as in an export."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dlc.runtime.artifact.write import onnx_model, raw_types, save
 
 @contextmanager
 def proof_of(program: CompiledProgram) -> Iterator[tuple[Parity, list[tuple[str, Batch]]]]:
-    """What compares the two, and batches of every size to compare them on, with a word on each."""
+    """The comparison of the two, and batches of several sizes for it, each with a description."""
     graph, weights = specialize.inference(program), draw_weights(np.random.default_rng(0), program.graph)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "program.onnx"

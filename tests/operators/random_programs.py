@@ -1,5 +1,5 @@
-"""Programs put together at random from the definitions: their example rows, settings drawn from their kinds,
-combinators, blocks and nets. Each line is kept only if the compiler takes it."""
+"""Random programs from the definitions: their examples, settings drawn from parameter types, combinators,
+blocks and nets. A line is kept only if the compiler accepts it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from dlc.compiler.operators.combinators import Stage
 from dlc.compiler.program import CompiledProgram
 from dlc.compiler.types import FLOATS, INTEGERS, spell
 
-# Values for settings: each kind says which of them it takes.
+# Values for settings: each parameter type accepts some of them.
 VALUES = (0, 1, 2, 3, 4, -1, -2, True, False, None, 0.5, 1.0, 2.0, 0.1, 1e-3, -0.5, "a", "b", free("T"))
-TRIES = 6  # how often a line that is refused is drawn anew
+TRIES = 6  # number of attempts for a line
 INPUTS = 4  # at most
-OPERANDS = "abcdefgh"  # what stands in the rows for what flows in
+OPERANDS = "abcdefgh"  # the names of operands in examples
 
 
 def rows_of(operator: type[Definition]) -> list[Example]:
@@ -34,7 +34,7 @@ def rows_of(operator: type[Definition]) -> list[Example]:
 
 
 def in_reach() -> list[str]:
-    """Operators and combinators that a program can name, or write with a sign."""
+    """Operators and combinators that a program can write by name or symbol."""
     operators = (c for c in family("operator").values() if issubclass(c, Operator) and not c.training_only)
     return sorted((*(c.name for c in operators if rows_of(c)), *family("combinator")))
 
@@ -43,7 +43,7 @@ class Writer:
     """Writes one program, line by line; `draw` chooses."""
 
     values_of_settings: tuple[Any, ...] = VALUES
-    given = (True, False, False)  # how often a setting is given that has a default
+    given = (True, False, False)  # probability of an optional setting
 
     def __init__(self, draw: Callable[[st.SearchStrategy], Any]):
         self.draw = draw
@@ -59,7 +59,7 @@ class Writer:
         return f"{letter}{self.counts.get(letter, 0)}"
 
     def add(self, *lines: str) -> bool:
-        """Write these lines, if the compiler takes them."""
+        """Write these lines, if the compiler accepts them."""
         try:
             self.program = compile(Source("random.dl", self.text(*lines)))
         except CompileError:
@@ -75,7 +75,7 @@ class Writer:
         return "\n".join((*self.lines, *more, ""))
 
     def some(self, *makers: Callable[[], list[str]]) -> None:
-        """Lines of one of these makers; none after too many that are refused."""
+        """Lines from one of these functions; none after too many rejected ones."""
         for _ in range(TRIES):
             if self.add(*self.choose(*makers)()):
                 return
@@ -83,7 +83,7 @@ class Writer:
     # --- lines --------------------------------------------------------------------------------------------
 
     def use(self, name: str) -> list[str]:
-        """What an operator or a combinator makes of new inputs or of what is there."""
+        """A call of an operator or a combinator with new inputs or existing values."""
         definition = self.definition(name)
         row = self.choose(*(rows_of(definition) or [Example("", "float[3]"), Example("", "float[T, 4]")]))
         lines, operands = [], []
@@ -117,14 +117,14 @@ class Writer:
                 f"h{made} = {flows} -> {name}", f"h{made + 1} = ({flows} * 0.5) -> {name}"]  # fmt: skip
 
     def parted(self) -> list[str]:
-        """Several values at once, of which the first goes on."""
+        """A tuple of values, of which the first is used further."""
         made = self.counts.get("h", 0)
         return [
             f"h{made}, h{made + 1} = {self.choose(*self.values)} -> branch({self.stage()}, {self.stage()})"
         ]
 
     def output(self, name: str) -> list[str]:
-        """A value as an answer of the program, of an element that may fit."""
+        """A value as an output of the program, with a possible element."""
         type, answer = self.values[name].type, answer_of(name)
         element = self.choose("float", "binary", "bool", "class", *INTEGERS, *FLOATS)
         shape = type.shape
@@ -146,7 +146,7 @@ class Writer:
         return name in family("operator") and getattr(self.definition(name), "public", True)
 
     def stage(self, depth: int = 1) -> str:
-        """An operator or a combinator that something can flow into."""
+        """An operator or a combinator that takes operands."""
         combined = depth > 0 and self.choose(False, False, False, True)
         names = family("combinator") if combined else [n for n in in_reach() if self.is_stage(n)]
         definition = self.definition(self.choose(*names))
@@ -156,7 +156,7 @@ class Writer:
         return self.call(definition, depth)
 
     def call(self, definition: type[Definition], depth: int = 1) -> str:
-        """A call with settings drawn from their kinds."""
+        """A call with settings drawn from their parameter types."""
         given = []
         for setting in sorted(definition.settings.values(), key=lambda s: s.keyword):
             if not setting.required and not self.choose(*self.given):
@@ -170,7 +170,7 @@ class Writer:
         return f"{definition.name}({', '.join(given)})" if given else definition.name
 
     def value(self, kind: ParameterType, depth: int) -> str:
-        """A value that a kind takes, as the language writes it."""
+        """A value that a parameter type accepts, in the syntax of the language."""
         if takes(kind, Stage()):
             return self.stage(depth - 1)
         options: list[Callable[[], str]] = [lambda w=w: w for w in kind.words]
@@ -185,7 +185,7 @@ class Writer:
 
 
 def named_values(program: CompiledProgram) -> Iterator[tuple[str, Value]]:
-    """The values of a program as a line of it can name them: `h0`, or `h1[0]` where there are several."""
+    """The values of a program by their expressions: `h0`, or `h1[0]` of a tuple."""
     for name, made in program.bindings.items():
         if isinstance(made, Value):
             yield name, made
@@ -194,7 +194,7 @@ def named_values(program: CompiledProgram) -> Iterator[tuple[str, Value]]:
 
 
 def answer_of(name: str) -> str:
-    """`y0` of `h0`, `y1_0` of `h1[0]`."""
+    """The output name of a value: `y0` for `h0`, `y1_0` for `h1[0]`."""
     return "y" + name[1:].replace("[", "_").rstrip("]")
 
 
@@ -212,7 +212,7 @@ def spelled(value: Any) -> str:
 
 @st.composite
 def programs(draw: Any, focus: str) -> str:
-    """Programs that use an operator, or a combinator, among others."""
+    """Programs that use a given operator or combinator among others."""
     writer = Writer(draw)
     others = in_reach()
     for _ in range(writer.choose(0, 1)):

@@ -1,4 +1,4 @@
-"""Operators of `onnx.reference` that are wrong there, as ONNX defines them."""
+"""Corrections of operators that `onnx.reference` implements incorrectly."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from onnx.reference.ops.op_max_pool import MaxPool as TheirMaxPool
 
 
 class ConvTranspose(TheirConvTranspose):
-    """Theirs gives several groups the wrong kernels, and all of them the first bias; of no samples it makes
-    nothing at all."""
+    """`onnx.reference` uses wrong kernels for several groups and the first bias for all of them; for an empty
+    batch it returns nothing."""
 
     def _run(self, x: Any, w: Any, b: Any = None, group: int = 1, **settings: Any) -> tuple[Any]:
         if not len(x):
@@ -26,21 +26,21 @@ class ConvTranspose(TheirConvTranspose):
 
 
 class Flatten(OpRun):
-    """Theirs cannot tell how many values each of no samples has."""
+    """`onnx.reference` cannot infer a size in an empty batch."""
 
     def _run(self, x: Any, axis: int) -> tuple[Any]:
         return (x.reshape(prod(x.shape[:axis]), prod(x.shape[axis:])),)
 
 
 class GlobalAveragePool(OpRun):
-    """Theirs divides by the number of samples."""
+    """`onnx.reference` divides by the batch size."""
 
     def _run(self, x: Any) -> tuple[Any]:
         return (x.mean(tuple(range(2, x.ndim)), keepdims=True),)
 
 
 class LogSoftmax(OpRun):
-    """Theirs is the logarithm of a softmax that is 0 already."""
+    """`onnx.reference` takes the logarithm of a softmax that has underflowed to 0."""
 
     def _run(self, x: Any, axis: int) -> tuple[Any]:
         x = x - x.max(axis=axis, keepdims=True)
@@ -48,14 +48,14 @@ class LogSoftmax(OpRun):
 
 
 class MaxPool(TheirMaxPool):
-    """Theirs reads past the end where it has padding and a stride of 1."""
+    """`onnx.reference` reads past the end with padding and a stride of 1."""
 
     def _run(self, x: Any, *given: Any, **settings: Any) -> Any:
         return self._max_pool(x, *given, **settings)
 
 
 class Pow(OpRun):
-    """Theirs refuses whole numbers to negative powers, whose fractions ONNX leaves off."""
+    """`onnx.reference` rejects integers to negative powers, whose fractions ONNX drops."""
 
     def _run(self, a: Any, b: Any) -> tuple[Any]:
         if np.asarray(a).dtype.kind != "i" or np.asarray(b).dtype.kind != "i":

@@ -1,4 +1,4 @@
-"""Activations against PyTorch's own modules, at the ends of float32, and their gradients."""
+"""Activations compared with PyTorch's modules, at the limits of float32, and their gradients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def weights_of(operator):
     return {"weight": np.array([0.25], np.float32)} if draw_weights(operator) else {}
 
 
-def test_every_activation_has_its_module():
+def test_every_activation_is_compared_with_a_torch_module():
     declared = {n for n, c in family("operator").items() if issubclass(c, activations.Activation)}
     missing = declared - {*MODULES, "threshold"}
     assert not missing, f"write the modules of torch for {missing} into MODULES"
@@ -48,7 +48,7 @@ def test_nothing_overflows(name):
     np.testing.assert_allclose(exported, made, rtol=1e-5, atol=1e-6)
 
 
-def test_threshold_is_one_from_zero_on_and_has_a_gradient_of_zero():
+def test_threshold_is_one_for_numbers_from_zero_with_zero_gradient():
     operator = bind(activations.Threshold(), (5,))
     x = torch.tensor([[-1e30, -1e-30, -0.0, 0.0, 1e-30]], requires_grad=True)
     y = run_torch(operator, x)

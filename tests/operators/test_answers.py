@@ -1,4 +1,4 @@
-"""The operators behind outputs and before named inputs, one by one, in PyTorch and in ONNX."""
+"""Postprocessing of outputs and preprocessing of named inputs, per operator, in PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SITE = Site(Span(Source("answers.dl", ""), 0, 0))
 
 
 def exported(operator: Any, type: Tensor, x: np.ndarray, opset: int = 18) -> np.ndarray:
-    """What the operator makes of a value in ONNX Runtime, and, where that is able to, in `onnx.reference`."""
+    """The result of the operator in ONNX Runtime, compared with `onnx.reference` where that implements it."""
     bound = operator.bind(type)
     taken, made = GraphInput("x", type, SITE, "input", "x"), Value("y", bound.results[0], SITE)
     graph = Graph((taken,), (), (Node(bound, (taken,), {}, (made,), "y", SITE),), {"y": made})
@@ -41,7 +41,7 @@ def in_torch(operator: Any, type: Tensor, x: np.ndarray) -> torch.Tensor:
 
 
 def both(operator: Any, type: Tensor, x: np.ndarray) -> np.ndarray:
-    """What ONNX makes, once PyTorch is seen to make the same."""
+    """The result in ONNX, after a comparison with PyTorch."""
     found, made = exported(operator, type, x), in_torch(operator, type, x).numpy()
     assert (found.dtype, found.tolist()) == (made.dtype, made.tolist())
     assert exported(operator, type, x, opset=21).tolist() == found.tolist()
@@ -51,14 +51,14 @@ def both(operator: Any, type: Tensor, x: np.ndarray) -> np.ndarray:
 SCORES = np.array([[0.1, 0.7, 0.2], [3, -1, 3], [-5, -4, -4]], np.float32)
 
 
-def test_class_numbers():
+def test_class_indices_are_the_argmax():
     assert both(postprocessing.ClassNumber(), Tensor("float", (3,)), SCORES).tolist() == [1, 0, 1]
     assert postprocessing.ClassNumber().bind(Tensor("float", (3,))).results[0] == Tensor(
         "class", (), Classes(3)
     )
 
 
-def test_class_numbers_of_an_image():
+def test_class_indices_of_an_image():
     scores = np.random.default_rng(0).standard_normal((2, 5, 4, 3)).astype(np.float32)
     found = both(postprocessing.ClassNumber(axis=0), Tensor("float", (5, 4, 3)), scores)
     assert found.tolist() == scores.argmax(1).tolist()
@@ -82,7 +82,7 @@ def test_class_names():
     assert in_torch(postprocessing.ClassName(names=names), type, numbers).tolist() == numbers.tolist()
 
 
-def test_class_indices_know_no_other_name():
+def test_an_unknown_class_name_has_the_index_minus_one():
     names = ("a", "b", "two words")
     operator = postprocessing.ClassIndex(names=names)
     found = exported(operator, Tensor("string", (2,)), np.array([["b", "two words"], ["c", "a"]], object))
@@ -90,7 +90,7 @@ def test_class_indices_know_no_other_name():
     assert operator.bind(Tensor("string", (2,))).results[0] == Tensor("class", (2,), Classes(3, names))
 
 
-def test_binary_answers_are_true_from_zero_on():
+def test_binary_answers_are_true_for_scores_from_zero():
     scores = np.array([-1e-30, -0.0, 0.0, 2.0, -3.0], np.float32)
     assert both(postprocessing.BinaryAnswer(), Tensor("float"), scores).tolist() == [
         False,
@@ -119,7 +119,7 @@ def test_at_least_half():
     assert both(postprocessing.AtLeastHalf(), Tensor("float"), x).tolist() == [False, True, True, False]
 
 
-def test_rounding_takes_halves_to_the_even_number():
+def test_rounding_is_half_to_even():
     x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 3.49, 3.51], np.float32)
     assert both(postprocessing.RoundTo(element="int32"), Tensor("float"), x).tolist() == [
         0,
@@ -154,7 +154,7 @@ GIVEN = {
 
 @pytest.mark.parametrize("element", INTEGERS)
 @pytest.mark.parametrize("given", GIVEN)
-def test_what_is_whole_already_is_clipped_exactly(element, given):
+def test_integers_are_clipped_exactly(element, given):
     found = both(postprocessing.RoundTo(element=element), Tensor(given), np.array(GIVEN[given], given))
     range = np.iinfo(element)
     assert found.dtype == element

@@ -1,4 +1,4 @@
-"""Augmentation of images, each by its own draws: beside torchvision's functions given the same draws."""
+"""Image augmentation, compared with torchvision's functions for the same draws."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def images(count: int, *shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def drawn(operator, x: torch.Tensor, seed: int = 0):
-    """What the operator makes of images, and what it draws for it."""
+    """The result of the operator for images, and its draws."""
     torch.manual_seed(seed)
     made = run_torch(operator, x)
     torch.manual_seed(seed)
@@ -32,7 +32,7 @@ def drawn(operator, x: torch.Tensor, seed: int = 0):
 
 
 @pytest.mark.parametrize("shape", [(3, 12, 9), (12, 9)])
-def test_erase_is_that_of_torchvision(shape):
+def test_random_erase_equals_torchvision(shape):
     x = images(200, *shape)
     made, (chosen, *boxes) = drawn(bind(RandomErase(value=0.5), shape), x)
     for image, found, erased, *box in zip(x, made, chosen, *boxes, strict=True):
@@ -41,8 +41,8 @@ def test_erase_is_that_of_torchvision(shape):
         assert torch.equal(found, wanted.reshape(shape) if erased else image)
 
 
-def test_boxes_are_drawn_as_torchvision_draws_them():
-    """The share of erased images, and mean area, ratio and place of the boxes."""
+def test_erased_boxes_have_the_distribution_of_torchvision():
+    """The share of erased images, and the mean area, ratio and position of the boxes."""
     shape, x = (1, 32, 24), torch.zeros(2000, 1, 32, 24)
     _, (chosen, *boxes) = drawn(bind(RandomErase(p=0.3), shape), x)
     assert float(chosen.float().mean()) == pytest.approx(0.3, abs=0.03)
@@ -56,7 +56,7 @@ def test_boxes_are_drawn_as_torchvision_draws_them():
         assert float(mine.std()) == pytest.approx(float(wanted.std()), rel=0.06)
 
 
-def test_where_no_box_fits_the_image_is_kept():
+def test_the_image_is_unchanged_if_no_box_fits():
     x = images(50, 1, 2, 30)
     assert torch.equal(run_torch(bind(RandomErase(p=1, scale=(0.9, 1), ratio=(5, 6)), (1, 2, 30)), x), x)
 
@@ -71,7 +71,7 @@ def jittered(image: torch.Tensor, factors) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_jitter_is_that_of_torchvision(channels):
+def test_color_jitter_equals_torchvision(channels):
     x = images(50, channels, 6, 5)
     operator = bind(ColorJitter(brightness=0.5, contrast=0.6, saturation=0.7, hue=0.5), (channels, 6, 5))
     made, factors = drawn(operator, x)
@@ -79,13 +79,13 @@ def test_jitter_is_that_of_torchvision(channels):
     torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_jitter_of_bytes_is_that_of_torchvision_but_for_rounding():
+def test_color_jitter_of_bytes_equals_torchvision_except_for_rounding():
     x = (images(50, 3, 6, 5) * 255).to(torch.uint8)
     operator = ColorJitter(brightness=0.5, contrast=0.6, saturation=0.7).bind(Tensor("uint8", (3, 6, 5)))
     made, factors = drawn(operator, x)
     wanted = torch.stack([jittered(image, draw) for image, *draw in zip(x, *factors, strict=True)])
     assert made.dtype == torch.float32
-    assert float((made - wanted).abs().max()) < 5  # bytes are rounded down four times on their way
+    assert float((made - wanted).abs().max()) < 5  # torchvision rounds bytes down four times
     assert float(made.max()) == 255
 
 
@@ -98,7 +98,7 @@ def test_factors_are_uniform():
         assert float(draw.std()) == pytest.approx((high - low) / math.sqrt(12), abs=0.01)
 
 
-def test_no_change_asked_for_is_none():
+def test_jitter_by_zero_is_the_identity():
     x = images(5, 3, 4, 4)
     still = bind(ColorJitter(brightness=0, contrast=0, saturation=0, hue=0), (3, 4, 4))
     assert torch.equal(run_torch(still, x), x)

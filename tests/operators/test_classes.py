@@ -1,4 +1,4 @@
-"""`embedding` and `one_hot` against PyTorch's own, and the class that training has not seen."""
+"""`embedding` and `one_hot` compared with PyTorch, and the class of unknown values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def classes(*shape, low=0):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_table_is_that_of_pytorch_and_its_gradient_too(shape):
+def test_embedding_and_its_gradient_equal_pytorch(shape):
     module = nn.Embedding(5, 3)
     weight = module.weight.detach().clone().requires_grad_()
     x = torch.from_numpy(classes(*shape))
@@ -35,14 +35,14 @@ def test_a_table_is_that_of_pytorch_and_its_gradient_too(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_one_hot_is_that_of_pytorch(shape):
+def test_one_hot_equals_pytorch(shape):
     x = classes(*shape)
     made = run_torch(bind(OneHot(), *shape), x)
     assert torch.equal(made, nn.functional.one_hot(torch.from_numpy(x), 5).float())
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_class_that_was_never_seen_is_zeros_in_both(shape):
+def test_an_unknown_class_gives_zeros(shape):
     x = classes(*shape, low=-1)
     assert (x == -1).any()
     weight = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
@@ -54,7 +54,7 @@ def test_a_class_that_was_never_seen_is_zeros_in_both(shape):
         assert np.array_equal(run_onnx(operator, x, **weights), made)
 
 
-def test_a_class_that_was_never_seen_moves_no_row_of_the_table():
+def test_an_unknown_class_has_no_gradient():
     weight = torch.full((5, 3), float("inf"), requires_grad=True)
     made = bind(Embedding(dim=3), 2).torch(Functions(), torch.tensor([[-1, -1]]), weight)
     made.sum().backward()

@@ -1,5 +1,4 @@
-"""What the example rows cannot say of convolutions: other engines' padding,
-grouped transposes, folded scales."""
+"""Convolutions beyond their examples: padding of other libraries, grouped transposes, folding."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from dlc.compiler.types import Tensor
 
 
 def onnx_same(x: np.ndarray, weight: np.ndarray, stride: int) -> np.ndarray:
-    """ONNX's own `SAME_UPPER`."""
+    """`SAME_UPPER` of ONNX."""
     node = helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER", strides=[stride])
     values = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", x.shape), ("w", weight.shape))]
     graph = helper.make_graph([node], "same", values, [helper.make_tensor_value_info("y", 1, [None] * 3)])
@@ -32,12 +31,10 @@ def onnx_same(x: np.ndarray, weight: np.ndarray, stride: int) -> np.ndarray:
 
 
 def same_elsewhere(x: np.ndarray, weight: np.ndarray, stride: int, dilation: int) -> np.ndarray:
-    """The same convolution by another's padding."""
+    """The same convolution with the padding of another library."""
     if stride == 1:
         return torch.conv1d(torch.tensor(x), torch.tensor(weight), None, 1, "same", dilation).numpy()
-    if (x.shape[2] - 1) % stride >= weight.shape[
-        2
-    ]:  # ONNX Runtime would cut off the beginning; Keras does not
+    if (x.shape[2] - 1) % stride >= weight.shape[2]:  # ONNX Runtime crops the start; Keras does not
         return torch.conv1d(torch.tensor(x), torch.tensor(weight), None, stride).numpy()
     return onnx_same(x, weight, stride)
 
@@ -57,7 +54,7 @@ def same_elsewhere(x: np.ndarray, weight: np.ndarray, stride: int, dilation: int
         (7, 5, 1),
     ],
 )
-def test_padding_same_is_that_of_others(kernel, stride, dilation):
+def test_padding_same_equals_other_libraries(kernel, stride, dilation):
     rng = np.random.default_rng(0)
     for size in range(1, 13):
         settings = {"kernel": kernel, "stride": stride, "dilation": dilation}
@@ -73,7 +70,7 @@ def test_padding_same_is_that_of_others(kernel, stride, dilation):
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("kernel", [1, 3, 4, 7])
-def test_padding_same_over_a_free_dimension_is_that_over_each_size(kernel, stride):
+def test_padding_same_over_a_free_dimension_equals_that_of_each_size(kernel, stride):
     def conv(size):
         return Conv(channels=2, kernel=kernel, stride=stride, padding="same").bind(Tensor("float", (3, size)))
 
@@ -84,7 +81,7 @@ def test_padding_same_over_a_free_dimension_is_that_over_each_size(kernel, strid
         assert [evaluate(p, {"T": size}) for p in loose.pads()[0]] == list(fixed.pads()[0])
 
 
-def test_causal_sees_no_future():
+def test_causal_padding_does_not_depend_on_later_steps():
     conv = bind(Conv(channels=1, kernel=3, dilation=2, padding="causal"), (1, 10))
     weights = draw_weights(conv)
     x = torch.randn(1, 1, 10)
@@ -97,7 +94,7 @@ def test_causal_sees_no_future():
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_grouped_transpose(rank):
-    """`onnx.reference` mixes groups up, so no example row has several channels in a group."""
+    """`onnx.reference` confuses groups, so that no example has several channels in a group."""
     conv = bind(ConvTranspose(channels=4, kernel=3, stride=2, padding=1, groups=2), (6, *[4] * rank))
     weights = draw_weights(conv)
     x = np.random.default_rng(0).standard_normal((2, 6, *[4] * rank)).astype(np.float32)
@@ -112,7 +109,7 @@ def test_grouped_transpose(rank):
 
 @st.composite
 def transposes(draw: Any) -> tuple[ConvTranspose, tuple[int, ...]]:
-    """A transpose over one to three axes, of any settings that PyTorch takes, and the shape of a sample."""
+    """A transpose over one to three axes with settings that PyTorch accepts, and the shape of a sample."""
     axes, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
 
     def each(low: int, high: int) -> tuple[int, ...]:
@@ -131,7 +128,7 @@ def transposes(draw: Any) -> tuple[ConvTranspose, tuple[int, ...]]:
 @seed(0)
 @settings(max_examples=100, database=None, deadline=None)
 @given(transposes())
-def test_a_transpose_of_any_settings_is_that_of_pytorch(drawn):
+def test_conv_transpose_with_any_settings_equals_pytorch(drawn):
     conv, shape = bind(*drawn), drawn[1]
     weights = draw_weights(conv)
     weight, bias = (torch.tensor(w) if w is not None else None for w in map(weights.get, ("weight", "bias")))
@@ -166,8 +163,8 @@ def test_a_scale_and_offset_fold_into_the_layer(layer, shape):
     plain = run_torch(layer, x, **weights)
     features = plain.shape[1]
     scale, offset = np.linspace(-2, 3, features), np.linspace(5, -4, features)
-    behind = (1, -1, *[1] * (plain.ndim - 2))
-    want = plain * torch.tensor(scale).reshape(behind) + torch.tensor(offset).reshape(behind)
+    per_channel = (1, -1, *[1] * (plain.ndim - 2))
+    want = plain * torch.tensor(scale).reshape(per_channel) + torch.tensor(offset).reshape(per_channel)
     folded = layer.scaled(np, weights, scale, offset)
     assert {k: w.dtype for k, w in folded.items()} == {"weight": np.float32, "bias": np.float32}
     assert folded["weight"].shape == weights["weight"].shape
@@ -178,8 +175,8 @@ def test_features_of_a_dense_over_a_sequence_are_not_first():
     assert not bind(Dense(units=3), (5, 4)).features_first()
 
 
-def test_fans_count_values():
-    """Against counting: which results change with one operand, and which operands change one result."""
+def test_fans_are_fan_in_and_fan_out():
+    """Compared with counts of the results that depend on one operand value, and vice versa."""
     conv = bind(Conv(channels=6, kernel=(3, 2), groups=2), (4, 8, 7))
     weight = next(iter(conv.weights(*conv.operands)))
     assert (weight.shape, weight.fans) == ((6, 2, 3, 2), (12, 18))
@@ -195,15 +192,15 @@ def test_fans_count_values():
     assert weight.fans[1] == int((reached != 0).sum())
 
 
-def test_an_image_that_was_flattened_is_told_its_shape():
+def test_the_error_for_a_flattened_image_suggests_its_shape():
     with pytest.raises(Reject, match=r"found float\[784\]") as caught:
         bind(Conv(channels=3, kernel=3), (784,))
     assert "reshape(1, 28, 28)" in caught.value.help
 
 
-def test_sizes_are_told_where_nothing_is_left():
+def test_the_error_for_a_too_large_window_has_the_sizes():
     with pytest.raises(
-        Reject, match=r"reaches over 5, more than an axis of float\[3, 8, 2\] has: 2 with padding 1 and 1"
+        Reject, match=r"has size 5, which is larger than an axis of float\[3, 8, 2\]: 2 with padding 1 and 1"
     ):
         bind(Conv(channels=3, kernel=5, padding=1), (3, 8, 2))
 

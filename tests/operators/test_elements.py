@@ -1,5 +1,5 @@
-"""Whatever element the compiler takes in the place of another, the artifact runs in ONNX Runtime and answers
-as torch does."""
+"""For each element that the compiler accepts for an operand, the artifact runs in ONNX Runtime and agrees
+with torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dlc.compiler.types import FLOATS, INTEGERS, spell
 
 ELEMENTS = (*FLOATS, *INTEGERS, "bool")
 NUMBERS = rf"^({'|'.join(ELEMENTS)})(?=\[|$)"
-LEFT_OUT = "random_crop"  # at inference it is `crop`, and in training its target would have to follow
-PLACES = "abcdefgh"  # of operands, in the rows of signs
+LEFT_OUT = "random_crop"  # at inference it is `crop`; in training its target would have to be cropped too
+PLACES = "abcdefgh"  # the operands in examples of symbols
 
 
 def rewritten(row: Example, element: str) -> set[tuple[str, ...]]:
-    """The operands of a row with this element for all numbers, and for those of each operand alone."""
+    """The operands of an example with this element for all numbers, and for the numbers of one operand."""
     changed = tuple(re.sub(NUMBERS, element, operand) for operand in row.operands)
     alone = (
         (*row.operands[:i], new, *row.operands[i + 1 :])
@@ -34,7 +34,7 @@ def rewritten(row: Example, element: str) -> set[tuple[str, ...]]:
 
 
 def spec(operator: type[Operator], call: str, operands: tuple[str, ...]) -> str | None:
-    """A spec that answers with what the operator makes; none where the compiler refuses it."""
+    """A spec with the result of the operator as its answer; none if the compiler rejects it."""
     names = PLACES[: len(operands)]
     flow = f"({', '.join(names)}) -> {call}" if len(operands) > 1 else f"a -> {call}"
     lines = [f"input {name}: {type}" for name, type in zip(names, operands, strict=True)]
@@ -55,7 +55,7 @@ def spec(operator: type[Operator], call: str, operands: tuple[str, ...]) -> str 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*in_reach()} & {*family("operator")} - {LEFT_OUT}))
-def test_every_element_that_is_taken_is_computed(name: str) -> None:
+def test_every_accepted_element_is_computed(name: str) -> None:
     operator = family("operator")[name]
     for row in rows_of(operator):
         for operands in sorted(set().union(*(rewritten(row, element) for element in ELEMENTS))):
@@ -65,6 +65,6 @@ def test_every_element_that_is_taken_is_computed(name: str) -> None:
             try:
                 with proof_of(compile(Source("row.dl", text))) as (parity, batches):
                     for what, raw in batches:
-                        parity.hold(what, raw)
+                        parity.check(what, raw)
             except CompileError as error:
                 pytest.fail(f"{text}\n{error}")

@@ -1,7 +1,7 @@
-"""Every example row of every operator: what it takes, makes and refuses, and that all engines agree on it.
+"""All examples of all operators: types, errors, and agreement of all engines.
 
-An operator that a spec names stands in the rows as a call that the operands flow into. One that the compiler
-puts in by itself stands there as an expression of `a`, `b`, ...
+The example of an operator with a name is a call that the operands flow into. The example of another operator
+is an expression of `a`, `b`, ...
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def flow(name: str, row: Example) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(n for n, c in OPERATORS.items() if c.public))
-def test_every_operator_has_rows_and_every_setting_a_row_of_its_own(name):
+def test_every_operator_and_every_setting_has_an_example(name):
     accepted = [row for row in OPERATORS[name].examples if not row.rejects]
     assert accepted
     graphs = [compile_flow(flow(name, row), row.operands)[1] for row in accepted]

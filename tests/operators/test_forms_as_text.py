@@ -14,10 +14,11 @@ from dlc.compiler import Source, compile
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Node
 from dlc.compiler.lower import onnx
+from dlc.compiler.lower.symbolic import Untraceable
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.passes.specialize import fixed, training
-from dlc.reference.forms import Unsaid, in_onnx, in_torch
+from dlc.compiler.passes.specialize import node_at_inference, training
+from dlc.reference.forms import in_onnx, in_torch
 from dlc.reference.specs import spec
 from dlc.reference.words import words
 
@@ -65,7 +66,7 @@ def drawn(type: Any) -> torch.Tensor:
 def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> None:
     try:
         *lines, last = in_torch(node)
-    except Unsaid:
+    except Untraceable:
         return
     torch.manual_seed(0)
     operands = [drawn(v.type) for v in node.operands]
@@ -89,10 +90,10 @@ def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> 
 def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     try:
         lines = in_onnx(node)
-    except Unsaid:
+    except Untraceable:
         return
     said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
-    standing = fixed(node)
+    standing = node_at_inference(node)
     builder = onnx.OnnxBuilder(20)
     values = {}
     for value in (*standing.operands, *standing.weights.values()):
@@ -110,7 +111,7 @@ def test_few_forms_cannot_be_said() -> None:
     def is_said(write: Any, node: Node) -> bool:
         try:
             return bool(write(node))
-        except Unsaid:
+        except Untraceable:
             return False
 
     nodes = [use.values[0] for use in USES]

@@ -1,4 +1,4 @@
-"""Flips, crops and rotations: beside torchvision's functions given the same draws, and what follows them."""
+"""Flips, crops and rotations, compared with torchvision's functions for the same draws; and their targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from dlc.compiler.operators.geometric_augmentation import (
     Followed,
-    Motion,
+    GeometricAugmentation,
     RandomCrop,
     RandomFlip,
     RandomRotate,
@@ -33,8 +33,8 @@ def images(count: int, *shape: int) -> torch.Tensor:
     return torch.rand((count, *shape), generator=torch.Generator().manual_seed(0))
 
 
-def drawn(operator: Motion, x: torch.Tensor):
-    """What the operator makes of images, and what it draws for it."""
+def drawn(operator: GeometricAugmentation, x: torch.Tensor):
+    """The result of the operator for images, and its draws."""
     torch.manual_seed(1)
     made = run_torch(operator, x)
     torch.manual_seed(1)
@@ -46,7 +46,7 @@ def drawn(operator: Motion, x: torch.Tensor):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("axis", "flip"), [(-1, tv.horizontal_flip), (-2, tv.vertical_flip)])
-def test_flip_is_that_of_torchvision(shape, axis, flip):
+def test_random_flip_equals_torchvision(shape, axis, flip):
     x = images(40, *shape)
     made, draws = drawn(bind(RandomFlip(axis=axis), shape), x)
     for image, found, (chosen,) in zip(x, made, draws, strict=True):
@@ -62,7 +62,7 @@ def test_a_share_of_the_images_is_flipped():
 @pytest.mark.parametrize(
     "operator", [RandomCrop(h=5), RandomCrop(h=7, w=9), RandomCrop(h=12, w=9, padding=3)]
 )
-def test_crop_is_that_of_torchvision(shape, operator):
+def test_random_crop_equals_torchvision(shape, operator):
     x = images(40, *shape)
     made, draws = drawn(bind(operator, shape), x)
     for image, found, (top, left) in zip(x, made, draws, strict=True):
@@ -71,7 +71,7 @@ def test_crop_is_that_of_torchvision(shape, operator):
         assert torch.equal(found, wanted.reshape(found.shape))
 
 
-def test_windows_are_cut_at_every_place_alike():
+def test_crop_windows_are_uniformly_distributed():
     _, draws = drawn(bind(RandomCrop(h=2, w=4, padding=1), (3, 4)), images(20000, 3, 4))
     top, left = np.array(list(draws)).T
     assert np.bincount(top.astype(int)) / 20000 == pytest.approx([1 / 4] * 4, abs=0.01)
@@ -88,7 +88,7 @@ def test_at_inference_the_window_is_in_the_centre(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_rotation_is_that_of_torchvision(shape):
+def test_random_rotate_equals_torchvision(shape):
     x = images(20, *shape)
     made, draws = drawn(bind(TURN, shape), x)
     for image, found, (angle,) in zip(x, made, draws, strict=True):
@@ -104,10 +104,10 @@ def test_angles_are_uniform():
     assert degrees.std() == pytest.approx(60 / math.sqrt(12), abs=0.2)
 
 
-# --- what follows it --------------------------------------------------------------------------------------
+# --- targets ----------------------------------------------------------------------------------------------
 
 
-def followed(motion: Motion, x: torch.Tensor, *targets: tuple[str, torch.Tensor, bool]):
+def followed(motion: GeometricAugmentation, x: torch.Tensor, *targets: tuple[str, torch.Tensor, bool]):
     types = [Tensor(element, tuple(t.shape[1:])) for element, t, _ in targets]
     first = Tensor("float", tuple(x.shape[1:]))
     operator = Followed(motion=motion.bind(first), smooth=tuple(s for *_, s in targets)).bind(first, *types)
@@ -116,7 +116,7 @@ def followed(motion: Motion, x: torch.Tensor, *targets: tuple[str, torch.Tensor,
 
 
 @pytest.mark.parametrize("motion", [FLIP, UP, CROP, TURN], ids=repr)
-def test_a_target_is_moved_as_the_image_is(motion):
+def test_a_target_is_moved_like_the_image(motion):
     x = images(30, 12, 9)
 
     made, again, stacked = followed(motion, x, ("float", x, True), ("float", x.unsqueeze(1), True))
@@ -127,7 +127,7 @@ def test_a_target_is_moved_as_the_image_is(motion):
 
 @pytest.mark.parametrize("motion", [FLIP, UP, CROP], ids=repr)
 @pytest.mark.parametrize("element", ["class", "bool", "uint8"])
-def test_a_target_of_any_element_is_moved_place_by_place(motion, element):
+def test_a_target_of_any_element_is_moved_without_mixing_values(motion, element):
     x = images(30, 12, 9)
     bright = (x > 0.5).to(torch.int64 if element == "class" else getattr(torch, element))
     made, found = followed(motion, x, (element, bright, False))
@@ -136,7 +136,7 @@ def test_a_target_of_any_element_is_moved_place_by_place(motion, element):
 
 
 @pytest.mark.parametrize("element", ["class", "bool", "uint8"])
-def test_a_target_that_is_no_float_takes_the_nearest_value(element):
+def test_a_target_that_is_not_a_float_takes_the_nearest_value(element):
     labels = torch.randint(0, 2, (30, 12, 9))
     labels = labels.to(getattr(torch, "int64" if element == "class" else element))
     _, found = followed(TURN, images(30, 3, 12, 9), (element, labels, False))
@@ -145,10 +145,10 @@ def test_a_target_that_is_no_float_takes_the_nearest_value(element):
     assert found.dtype == labels.dtype
     for label, made, angle in zip(labels, found, angles, strict=True):
         wanted = tv.rotate(label[None].to(torch.uint8), math.degrees(float(angle)))[0]
-        assert float((made != wanted).float().mean()) < 0.02  # a place may lie in the middle of two
+        assert float((made != wanted).float().mean()) < 0.02  # a position may be halfway between two pixels
 
 
-def test_crops_of_a_smaller_window_take_targets_along():
+def test_crops_of_a_smaller_window_crop_targets_too():
     x = images(10, 8, 8)
     made, target = followed(RandomCrop(h=5), x, ("float", x, True))
     assert made.shape == (10, 5, 5)

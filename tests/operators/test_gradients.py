@@ -1,5 +1,5 @@
-"""The gradient of every example row of every operator and loss, in the training form and in float64, is what
-central differences say, with respect to what flows in and to the weights."""
+"""The gradients of all examples of all operators and losses, in the training form and float64, agree with
+central differences, with respect to operands and weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROWS = [
     for members in (OPERATORS, LOSSES)
     for name, operator in sorted(members.items())
     for row in operator.examples
-    if not row.rejects and name != "detach"  # the one that has none on purpose
+    if not row.rejects and name != "detach"  # intentionally without a gradient
 ]
 
 
 def check_gradients(graph: Graph, bounds: Bounds) -> None:
-    """Hold them against differences; where there are none, a small move changes nothing."""
+    """Compare gradients with differences. Without a gradient a small step does not change the result."""
     run, tensors = prepared(graph, bounds)
 
     def with_gradient(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -40,7 +40,7 @@ def check_gradients(graph: Graph, bounds: Bounds) -> None:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS)
-def test_gradient_is_what_differences_say(name: str, row: Example) -> None:
+def test_gradients_equal_finite_differences(name: str, row: Example) -> None:
     check_gradients(in_training(name, row), Bounds(row.low, row.high))
 
 

@@ -1,4 +1,4 @@
-"""`impute` against scikit-learn's, in PyTorch and in ONNX Runtime."""
+"""`impute` compared with scikit-learn, in PyTorch and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEARNT = ("mean", "median", "most_frequent")
 
 
 def gaps(*shape, missing=0.2, seed=0):
-    """Few different values, so that several are equally frequent, and some missing."""
+    """Rows with few distinct values, several of them equally frequent, and with missing values."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(-3, 4, shape).astype(np.float32) / 2
     rows[rng.random(shape) < missing] = np.nan
@@ -27,28 +27,28 @@ def fit(fill, rows):
 
 
 def oracle(fill, rows):
-    """A feature that all rows miss is kept, and filled with 0."""
+    """A feature that is missing in all rows is kept and becomes 0."""
     more = {"strategy": fill} if fill in LEARNT else {"strategy": "constant", "fill_value": fill}
     return SimpleImputer(**more, keep_empty_features=True).fit(rows.astype(np.float64))
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("fill", LEARNT)
-def test_it_is_scikit_learns_ties_and_missing_features_included(fill, seed):
+def test_impute_equals_scikit_learn_including_ties_and_missing_features(fill, seed):
     rows = gaps(41, 6, seed=seed)
-    rows[:, 2] = np.nan  # never there
+    rows[:, 2] = np.nan  # missing in all rows
     rows[:, 3] = 0.1
-    rows[1:, 4] = np.nan  # there once
-    operator, learnt = fit(fill, rows)
+    rows[1:, 4] = np.nan  # present in one row
+    operator, fitted = fit(fill, rows)
     wanted = oracle(fill, rows)
-    np.testing.assert_allclose(learnt["value"], wanted.statistics_, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(fitted["value"], wanted.statistics_, rtol=1e-6, atol=1e-7)
     others = gaps(50, 6, missing=0.5, seed=9)
-    made = run_torch(operator, others, **learnt).numpy()
+    made = run_torch(operator, others, **fitted).numpy()
     np.testing.assert_allclose(made, wanted.transform(others), rtol=1e-6, atol=1e-7)
-    assert np.array_equal(run_onnx(operator, others, **learnt), made)
+    assert np.array_equal(run_onnx(operator, others, **fitted), made)
 
 
-def test_of_values_equally_frequent_it_is_the_least():
+def test_the_smallest_of_equally_frequent_values_is_taken():
     rows = np.array([[5], [2], [np.nan], [2], [5], [9]], np.float32)
     assert fit("most_frequent", rows)[1]["value"].tolist() == [2]
     assert fit("median", rows)[1]["value"].tolist() == [5]
@@ -61,19 +61,19 @@ def test_of_values_equally_frequent_it_is_the_least():
 )
 def test_features_are_last_and_channels_first(fill, shape, order):
     rows = gaps(30, *shape)
-    operator, learnt = fit(fill, rows)
-    flat = (rows if order is ... else rows.transpose(order)).reshape(-1, learnt["value"].size)
-    np.testing.assert_allclose(learnt["value"].ravel(), oracle(fill, flat).statistics_, rtol=1e-6, atol=1e-7)
-    made = run_torch(operator, rows, **learnt).numpy()
+    operator, fitted = fit(fill, rows)
+    flat = (rows if order is ... else rows.transpose(order)).reshape(-1, fitted["value"].size)
+    np.testing.assert_allclose(fitted["value"].ravel(), oracle(fill, flat).statistics_, rtol=1e-6, atol=1e-7)
+    made = run_torch(operator, rows, **fitted).numpy()
     assert np.array_equal(made[~np.isnan(rows)], rows[~np.isnan(rows)])
-    assert np.isfinite(made).all() and np.array_equal(run_onnx(operator, rows, **learnt), made)
+    assert np.isfinite(made).all() and np.array_equal(run_onnx(operator, rows, **fitted), made)
 
 
 @pytest.mark.parametrize("fill", [0, -1.5])
-def test_a_number_needs_no_rows(fill):
+def test_a_given_number_needs_no_rows(fill):
     rows = gaps(20, 3)
     operator = bind(Impute(fill=fill), (3,))
-    assert not operator.learns() and not list(operator.weights(*operator.operands))
+    assert not operator.is_fitted() and not list(operator.weights(*operator.operands))
     made = run_torch(operator, rows).numpy()
     assert np.array_equal(made, oracle(fill, rows).transform(rows))
     assert np.array_equal(run_onnx(operator, rows), made)

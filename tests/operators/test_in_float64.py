@@ -1,4 +1,4 @@
-"""Every operator that keeps or subtracts the offset of large numbers computes in float64, in all engines."""
+"""Operators that keep or subtract the offset of large numbers compute in float64 in all engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OPERATORS = {name: c for name, c in sorted(family("operator").items()) if getatt
 
 
 def rows():
-    """The rows of floats."""
+    """The examples with floats."""
     for name, operator in OPERATORS.items():
         for row in operator.examples:
             floats = all(type.startswith("float[") or type == "float" for type in row.operands)

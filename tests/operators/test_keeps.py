@@ -1,5 +1,5 @@
-"""Operators do as they declare: what keeps missing numbers has NaN in its own place in every engine, what
-keeps numbers makes no new ones, and ONNX Runtime makes of NaN what PyTorch does but where they say so."""
+"""The declared properties of operators hold: `keeps` of missing numbers (NaN at its own position in all
+engines), `keeps` of numbers (no new ones), and `differs_on_nan` (ONNX Runtime and PyTorch differ)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows(what):
     ]
 
 
-def test_what_fills_in_and_what_keeps():
+def test_operators_that_fill_or_keep_missing_values():
     assert [name for name, operator in OPERATORS.items() if operator.fills] == ["impute"]
     missing = set(keeping("missing"))
     assert {"add", "concat", "slice", "standardize", "minmax", "reshape", "log"} <= missing
@@ -37,7 +37,7 @@ def test_what_fills_in_and_what_keeps():
 
 
 @pytest.mark.parametrize(("name", "row"), rows("missing"))
-def test_missing_numbers_stay_in_their_places(name, row):
+def test_missing_numbers_keep_their_positions(name, row):
     graph, weights, draw = compiled(name, row)
     module, engines, feed = Model(graph, graph.weights, weights), models(graph, weights), draw()
     for value in graph.inputs:
@@ -46,8 +46,8 @@ def test_missing_numbers_stay_in_their_places(name, row):
 
 
 @pytest.mark.parametrize(("name", "row"), rows("numbers"))
-def test_numbers_are_handed_on(name, row):
-    """What one draw of all inputs gives and the next does not is no constant, so it flowed in."""
+def test_kept_numbers_are_those_of_operands(name, row):
+    """A number in the results of one draw of inputs and not of the next is not a constant."""
     graph, weights, draw = compiled(name, row)
     module, feed, other = Model(graph, graph.weights, weights), draw(), draw()
     flowed = np.concatenate([x.ravel() for x in feed.values()])
@@ -66,8 +66,8 @@ ALIKE = [
 
 
 @pytest.mark.parametrize(("name", "row"), ALIKE)
-def test_onnx_runtime_makes_of_nan_what_pytorch_does_unless_the_operator_says_otherwise(name, row):
-    """As operators are written and as ONNX Runtime rewrites them, of more values than a register holds."""
+def test_onnx_runtime_and_pytorch_agree_on_nan_unless_declared(name, row):
+    """With and without optimization by ONNX Runtime, for more values than a SIMD register holds."""
     graph, weights, draw = compiled(name, row)
     module = Model(graph, graph.weights, weights)
     proto = serialize(model(graph, weights, opset=20, ml_opset=3, ir_version=9, name="nan"))
@@ -81,7 +81,7 @@ def test_onnx_runtime_makes_of_nan_what_pytorch_does_unless_the_operator_says_ot
                 np.testing.assert_allclose(found[output], want, rtol=1e-4, atol=1e-5)
 
 
-def test_what_keeps_missing_numbers_says_nothing_of_nan():
+def test_operators_that_keep_missing_numbers_do_not_differ_on_nan():
     known = [operator for operator in OPERATORS.values() if operator.fills or "missing" in operator.keeps]
     assert not [operator.name for operator in known if operator.differs_on_nan]
 
@@ -91,7 +91,7 @@ def with_nan(rng, array, share):
 
 
 def compiled(name, row):
-    """The inference form of a row, weights for it, and what draws inputs."""
+    """The inference form of an example, its weights, and a function that draws inputs."""
     made, graph = compile_flow(flow(name, row), row.operands)
     graph = inference(graph, made)
     rng, free, bounds = np.random.default_rng(0), next(sizes(graph)), Bounds(row.low, row.high)
@@ -104,7 +104,7 @@ def compiled(name, row):
 
 
 def hold(module, engines, feed, name):
-    """Where the answers change with one entry of the input they are NaN if it is, and nowhere else."""
+    """Answers that depend on one entry of the input are NaN if that entry is NaN, and no others are."""
     before, after, missing = (changed(feed, name, by) for by in (0, 0.25, np.nan))
     a, b, found = (answers(module, given) for given in (before, after, missing))
     for output, have in found.items():

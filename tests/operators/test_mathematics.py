@@ -1,4 +1,4 @@
-"""Functions, choices and reductions against NumPy, in PyTorch and in ONNX Runtime, and their gradients."""
+"""Functions, `where` and reductions compared with NumPy, in PyTorch and ONNX Runtime, and gradients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bind(name, *types, **settings):
 
 
 def both(operator, *operands):
-    """What torch makes of them, which ONNX Runtime makes too."""
+    """The result of torch, after a comparison with ONNX Runtime."""
     made = run_torch(operator, *operands).numpy()
     found = run_onnx(operator, *operands)
     assert (found.shape, found.dtype) == (made.shape, made.dtype)
@@ -37,7 +37,7 @@ def draw(*shape, low=-2.0, high=2.0, seed=0):
     return np.random.default_rng(seed).uniform(low, high, (3, *shape)).astype(np.float32)
 
 
-def test_each_has_an_oracle():
+def test_every_operator_has_a_numpy_reference():
     declared = {n for n, c in family("operator").items() if issubclass(c, elementwise.Function)}
     assert declared == set(FUNCTIONS)
     assert {n for n, c in family("operator").items() if issubclass(c, reductions.Reduction)} == set(
@@ -46,14 +46,14 @@ def test_each_has_an_oracle():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_are_numpys(name):
+def test_functions_equal_numpy(name):
     x = draw(4, 5, low=0.01, high=30)
     wanted = FUNCTIONS[name](x.astype(np.float64))
     np.testing.assert_allclose(both(bind(name, (4, 5)), x), wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_go_where_numpys_go(name):
+def test_functions_equal_numpy_at_special_values(name):
     x = np.array([[0, -0.0, -1, 1e-38, 3e38, 100]], np.float32)
     with np.errstate(all="ignore"):
         wanted = FUNCTIONS[name](x.astype(np.float64)).astype(np.float32)
@@ -64,24 +64,24 @@ def test_functions_go_where_numpys_go(name):
 
 @pytest.mark.parametrize("axis", AXES, ids=str)
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_reductions_are_numpys(name, axis):
+def test_reductions_equal_numpy(name, axis):
     x = draw(2, 4, 5)
     places = (0, 1, 2) if axis is None else (axis,) if isinstance(axis, int) else axis
-    behind = tuple(place % 3 + 1 for place in places)  # the batch stands first
+    tensor_axes = tuple(place % 3 + 1 for place in places)  # the batch axis is first
     made = both(bind(name, (2, 4, 5), axis=axis), x)
     np.testing.assert_allclose(
-        made, REDUCTIONS[name](x.astype(np.float64), axis=behind), rtol=1e-5, atol=1e-6
+        made, REDUCTIONS[name](x.astype(np.float64), axis=tensor_axes), rtol=1e-5, atol=1e-6
     )
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_one_value_is_its_own_reduction(name):
+def test_the_reduction_of_one_value_is_that_value(name):
     x = draw()
     assert np.array_equal(both(bind(name, ()), x), np.abs(x) if name == "norm" else x)
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1, -1])
-def test_the_greatest_is_the_first_of_several(axis):
+def test_argmax_is_the_first_of_equal_values(axis):
     x = np.random.default_rng(0).integers(0, 3, (5, 4, 6)).astype(np.float32)
     wanted = x.reshape(5, -1).argmax(1) if axis is None else x.argmax(axis % 2 + 1)
     operator = bind("argmax", (4, 6), axis=axis)
@@ -90,26 +90,26 @@ def test_the_greatest_is_the_first_of_several(axis):
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
-def test_running_sums_are_numpys(axis):
+def test_cumsum_equals_numpy(axis):
     x = draw(4, 6)
     made = both(bind("cumsum", (4, 6), axis=axis), x)
     np.testing.assert_allclose(made, x.cumsum(axis % 2 + 1, dtype=np.float64), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("bounds", [(-1, 0.5), (None, 0.5), (-1, None), (0.5, 0.5)])
-def test_bounds_are_numpys(bounds):
+def test_clip_equals_numpy(bounds):
     x = draw(4, 6)
     assert np.array_equal(both(bind("clip", (4, 6), low=bounds[0], high=bounds[1]), x), np.clip(x, *bounds))
 
 
 @pytest.mark.parametrize(("name", "oracle"), [("minimum", np.minimum), ("maximum", np.maximum)])
-def test_extremes_of_several_are_numpys(name, oracle):
+def test_minimum_and_maximum_of_several_equal_numpy(name, oracle):
     a, b, c = (draw(4, 6, seed=seed) for seed in range(3))
     assert np.array_equal(both(bind(name, (4, 6), (4, 6), (4, 6)), a, b, c), oracle(oracle(a, b), c))
 
 
-def test_a_choice_takes_nothing_from_the_other_side():
-    """No NaN of the side that was not chosen comes through, and no gradient of it either."""
+def test_where_takes_no_nan_from_the_other_branch():
+    """A NaN of the other branch appears neither in the result nor in the gradient."""
     operator = bind("where", Tensor("bool", (2,)), (2,), (2,))
     yes = torch.tensor([[True, False]])
     a = torch.tensor([[1.0, float("nan")]], requires_grad=True)
@@ -120,13 +120,13 @@ def test_a_choice_takes_nothing_from_the_other_side():
     assert (a.grad.tolist(), b.grad.tolist()) == ([[1, 0]], [[0, 1]])
 
 
-def test_the_length_of_nothing_has_a_gradient_of_zero():
+def test_the_norm_of_zeros_has_a_zero_gradient():
     x = torch.zeros(2, 3, requires_grad=True)
     bind("norm", (3,)).torch(Functions(), x).sum().backward()
     assert x.grad.tolist() == [[0] * 3] * 2
 
 
-def test_nothing_flows_back_through_detach():
+def test_detach_has_no_gradient():
     x = torch.ones(2, 3, requires_grad=True)
     made = bind("detach", (3,)).torch(Functions(), x)
     assert torch.equal(made, x) and not made.requires_grad

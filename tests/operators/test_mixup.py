@@ -1,4 +1,4 @@
-"""Mixup: samples and losses are mixed by the same share and with the same partners, whatever the loss."""
+"""Mixup: samples and losses are mixed by the same share and with the same partners, for all losses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LABEL, YES, OTHER = torch.tensor([0, 1, 2, 0, 1, 2, 0]), torch.tensor([0.0, 1, 1
 
 
 def step(text: str, loss: str, **more: torch.Tensor):
-    """The training form's answers, its weights, and the share and the partners that it drew first."""
+    """The results of the training form, its weights, and the share and the partners that it draws first."""
     p = legal(compile(Source("m.dl", f"{HEAD}{text}\ntrain {{\n loss = {loss}\n regularize = l2(0.1)\n}}\n")))
     graph = specialize.training(p, p.objective)
     model = Model(graph, p.graph.weights, draw(p.graph, 0))
@@ -51,7 +51,7 @@ def scores(weights, name: str, x: torch.Tensor) -> torch.Tensor:
     return functional.linear(x.flatten(1), weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
-def test_cross_entropy_is_that_of_mixed_one_hot_targets():
+def test_cross_entropy_equals_that_of_mixed_one_hot_targets():
     made, weights, share, partner = step(FLOW, "cross_entropy(label)")
     mixed = share * X + (1 - share) * X[partner]
     one_hot = functional.one_hot(LABEL, 3).float()
@@ -62,7 +62,7 @@ def test_cross_entropy_is_that_of_mixed_one_hot_targets():
     torch.testing.assert_close(made["objective"], wanted + 0.1 * squares)  # each layer counts once
 
 
-def test_bce_is_that_of_mixed_targets():
+def test_bce_equals_that_of_mixed_targets():
     made, weights, share, partner = step(FLOW, "bce(yes)")
     mixed = share * X + (1 - share) * X[partner]
     wanted = functional.binary_cross_entropy_with_logits(
@@ -71,26 +71,26 @@ def test_bce_is_that_of_mixed_targets():
     torch.testing.assert_close(made["loss"], wanted)
 
 
-def test_any_loss_is_weighed_and_what_is_not_mixed_counts_once():
+def test_any_loss_is_mixed_and_other_terms_count_once():
     made, weights, share, partner = step(
         FLOW, "mae(copy) + 0.5 * mean(abs(copy - 2 * copy.target)) + mse(other)"
     )
     mixed = share * X + (1 - share) * X[partner]
 
-    def held(target):
+    def mse_of(target):
         return (mixed - target).abs().mean() + 0.5 * (mixed - 2 * target).abs().mean()
 
     other = functional.mse_loss(scores(weights, "dense_3", X)[:, 0], OTHER)
-    torch.testing.assert_close(made["loss"], share * held(X) + (1 - share) * held(X[partner]) + other)
+    torch.testing.assert_close(made["loss"], share * mse_of(X) + (1 - share) * mse_of(X[partner]) + other)
 
 
-def test_both_targets_follow_what_moves_the_mixed_image():
+def test_both_targets_are_moved_with_the_mixed_image():
     flow = FLOW.replace("mixup(0.5)", "mixup(0.5) -> random_flip -> random_flip(axis=-2)")
     made, _, share, partner = step(flow, "mse(copy)")
     torch.testing.assert_close(made["loss"], share * (1 - share) * functional.mse_loss(X, X[partner]))
 
 
-def test_images_are_mixed_after_they_were_moved():
+def test_images_are_mixed_after_moving():
     flow = FLOW.replace("mixup(0.5)", "random_flip(1) -> mixup(0.5)").replace("x -> flatten", "flatten(x)")
     made, _, *_ = step(flow, "mse(copy)")
     p = compile(Source("m.dl", f"{HEAD}{flow}\ntrain {{\n loss = mse(copy)\n}}\n"))
@@ -99,7 +99,7 @@ def test_images_are_mixed_after_they_were_moved():
     assert 0 < float(made["loss"]) < 0.25
 
 
-def test_a_loss_against_the_input_is_as_written():
+def test_a_loss_of_the_input_is_not_mixed():
     made, *_ = step(FLOW, "mse(copy, x)")
     p = compile(Source("m.dl", f"{HEAD}{FLOW}\ntrain {{\n loss = mse(copy, x)\n}}\n"))
     graph = specialize.training(p, p.objective)
@@ -126,17 +126,17 @@ def test_the_share_is_beta_distributed_and_partners_are_all_others(alpha):
     assert float((partners[:, 0] == 3).float().mean()) == pytest.approx(1 / 7, abs=0.02)
 
 
-def test_two_mixed_branches_are_refused():
+def test_two_mixed_branches_are_rejected():
     flow = FLOW.replace("mixed -> flatten -> dense(3)", "(mixed + (x -> mixup(0.5))) -> flatten -> dense(3)")
     with pytest.raises(CompileError) as caught:
         compile(Source("m.dl", f"{HEAD}{flow}\ntrain {{\n loss = cross_entropy(label)\n}}\n"))
     assert "E0514" in [d.code for d in caught.value.diagnostics]
 
 
-# --- learning ---------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------
 
 
-def test_digits_are_learnt_from_augmented_images(tmp_path):
+def test_training_on_augmented_digits_succeeds(tmp_path):
     spec = """
 input image: uint8[1, 8, 8]
 output digit: class(10)

@@ -1,4 +1,4 @@
-"""Batch statistics, running statistics, and the axis of `layernorm`, against PyTorch's own modules."""
+"""Batch statistics, running statistics, and the axis of `layernorm`, compared with PyTorch's modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODULES = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNo
 
 @pytest.mark.parametrize("shape", [(3,), (3, 5), (3, 4, 5), (3, 2, 4, 5)], ids=str)
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.3, "eps": 0.01}], ids=str)
-def test_batchnorm_trains_as_pytorch_does(shape, settings):
+def test_batchnorm_in_training_equals_pytorch(shape, settings):
     norm = bind(Batchnorm(**settings), shape)
     module = MODULES[len(shape)](3, **settings).train()
     weights = {k: torch.tensor(w) for k, w in draw_weights(norm).items()}
@@ -43,7 +43,7 @@ def test_batchnorm_trains_as_pytorch_does(shape, settings):
     np.testing.assert_allclose(run_onnx(at_inference(norm), x.numpy(), **arrays), want, rtol=1e-5, atol=1e-5)
 
 
-def test_scale_and_offset_say_what_the_inference_form_does():
+def test_scale_and_offset_equal_the_inference_form():
     norm = at_inference(bind(Batchnorm(eps=0.01), (3, 4)))
     weights = draw_weights(norm)
     x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
@@ -60,18 +60,17 @@ def test_layernorm_over_any_axis(axis):
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
     place = axis % 3 + 1
     mean, variance = x.mean(place, keepdims=True), x.var(place, keepdims=True)
-    behind = [1] * 4
-    behind[place] = -1
-    want = (x - mean) / np.sqrt(variance + 0.01) * weights["weight"].reshape(behind) + weights[
+    broadcast = [1] * 4
+    broadcast[place] = -1
+    want = (x - mean) / np.sqrt(variance + 0.01) * weights["weight"].reshape(broadcast) + weights[
         "bias"
-    ].reshape(behind)
+    ].reshape(broadcast)
     np.testing.assert_allclose(run_torch(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run_onnx(norm, x, **weights), want, rtol=1e-4, atol=1e-5)
 
 
-def test_the_modules_buffers_follow_the_batches():
-    """The update in place outlives tracing, and the inference form of the same module
-    reads what was learnt."""
+def test_running_statistics_are_updated_in_the_module():
+    """The in-place update is part of the traced module, and the inference form of the module reads it."""
     made, graph = compile_flow("a -> batchnorm(momentum=0.3)", ("float[3, 4, 5]",))
     model = Model(
         replace(graph, outputs={"y0": made[0]}),
@@ -108,7 +107,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_other_norms_are_pytorchs_modules(name):
+def test_other_normalizations_equal_pytorch_modules(name):
     definition, make, shape = OTHERS[name]
     norm, module = bind(definition, shape), make()
     weights = draw_weights(norm)
@@ -124,6 +123,6 @@ def test_other_norms_are_pytorchs_modules(name):
     torch.testing.assert_close(*gradients)
 
 
-def test_instancenorm_makes_nought_of_equal_values_without_eps():
+def test_instancenorm_of_equal_values_is_zero_without_eps():
     made, graph = compile_flow("a -> instancenorm(eps=0)", ("float[3, 5]",))
     agree(inference(graph, made), Bounds(1.5, 1.5))

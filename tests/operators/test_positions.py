@@ -1,4 +1,4 @@
-"""Positions against the paper's formula and PyTorch's own table, and lengths that a table has not."""
+"""Position encodings compared with the formula of the paper and with PyTorch, and too long sequences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dlc.runtime.artifact.samples import free_sizes
 
 
 def vaswani(steps: int, features: int) -> np.ndarray:
-    """The formula of section 3.5 of the paper, value by value."""
+    """The formula of section 3.5 of the paper, for each value."""
     table = np.zeros((steps, features))
     for position in range(steps):
         for i in range(0, features, 2):
@@ -32,14 +32,14 @@ def vaswani(steps: int, features: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("steps", "features"), [(1, 1), (7, 4), (50, 5), (3, 16), (200, 7)])
-def test_waves_are_the_papers(steps, features):
+def test_sinusoidal_positions_equal_the_formula_of_the_paper(steps, features):
     operator = bind(SinusoidalPosition(), (steps, features))
     x = np.random.default_rng(0).standard_normal((2, steps, features)).astype(np.float32)
     want = x + vaswani(steps, features)
     np.testing.assert_allclose(run_torch(operator, x), want, rtol=1e-5, atol=2e-5)
 
 
-def test_waves_of_a_free_length():
+def test_sinusoidal_positions_of_a_free_length():
     made, graph = compile_flow("a -> sinusoidal_position", ("float[T, 5]",))
     graph = inference(graph, made)
     run = run_onnxruntime(to_proto(graph, {}))
@@ -50,7 +50,7 @@ def test_waves_of_a_free_length():
         np.testing.assert_allclose(Model(graph, (), {})({"a": torch.as_tensor(x)})["y0"], want, atol=1e-5)
 
 
-def test_the_table_is_pytorchs():
+def test_position_embedding_equals_pytorch():
     operator, module = bind(PositionEmbedding(max=6), (4, 3)), torch.nn.Embedding(6, 3)
     x = torch.randn(2, 4, 3)
     want = x + module(torch.arange(4))
@@ -63,7 +63,7 @@ def test_the_table_is_pytorchs():
 
 
 @pytest.mark.parametrize("most", [2, 5])
-def test_a_longer_sequence_is_an_error_when_it_runs(most):
+def test_a_too_long_sequence_is_an_error_at_run_time(most):
     made, graph = compile_flow(f"a -> position_embedding({most})", ("float[T, 2]",))
     graph = inference(graph, made)
     weights = draw_weights(np.random.default_rng(0), graph)
@@ -82,13 +82,13 @@ def test_a_longer_sequence_is_an_error_when_it_runs(most):
 
 
 @pytest.mark.parametrize("most", [2, 3, 7, 30])
-def test_the_proof_takes_lengths_that_the_table_has(most):
+def test_the_proof_uses_lengths_up_to_the_maximum(most):
     text = f"input x: float[T, 2]\noutput y: float[T, 2]\nx -> position_embedding({most}) -> y\n"
     for free in free_sizes(compile(Source("short.dl", text)).graph):
         assert 1 <= free["T"] <= most
 
 
-def test_rows_that_are_too_long_are_told_before_training():
+def test_too_long_rows_are_reported_before_training():
     text = "input x: float[T, 2]\noutput y: float\nx[1:] -> position_embedding(4) -> last -> dense(1) -> y\n"
     rows = {"x": np.zeros((6, 7, 2), np.float32), "y": np.zeros(6, np.float32)}
     with pytest.raises(dlc.CompileError) as caught:

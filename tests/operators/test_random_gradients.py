@@ -1,5 +1,5 @@
-"""Programs put together at random, in their training form and in float64: their gradients are what central
-differences say, wherever differences tell one."""
+"""The gradients of random programs in their training form and float64 agree with central differences, where
+differences determine the gradient."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ from dlc.compiler import Source, compile
 from dlc.compiler.ir.graph import Graph
 from dlc.compiler.operators.activations import Tanh
 from dlc.compiler.passes.graph_rewrite import prune
-from dlc.runtime.artifact.divergence import numbers_of
+from dlc.runtime.artifact.divergence import numeric_values
 
 STEPS = (1e-5, 1e-6)
-ALIKE, HELD = 1e-5, 1e-4  # how far differences may be apart to count, and gradients from them
+ALIKE, HELD = 1e-5, 1e-4  # tolerances between differences, and between gradients and differences
 FEW, MANY = 40, 6  # programs of any kind, and for each operator
-# One has no gradient on purpose, the other refuses sequences longer than its table.
+# `detach` has no gradient, and `position_embedding` rejects sequences longer than its weight.
 LEFT_OUT = ("detach", "position_embedding")
-ROOTS = {"sqrt", "power"}  # infinitely steep at 0, and no number times the 0 of what is flat before them
+ROOTS = {"sqrt", "power"}  # an infinite slope at 0, which gives NaN times a slope of 0 before it
 SMOOTH = ("dense", "conv", "layernorm", "groupnorm", "tanh", "softmax", "multiply", "residual")
 
 
 def in_training(text: str) -> Graph:
-    """What flows into the outputs, in training form."""
+    """The values of the outputs in the training form."""
     program = compile(Source("random.dl", text))
     outputs = {output.name: output.flowed for output in program.outputs}
     return prune(program.graph, outputs)
 
 
 def gradient_gap(graph: Graph) -> float | None:
-    """How far the derivative of a mix of the outputs along a random way is from the difference, in parts
-    of its size; none where there is none, where anything on the way is infinite or no number, or where
-    differences of two sizes and to both sides say two things: at kinks, and where float64 has no digits
-    left."""
+    """The relative error of the derivative of a combination of the outputs in a random direction, compared
+    with the difference. None if there is no gradient, if a value is not finite, or if differences of two
+    sizes and both signs disagree: at kinks, and where float64 has too few digits."""
     if not is_finite(graph):
         return None
     run, tensors = prepared(graph, Bounds())
@@ -65,26 +64,26 @@ def gradient_gap(graph: Graph) -> float | None:
     coarse, fine = (((mixed(step) - mixed(-step)) / (2 * step)).item() for step in STEPS)
     if not abs(coarse - fine) <= ALIKE * size:
         return None
-    held = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
-    leaves = [t for t, _ in held]
+    directions = [(t, w) for t, w in zip(tensors, way, strict=True) if t.requires_grad]
+    leaves = [t for t, _ in directions]
     draws = torch.Generator().manual_seed(1)
     total = sum((v * torch.randn(v.shape, generator=draws, dtype=v.dtype)).sum() for v in made)
     gradients = torch.autograd.grad(total, leaves, materialize_grads=True, allow_unused=True)  # type: ignore
-    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, held, strict=True))
+    analytic = sum((g * w).sum().item() for g, (_, w) in zip(gradients, directions, strict=True))
     if math.isnan(analytic) and ROOTS & {node.operator.name for node in graph.nodes}:
         return None
     return abs(analytic - fine) / size
 
 
 def is_finite(graph: Graph) -> bool:
-    """Whether all numbers on the way are. A choice may hide one that is not; the gradient goes through it."""
-    numbers = {f"result_{i}": value for i, value in enumerate(numbers_of(graph))}
+    """Whether all intermediate values are finite. `where` may hide one that is not; its gradient is NaN."""
+    numbers = {f"result_{i}": value for i, value in enumerate(numeric_values(graph))}
     run, tensors = prepared(replace(graph, outputs=numbers), Bounds())
     return all(bool(value.isfinite().all()) for value in run(*tensors))
 
 
 def hold(operators: tuple[str, ...], count: int) -> list[float | None]:
-    """The gap of every program that was made; none may be wide."""
+    """The errors of the gradients of all programs are small."""
     gaps: list[float | None] = []
     for operator in operators:
 
@@ -107,12 +106,12 @@ def test_gradients_of_random_programs() -> None:
     assert sum(gap is not None for gap in gaps) >= len(gaps) // 3, "differences hardly ever tell a gradient"
 
 
-def test_a_root_of_a_negative_number_has_no_gradient_even_where_a_choice_hides_it() -> None:
+def test_the_gradient_of_a_root_of_a_negative_number_is_nan_even_behind_where() -> None:
     text = "input x: float[9]\nh = x -> sqrt -> threshold\noutput y: float[9]\nx + h -> y\n"
     assert gradient_gap(in_training(text)) is None
 
 
-def test_lengths_are_such_that_every_stage_fits() -> None:
+def test_random_lengths_fit_all_stages() -> None:
     text = "input x: float[3, T]\noutput y: float[4, T // 2 - 3]\nx -> avgpool(2) -> conv(4, 4) -> y\n"
     assert gradient_gap(in_training(text)) is not None
 

@@ -1,5 +1,5 @@
-"""Programs put together at random mean the same in torch, ONNX Runtime and `onnx.reference`, value by value,
-at batch sizes 0, 1, 2 and 7 and two values of every free dimension; so do the artifacts made of them."""
+"""Random programs have the same values in torch, ONNX Runtime and `onnx.reference`, at batch sizes 0, 1, 2
+and 7 and two values of each free dimension; so do their artifacts."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from random_programs import in_reach, programs
 
 from dlc.compiler import Source, compile
 from dlc.compiler.program import CompiledProgram
-from dlc.runtime.artifact.divergence import Walk
+from dlc.runtime.artifact.divergence import NodeComparison
 
 FEW, MANY = 3, 15  # programs for each operator
 
 
 def prove(program: CompiledProgram) -> None:
-    """All engines give each value as torch does. A row is held from its inputs on until what flows is
-    infinite or no number, or until rounding has decided a choice."""
+    """All engines agree with torch on all values. Values of a row are compared up to the first one that is
+    not finite or that depends on a discontinuous result close to its threshold."""
     with proof_of(program) as (parity, batches):
-        walk = Walk(parity.graph, parity.graph, parity.stages.weights)
+        walk = NodeComparison(parity.graph, parity.graph, parity.stages.weights)
         engines = models(walk.shown, parity.stages.weights) if walk.names else {}
         for what, raw in batches:
             wanted = walk.wanted(raw)
             for engine, run in engines.items():
                 node, _ = walk.first_fault(wanted, run({v.name: raw[v.name] for v in walk.shown.inputs}))
                 assert node is None, f"torch and {engine} part in {node.operator} on {what}"
-            parity.hold(what, raw)
+            parity.check(what, raw)
 
 
 def hold(operator: str, count: int) -> None:

@@ -1,6 +1,6 @@
-"""Single operators with settings at their ends over small shapes: windows larger than what they slide over,
-gaps, strides past a kernel, axes from the end, every element, no samples, numbers large and small. What
-`dlc check` takes, ONNX Runtime loads, runs and answers as torch does."""
+"""Single operators with extreme settings on small shapes: windows larger than the operand, dilation, strides
+larger than the kernel, negative axes, all elements, empty batches, large and small numbers. ONNX Runtime runs
+all calls that `dlc check` accepts, and agrees with torch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.lower.onnx import model, serialize
-from dlc.runtime.artifact.divergence import Walk
-from dlc.runtime.artifact.samples import EITHER, POSITIVE, free_sizes, known, sample, sized
+from dlc.runtime.artifact.divergence import NodeComparison
+from dlc.runtime.artifact.samples import EITHER, POSITIVE, free_sizes, known_size, sample, sized
 from dlc.runtime.artifact.session import open_session, run
 
 FEW, MANY = 3, 40  # calls of each operator
@@ -29,7 +29,7 @@ OPSETS = (18, 20)
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, "T", "H", "T + 2", "2 * T")
 ELEMENTS = ("float", "float", "float64", "float16", "uint8", "int8", "int32", "int64", "bool")
 BATCHES = ((3, EITHER), (2, POSITIVE), (1, (-300.0, 300.0)), (0, EITHER))
-LARGE = 50_000  # values of a sample that would take long
+LARGE = 50_000  # maximum number of values of a sample
 
 
 class Ends(Writer):
@@ -37,8 +37,8 @@ class Ends(Writer):
     given = (True, True, False)
 
     def operand(self, row: str) -> str:
-        """A type such as that of a row, mostly of another shape and at times of another element; classes by
-        number, as they flow within a graph."""
+        """A type like that of an example, usually with another shape and sometimes with another element.
+        Classes have no names, as within a graph."""
         row = re.sub(r"\((\D[^)]*)\)", lambda names: f"({names[1].count(',') + 1})", row)
         if self.choose(True, False, False, False):
             return row
@@ -49,7 +49,7 @@ class Ends(Writer):
         return f"{element}[{', '.join(sizes)}]" if sizes else element
 
     def single(self, name: str) -> str:
-        """A program of one call."""
+        """A program with one call."""
         definition = family("operator")[name]
         row = self.choose(*rows_of(definition))
         types = [self.operand(taken) for taken in row.operands]
@@ -60,7 +60,7 @@ class Ends(Writer):
 
 @st.composite
 def graphs(draw: Any, operator: str) -> Graph:
-    """The inference form of a call that the compiler takes."""
+    """The inference form of a call that the compiler accepts."""
     writer = Ends(draw)
     for _ in range(20):
         text = writer.single(operator)
@@ -74,7 +74,7 @@ def graphs(draw: Any, operator: str) -> Graph:
             continue
         shapes = [v.type.shape for node in graph.nodes for v in node.results]
         if graph.inputs and all(
-            prod(known(s, free) for s in shape) < LARGE for free in sizes for shape in shapes
+            prod(known_size(s, free) for s in shape) < LARGE for free in sizes for shape in shapes
         ):
             note(text)
             return graph
@@ -82,9 +82,9 @@ def graphs(draw: Any, operator: str) -> Graph:
 
 
 def hold(graph: Graph) -> None:
-    """ONNX Runtime makes what torch makes, as the operators are written and as it rewrites them."""
+    """ONNX Runtime agrees with torch, with and without its optimizations."""
     weights = draw_weights(np.random.default_rng(0), graph)
-    walk = Walk(graph, graph, weights)
+    walk = NodeComparison(graph, graph, weights)
     if not walk.names:
         return
     written = [

@@ -1,4 +1,4 @@
-"""What acts in training alone: its mean, its share, and that nothing is left of it at inference."""
+"""Operators that act only in training: their mean and share, and that they are removed at inference."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_dropout_keeps_the_mean(rate):
     assert float(made.mean()) == pytest.approx(3, rel=0.02)
 
 
-def test_noise_has_its_deviation():
+def test_noise_has_the_given_standard_deviation():
     torch.manual_seed(0)
     made = run_torch(bind(GaussianNoise(stddev=0.5), (1000,)), ONES) - 3
     assert float(made.mean()) == pytest.approx(0, abs=0.01)
@@ -32,7 +32,7 @@ def test_noise_has_its_deviation():
 
 
 @pytest.mark.parametrize("operator", [Dropout(rate=0.5), GaussianNoise(stddev=0.5), Bernoulli()], ids=repr)
-def test_at_inference_nothing_is_left(operator):
+def test_stochastic_operators_are_removed_at_inference(operator):
     inference = at_inference(bind(operator, (3,)))
     x = np.array([[1, -2, 3]], np.float32)
     assert not inference.random
@@ -40,10 +40,10 @@ def test_at_inference_nothing_is_left(operator):
     assert np.array_equal(run_onnx(inference, x), x)
 
 
-# --- draws whose mean stands at inference -------------------------------------------------------------------
+# --- draws that are their mean at inference -----------------------------------------------------------------
 
 
-def test_bernoulli_draws_yes_at_its_probability():
+def test_bernoulli_draws_ones_with_the_given_probability():
     torch.manual_seed(0)
     made = run_torch(bind(Bernoulli(), (1000,)), torch.full((100, 1000), 0.3))
     assert made.unique().tolist() == [0, 1]
@@ -51,7 +51,7 @@ def test_bernoulli_draws_yes_at_its_probability():
     assert run_torch(bind(Bernoulli(), (2,)), torch.tensor([[0.0, 1.0]])).tolist() == [[0, 1]]
 
 
-def test_a_normal_sample_has_its_mean_and_deviation():
+def test_sample_normal_has_the_given_mean_and_deviation():
     torch.manual_seed(0)
     operator = bind(SampleNormal(), (1000,), (1000,))
     made = run_torch(operator, torch.full((100, 1000), 2.0), torch.full((100, 1000), 0.5))
@@ -70,14 +70,14 @@ def test_gradients_flow_into_mean_and_deviation():
     torch.testing.assert_close(stddev.grad, other[1].grad)
 
 
-def test_at_inference_a_normal_sample_is_its_mean():
+def test_sample_normal_is_the_mean_at_inference():
     mean, stddev = np.array([[1], [2]], np.float32), np.ones((2, 3), np.float32)
-    alike = bind(SampleNormal(), (1,), (3,)).inference().bind(Tensor("float", (1,)), Tensor("float", (3,)))
-    assert run_torch(alike, mean, stddev).tolist() == [[1] * 3, [2] * 3]
-    assert run_onnx(alike, mean, stddev).tolist() == [[1] * 3, [2] * 3]
+    expand = bind(SampleNormal(), (1,), (3,)).inference().bind(Tensor("float", (1,)), Tensor("float", (3,)))
+    assert run_torch(expand, mean, stddev).tolist() == [[1] * 3, [2] * 3]
+    assert run_onnx(expand, mean, stddev).tolist() == [[1] * 3, [2] * 3]
 
 
-def test_nothing_of_a_deviation_is_left_in_the_artifact():
+def test_the_artifact_does_not_contain_the_deviation():
     text = """
 input x: float[4]
 output y: float[2]

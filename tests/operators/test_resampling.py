@@ -1,4 +1,4 @@
-"""Resampling and adaptive pooling against PyTorch's and torchvision's own."""
+"""Resampling and adaptive pooling compared with PyTorch and torchvision."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MODULES = {
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_agrees_with_pytorch(name):
+def test_resampling_equals_pytorch(name):
     definition, module, shape = MODULES[name]
     operator = bind(definition, shape)
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -42,7 +42,7 @@ def test_agrees_with_pytorch(name):
 
 
 @pytest.mark.parametrize("size", range(1, 18))
-def test_the_nearest_pixel_is_counted_in_whole_numbers(size):
+def test_the_nearest_pixel_is_computed_in_integers(size):
     for wanted in range(1, 18):
         operator = bind(Resize(h=1, w=wanted, mode="nearest"), (1, 1, size))
         x = np.arange(size, dtype=np.float32).reshape(1, 1, 1, size)
@@ -52,7 +52,7 @@ def test_the_nearest_pixel_is_counted_in_whole_numbers(size):
 
 
 @pytest.mark.parametrize("height", range(4, 12))
-def test_the_middle_is_torchvisions(height):
+def test_crop_equals_torchvision(height):
     x = torch.randn(2, 3, height, 11)
     for wanted in range(1, height + 1):
         operator = bind(Crop(h=wanted, w=4), (3, height, 11))
@@ -60,7 +60,7 @@ def test_the_middle_is_torchvisions(height):
 
 
 @pytest.mark.parametrize("size", range(1, 9))
-def test_adaptive_windows_are_pytorchs_in_onnx(size):
+def test_adaptive_avgpool_in_onnx_equals_pytorch(size):
     for windows in range(1, 9):
         operator = bind(AdaptiveAvgpool(size=(windows, 1)), (2, size, 3))
         x = np.random.default_rng(size).standard_normal((2, 2, size, 3)).astype(np.float32)

@@ -1,10 +1,10 @@
-"""`last` and `shift`, in PyTorch and in ONNX, against NumPy; and the start symbol of class values."""
+"""`last` and `shift` in PyTorch and ONNX, compared with NumPy; and the start symbol of class values."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_picking import drawn, run_all
+from test_gather import drawn, run_all
 
 from dlc.compiler import Source, compile
 
@@ -18,7 +18,7 @@ def test_the_last_step(steps):
 
 @pytest.mark.parametrize("by", [-9, -3, -1, 0, 1, 2, 4, 9])
 @pytest.mark.parametrize("steps", [1, 4, 6])
-def test_steps_move_and_zeros_fall_in(by, steps):
+def test_shift_moves_steps_and_fills_with_zeros(by, steps):
     x = drawn(2, steps, 3)
     want = np.zeros_like(x)
     for step in range(steps):
@@ -28,13 +28,13 @@ def test_steps_move_and_zeros_fall_in(by, steps):
         np.testing.assert_array_equal(found, want)
 
 
-def test_class_values_begin_with_the_start_symbol():
+def test_shifted_class_values_begin_with_the_start_symbol():
     y = np.array([[2, 0, 1], [1, 1, -1]])
     for (found,) in run_all("a -> shift", ("class(3)[T]",), a=y):
         np.testing.assert_array_equal(found, [[3, 2, 0], [3, 1, 1]])
 
 
-def test_the_embedding_of_shifted_classes_has_one_row_more():
+def test_the_embedding_of_shifted_classes_has_an_additional_row():
     lines = (
         "input  token: class(a, b, c)[T]",
         "output next: class(like=token)[T]",

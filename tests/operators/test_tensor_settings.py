@@ -1,5 +1,5 @@
-"""A tensor that a setting gives is an operand: the rule for types sees it, passes rewire it, and both forms
-get it by its name."""
+"""A tensor in a setting is an operand: the type rule sees it, passes rewire it, and both forms get it by its
+name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import rewired
-from dlc.compiler.passes.offsets import keep
+from dlc.compiler.passes.offsets import subtract_in_float64
 from dlc.compiler.passes.verify import verify
 from dlc.compiler.types import Tensor
 from dlc.reference.forms import in_onnx, in_torch
@@ -29,7 +29,7 @@ TEXT = "input a, b: float[3]\noutput y: float[3]\n"
 
 @pytest.fixture(autouse=True)
 def chosen(families: None) -> None:
-    """An operator `chosen`, defined as a test needs it."""
+    """Defines an operator `chosen` for these tests."""
 
     class Chosen(Operator):
         """`x + scores` where `mask` is true, else 0."""
@@ -74,26 +74,26 @@ GIVEN = {
     "in another order": "scores=b, mask=a > b",
     "of another element": "mask=b, scores=b > 0",
     "numbers": "mask=[1, 0, 1], scores=[1, 2, 3]",
-    "numbers beside a tensor": "mask=[true, false, true], scores=b",
+    "numbers and a tensor": "mask=[true, false, true], scores=b",
     "what flows": "mask=a, scores=a",
 }
 
 
 @pytest.mark.parametrize("case", GIVEN)
-def test_every_engine_gets_it_by_its_name(case: str) -> None:
+def test_all_engines_get_the_tensor_of_a_setting(case: str) -> None:
     values, graph = compile_flow(f"chosen(a + 0 * b, {GIVEN[case]})", ("float[3]", "float[3]"))
     verify(graph)
     agree(inference(graph, values))
 
 
-def test_a_declared_weight_is_the_same_for_every_sample() -> None:
+def test_a_declared_weight_in_a_setting() -> None:
     values, graph = compile_flow("a -> chosen(scores=w)\nweight w: float[3] = normal(1)", ("float[3]",))
     (node,) = (n for n in graph.nodes if n.operator.name == "chosen")
     assert not node.operator.scores.batched
     agree(inference(graph, values))
 
 
-def test_the_text_of_a_graph_names_it() -> None:
+def test_the_printed_graph_shows_the_tensor_of_a_setting() -> None:
     program = compile(Source("m.dl", TEXT + "a -> chosen(scores=b, mask=a > b) -> y\n"))
     assert "%chosen = chosen %a mask=%greater scores=%b : float[3]" in print_graph(program.graph, "m")
     (node,) = (n for n in program.graph.nodes if n.operator.name == "chosen")
@@ -105,22 +105,22 @@ def test_the_text_of_a_graph_names_it() -> None:
     ("scores=[1, 2]", "E0406", 20), ("mask=b @ b", "E0406", 18), ("mask=3", "E0403", 18),
     ("scores=[[1], [2, 3]]", "E0201", 20), ("scores=c", "E0202", 20),
 ])  # fmt: skip
-def test_what_does_not_fit_is_told_where_it_stands(given: str, code: str, column: int) -> None:
+def test_errors_about_the_tensor_of_a_setting_have_its_location(given: str, code: str, column: int) -> None:
     with pytest.raises(CompileError) as caught:
         compile(Source("m.dl", f"input c: class(3)\n{TEXT}a -> chosen({given}) -> y\n"))
     (found,) = caught.value.diagnostics
     assert (found.code, found.span and found.span.place) == (code, f"m.dl:4:{column}")
 
 
-def test_an_emitted_file_hands_it_over() -> None:
+def test_an_emitted_file_passes_the_tensor_of_a_setting() -> None:
     written = emit(compile(Source("m.dl", TEXT + "a -> chosen(mask=a > b, scores=b) -> y\n")))
     module: dict[str, Any] = {}
     exec(written, module)  # noqa: S102
     a, b = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.5, 4.0, 2.0]])
-    assert module["answers"](module["M"](), a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
+    assert module["M"]().predict(a, b)["y"].tolist() == [[1.5, 0.0, 5.0]]
 
 
-def test_the_reference_shows_it_in_both_forms() -> None:
+def test_the_reference_shows_the_tensor_of_a_setting_in_both_forms() -> None:
     graph = compile(Source("m.dl", TEXT + "a -> chosen(mask=a > b, scores=b) -> y\n")).graph
     (node,) = (n for n in graph.nodes if n.operator.name == "chosen")
     assert in_torch(node) == ["torch.where(mask, x + scores, 0.0)"]
@@ -130,7 +130,7 @@ def test_the_reference_shows_it_in_both_forms() -> None:
 # --- passes -----------------------------------------------------------------------------------------------
 
 
-def test_a_pass_rewires_it() -> None:
+def test_passes_rewire_the_tensor_of_a_setting() -> None:
     program = compile(Source("m.dl", TEXT + "a -> chosen(mask=a > b, scores=b) -> y\n"))
     (node,) = (n for n in program.graph.nodes if n.operator.name == "chosen")
     other = Value("other", Tensor("float", (3,)), node.site)
@@ -139,16 +139,16 @@ def test_a_pass_rewires_it() -> None:
     assert changed.operator.split(changed.operands)[1]["scores"] is other
 
 
-def test_what_is_gone_at_inference_is_gone_before_it_too() -> None:
+def test_dropout_before_a_setting_is_removed_at_inference() -> None:
     program = compile(Source("m.dl", TEXT + "a -> chosen(scores=b -> dropout(0.5)) -> y\n"))
     graph = specialize.inference(program)
     verify(graph)
     assert "chosen %a scores=%b" in print_graph(graph, "m")
 
 
-def test_it_is_computed_in_float64_with_what_flows() -> None:
+def test_the_tensor_of_a_setting_is_computed_in_float64_with_the_operands() -> None:
     text = "input a, b: float64[3]\noutput y: float[3]\na -> chosen(scores=b) -> y\n"
-    graph = keep(compile(Source("m.dl", text))).graph
+    graph = subtract_in_float64(compile(Source("m.dl", text))).graph
     verify(graph)
     (node,) = (n for n in graph.nodes if n.operator.name == "chosen")
     assert [v.type.element for v in node.reads] == ["float64", "float64"]
@@ -158,7 +158,7 @@ def test_it_is_computed_in_float64_with_what_flows() -> None:
 # --- weights that a setting gives -------------------------------------------------------------------------
 
 
-def test_a_weight_made_by_what_is_gone_at_inference() -> None:
+def test_dropout_before_a_weight_is_removed_at_inference() -> None:
     text = "a -> dense(3, weight=w -> dropout(0.5)) -> y\nweight w: float[3, 3] = normal(1)\n"
     program = compile(Source("m.dl", TEXT + text))
     graph = specialize.inference(program)
@@ -167,7 +167,7 @@ def test_a_weight_made_by_what_is_gone_at_inference() -> None:
     agree(graph)
 
 
-def test_a_weight_made_of_comparisons_is_a_float() -> None:
+def test_a_boolean_weight_is_cast_to_float() -> None:
     values, graph = compile_flow(
         "a -> dense(3, weight=w > 0)\nweight w: float[3, 3] = normal(1)", ("float[3]",)
     )

@@ -1,4 +1,4 @@
-"""Inputs are made float32 behind the last offset that is subtracted; what comes before is hoisted."""
+"""Inputs are cast to float32 after the last subtraction of an offset; float64 computations are hoisted."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def elements(graph: Graph) -> dict[str, str]:
         ("t -> bucketize(4) -> one_hot", True),
         ("where(t > 0.5, 1.0, 2.0)", True),
         ("where(t == 0.5, 1.0, 2.0)", True),
-        ("t - 1", False),  # whole numbers are exact
+        ("t - 1", False),  # integers are exact
         ("where(t > 1, 1.0, 2.0)", False),
         ("t -> dense(2)", False),
         ("t * 0.5 -> tanh", False),
-        ("exp(t) - 1.5", False),  # no offset of the input stands behind a function
+        ("exp(t) - 1.5", False),  # a function does not keep the offset of its operand
         ("x - 1.5", False),
     ],
 )
-def test_what_subtracts_from_large_numbers_computes_in_float64(flow: str, wide: bool) -> None:
+def test_subtractions_from_large_numbers_are_computed_in_float64(flow: str, wide: bool) -> None:
     graph = program(flow).graph
     assert any(v.type.element == "float64" for node in graph.nodes for v in node.operands) == wide
 
 
-def test_narrow_inputs_stay_as_they_are() -> None:
+def test_narrow_inputs_are_unchanged() -> None:
     for element in ("uint8", "int8", "int16", "bool", "float16", "bfloat16", "float"):
         graph = program("(t, x) -> concat -> standardize", f"input t: {element}[3]\ninput x: float[3]").graph
         assert "float64" not in elements(graph).values()
 
 
 def test_nothing_is_computed_twice() -> None:
-    """What float32 readers take too is made of the float64 values."""
+    """Values that are also read in float32 are cast from the float64 values."""
     graph = program("((t, x) -> concat) * 2 + ((t, x) -> concat -> standardize)").graph
     assert sum(node.operator.name == "standardize" for node in graph.nodes) == 1
     casts = [node for node in graph.nodes if node.operator.name == "cast" and node.operator.to == "float"]
@@ -67,7 +67,7 @@ def test_nothing_is_computed_twice() -> None:
     assert all(node.results[0] in read or node.results[0] in graph.outputs.values() for node in casts)
 
 
-def test_uses_of_a_net_learn_together_in_float64() -> None:
+def test_uses_of_a_net_are_fitted_together_in_float64() -> None:
     text = (
         "input t: int64\ninput x: float\noutput y: float\nnet scaled(a) {\n  return a -> standardize\n}\n"
         "x -> scaled -> reshape(1) -> dense(1) -> y\n"
@@ -77,7 +77,7 @@ def test_uses_of_a_net_learn_together_in_float64() -> None:
     assert {n.operands[0].type.element for n in p.graph.nodes if n.operator.name == "standardize"} == {
         "float64"
     }
-    (mean, _) = [w for w in p.graph.weights if w.role == "learnt"]
+    (mean, _) = [w for w in p.graph.weights if w.role == "fitted"]
     assert mean.value.type.element == "float64"
 
 
@@ -112,7 +112,7 @@ def data() -> dict[str, np.ndarray]:
     return {"t": t, "x": rng.normal(size=(40, 3)).astype(np.float32), "y": (t.sum(1) % 7).astype(np.float32)}
 
 
-def test_what_is_computed_in_float64_is_computed_once_before_training(tmp_path: Path, monkeypatch) -> None:
+def test_float64_computations_run_once_before_training(tmp_path: Path, monkeypatch) -> None:
     program = compile(Source("m.dl", TRAINED))
     early, rest = hoisting.hoist(specialize.training(program, program.objective))
     assert "float64" not in elements(rest).values()
@@ -128,7 +128,7 @@ def test_what_is_computed_in_float64_is_computed_once_before_training(tmp_path: 
     assert once.weights["standardize.mean"].dtype == np.float64
 
 
-def test_hoisting_leaves_the_answers_as_they_are() -> None:
+def test_hoisting_does_not_change_the_answers() -> None:
     program = compile(Source("m.dl", TRAINED))
     whole = specialize.validation(program)
     early, rest = hoisting.hoist(whole)
@@ -156,7 +156,7 @@ train {{
 
 
 @pytest.mark.parametrize("name", ["standardize_2", "subtract", "early", "loss"])
-def test_a_target_is_no_feature_of_its_name(name: str, tmp_path: Path) -> None:
+def test_a_target_is_not_confused_with_a_feature_of_the_same_name(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     t, u = rng.integers(0, 90, (2, 200, 1))
     target = ((t + 2 * u) / 90 + 100).astype(np.float32)
@@ -168,7 +168,7 @@ def test_a_target_is_no_feature_of_its_name(name: str, tmp_path: Path) -> None:
     assert found[1]["train"]["mae"] < 0.1
 
 
-def test_a_device_without_float64_refuses_what_cannot_be_hoisted() -> None:
+def test_a_device_without_float64_rejects_computations_that_cannot_be_hoisted() -> None:
     drawn = compile(Source("m.dl", TRAINED.replace("t: int64", "t: float64")))
     _, rest = hoisting.hoist(specialize.training(drawn, drawn.objective), drawn={"t"})
     with pytest.raises(CompileError) as caught:

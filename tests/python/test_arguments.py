@@ -1,4 +1,4 @@
-"""What Python gives in place of numbers, texts and paths is taken where it is clear, and told where not."""
+"""Python arguments for numbers, texts and paths: conversions of valid values, and errors for others."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ NO_TEXT = "\udcff"
     ("sizes", np.array([3, 4]), [3, 4]), ("sizes", [np.int64(3)], [3]), ("sizes", (3,), [3]),
     ("anything", None, None), ("anything", np.float64(1.5), 1.5),
 ])  # fmt: skip
-def test_values_of_numpy_are_those_of_python(name: str, given: object, taken: object) -> None:
+def test_numpy_values_are_converted_to_python(name: str, given: object, taken: object) -> None:
     found = dlc.compile(text=SPEC, params={name: given}).compiled.params[name]
     assert (found, type(found)) == (taken, type(taken))
 
 
-@pytest.mark.parametrize(("name", "given", "said"), [
+@pytest.mark.parametrize(("name", "given", "message"), [
     ("units", b"8", "a param is a number, text, true, false or a list, and `units` was set to a `bytes`"),
     ("units", None, "`units` was set to `none`, and its own value is `4`"),
     ("units", np.float32(8), "`units` was set to `8.0`, and its own value is `4`"),
@@ -54,17 +54,17 @@ def test_values_of_numpy_are_those_of_python(name: str, given: object, taken: ob
     ("rate", float("nan"), "`rate` was set to `nan`"), ("rate", np.inf, "`rate` was set to `inf`"),
     ("name", b"b", "`name` was set to a `bytes` of Python"),
     ("name", NO_TEXT, "`name` was set to text that is not UTF-8"),
-    ("sizes", [b"a"], "`sizes` was set to a list that holds a `bytes` of Python"),
-    ("sizes", ENDLESS, "`sizes` was set to lists within lists more than 50 levels deep"),
+    ("sizes", [b"a"], "`sizes` was set to a list that contains a `bytes` of Python"),
+    ("sizes", ENDLESS, "`sizes` was set to lists nested more than 50 levels deep"),
     ("anything", {}, "a `dict` of Python"), ("anything", object(), "a `object` of Python"),
     ("anything", 1j, "a `complex` of Python"),
     ("unit", 8, "the spec has no param `unit`"), (3, 8, "the spec has no param `3`"),
     (b"units", 8, "the spec has no param"),
 ])  # fmt: skip
-def test_values_that_no_spec_can_write_are_told(name: Any, given: object, said: str) -> None:
+def test_values_that_no_spec_can_contain_are_an_error(name: Any, given: object, message: str) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=SPEC, params={name: given})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     with pytest.raises(dlc.CompileError):
         dlc.train(text=SPEC, params={name: given}, data=ROWS)
 
@@ -91,7 +91,7 @@ USES = {
     (b"x.dl", TypeError), (3, TypeError), (1.5, TypeError), (["x"], TypeError),
     ("", ValueError), (NO_TEXT, ValueError), ("a\0b", ValueError), (Path(NO_TEXT), ValueError),
 ])  # fmt: skip
-def test_what_is_no_path_is_told(use: str, path: Any, error: type[Exception], tmp_path: Path) -> None:
+def test_invalid_paths_are_an_error(use: str, path: Any, error: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(error) as caught:
         USES[use](path, tmp_path)
     words = str(caught.value)
@@ -107,7 +107,7 @@ def test_devices_are_named_as_in_torch(device: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["tpu", b"cpu", 3.5, ""])
-def test_what_is_no_device_is_told(device: Any, tmp_path: Path) -> None:
+def test_invalid_devices_are_an_error(device: Any, tmp_path: Path) -> None:
     with pytest.raises(dlc.CompileError, match="there is no device"):
         dlc.train(text=SPEC, data=ROWS, out=tmp_path, device=device)
     assert not list(tmp_path.iterdir())
@@ -117,15 +117,15 @@ def test_what_is_no_device_is_told(device: Any, tmp_path: Path) -> None:
 def test_a_text_is_text(text: Any) -> None:
     with pytest.raises(TypeError, match="the text of a spec is str, not"):
         dlc.compile(text=text)
-    with pytest.raises(dlc.CompileError, match=r"U\+DCFF cannot stand in a spec"):
+    with pytest.raises(dlc.CompileError, match=r"U\+DCFF is not allowed in a spec"):
         dlc.compile(text=f"# {NO_TEXT}\n{SPEC}")
 
 
 def test_arrays_have_names() -> None:
-    with pytest.raises(TypeError, match="data is a dict of arrays by their names, and 1 is no name"):
+    with pytest.raises(TypeError, match="data is a dict of arrays by their names, and 1 is not a name"):
         dlc.compile(text=SPEC).fit({1: [1.0]})
 
 
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"is a folder, and there is no file model\.onnx in it"):
         dlc.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Frames of pandas, polars and Arrow: the same column means the same as in a csv file."""
+"""Data frames of pandas, polars and Arrow: a column means the same as in a csv file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parquet(folder: Path) -> str:
 
 def of_pandas(folder: Path, **how: Any) -> pd.DataFrame:
     frame = pd.read_csv(csv(folder), dtype={"code": str, **how.pop("dtype", {})}, **how)
-    frame.index = frame.index[::-1]  # an index is no column, and no order
+    frame.index = frame.index[::-1]  # the index is ignored
     return frame
 
 
@@ -92,7 +92,7 @@ def test_a_column_means_the_same_in_every_source(kind: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", [k for k in FRAMES if k != "csv"])
-def test_a_model_is_trained_on_it_and_answers_it_as_the_file(kind: str, tmp_path: Path) -> None:
+def test_a_model_trained_on_a_frame_predicts_it_like_the_file(kind: str, tmp_path: Path) -> None:
     wanted = trained(csv(tmp_path), tmp_path / "one")
     given = FRAMES[kind](tmp_path)
     found = trained(given, tmp_path / "two")
@@ -103,7 +103,7 @@ def test_a_model_is_trained_on_it_and_answers_it_as_the_file(kind: str, tmp_path
     np.testing.assert_allclose(answers["kind_probabilities"], known["kind_probabilities"], rtol=1e-5)
 
 
-def test_whole_numbers_beside_missing_ones_keep_their_digits(tmp_path: Path) -> None:
+def test_integers_with_missing_values_keep_their_digits(tmp_path: Path) -> None:
     ids = [2**53 + 1, None, 2**53 + 2, 2**53 + 3] * 3
     text = "input id: class(auto)\noutput y: float\nid -> impute(own) -> embedding(2) -> dense(1) -> y\n"
     frames = pl.DataFrame({"id": ids}), pd.DataFrame({"id": pd.array(ids, "Int64")}), pa.table({"id": ids})
@@ -114,7 +114,7 @@ def test_whole_numbers_beside_missing_ones_keep_their_digits(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "polars arrays", "Arrow"])
-def test_lists_are_one_more_axis(library: str) -> None:
+def test_lists_are_an_additional_axis(library: str) -> None:
     text = "input x: float[2, 3]\noutput y: float\nx -> standardize -> flatten -> dense(1) -> y\n"
     rows = [[[1.0, 2, 3], [4, 5, 6]], [[3.0, 2, 1], [0, 1, 2]]]
     frames = {
@@ -137,14 +137,14 @@ def test_columns_are_renamed_as_in_a_file(tmp_path: Path) -> None:
     assert model.predict(frame.rename(columns={"body mass": "size"}))["kind"].shape == (24,)
 
 
-def test_what_a_frame_lacks_is_told(tmp_path: Path) -> None:
+def test_missing_columns_of_a_frame_are_an_error(tmp_path: Path) -> None:
     frame = of_pandas(tmp_path).rename(columns={"size": "sizes"})
     with pytest.raises(dlc.CompileError) as caught:
         dlc.train(text=SPEC, data=frame, out=tmp_path / "runs")
     assert "the frame given" in str(caught.value) and "sizes" in str(caught.value)
 
 
-def test_values_that_are_neither_numbers_nor_text_are_told() -> None:
+def test_values_that_are_neither_numbers_nor_text_are_an_error() -> None:
     text = "input t: float\noutput y: float\nt -> standardize -> dense(1) -> y\n"
     days = pd.date_range("2024-01-01", periods=3)
     for frame in (pd.DataFrame({"t": days}), pl.DataFrame({"t": days.to_list()}), pa.table({"t": days})):
@@ -153,13 +153,13 @@ def test_values_that_are_neither_numbers_nor_text_are_told() -> None:
 
 
 class Thing:
-    """What is neither a number nor text."""
+    """A value that is neither a number nor text."""
 
 
 @pytest.mark.parametrize(
     "unused", [pd.date_range("2024-01-01", periods=4), [Thing()] * 4], ids=["days", "things"]
 )
-def test_columns_that_nothing_reads_may_hold_anything(unused: Any, tmp_path: Path) -> None:
+def test_unused_columns_may_have_any_values(unused: Any, tmp_path: Path) -> None:
     text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
     rows = {"x": [1.0, 2, 3, 4], "unused": unused, "y": [1.0, 2, 3, 4]}
     for given in (pd.DataFrame(rows), rows, rows | {"unused": np.asarray(unused)}):
@@ -168,27 +168,28 @@ def test_columns_that_nothing_reads_may_hold_anything(unused: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize("given", [pl.LazyFrame({"x": [1]}), 3, [1, 2], object()])
-def test_what_is_no_frame_is_told(given: object) -> None:
+def test_objects_that_are_not_frames_are_an_error(given: object) -> None:
     text = "input x: float\noutput y: float\nx -> standardize -> dense(1) -> y\n"
     with pytest.raises(TypeError, match="a path, a frame or a dict of arrays"):
         dlc.compile(text=text).fit(given)
 
 
-def test_a_series_is_no_frame() -> None:
+def test_a_series_is_not_a_frame() -> None:
     text = "input x: float\noutput y: float\nx -> standardize -> dense(1) -> y\n"
     with pytest.raises((dlc.CompileError, TypeError)):
         dlc.compile(text=text).fit(pl.Series("x", [1.0, 2.0]))
 
 
-def test_values_that_are_unseen_are_warned_of(tmp_path: Path) -> None:
+def test_unknown_values_get_a_warning(tmp_path: Path) -> None:
     model = trained(of_pandas(tmp_path), tmp_path)
     other = of_pandas(tmp_path).replace({"code": {"501": "502"}})
-    with pytest.warns(UserWarning, match='6 of the 24 values of `code` are none of its classes \\("502"\\)'):
+    message = '6 of the 24 values of `code` are not among its classes \\("502"\\)'
+    with pytest.warns(UserWarning, match=message):
         model.predict(other)
 
 
 @pytest.mark.filterwarnings("error")
-def test_columns_that_nobody_may_write_to_are_learnt_from(tmp_path: Path) -> None:
+def test_read_only_columns_can_be_trained_on(tmp_path: Path) -> None:
     text = (
         "input when: int64\noutput y: float\nwhen -> standardize -> dense(1) -> y\ntrain {\n  epochs = 1\n}\n"
     )
@@ -206,14 +207,14 @@ def test_times_become_seconds_whatever_their_unit(zone: str | None, unit: Any) -
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=text).fit(pd.DataFrame({"when": when}))
     kind = "datetime64[s, UTC]" if zone else "datetime64[s]"
-    assert f'`.astype("{kind}").astype("int64")` makes seconds of them' in str(caught.value)
+    assert f'`.astype("{kind}").astype("int64")` converts them to seconds' in str(caught.value)
     fixed = when.astype(kind).astype("int64")
     assert fixed.tolist() == [int(time.timestamp()) for time in when]
     dlc.compile(text=text).fit(pd.DataFrame({"when": fixed}))
 
 
 @pytest.mark.parametrize("names", ["y", ["y", "other"]])
-def test_an_index_is_told_from_a_column(names: Any) -> None:
+def test_an_index_is_not_a_column(names: Any) -> None:
     frame = pd.DataFrame({"x": [1.0, 2], "y": [0.0, 1], "other": [1, 2]}).set_index(names)
     text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
     with pytest.raises(dlc.CompileError) as caught:
@@ -221,7 +222,7 @@ def test_an_index_is_told_from_a_column(names: Any) -> None:
     assert caught.value.diagnostics[0].help == "it is the index of the frame: `frame.reset_index()`"
 
 
-def test_what_is_nearly_a_frame_is_told_with_what_makes_one_of_it(tmp_path: Path) -> None:
+def test_objects_that_are_almost_frames_get_the_fix(tmp_path: Path) -> None:
     text = "input x: float\noutput y: float\nx -> dense(1) -> y\ntrain { epochs = 1 }\n"
     frame = pd.DataFrame({"x": [1.0, 2, 3], "s": ["a", "b", "c"], "y": [1.0, 2, 3]})
     with pytest.raises(TypeError, match=r"not LazyFrame: `\.collect\(\)` makes a frame of it"):

@@ -1,4 +1,4 @@
-"""What needs no torch works where torch cannot be imported; what needs it says which install brings it."""
+"""Without torch: commands that do not need it work, and the others name the install that adds it."""
 
 from __future__ import annotations
 

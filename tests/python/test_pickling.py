@@ -1,4 +1,5 @@
-"""Programs, artifacts, results and errors go to other processes: multiprocessing, joblib, ray."""
+"""Programs, artifacts, results and errors can be pickled for other processes (multiprocessing, joblib,
+ray)."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ COPIES = [lambda thing: pickle.loads(pickle.dumps(thing)), copy.deepcopy, copy.c
 
 @pytest.fixture
 def program(tmp_path: Path) -> dlc.Program:
-    """A spec that imports, with a param set and its rows fitted. Its files are gone."""
+    """A fitted program with an import and a param, whose files are deleted."""
     (tmp_path / "parts").mkdir()
     files = {"m.dl": SPEC, "parts/unit.dl": PART, "deeper.dl": "block deeper(x) { return x -> relu }\n"}
     for name, text in files.items():
@@ -44,13 +45,13 @@ def program(tmp_path: Path) -> dlc.Program:
 
 
 @pytest.mark.parametrize("copied", COPIES)
-def test_a_program_is_the_same_elsewhere(copied: Callable[[Any], Any], program: dlc.Program) -> None:
+def test_a_program_survives_pickling(copied: Callable[[Any], Any], program: dlc.Program) -> None:
     other = copied(program)
     assert other is not program
     assert other.onnx().SerializeToString() == program.onnx().SerializeToString()
     assert other.compiled.output("y").declared.classes.names == ("no", "perhaps", "yes")
     other.fit({"x": np.zeros((4, 3)), "y": ["a", "b", "a", "b"]})
-    assert program.weights()["standardize.mean"].any(), "each has its own"
+    assert program.weights()["standardize.mean"].any(), "each copy has its own weights"
 
 
 def means(program: dlc.Program) -> list[float]:
@@ -61,7 +62,7 @@ def wrong(text: str) -> None:
     dlc.compile(text=text)
 
 
-def test_another_process_takes_programs_and_gives_errors(program: dlc.Program) -> None:
+def test_other_processes_receive_programs_and_send_errors(program: dlc.Program) -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(means, program).result() == means(program)
         with pytest.raises(dlc.CompileError) as caught:
@@ -71,14 +72,14 @@ def test_another_process_takes_programs_and_gives_errors(program: dlc.Program) -
 
 
 @pytest.mark.parametrize("copied", COPIES)
-def test_a_module_is_the_same_elsewhere(copied: Callable[[Any], Any], program: dlc.Program) -> None:
+def test_a_module_survives_pickling(copied: Callable[[Any], Any], program: dlc.Program) -> None:
     module = program.torch()
     rows = {"x": torch.ones(2, 3)}
     torch.testing.assert_close(copied(module)(rows), module(rows))
 
 
 @pytest.mark.parametrize("copied", COPIES)
-def test_an_artifact_is_loaded_again_elsewhere(
+def test_an_unpickled_artifact_is_loaded_again(
     copied: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = dlc.train(text=SPEC.replace("import unit", "# ").replace("unit(units)", "relu"),

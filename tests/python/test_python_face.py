@@ -1,4 +1,4 @@
-"""`dlc.compile`, what it gives, `dlc.train` and `dlc.load`, as a person uses them from Python."""
+"""The Python interface: `dlc.compile`, its result, `dlc.train` and `dlc.load`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_params_are_given_by_name() -> None:
         dlc.compile(text=text, params={"units": "many"})
 
 
-def test_what_is_neither_or_both_is_refused(tmp_path: Path) -> None:
+def test_compile_takes_a_path_or_a_text(tmp_path: Path) -> None:
     for given in ({}, {"path": "a.dl", "text": "b"}):
         with pytest.raises(ValueError, match="give either a path or a text"):
             dlc.compile(**given)
@@ -83,7 +83,7 @@ def test_what_is_neither_or_both_is_refused(tmp_path: Path) -> None:
         dlc.compile(tmp_path / "nothing.dl")
 
 
-def test_an_error_has_its_place_and_its_fix() -> None:
+def test_an_error_has_a_source_location_and_a_fix() -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text="input x: float[2]\noutput y: float\nx -> dens(1) -> y\n")
     (problem,) = caught.value.diagnostics
@@ -96,7 +96,7 @@ def test_an_error_has_its_place_and_its_fix() -> None:
 
 
 @pytest.mark.parametrize("mode", ["infer", "train"])
-def test_a_module_holds_every_weight_of_the_file_in_order(mode: str) -> None:
+def test_a_module_has_every_weight_in_the_order_of_the_spec(mode: str) -> None:
     module = dlc.compile(text=NET).torch(mode)
     assert isinstance(module, torch.nn.Module)
     assert list(module.state_dict()) == NAMES
@@ -106,7 +106,7 @@ def test_a_module_holds_every_weight_of_the_file_in_order(mode: str) -> None:
     assert all(p.requires_grad and p.is_leaf for p in module.parameters())
 
 
-def test_both_modes_answer_under_the_names_of_the_artifact() -> None:
+def test_both_modes_return_the_output_names_of_the_artifact() -> None:
     program = dlc.compile(text=NET)
     artifact = [o.name for o in program.onnx().graph.output]
     for mode in ("infer", "train"):
@@ -116,7 +116,7 @@ def test_both_modes_answer_under_the_names_of_the_artifact() -> None:
         torch.testing.assert_close(found["y_probabilities"].sum(1), torch.ones(4))
 
 
-def test_inference_is_fixed_and_training_draws() -> None:
+def test_inference_is_deterministic_and_training_is_random() -> None:
     program = dlc.compile(text=NET)
     infer, train = program.torch(), program.torch("train")
     for module in (infer.train(), infer.eval()):
@@ -127,7 +127,7 @@ def test_inference_is_fixed_and_training_draws() -> None:
     assert torch.equal(infer.state_dict()["unit.batchnorm.running_mean"], torch.zeros(2))
 
 
-def test_training_by_hand_moves_every_weight() -> None:
+def test_a_manual_training_loop_changes_every_weight() -> None:
     program = dlc.compile(text=NET)
     module = program.torch("train")
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
@@ -137,12 +137,12 @@ def test_training_by_hand_moves_every_weight() -> None:
         (-probabilities[:, 1].log().mean()).backward()
         optimizer.step()
     same = [n for n, w in module.state_dict().items() if torch.equal(w, before[n])]
-    assert not [n for n in same if not n.endswith("conv.bias")]  # a norm takes a bias before it away
+    assert not [n for n in same if not n.endswith("conv.bias")]  # a normalization cancels a preceding bias
     assert program.torch(weights=module.state_dict())(images())["y"].tolist() == [1] * 4
 
 
 @pytest.mark.parametrize("form", ["state_dict", "parameters", "arrays", "doubles"])
-def test_weights_come_back(form: str) -> None:
+def test_weights_can_be_loaded_again(form: str) -> None:
     program = dlc.compile(text=NET)
     module = program.torch("train")
     with torch.no_grad():
@@ -181,11 +181,11 @@ def test_some_weights_may_be_given() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"scales": np.ones(4)}, "`scales` is no weight of the spec"),
+        ({"scales": np.ones(4)}, "`scales` is not a weight of the spec"),
         ({"scale": np.ones(5)}, r"`scale` has the shape \[5\] instead of \[4\]"),
     ],
 )
-def test_weights_that_do_not_fit_are_an_error(weights: dict[str, Any], message: str) -> None:
+def test_invalid_weights_are_an_error(weights: dict[str, Any], message: str) -> None:
     program = dlc.compile(text=NET)
     for use in (program.torch, program.onnx):
         with pytest.raises(dlc.CompileError, match=message) as caught:
@@ -207,14 +207,14 @@ def test_loading_a_dict_is_as_strict_as_torch_is() -> None:
     assert module.state_dict()["scale"].tolist() == [0] * 4
 
 
-def test_within_another_module_names_get_its_prefix() -> None:
+def test_in_another_module_names_get_its_prefix() -> None:
     module = torch.nn.Sequential(dlc.compile(text=NET).torch())
     assert list(module.state_dict()) == [f"0.{n}" for n in NAMES]
     module.load_state_dict({n: w + 1 for n, w in module.state_dict().items()})
     assert module.state_dict()["0.scale"].tolist() == [2] * 4
 
 
-def test_names_of_methods_are_names_of_blocks_too() -> None:
+def test_blocks_may_have_names_of_module_methods() -> None:
     text = (
         "input x: float[3]\noutput y: float\n"
         "block double(x) { return x -> dense(3) }\nblock train(x) { return x -> dense(3) -> batchnorm }\n"
@@ -231,7 +231,7 @@ def test_names_of_methods_are_names_of_blocks_too() -> None:
     assert all(p.grad is not None for p in module.parameters())
 
 
-def test_a_copy_is_its_own() -> None:
+def test_a_copy_is_independent() -> None:
     module = dlc.compile(text=NET).torch()
     twin = copy.deepcopy(module)
     torch.testing.assert_close(twin(images()), module(images()))
@@ -271,9 +271,9 @@ def test_text_is_given_as_text_or_as_numbers() -> None:
                 assert found["z"].tolist() == [True, False, False, False]
 
 
-def test_a_wrong_call_of_a_module_is_told(capfd) -> None:
+def test_a_wrong_call_of_a_module_is_an_error(capfd) -> None:
     module = dlc.compile(text=NET).torch()
-    with pytest.raises(KeyError, match="the model wants the inputs x"):
+    with pytest.raises(KeyError, match="the model needs the inputs x"):
         module({"y": torch.ones(1)})
     with pytest.raises(TypeError, match="the model takes a dict of tensors: x"):
         module(torch.ones(1, 1, 8, 8))
@@ -284,7 +284,7 @@ def test_a_wrong_call_of_a_module_is_told(capfd) -> None:
         dlc.compile(text=NET).torch("eval")
 
 
-def test_inputs_that_inference_does_not_need_may_be_given_all_the_same() -> None:
+def test_inputs_that_inference_does_not_need_may_be_given() -> None:
     text = (
         "input x: float[2]\ninput t: float[2]\noutput y: float[2]\n"
         "x -> dense(2) -> y\ntrain { loss = mse(y, t) }\n"
@@ -317,7 +317,7 @@ def test_a_proto_takes_weights() -> None:
         assert session.run(None, {"x": np.array([[1, 1]], np.float32)})[0].tolist() == [6]
 
 
-# --- what waits for rows ----------------------------------------------------------------------------------
+# --- fitting ----------------------------------------------------------------------------------------------
 
 
 def rows(count: int = 20) -> dict[str, Any]:
@@ -329,20 +329,20 @@ def rows(count: int = 20) -> dict[str, Any]:
     return {"x": rng.normal(5, 2, (count, 3)), "kind": kinds, "y": answers}
 
 
-def test_what_waits_for_rows_is_told_with_its_operators() -> None:
+def test_operators_that_need_fitting_are_named_in_the_error() -> None:
     program = dlc.compile(text=FITTED)
     for use in (program.torch, program.onnx, program.weights):
         with pytest.raises(dlc.CompileError) as caught:
             use()
-        told = {(d.code, d.line, d.message.split("`")[1]) for d in caught.value.diagnostics}
-        assert {("E0801", 5, "standardize"), ("E0801", 5, "dense")} <= told
-        assert all("waits for the training rows" in d.message for d in caught.value.diagnostics)
+        found = {(d.code, d.line, d.message.split("`")[1]) for d in caught.value.diagnostics}
+        assert {("E0801", 5, "standardize"), ("E0801", 5, "dense")} <= found
+        assert all("needs the training rows" in d.message for d in caught.value.diagnostics)
         help, *more = [d.help for d in caught.value.diagnostics]
         assert "fit" in help
-        assert not any(more)  # it is the same for all
+        assert not any(more)  # the error is the same for all of them
 
 
-def test_rows_tell_what_is_learnt() -> None:
+def test_fit_takes_rows() -> None:
     program = dlc.compile(text=FITTED)
     given = rows()
     assert program.fit(given) is program
@@ -353,7 +353,7 @@ def test_rows_tell_what_is_learnt() -> None:
     assert [i.name for i in program.onnx().graph.input] == ["x", "kind"]
 
 
-def test_a_path_tells_it_too_and_none_is_the_source_of_the_spec(tmp_path: Path) -> None:
+def test_fit_takes_a_path_and_none_is_the_source_of_the_spec(tmp_path: Path) -> None:
     given = {"x": rows()["x"].astype(np.float32), "y": np.arange(20)}
     np.savez(tmp_path / "rows.npz", **given)
     text = WAITS + 'data { source = npz("rows.npz") }\n'
@@ -365,7 +365,7 @@ def test_a_path_tells_it_too_and_none_is_the_source_of_the_spec(tmp_path: Path) 
     assert all(torch.equal(mean, means[0]) for mean in means)
 
 
-def test_only_what_is_learnt_from_has_to_be_there() -> None:
+def test_fit_needs_only_the_fields_that_it_reads() -> None:
     text = (
         "input x: float[3]\ninput other: float\noutput y: float\n"
         "(x -> standardize -> dense(1)) + other -> y\n"
@@ -376,7 +376,7 @@ def test_only_what_is_learnt_from_has_to_be_there() -> None:
         dlc.compile(text=text).fit({"other": np.ones(5)})
 
 
-def test_rows_of_another_day_take_the_place_of_the_first() -> None:
+def test_fitting_again_replaces_the_first_fit() -> None:
     program = dlc.compile(text=FITTED).fit(rows())
     later = rows() | {"y": np.array(["left", "right"] * 10), "x": np.zeros((20, 3))}
     program.fit(later)
@@ -385,7 +385,7 @@ def test_rows_of_another_day_take_the_place_of_the_first() -> None:
     assert program.weights()["dense.weight"].shape == (2, 3)
 
 
-def test_weights_tell_it_as_well() -> None:
+def test_given_weights_replace_fitting() -> None:
     program = dlc.compile(text="input x: float[2]\noutput y: float\nx -> standardize -> dense(1) -> y\n")
     module = program.torch(weights={"standardize.mean": [1, 2], "standardize.std": [1, 1]})
     assert program.torch(weights=module.state_dict()).state_dict()["standardize.mean"].tolist() == [1, 2]
@@ -395,13 +395,13 @@ def test_weights_tell_it_as_well() -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"x": [[1, 2, 3], [1]]}, {"x": np.zeros((0, 3))}, "nowhere.csv"])
-def test_rows_that_do_not_fit_are_an_error(data: Any) -> None:
+def test_invalid_rows_are_an_error(data: Any) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         dlc.compile(text=WAITS).fit(data)
     assert codes(caught)[0].startswith("E07")
 
 
-def test_what_is_no_data_is_refused() -> None:
+def test_objects_that_are_not_data_are_refused() -> None:
     with pytest.raises(TypeError, match="data is a path, a frame or a dict of arrays, not list"):
         dlc.compile(text=FITTED).fit([1, 2])
 
@@ -438,7 +438,7 @@ def test_training_gives_figures_and_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(module({"x": torch.tensor([0.0, 1.0])})["y"].detach(), [1, 4], atol=0.1)
 
 
-def test_a_single_number_is_learnt_and_comes_back(tmp_path: Path) -> None:
+def test_a_single_weight_is_trained_and_saved(tmp_path: Path) -> None:
     text = (
         "input x: float\noutput y: float\n"
         "net moved(a) {\n  weight by: float = normal(0.1)\n  return a + by\n}\n"
@@ -456,7 +456,7 @@ def test_a_single_number_is_learnt_and_comes_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(result.weights["moved.by"], 2, atol=0.05)
 
 
-def test_a_spec_with_nothing_to_learn_is_exported_without_training(tmp_path: Path) -> None:
+def test_a_spec_without_trainable_weights_is_exported_without_training(tmp_path: Path) -> None:
     text = (
         "input x: float[2]\noutput both: binary\n"
         "x -> dense(1, weight=[[1, 1]], bias=[-1.5]) -> threshold -> both\n"
@@ -466,12 +466,12 @@ def test_a_spec_with_nothing_to_learn_is_exported_without_training(tmp_path: Pat
     assert dlc.load(str(result.model)).predict({"x": [[1, 1], [0, 1]]})["both"].tolist() == [True, False]
 
 
-def test_names_learnt_from_the_rows_are_in_the_artifact(tmp_path: Path) -> None:
+def test_class_names_found_in_the_rows_are_in_the_artifact(tmp_path: Path) -> None:
     text = FITTED + "train {\n  epochs = 2\n  batch = 5\n}\n"
     artifact = dlc.load(dlc.train(text=text, data=rows(), out=tmp_path).model)
     found = artifact.predict({"x": [[5, 5, 5]], "kind": ["k0"]})
     assert found["y"][0] in ("maybe", "no", "yes")
-    with pytest.warns(UserWarning, match='1 values of `kind` is none of its classes \\("k9"\\)'):
+    with pytest.warns(UserWarning, match='1 values of `kind` is not among its classes \\("k9"\\)'):
         artifact.predict({"x": [[5, 5, 5]], "kind": ["k9"]})
 
 
@@ -483,7 +483,7 @@ def test_only_a_module_is_given_by_the_face() -> None:
         _ = dlc.nothing
 
 
-def test_a_text_in_place_of_a_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_in_place_of_a_path_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for act in (dlc.compile, dlc.train):
         with pytest.raises(FileNotFoundError, match=r"^there is no spec at nope\.dl; .* `text=`$"):

@@ -1,4 +1,4 @@
-"""Compiling beside other threads: nothing that they share is changed."""
+"""Compiling in threads does not change state that threads share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dlc.cli import commands
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Each level of `f` is several calls of the compiler: far more in all than Python allows a thread.
+# Each level of `f` takes several calls in the compiler: more in all than the recursion limit of a thread.
 DEEP = """input x: float[4]
 output y: float[4]
 block f(x; n) {
@@ -48,14 +48,14 @@ def test_specs_compile_in_threads_side_by_side() -> None:
     assert found == [90] * 16
 
 
-def test_a_caller_may_be_deep_itself() -> None:
+def test_the_caller_may_have_a_deep_stack() -> None:
     def descend(levels: int) -> int:
         return descend(levels - 1) if levels else relus(dlc.compile(text=DEEP))
 
     assert descend(500) == 90
 
 
-def test_what_stops_the_compiler_comes_out_of_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_of_compiler_threads_reach_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     from dlc.compiler.operators.activations import Relu
 
     def broken(self: Relu, *types: object) -> None:
@@ -67,7 +67,7 @@ def test_what_stops_the_compiler_comes_out_of_its_threads(monkeypatch: pytest.Mo
 
 
 DEEP_BRACKETS = "brackets are nested more than 100 levels deep"
-# Specs that are long, or deep in brackets: (text, the error that says so).
+# Specs that are long or deeply nested: (text, expected error).
 HEAD = "input x: float[2]\noutput y: float[2]\n"
 LONG = {
     "a sum of 1,000 terms": (HEAD + " + ".join(["x"] * 1_000) + " -> y\n", ""),
@@ -88,7 +88,7 @@ COMMANDS = (
 def test_long_and_deep_specs_run_in_a_plain_thread(
     command: tuple[str, ...], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread has the stack that the system gives it, which is smaller than that of the program."""
+    """The stack of a thread is smaller than that of the main thread."""
     monkeypatch.chdir(tmp_path)
     text, error = LONG[name]
     (tmp_path / "m.dl").write_text(text)
@@ -96,9 +96,9 @@ def test_long_and_deep_specs_run_in_a_plain_thread(
     thread = threading.Thread(target=lambda: found.append(CliRunner().invoke(commands, [*command, "m.dl"])))
     thread.start()
     thread.join()
-    said = found[0].stdout + found[0].stderr
-    assert "RecursionError" not in said
-    assert "error in dlc" not in said
-    assert error in said
+    output = found[0].stdout + found[0].stderr
+    assert "RecursionError" not in output
+    assert "error in dlc" not in output
+    assert error in output
     assert found[0].exit_code == bool(error)
     assert sys.getrecursionlimit() == limit

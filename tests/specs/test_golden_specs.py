@@ -21,7 +21,7 @@ from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import cost, specialize
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
-from dlc.runtime.expectations import judge, static_measures
+from dlc.runtime.expectations import check_expectations, static_measures
 from dlc.show import stages
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def test_is_told_well(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_static_is_as_expected(name: str) -> None:
     program = program_of(name)
-    for one in judge(program, static_measures(program)):
+    for one in check_expectations(program, static_measures(program)):
         assert one.met is not False, one.expectation.text
 
 

@@ -1,7 +1,7 @@
-"""Golden cases: a text and what comes of it, many in one file.
+"""Golden cases: many texts with their results in one file.
 
-Each begins with `=== title`; after `---` follows the result.
-`DLC_REWRITE=1 pytest tests/syntax` writes them anew.
+Each case begins with `=== title`; the result follows `---`.
+`DLC_REWRITE=1 pytest tests/syntax` updates the results.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def read_cases(name: str) -> dict[str, tuple[str, str]]:
-    """For each title the text and the recorded result."""
+    """The text and the recorded result of each case, by title."""
     cases: dict[str, tuple[str, str]] = {}
     for part in ("\n" + (HERE / name).read_text("utf-8")).split("\n=== ")[1:]:
         title, _, rest = part.partition("\n")
@@ -28,7 +28,7 @@ def read_cases(name: str) -> dict[str, tuple[str, str]]:
 
 
 def check_case(name: str, title: str, make: Callable[[str], str]) -> None:
-    """Compare the result of one case with what is recorded, or record it."""
+    """Compare the result of a case with the recorded one, or record it."""
     cases = read_cases(name)
     text, recorded = cases[title]
     result = make(text)

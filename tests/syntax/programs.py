@@ -1,4 +1,4 @@
-"""Random programs that have no errors, in careless layout."""
+"""Random programs without syntax errors, in random layout."""
 
 from __future__ import annotations
 

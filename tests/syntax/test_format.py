@@ -1,4 +1,4 @@
-"""The one layout: what it looks like, and that it changes nothing else."""
+"""The formatter: its layout, and that it changes only white space."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_layout(title: str) -> None:
 @pytest.mark.parametrize(
     "path", [path for name, path in EXAMPLES.items() if name != "char_lm"], ids=lambda p: p.stem
 )
-def test_examples_are_laid_out_already(path: Path) -> None:
+def test_examples_are_already_formatted(path: Path) -> None:
     text = path.read_text("utf-8")
     assert formatted(text) == text
 
 
-def test_a_run_is_lined_up_no_further_than_it_needs() -> None:
+def test_aligned_columns_have_the_minimum_width() -> None:
     text = EXAMPLES["char_lm"].read_text("utf-8")
     expected = text.replace("  = ", " = ")
     assert formatted(text).split("train {")[1] == expected.split("train {")[1]
@@ -61,12 +61,12 @@ def _words(comment: str) -> str:
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-def test_programs_keep_their_meaning(text: str) -> None:
+def test_random_programs_keep_their_tree(text: str) -> None:
     _changes_only_the_layout(text)
 
 
 @pytest.mark.parametrize("path", EXAMPLES.values(), ids=lambda path: path.stem)
-def test_examples_keep_their_meaning_in_any_blanks(path: Path) -> None:
+def test_examples_keep_their_tree_with_any_white_space(path: Path) -> None:
     text = path.read_text("utf-8")
     _changes_only_the_layout(text)
     crammed = "\n".join(" ".join(line.split()) for line in text.split("\n"))
@@ -74,7 +74,7 @@ def test_examples_keep_their_meaning_in_any_blanks(path: Path) -> None:
     _changes_only_the_layout(text.replace("\n", "\r\n\r\n\r\n"))
 
 
-def test_long_lines_are_broken_where_they_can_be() -> None:
+def test_long_lines_are_broken_where_possible() -> None:
     steps = " -> ".join(f"conv({n}, 3, padding=1, bias=false)" for n in range(20))
     rows = ", ".join(str(n) for n in range(100))
     text = f"x -> {steps} -> y\nz = table([{rows}], columns=[a, b])\ndata {{ source = csv({steps}) }}\n"
@@ -82,12 +82,12 @@ def test_long_lines_are_broken_where_they_can_be() -> None:
     _changes_only_the_layout(text)
 
 
-def test_a_line_that_cannot_be_broken_is_left() -> None:
+def test_a_line_without_possible_breaks_is_kept() -> None:
     text = f'x = csv("{"a" * 200}")\n'
     assert formatted(text) == text
 
 
-def test_a_table_of_a_great_many_numbers_is_laid_out_soon() -> None:
+def test_a_large_table_is_formatted_quickly() -> None:
     text = "x = [" + "1, 2, 3,\n" * 5_000 + "]\n"
     assert formatted(text).count("\n") == 5_001
 
@@ -100,18 +100,18 @@ def test_a_line_of_any_length_is_broken() -> None:
     assert formatted(laid_out) == laid_out
 
 
-def test_lines_of_one_statement_are_broken_where_they_come_to_stand() -> None:
+def test_continuation_lines_are_broken_at_their_new_indentation() -> None:
     steps = " -> ".join(f"dense({n})" for n in (8.5, -1, 1234567, 123456, 12345, 1234))
     laid_out = formatted(f"x -> {steps} -> dense(3,\n   bias=maybe) -> repeat(2,\n   3) -> y\n")
     assert laid_out.endswith("bias=maybe)\n  -> repeat(2,\n            3) -> y\n")
     assert formatted(laid_out) == laid_out
 
 
-def test_nothing_comes_of_nothing() -> None:
+def test_an_empty_text_stays_empty() -> None:
     assert formatted("") == ""
     assert formatted("\n \n\n") == ""
 
 
-def test_a_text_with_errors_is_not_touched() -> None:
+def test_a_text_with_errors_is_not_formatted() -> None:
     with pytest.raises(CompileError):
         formatted("x => f")

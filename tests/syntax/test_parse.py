@@ -1,4 +1,4 @@
-"""What text becomes what tree, and what is said of text that becomes none."""
+"""The parser: the trees of texts, and the errors of invalid texts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) == 13
 
 
-def test_spans_cover_what_was_written() -> None:
+def test_spans_of_expressions() -> None:
     text = "x = (a, b) -> f(1, k=2)[0].g if not c else -(d + e)"
     (bind,) = parsed(text)[0].body
     choice = bind.value
@@ -91,24 +91,24 @@ def test_description_is_the_first_comment_block() -> None:
     assert parsed("")[0].description == ""
 
 
-def test_comments_are_kept_with_their_places() -> None:
+def test_comments_are_kept_with_their_spans() -> None:
     file, _ = parsed('# a\nx = "# no" # b\n  -> f #c')
     assert [text for _, text in file.comments] == ["# a", "# b", "#c"]
     assert [span.text for span, _ in file.comments] == ["# a", "# b", "#c"]
 
 
-def test_a_broken_statement_hides_no_other() -> None:
+def test_an_error_in_a_statement_does_not_hide_other_errors() -> None:
     file, problems = parsed("a = 1 1\nb = 2\nblock f(x) {\n  c = 3 3\n  return x\n}\nd = * 4\ne = 5")
     assert [d.line for d in problems.sorted()] == [1, 4, 7]
     kept = [node.targets[0].id for node in file.body if isinstance(node, syntax.Bind)]
     assert kept == ["b", "e"]
 
 
-def test_blanks_of_all_kinds() -> None:
+def test_all_kinds_of_white_space() -> None:
     assert tree("a = 1\r\n\tb = 2\f\r\n") == tree("a = 1\nb = 2")
 
 
-def test_the_problems_of_another_text_hide_none() -> None:
+def test_the_errors_of_one_text_do_not_hide_those_of_another() -> None:
     problems = Problems()
     for name in ("a.dl", "b.dl", "a.dl"):
         file = parse(Source(name, "$\n" * 200 + "x = 1"), problems)
@@ -117,13 +117,13 @@ def test_the_problems_of_another_text_hide_none() -> None:
     assert len(parse(Source("c.dl", "x = 1"), problems).body) == 1
 
 
-def test_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert tree("\ufeffx = 1") == tree("x = 1")
 
 
 @pytest.mark.parametrize("character", ["\0", "\x1b", "\x85", "\ud800"])
 @pytest.mark.parametrize("text", ["x = {}", 'x = "{}"', "x = 1 # {}"])
-def test_characters_that_no_text_may_hold(text: str, character: str) -> None:
+def test_control_characters_and_surrogates_are_rejected(text: str, character: str) -> None:
     _, problems = parsed(text.replace("{}", character))
     assert [d.code for d in problems.found] == ["E0101"]
     assert f"U+{ord(character):04X}" in problems.found[0].message

@@ -1,4 +1,4 @@
-"""How a problem is drawn."""
+"""Rendering of diagnostics as text and as JSON."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def addition() -> Diagnostic:
 
 
 def drawn(source: Source, *labels: Label) -> str:
-    """The code and the marks alone."""
+    """The source lines and marks only."""
     return render(Diagnostic("E0000", "m", labels)).split("\n", 3)[3]
 
 
-def test_the_form_of_the_language() -> None:
+def test_a_whole_diagnostic() -> None:
     assert (
         render(addition())
         == """\
@@ -49,7 +49,7 @@ error[E0203]: these two cannot be added: float[64, 28, 28] and float[128, 14, 14
     )
 
 
-def test_colour_changes_nothing_but_colour() -> None:
+def test_colour_does_not_change_the_text() -> None:
     colored = render(addition(), color=True)
     assert "\033[1;31merror[E0203]\033[0m" in colored
     assert "\033[1;31m^^^^\033[0m   \033[1;34m^^^^\033[0m" in colored
@@ -60,12 +60,12 @@ def test_colour_changes_nothing_but_colour() -> None:
     assert "\033[1;33mwarning[W0001]" in render(Diagnostic("W0001", "m", ()), color=True)
 
 
-def test_a_problem_without_a_place() -> None:
+def test_a_diagnostic_without_a_span() -> None:
     text = render(Diagnostic("E0700", "no such file", (), ("in: here",), "look\nthere"))
     assert text == "error[E0700]: no such file\n  = in: here\n  = help: look\n    there"
 
 
-def test_without_remarks_nothing_follows_the_marks() -> None:
+def test_a_diagnostic_without_notes_ends_with_the_marks() -> None:
     source = Source("m.dl", "x = 1")
     assert render(Diagnostic("W0001", "m", (at(source, "1"),))) == (
         "warning[W0001]: m\n --> m.dl:1:5\n  |\n1 | x = 1\n  |     ^"
@@ -78,7 +78,7 @@ def test_three_labels_in_one_line() -> None:
     assert drawn(source, *labels) == ("1 | aa + bb + cc\n  | ^^   ^^   ^^ three\n  | |    two\n  | one")
 
 
-def test_labels_on_other_lines_and_gaps_between() -> None:
+def test_labels_on_distant_lines() -> None:
     source = Source("m.dl", "a\nb\nc\n" + "\n" * 6 + "d")
     labels = at(source, "d", "here"), at(source, "a", "first"), at(source, "b")
     assert drawn(source, *labels) == (" 1 | a\n   | ^ first\n 2 | b\n   | ^\n...\n10 | d\n   | ^ here")
@@ -96,20 +96,20 @@ def test_labels_in_another_file() -> None:
     ]
 
 
-def test_an_overlapping_label_is_drawn_too() -> None:
+def test_overlapping_labels() -> None:
     source = Source("m.dl", "f(a, b)")
     assert drawn(source, at(source, "f(a, b)", "whole"), at(source, "a", "part")) == (
         "1 | f(a, b)\n  | ^^^^^^^ whole\n  |   part"
     )
 
 
-def test_the_end_of_the_text_and_spans_over_lines() -> None:
+def test_the_end_of_the_text_and_spans_over_several_lines() -> None:
     source = Source("m.dl", "x = f(\n  1\n)")
     assert drawn(source, Label(Span(source, 4, 12), "call")) == "1 | x = f(\n  |     ^^ call"
     assert drawn(source, Label(Span(source, 12, 12), "end")) == "3 | )\n  |  ^ end"
 
 
-def test_tabs_wide_and_combining_characters_line_up() -> None:
+def test_marks_are_aligned_with_tabs_and_wide_and_combining_characters() -> None:
     source = Source("m.dl", "\ta = b")
     assert drawn(source, at(source, "b", "x")) == "1 |     a = b\n  |         ^ x"
     source = Source("m.dl", 'x = "日本" + e\u0301 + y')
@@ -118,7 +118,7 @@ def test_tabs_wide_and_combining_characters_line_up() -> None:
     )
 
 
-def test_nothing_in_a_text_reaches_the_terminal_as_a_command() -> None:
+def test_control_characters_are_escaped() -> None:
     source = Source("m\033.dl", "a \033[31m \u202e b\r")
     text = render(Diagnostic("E0000", "a\033[2J\nb", (at(source, "b", "\u2066x"),), ("n\x07",), "h\x9b"))
     assert all(c.isprintable() or c == "\n" for c in text)
@@ -127,7 +127,7 @@ def test_nothing_in_a_text_reaches_the_terminal_as_a_command() -> None:
     assert render(Diagnostic("E0000", "\ud800", (at(Source("m", "x\ud800"), "x"),))).encode()
 
 
-def test_long_lines_are_windowed() -> None:
+def test_long_lines_are_cut() -> None:
     source = Source("m.dl", "x = " + "y + " * 200 + "z")
     text = drawn(source, at(source, "z", "here"), at(source, "x", "there"))
     first, marks, second, more = text.split("\n")
@@ -138,7 +138,7 @@ def test_long_lines_are_windowed() -> None:
     assert all(len(line) < WINDOW + 20 for line in text.split("\n"))
 
 
-def test_data_for_tools() -> None:
+def test_json() -> None:
     data = to_json(addition())
     assert json.loads(json.dumps(data)) == data
     place = {"file": "resnet.dl", "line": 11, "column": 10, "end_line": 11, "end_column": 14}

@@ -1,4 +1,4 @@
-"""The nearest name to a mistyped one."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_nearest(word: str, meant: str | None) -> None:
     assert nearest(word, NAMES) == meant
 
 
-def test_the_nearer_wins_and_then_the_alphabet() -> None:
+def test_the_nearest_name_is_suggested_and_then_the_first_in_the_alphabet() -> None:
     assert nearest("relu7", ["relu66", "relu6", "relu"]) == "relu"
     assert nearest("abcd", ["abcx", "abcy"]) == "abcx"
 
@@ -60,16 +60,17 @@ def test_did_you_mean() -> None:
     assert did_you_mean("quux", []) == ""
 
 
-def test_letters_that_only_look_right_are_named() -> None:
+def test_letters_of_other_alphabets_are_named() -> None:
     twin = "dеnse"  # noqa: RUF001
-    assert did_you_mean(twin, NAMES) == "write `dense`: it holds `е` (CYRILLIC SMALL LETTER IE)"  # noqa: RUF001
-    said = did_you_mean("dense", [twin])
-    assert said == f"there is `{twin}`, which holds `е` (CYRILLIC SMALL LETTER IE): write both alike"  # noqa: RUF001
+    assert did_you_mean(twin, NAMES) == "write `dense`: it contains `е` (CYRILLIC SMALL LETTER IE)"  # noqa: RUF001
+    letter = "`е` (CYRILLIC SMALL LETTER IE)"  # noqa: RUF001
+    help = f"there is `{twin}`, which contains {letter}: use the same letters in both"
+    assert did_you_mean("dense", [twin]) == help
     assert did_you_mean("größe", ["grosse"]) == ""  # no two of these look alike
 
 
 @pytest.mark.parametrize("word", ["Threshold", "RReLU", "AdaptiveMaxPool2d", "Acos", "PixelUnshuffle"])
-def test_what_another_library_alone_has_is_no_typo(word: str) -> None:
+def test_a_name_of_another_library_without_a_counterpart_has_no_suggestion(word: str) -> None:
     with pytest.raises(dlc.CompileError) as error:
         dlc.compile(text=f"input x: float[4]\noutput y: float[4]\nx -> {word} -> y")
     assert [d.help for d in error.value.diagnostics] == [""]
@@ -77,15 +78,15 @@ def test_what_another_library_alone_has_is_no_typo(word: str) -> None:
     assert word in ABSENT or nearest(word, stages) is None
 
 
-def test_columns_and_files_are_called_as_they_like() -> None:
+def test_any_name_of_a_column_can_be_suggested() -> None:
     assert nearest("Threshold", ["threshold_"]) == "threshold_"
     assert nearest("lamb", ["lamp", "price"]) == "lamp"
 
 
-def test_a_name_is_compared_within_a_bound_and_told_once() -> None:
+def test_the_number_of_comparisons_is_limited() -> None:
     near = Nearest()
-    assert near.meant("denze", lambda: NAMES) == ("dense", "did you mean `dense`?")
+    assert near.suggestion("denze", lambda: NAMES) == ("dense", "did you mean `dense`?")
     assert near.left == MAX_COMPARED - len(NAMES)
     near.left = 0
-    assert near.meant("denze", lambda: NAMES) == ("", "")
+    assert near.suggestion("denze", lambda: NAMES) == ("", "")
     assert near.did_you_mean("denze", lambda: NAMES) == ""

@@ -1,4 +1,4 @@
-"""The committed parser tables are those of the grammar."""
+"""The committed parser tables are up to date."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dlc.compiler.parse import parser as parsing
 REMEDY = "run `python -m dlc.grammar`"
 
 
-def test_tables_are_made_from_the_grammar() -> None:
+def test_tables_have_the_fingerprint_of_the_grammar() -> None:
     assert grammar.read_tables()["grammar"] == grammar.fingerprint(), REMEDY
 
 
-def test_tables_are_what_lark_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_are_those_that_lark_generates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     committed = grammar.read_tables()
     monkeypatch.setattr(grammar, "TABLES", str(tmp_path / "tables.json"))
     grammar.write_tables()
@@ -35,7 +35,9 @@ def _symbols(tables: dict) -> dict[int, str]:
     return tables["data"]["parser"]["parser"]["tokens"]
 
 
-def test_another_release_of_lark_builds_from_the_grammar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_lark_uses_the_grammar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     text = (HERE / "examples" / "resnet18.dl").read_text("utf-8")
     from_tables = tree(text)
     built = []
@@ -50,7 +52,7 @@ def test_another_release_of_lark_builds_from_the_grammar(monkeypatch: pytest.Mon
     assert built
 
 
-def test_parsing_loads_nothing_heavy() -> None:
+def test_parsing_does_not_import_large_libraries() -> None:
     code = (
         "import sys\n"
         "from dlc.compiler.diagnostics.problems import Problems\n"

@@ -1,4 +1,4 @@
-"""Syntax trees as short text, without places."""
+"""Syntax trees as short text, without spans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def parsed(text: str) -> tuple[syntax.File, Problems]:
 
 
 def tree(text: str) -> str:
-    """The statements of a text that has no errors, one a line."""
+    """The statements of a text without errors, one per line."""
     file, problems = parsed(text)
     problems.check()
     return "\n".join(dump(statement) for statement in file.body)

@@ -1,4 +1,4 @@
-"""Steps of several batches, averages of weights, and a rate that falls where the loss does not."""
+"""Gradient accumulation, moving averages of weights, and the schedule `plateau`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SGD = "optimizer = sgd(lr=0.1, momentum=0.9)\nseed = 5\n"
 
 
 @pytest.mark.parametrize("extra", ["", "regularize = l2(0.01)", "clip = norm(0.1)", "schedule = cosine"])
-def test_batches_taken_together_are_one_large_batch(extra):
-    """70 rows are batches of 8 and a last one of 6: the last step has one batch of 8 and that."""
+def test_accumulated_batches_equal_one_large_batch(extra):
+    """70 rows give batches of 8 and a last one of 6: the last step has a batch of 8 and that of 6."""
     large = run(classifier(f"{SGD}epochs = 3\nbatch = 32\n{extra}"), points(70))
     small = run(classifier(f"{SGD}epochs = 3\nbatch = 8\naccumulate = 4\n{extra}"), points(70))
     assert [e.step for e in small.history] == [3, 6, 9]
@@ -35,7 +35,7 @@ def test_batches_taken_together_are_one_large_batch(extra):
         assert ours.rate == theirs.rate
 
 
-def test_lbfgs_sees_all_batches_that_are_taken_together():
+def test_lbfgs_evaluates_all_accumulated_batches():
     lbfgs = "optimizer = lbfgs(max_iter=3, line_search=strong_wolfe)\nepochs = 3\n"
     whole = run(classifier(f"{lbfgs}batch = all"), points(60)).weights
     parts = run(classifier(f"{lbfgs}batch = 20\naccumulate = 3"), points(60)).weights
@@ -43,7 +43,7 @@ def test_lbfgs_sees_all_batches_that_are_taken_together():
         np.testing.assert_allclose(parts[name], array, rtol=1e-3, atol=1e-4)
 
 
-def test_steps_are_changes_of_the_weights():
+def test_steps_count_updates_of_the_weights():
     p = program(classifier("steps = 7\nbatch = 10\naccumulate = 3"))
     plan = training_plan.make(p, Dataset(points(100)))
     assert (plan.rows, plan.steps, plan.epochs) == ([30, 30, 30, 10], 7, 2)
@@ -60,14 +60,14 @@ def test_a_drawn_epoch_has_as_many_steps():
     assert (plan.rows, plan.epochs) == ([8] * 5, 1)
 
 
-def test_a_number_that_is_none_is_found_within_a_step_of_several_batches():
+def test_nan_is_found_within_a_step_of_several_batches():
     rows = points(40)
     rows["x"][13] = np.nan
     with pytest.raises(CompileError) as caught:
         run(classifier("batch = 5\naccumulate = 4\nepochs = 1"), rows)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     step = int((order == 13).nonzero()) // 20 + 1
-    assert caught.value.diagnostics[0].message == f"what `dense` makes is NaN at step {step}"
+    assert caught.value.diagnostics[0].message == f"the result of `dense` is NaN at step {step}"
 
 
 # --- ema --------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def averaged_by_hand(text: str, rows, layers=None):
     return net, average.module
 
 
-def test_averages_are_those_of_torch_and_are_what_is_validated_and_kept():
+def test_averages_equal_torch_and_are_validated_and_saved():
     text, rows, validation = classifier(EMA), points(100), points(30, 1)
     net, average = averaged_by_hand(text, rows)
     trained = run(text, rows, validation)
@@ -102,7 +102,7 @@ def test_averages_are_those_of_torch_and_are_what_is_validated_and_kept():
         assert_same(trained.weights, net, rtol=1e-4, atol=1e-6)
 
 
-def test_statistics_are_those_of_the_weights_that_learn_not_averaged():
+def test_running_statistics_are_not_averaged():
     layers = "batchnorm -> dense(4) -> batchnorm -> tanh -> dense(2)"
     plain = run(classifier(EMA.replace("ema = 0.8", ""), layers), points(100)).weights
     averaged = run(classifier(EMA, layers), points(100)).weights
@@ -126,7 +126,7 @@ def test_a_run_that_diverges_leaves_the_averages_of_the_last_good_epoch(stop):
     kept = {}
 
     class Poison:
-        """Rows that are spoiled after two epochs."""
+        """A listener that replaces rows by NaN after two epochs."""
 
         def begin(self, program, plan): ...
 
@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_the_averages():
 # --- plateau ----------------------------------------------------------------------------------------------
 
 
-def test_the_rate_falls_where_validation_gets_no_better():
+def test_plateau_reduces_the_rate_without_a_better_validation_loss():
     flipped = points(100, 1)
     flipped["y"] = 1 - flipped["y"]
     text = classifier("optimizer = sgd(lr=0.1)\nschedule = plateau(1, by=0.5)\nepochs = 7")
@@ -189,11 +189,11 @@ def test_the_rate_falls_where_validation_gets_no_better():
     assert wanted[-1] < 0.05
 
 
-def test_without_validation_the_loss_of_training_is_watched():
-    text = classifier("optimizer = sgd(lr=1e-9)  # allow W0410: it shall not learn\n"
+def test_plateau_watches_the_training_loss_without_validation():
+    text = classifier("optimizer = sgd(lr=1e-9)  # allow W0410: it must not learn\n"
                       "schedule = plateau(0, by=0.5)\nepochs = 3\nbatch = all")  # fmt: skip
     rates = [e.rate for e in run(text, points(20)).history]
-    assert rates == [1e-9, 1e-9, 1e-9]  # too small to be made smaller, as torch has it
+    assert rates == [1e-9, 1e-9, 1e-9]  # too small to be reduced, as in torch
     text = text.replace("1e-9", "1e-7")
     assert [e.rate for e in run(text, points(20)).history] == [1e-7, 1e-7, 5e-8]
 

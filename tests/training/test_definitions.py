@@ -1,4 +1,4 @@
-"""Optimizers, schedules, clips, regularizers, stopping and the section `train`, without the loop."""
+"""Optimizers, schedules, clipping, regularizers, stopping and the section `train`, without the loop."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def weights():
 
 
 class Ridge(torch.optim.LBFGS):
-    """L-BFGS on the loss and `decay / 2 * w ** 2`, written as one function."""
+    """L-BFGS on the sum of the loss and `decay / 2 * w ** 2`."""
 
     def __init__(self, w, decay, **settings):
         super().__init__(w, **settings)
@@ -64,7 +64,7 @@ def cubes(w):
     return sum((x.abs() ** 3).sum() for x in w)
 
 
-# The optimizer of torch that each stands for, with and without settings.
+# The torch optimizer of each definition, with and without settings.
 STEPS = (
     (Sgd(lr=0.1), lambda w: torch.optim.SGD(w, 0.1)),
     (Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
@@ -109,7 +109,7 @@ STEPS = (
 
 
 @pytest.mark.parametrize(("ours", "theirs"), STEPS)
-def test_an_optimizer_steps_as_torch_does_by_default(ours, theirs):
+def test_optimizer_steps_equal_torch(ours, theirs):
     results = []
     for make in (lambda w: ours.over(torch.optim, w, w[:1]), theirs):
         w = weights()
@@ -134,7 +134,7 @@ def test_an_optimizer_steps_as_torch_does_by_default(ours, theirs):
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-6)
 
 
-# Losses of epochs: falling, flat within a ten-thousandth, none, and below zero.
+# Losses of epochs: decreasing, constant within 1e-4, NaN, and negative.
 LOSSES = [3.0, 2.0, 1.99999, 2.0, 2.5, float("nan"), 1.9, 1.95, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9,
           1.9, 1.9, -1.0, -1.00001]  # fmt: skip
 
@@ -145,15 +145,15 @@ def torch_rates(make, lr, steps):
     for loss in LOSSES[:steps]:
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        told = (loss,) if isinstance(scheduler, schedulers.ReduceLROnPlateau) else ()
+        losses = (loss,) if isinstance(scheduler, schedulers.ReduceLROnPlateau) else ()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's own chain of schedules warns of itself
-            scheduler.step(*told)
+            warnings.simplefilter("ignore")  # SequentialLR of torch raises warnings about itself
+            scheduler.step(*losses)
     return rates
 
 
 def warmed(make, warmup):
-    """A schedule of torch behind a warm-up, which reaches the full rate in the step after it."""
+    """A torch schedule after a warm-up, which reaches the full rate in the step after it."""
 
     def chained(optimizer):
         rising = schedulers.LinearLR(optimizer, 1 / (warmup + 1), 1.0, warmup)
@@ -162,7 +162,7 @@ def warmed(make, warmup):
     return chained
 
 
-# The schedule of torch that each stands for, over 20 steps from a rate of 0.1.
+# The torch schedule of each definition, over 20 steps from a rate of 0.1.
 RATES = (
     (ConstantSchedule(), lambda o: schedulers.ConstantLR(o, 1.0)),
     (StepSchedule(every=3, by=0.1), lambda o: schedulers.StepLR(o, 3, 0.1)),
@@ -183,12 +183,12 @@ ROWS = {"optimizer": ("STEPS", STEPS), "schedule": ("RATES", RATES)}
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ROWS for name in sorted(family(kind))])
-def test_each_has_its_own_in_torch_and_every_setting_a_row(kind, name):
+def test_every_definition_and_setting_is_compared_with_torch(kind, name):
     table, rows = ROWS[kind]
     own = [ours for ours, _ in rows if ours.name == name]
     assert own, f"write rows into {table} for `{name}`"
     for key, setting in family(kind)[name].settings.items():
-        if key in ("on", "decay"):  # which weights it changes, and how: see test_lists_of_optimizers.py
+        if key in ("on", "decay"):  # see test_lists_of_optimizers.py
             continue
         assert any(getattr(ours, key) != setting.default for ours in own), (
             f"write a row with `{key}` into {table}"
@@ -196,11 +196,11 @@ def test_each_has_its_own_in_torch_and_every_setting_a_row(kind, name):
 
 
 @pytest.mark.parametrize(("ours", "theirs"), RATES)
-def test_a_schedule_gives_the_rates_of_torch(ours, theirs):
+def test_schedule_rates_equal_torch(ours, theirs):
     rates, seen = [], None
     for step, loss in enumerate(LOSSES):
         rates.append(ours.rate(0.1, step, 20, seen))
-        seen = ours.after(0.1, seen, loss)  # as if each epoch were one step
+        seen = ours.after(0.1, seen, loss)  # each epoch is one step
     assert rates == pytest.approx(torch_rates(theirs, 0.1, 20), rel=1e-9, abs=1e-15)
 
 
@@ -224,7 +224,7 @@ def test_one_cycle_rises_to_its_peak_and_ends_near_zero():
         OneCycle(peak=0.01).check(0.02)
 
 
-def test_regularizers_add_their_formula_and_see_only_weights_of_layers():
+def test_regularizers_add_their_formula_for_weights_of_layers_only():
     a, b = weights()
     l1 = sum(x.abs().sum() for x in (a, b))
     l2 = sum((x**2).sum() for x in (a, b))
@@ -260,7 +260,7 @@ def test_clips_bound_gradients():
             assert gradients.norm() == pytest.approx(norm, rel=1e-4)
 
 
-def test_patience_watches_a_figure_of_training_or_validation():
+def test_patience_watches_training_or_validation_figures():
     assert (Patience(n=3).part, Patience(n=3).figure) == ("validation", "loss")
     kind = Patience.settings["on"].kind
     assert Patience(n=3, on=kind.accept("validation.digit.f1")).figure == "digit.f1"
@@ -271,7 +271,7 @@ def test_patience_watches_a_figure_of_training_or_validation():
         kind.accept("loss")
 
 
-def test_the_section_has_defaults_and_refuses_what_contradicts_itself():
+def test_the_section_has_defaults_and_rejects_contradictions():
     train = Train()
     assert (train.optimizer, train.batch, train.schedule, train.seed) == (
         (Adam(),),
@@ -294,7 +294,7 @@ def test_the_section_has_defaults_and_refuses_what_contradicts_itself():
     Train(optimizer=(Sgd(lr=0.1, momentum=0.9, nesterov=True),), schedule=OneCycle(peak=1), steps=10).check()
 
 
-def test_no_word_of_later_work_is_defined():
+def test_no_unimplemented_word_is_defined():
     for name in LATER.keys() & Definition.families.keys():
         assert not set(later(name)) & set(family(name)), name
     for section in (Train, Export):

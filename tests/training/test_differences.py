@@ -1,4 +1,4 @@
-"""A derivative is right, wrong, or one of those that a kink has."""
+"""The check of derivatives by finite differences: right, wrong, or one of the derivatives at a kink."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from math import cos, exp, sin, sqrt
 import numpy as np
 import pytest
 
-from dlc.runtime.training.finite_differences import Compared, compare
+from dlc.runtime.training.finite_differences import DerivativeCheck, compare
 
 
-def found(function, derivative: float, at: float = 0.0) -> Compared:
+def found(function, derivative: float, at: float = 0.0) -> DerivativeCheck:
     return compare(lambda t: function(at + t), derivative, abs(derivative))
 
 
@@ -43,7 +43,7 @@ KINKS = {
 
 
 @pytest.mark.parametrize("name", KINKS)
-def test_at_a_kink_each_side_and_what_lies_between_is_right(name):
+def test_at_a_kink_all_derivatives_between_both_sides_are_right(name):
     function, low, high = KINKS[name]
     for derivative in (low, high, 0.7 * low + 0.3 * high):
         result = found(function, derivative)
@@ -60,8 +60,8 @@ def test_next_to_a_kink_the_step_shrinks_until_it_is_past(away):
     assert found(lambda x: max(x, 0.0) + sin(x), cos(away), at=away).wrong
 
 
-def test_kinks_that_are_closer_than_every_step_leave_what_can_be_told():
-    """A hundred thousand `relu`s, five of them within the smallest step, as deep networks have them."""
+def test_kinks_within_the_smallest_step_allow_an_approximate_check():
+    """A hundred thousand `relu`s, five of them within the smallest step, as in deep networks."""
     rng = np.random.default_rng(0)
     bends, slopes = rng.uniform(-2e-3, 2e-3, 10**5), rng.standard_normal(10**5)
     derivative = 300 + float(slopes[bends < 0].sum())
@@ -72,12 +72,12 @@ def test_kinks_that_are_closer_than_every_step_leave_what_can_be_told():
     assert found(dense, 1.1 * derivative).wrong
 
 
-def test_a_jump_next_to_it_is_no_slope():
+def test_a_discontinuity_is_not_a_slope():
     result = found(lambda x: float(x >= 0) + 2 * x, 2.0, at=3e-5)
     assert result.kink and not result.wrong
 
 
-def test_a_sharp_bend_is_not_called_a_kink():
+def test_a_sharp_bend_is_not_a_kink():
     result = found(lambda x: sqrt(x * x + 1e-3), 0.0, at=0.0)
     assert not result.wrong
     bend = found(lambda x: exp(30 * x), 30.0)

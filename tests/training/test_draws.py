@@ -1,4 +1,4 @@
-"""What is drawn in training: repeated by the seed and where a step is looked into, and learnt through."""
+"""Random draws in training: repeated by the seed and in the NaN trace, and differentiable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ train {{
 
 
 @pytest.mark.parametrize("drawing", DRAWING)
-def test_the_seed_repeats_every_draw(drawing):
+def test_the_seed_repeats_all_draws(drawing):
     losses = [
         [e.train["loss"] for e in run(classifier(drawing, seed), IMAGES)[1].history] for seed in (0, 0, 1)
     ]
@@ -49,7 +49,7 @@ def test_the_seed_repeats_every_draw(drawing):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.02), ("float64", 0.2)])
 def test_images_are_augmented_in_every_precision(precision, tolerance):
-    """In bf16 by the same draws, but for rounding; in float64 the draws are finer, and others."""
+    """bf16 has the same draws except for rounding; float64 has other draws with more digits."""
     images = " -> ".join(drawing for drawing in DRAWING[:6])
     found, wanted = (
         run(classifier(images).replace("epochs = 2", f"epochs = 2\n precision = {p}"), IMAGES)[1].history
@@ -59,8 +59,8 @@ def test_images_are_augmented_in_every_precision(precision, tolerance):
 
 
 @pytest.mark.parametrize("drawing", DRAWING)
-def test_all_is_drawn_on_the_device_of_the_images(drawing):
-    """What stands on another device would not go with them; tensors without numbers show it anywhere."""
+def test_draws_are_on_the_device_of_the_images(drawing):
+    """Tensors on another device would raise an error; the meta device shows that without a GPU."""
     p = compile(Source("m.dl", classifier(drawing)))
     model = Model(specialize.training(p, p.objective), p.graph.weights, draw(p.graph, 0)).to("meta")
     model._run.to("meta")
@@ -69,14 +69,14 @@ def test_all_is_drawn_on_the_device_of_the_images(drawing):
 
 
 @pytest.mark.parametrize("drawing", DRAWING)
-def test_what_is_drawn_stands_behind_what_is_learnt_from_rows(drawing):
+def test_fitted_operators_cannot_follow_random_ones(drawing):
     with pytest.raises(CompileError) as caught:
         compile(Source("m.dl", classifier(f"{drawing} -> standardize")))
     assert [d.code for d in caught.value.diagnostics] == ["E0512"]
 
 
-def test_a_number_that_is_none_is_found_by_the_same_draws():
-    """The logarithm is infinite at the first step that draws a 0, which one in fifty does."""
+def test_nan_is_found_with_the_same_draws():
+    """The logarithm is infinite at the first step that draws a 0, with a probability of 1 in 50."""
     spec = """
 input x: float
 output y: float
@@ -92,12 +92,12 @@ train {
         run(spec, rows)
     (found,) = caught.value.diagnostics
     assert found.code == "E0802"
-    assert found.message.startswith("what `log` makes is infinite at step ")
+    assert found.message.startswith("the result of `log` is infinite at step ")
     assert int(found.message.split()[-1]) > 1
 
 
 def test_a_boltzmann_machine_learns_its_patterns():
-    """One step of contrastive divergence, as the hidden units and the visible ones are drawn in turn."""
+    """One step of contrastive divergence: hidden and visible units are drawn alternately."""
     spec = """
 param units = 12
 input  image: float[16]

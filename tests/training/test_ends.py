@@ -1,4 +1,4 @@
-"""What ends training before its last epoch, and the losses of outputs that are told on the way."""
+"""The end of training before its last epoch, and the reported losses of outputs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dlc.compiler import CompileError
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.training.early_stopping import Patience
 from dlc.runtime.data import InMemoryRows, Rows
-from dlc.runtime.training.history import Watch
+from dlc.runtime.training.history import BestEpoch
 from dlc.runtime.training.progress import Progress
 
 FAST = "optimizer = adam(lr=0.05)\nepochs = 60\nbatch = all\n"
 
 
 def test_until_ends_training_after_the_first_epoch_where_it_holds():
-    """It holds of the training rows in the form that is exported, and the last weights are kept."""
+    """The condition is about the training rows in the inference form, and the last weights are kept."""
     console = Console(record=True, width=100)
     rows = points(60)
     ended = run(classifier(FAST + "until = train.loss <= 0.2"), rows, listeners=[Progress(console)])
@@ -34,7 +34,7 @@ def test_until_ends_training_after_the_first_epoch_where_it_holds():
     assert "done: train.loss <= 0.2 holds" in console.export_text()
 
 
-def test_what_never_holds_leaves_the_epochs():
+def test_until_that_never_holds_has_no_effect():
     done = run(classifier(FAST + "until = validation.accuracy > 1"), points(40), points(20, 1))
     assert (done.ended, len(done.history)) == ("done", 60)
 
@@ -45,7 +45,7 @@ def test_with_early_stopping_the_best_weights_are_kept():
     assert done.ended == "met" and done.kept == min(done.history, key=lambda e: e.train["loss"]).epoch
 
 
-def test_a_figure_without_its_part_is_that_of_rows_that_training_has():
+def test_a_figure_without_a_part_is_of_validation_or_training():
     with pytest.raises(CompileError) as caught:
         program(classifier("until = loss <= 0.1"))
     assert [d.help for d in caught.value.diagnostics] == ["write `validation.loss`"]
@@ -57,29 +57,29 @@ def test_a_figure_without_its_part_is_that_of_rows_that_training_has():
     ("train.loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
     ("loss", "E0606", "expected a comparison, such as `train.loss <= 0.01`"),
     ("train.loss + 1", "E0606", "expected a comparison"),
-    ("parameters < 10", "E0606", "training does not change what is compared"),
-    ("1 < 2", "E0606", "training does not change what is compared"),
+    ("parameters < 10", "E0606", "training does not change the compared values"),
+    ("1 < 2", "E0606", "training does not change the compared values"),
     ("train.loss < 1 and train.loss > 0", "E0606", "expected a comparison"),
     ("3", "E0403", "or none, found `3`"),
 ])  # fmt: skip
-def test_what_cannot_end_training_is_refused(until, code, words):
+def test_invalid_until_conditions_are_rejected(until, code, words):
     with pytest.raises(CompileError) as caught:
         program(classifier(f"until = {until}"))
     (problem,) = caught.value.diagnostics
     assert problem.code == code and words in problem.message
 
 
-def test_until_wants_the_rows_that_it_compares():
+def test_until_needs_the_rows_of_its_figure():
     with pytest.raises(CompileError) as caught:
         run(classifier("until = validation.loss < 1"), points(20))
     assert [(d.code, d.line) for d in caught.value.diagnostics] == [("E0408", 5)]
 
 
-def test_a_better_figure_is_better_by_more_than_min_delta():
+def test_an_improvement_is_larger_than_min_delta():
     figures = [1.0, 0.95, 0.91, 0.89, 0.7, 0.65]
-    watch = Watch(Patience(n=3, on="train.loss", min_delta=0.1), True, False)
+    watch = BestEpoch(Patience(n=3, on="train.loss", min_delta=0.1), True, False)
     assert [watch.better({"train": {"loss": f}}) for f in figures] == [True, False, False, True, True, False]
-    rising = Watch(Patience(n=2, on="train.accuracy", min_delta=0.1), False, False)
+    rising = BestEpoch(Patience(n=2, on="train.accuracy", min_delta=0.1), False, False)
     assert [rising.better({"train": {"accuracy": f}}) for f in (0.5, 0.6, 0.7)] == [True, False, True]
 
 
@@ -119,12 +119,12 @@ def test_the_losses_of_outputs_add_up_to_the_loss(loss):
     "loss = bce(side) * mse(total)", "loss = bce(side)", "loss = bce(side) + mse(total) + mean(h)",
     "loss = 0.5 * (bce(side) + mse(total))",
 ])  # fmt: skip
-def test_a_loss_that_is_no_sum_of_losses_of_outputs_is_told_alone(loss):
+def test_a_loss_that_is_not_a_sum_by_output_is_reported_alone(loss):
     figures = run(TWO.format(loss), two(30)).figures["train"]
     assert [name for name in figures if name.endswith("loss")] == ["loss"]
 
 
-def test_the_loss_of_an_output_is_written_down_watched_and_expected(tmp_path):
+def test_the_loss_of_an_output_is_recorded_watched_and_expected(tmp_path):
     text = TWO.format("  early_stop = patience(2, on=validation.total.loss)\n  until = train.side.loss < 0")
     path = tmp_path / "two.dl"
     path.write_text(text + "data { validation = 0.2 }\nexpect { validation.total.loss < 1e9 }\n")

@@ -1,4 +1,4 @@
-"""Nets that are held still, and weights that training begins with."""
+"""Frozen nets, and loaded weights."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_a_frozen_net_keeps_its_weights_and_statistics():
     assert changed(begin, weights) == set(begin)
 
 
-def test_a_frozen_net_uses_its_statistics_as_eval_does_in_pytorch():
-    """The rest learns as behind a module in evaluation mode whose weights need no gradient."""
+def test_a_frozen_net_uses_its_statistics_like_eval_in_pytorch():
+    """The other weights train as after a module in evaluation mode whose weights need no gradient."""
     rows = points(80)
     p = program(SPEC.format("  freeze = encoder\n  regularize = l2(0.1)"))
     begin = draw(p.graph, 4)
@@ -114,7 +114,7 @@ def data():
     return {"x": rows["x"], "y": rows["y"]}
 
 
-def test_training_begins_with_the_weights_of_a_file_beside_the_spec(tmp_path):
+def test_training_starts_from_the_weights_of_a_file_next_to_the_spec(tmp_path):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)\n  freeze = encoder')
     write(path.parent, of_encoder())
     result = dlc.train(path, data=data(), out=tmp_path / "runs")
@@ -143,7 +143,7 @@ def test_a_spec_whose_every_weight_is_frozen_is_exported_as_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_floats_are_taken(tmp_path, kind):
+def test_other_float_dtypes_are_converted(tmp_path, kind):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)\n  freeze = encoder')
     tensors = {n: torch.from_numpy(a).to(kind) for n, a in of_encoder().items()}
     save_torch(tensors, path.parent / "encoder.safetensors")
@@ -152,16 +152,16 @@ def test_other_floats_are_taken(tmp_path, kind):
         np.testing.assert_array_equal(result.weights[f"encoder.{name}"], tensor.float().numpy())
 
 
-def test_what_is_learnt_from_rows_is_taken_from_the_file_where_it_holds_it(tmp_path):
+def test_fitted_weights_are_taken_from_the_file_if_it_has_them(tmp_path):
     text = SPEC.replace("return a ->", "return a -> standardize ->").format(
         '  weights = load("encoder.safetensors", into=encoder)'
     )
     path = tmp_path / "m.dl"
     path.write_text(text)
-    learnt = {"standardize.mean": np.float32([7, 8]), "standardize.std": np.float32([2, 3])}
-    write(tmp_path, of_encoder() | learnt)
+    fitted = {"standardize.mean": np.float32([7, 8]), "standardize.std": np.float32([2, 3])}
+    write(tmp_path, of_encoder() | fitted)
     result = dlc.train(path, data=data(), out=tmp_path / "runs")
-    for name, array in learnt.items():
+    for name, array in fitted.items():
         np.testing.assert_array_equal(result.weights[f"encoder.{name}"], array)
 
 
@@ -172,12 +172,12 @@ def without(name):
 @pytest.mark.parametrize(("spoil", "message"), [
     (without("dense.weight"),
      r"encoder.safetensors does not hold the weights of the net `encoder`: `dense.weight` is missing"),
-    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is no weight of the net `encoder`"),
+    (lambda a: a | {"extra": np.zeros(3)}, "`extra` is not a weight of the net `encoder`"),
     (lambda a: a | {"dense.weight": np.zeros((6, 3))},
      "`dense.weight` has the shape [6, 3] instead of [6, 2]"),
     (lambda a: a | {"dense.weight": np.full((6, 2), np.nan)}, "`dense.weight` is not finite"),
 ])  # fmt: skip
-def test_weights_of_another_spec_are_told_before_anything_is_written(tmp_path, spoil, message):
+def test_weights_of_another_spec_are_reported_before_writing(tmp_path, spoil, message):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     write(path.parent, spoil(of_encoder()))
     with pytest.raises(CompileError) as caught:
@@ -188,7 +188,7 @@ def test_weights_of_another_spec_are_told_before_anything_is_written(tmp_path, s
     assert not (tmp_path / "runs").exists()
 
 
-def test_names_of_the_whole_spec_are_told_where_those_of_a_net_are_wanted(tmp_path):
+def test_names_of_the_whole_spec_are_reported_for_a_net(tmp_path):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     write(path.parent, {f"encoder.{n}": a for n, a in of_encoder().items()})
     with pytest.raises(CompileError) as caught:
@@ -198,16 +198,16 @@ def test_names_of_the_whole_spec_are_told_where_those_of_a_net_are_wanted(tmp_pa
     )
 
 
-def test_whole_numbers_are_no_weights(tmp_path):
+def test_integers_are_not_weights(tmp_path):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     arrays = of_encoder() | {"dense.weight": np.zeros((6, 2), np.int64)}
     save_file(arrays, path.parent / "encoder.safetensors")
-    with pytest.raises(CompileError, match=r"`dense\.weight` holds no floats"):
+    with pytest.raises(CompileError, match=r"`dense\.weight` holds int64 instead of floats"):
         dlc.train(path, data=data(), out=tmp_path / "runs")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 a zip file", b"\xff" * 100])
-def test_a_file_that_cannot_be_read_is_told_before_anything_is_written(tmp_path, content):
+def test_an_unreadable_file_is_reported_before_writing(tmp_path, content):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     if content is not None:
         (path.parent / "encoder.safetensors").write_bytes(content)
@@ -215,5 +215,5 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_written(tmp_path,
         dlc.train(path, data=data(), out=tmp_path / "runs")
     problem = caught.value.diagnostics[0]
     assert (problem.code, problem.line) == ("E0808", 12)
-    assert ("no such file" if content is None else "no safetensors file") in problem.message
+    assert ("no such file" if content is None else "not a safetensors file") in problem.message
     assert not (tmp_path / "runs").exists()

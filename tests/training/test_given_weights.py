@@ -1,4 +1,4 @@
-"""Weights come in by a file, by the spec and from Python. All of them are looked at alike."""
+"""Weights from a file, from the spec and from Python have the same checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def good() -> Tensors:
     return {"dense.weight": torch.tensor([[2.0, -3.0]]), "dense.bias": torch.tensor([0.5])}
 
 
-# --- ways in: each gives the answer to [1, 1], or raises what is told ---------------------------------------
+# --- ways to give weights: each returns the answer for [1, 1], or raises the error --------------------------
 
 
 def exported(given: Tensors, folder: Path) -> float:
@@ -46,7 +46,7 @@ def exported(given: Tensors, folder: Path) -> float:
 
 
 def a_run_exported(given: Tensors, folder: Path) -> float:
-    """`dlc export RUN`, whose file of weights somebody changed."""
+    """`dlc export RUN` with a changed file of weights."""
     run = dlc.train(text=SPEC + "train { epochs = 1 }", out=folder / "runs").folder
     save_file(given, run / "weights.safetensors")
     done = CliRunner().invoke(commands, ["export", str(run), "-o", str(folder / "m.onnx")])
@@ -56,7 +56,7 @@ def a_run_exported(given: Tensors, folder: Path) -> float:
 
 
 def begun_with(given: Tensors, folder: Path) -> float:
-    """`weights = load(...)`, and a step that changes nothing to speak of."""
+    """`weights = load(...)`, and a step that hardly changes the weights."""
     save_file(given, folder / "w.safetensors")
     train = 'train { weights = load("w.safetensors")\n epochs = 1\n optimizer = sgd(1e-30) }'
     (folder / "m.dl").write_text(SPEC + train)
@@ -96,37 +96,35 @@ def test_floats_of_other_widths_are_converted(
 
 
 @EVERY_WAY
-@pytest.mark.parametrize(("spoil", "said"), [
-    ({"dense.bias": torch.tensor([True])}, "`dense.bias` holds no floats but bool"),
-    ({"dense.bias": torch.tensor([1j])}, "`dense.bias` holds no floats but "),
+@pytest.mark.parametrize(("spoil", "message"), [
+    ({"dense.bias": torch.tensor([True])}, "`dense.bias` holds bool instead of floats"),
+    ({"dense.bias": torch.tensor([1j])}, "`dense.bias` holds "),
     ({"dense.bias": torch.tensor([torch.nan])}, "`dense.bias` is not finite: it holds nan at [0]"),
     ({"dense.weight": torch.tensor([[1, -torch.inf]])}, "is not finite: it holds -inf at [0, 1]"),
     ({"dense.weight": torch.tensor([[0, -1e300]], dtype=torch.float64)},
-     "`dense.weight` holds -1e+300 at [0, 1], and float32 ends at 3.4e+38"),
+     "`dense.weight` holds -1e+300 at [0, 1], and the maximum of float32 is 3.4e+38"),
     ({"dense.bias": torch.ones(2)}, "`dense.bias` has the shape [2] instead of [1]"),
     ({"dense.bias": torch.tensor(1.0)}, "`dense.bias` has the shape [] instead of [1]"),
-    ({"dense_2.bias": torch.ones(1)}, "`dense_2.bias` is no weight of the spec"),
+    ({"dense_2.bias": torch.ones(1)}, "`dense_2.bias` is not a weight of the spec"),
 ])  # fmt: skip
-def test_what_cannot_be_a_weight_is_told(
-    way: Callable[..., float], spoil: Tensors, said: str, tmp_path: Path
+def test_invalid_weights_are_reported(
+    way: Callable[..., float], spoil: Tensors, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises((dlc.CompileError, RuntimeError)) as caught:
         way(good() | spoil, tmp_path)
     assert "error[E0803]" in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("way", BY_FILE)
-def test_a_file_of_whole_numbers_was_made_for_something_else(
-    way: Callable[..., float], tmp_path: Path
-) -> None:
+def test_a_file_of_integers_is_rejected(way: Callable[..., float], tmp_path: Path) -> None:
     given = good() | {"dense.weight": torch.tensor([[2, -3]])}
-    with pytest.raises((dlc.CompileError, RuntimeError), match="weight` holds no floats but int64"):
+    with pytest.raises((dlc.CompileError, RuntimeError), match="weight` holds int64 instead of floats"):
         way(given, tmp_path)
 
 
 @pytest.mark.parametrize("way", BY_FILE)
-def test_a_file_that_lacks_a_weight_is_told(way: Callable[..., float], tmp_path: Path) -> None:
+def test_a_missing_weight_is_reported(way: Callable[..., float], tmp_path: Path) -> None:
     with pytest.raises((dlc.CompileError, RuntimeError), match="bias` is missing"):
         way({"dense.weight": torch.ones(1, 2)}, tmp_path)
 
@@ -134,7 +132,7 @@ def test_a_file_that_lacks_a_weight_is_told(way: Callable[..., float], tmp_path:
 @pytest.mark.parametrize("way", IN_PYTHON)
 @pytest.mark.parametrize("weight", [[[2, -3]], np.array([[2, -3]]), torch.tensor([[2, -3]]), [[2.0, -3]],
                                     np.array([[2, -3]], np.int8), ((2, -3),)])  # fmt: skip
-def test_whole_numbers_of_python_are_meant_as_floats(
+def test_python_integers_are_converted_to_floats(
     way: Callable[..., float], weight: Any, tmp_path: Path
 ) -> None:
     assert way({"dense.weight": weight, "dense.bias": [0.5]}, tmp_path) == -0.5
@@ -145,11 +143,13 @@ def test_whole_numbers_of_python_are_meant_as_floats(
     "w", [["a", "b"]], b"\0" * 8, None, {}, object(), [[1, 2], [3]], [[True, False]], [[1, None]],
     torch.ones(1, 2).to_sparse(), torch.ones(1, 2, device="meta"),
 ])  # fmt: skip
-def test_what_is_no_array_of_numbers_is_told(way: Callable[..., float], weight: Any, tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_reported(
+    way: Callable[..., float], weight: Any, tmp_path: Path
+) -> None:
     with pytest.raises(dlc.CompileError) as caught:
         way({"dense.weight": weight, "dense.bias": [0.5]}, tmp_path)
     assert [d.code for d in caught.value.diagnostics] == ["E0803"]
-    assert "`dense.weight` holds no floats but " in str(caught.value)
+    assert " instead of floats" in str(caught.value)
 
 
 @pytest.mark.parametrize("given", ["w.safetensors", [1.0], 3, torch.ones(2), b"w"])
@@ -158,14 +158,14 @@ def test_weights_from_python_have_names(given: Any) -> None:
         dlc.compile(text=SPEC).torch(weights=given)
 
 
-def test_a_state_dict_of_a_module_in_another_precision_is_taken() -> None:
+def test_a_state_dict_in_another_precision_is_converted() -> None:
     module = dlc.compile(text=SPEC).torch(weights=good())
     for dtype in (torch.float64, torch.bfloat16):
         held = module.to(dtype).state_dict()
         assert as_a_module(held, Path()) == -0.5
 
 
-def test_a_file_is_read_by_its_own_kind_alone(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "m.dl").write_text(SPEC)
     torch.save(good(), tmp_path / "w.pt")
     (tmp_path / "w.npz").write_bytes(b"PK\x03\x04")
@@ -174,13 +174,14 @@ def test_a_file_is_read_by_its_own_kind_alone(tmp_path: Path) -> None:
         given = ["export", str(tmp_path / "m.dl"), "--weights", str(tmp_path / name)]
         done = CliRunner().invoke(commands, given)
         assert done.exit_code == 1
-        assert done.stderr.startswith(f"error: {tmp_path / name} cannot be read: it is no safetensors file:")
+        message = f"error: {tmp_path / name} cannot be read: it is not a safetensors file:"
+        assert done.stderr.startswith(message)
     given = ["export", str(tmp_path / "m.dl"), "--weights", str(tmp_path)]
     done = CliRunner().invoke(commands, given)
     assert done.stderr == f"error: {tmp_path} is a folder, not a regular file\n"
 
 
-def test_the_weights_of_a_run_are_a_file_like_any_other(tmp_path: Path) -> None:
+def test_the_weights_of_a_run_have_the_same_checks(tmp_path: Path) -> None:
     result = dlc.train(text=SPEC + "train { epochs = 1 }", out=tmp_path)
     held = load_file(result.folder / "weights.safetensors")
     assert exported(held, tmp_path) == pytest.approx(answer(result.model))

@@ -1,4 +1,4 @@
-"""Initial values are spread as `torch.nn.init` spreads them."""
+"""Initial values have the distributions of `torch.nn.init`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dlc.compiler.definitions.initializers import (
     Zeros,
 )
 
-# What fills a tensor of torch alike. torch calls He's Kaiming's; LeCun's is that without a gain.
+# The equivalent initializer in torch, where He is called Kaiming and LeCun is Kaiming without a gain.
 DRAWS = (
     (HeNormal(), lambda w: init.kaiming_normal_(w, nonlinearity="relu")),
     (HeUniform(), lambda w: init.kaiming_uniform_(w, nonlinearity="relu")),
@@ -51,20 +51,20 @@ def pair(ours, theirs, shape):
 
 
 @pytest.mark.parametrize("name", sorted(set(family("initial")) - {Auto.name}))
-def test_every_initial_value_has_its_own_in_torch(name):
+def test_every_initializer_is_compared_with_torch(name):
     assert any(ours.name == name for ours, _ in DRAWS), f"write a row into DRAWS for `{name}`"
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("ours", "theirs"), DRAWS)
-def test_values_are_spread_as_in_torch(ours, theirs, shape):
+def test_values_have_the_distribution_of_torch(ours, theirs, shape):
     found, wanted = pair(ours, theirs, shape)
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
     assert ks_2samp(found.ravel(), wanted.ravel()).pvalue > 0.01
     assert found.std() == pytest.approx(wanted.std(), rel=0.05)
 
 
-def test_another_spread_is_noticed():
+def test_another_distribution_is_detected():
     (ours, _), (_, theirs) = DRAWS[0], DRAWS[2]
     found, wanted = pair(ours, theirs, SHAPES[0])
     assert ks_2samp(found.ravel(), wanted.ravel()).pvalue < 1e-6

@@ -1,4 +1,4 @@
-"""Times and ids keep their differences: what scikit-learn learns from them in float64 is learnt here too."""
+"""Times and ids keep their differences: fitted statistics are those of scikit-learn in float64."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 MINUTES = RNG.integers(0, 60, ROWS)
 X = RNG.normal(size=ROWS).astype(np.float32)
 
-# Whole numbers around an offset at which float32 goes in steps that are larger than all of their differences.
+# Integers around an offset at which the steps of float32 are larger than all of their differences.
 TIMES = {
     "seconds": 1_700_000_000 + MINUTES,
     "milliseconds": 1_700_000_000_000 + 1000 * MINUTES,
@@ -26,12 +26,12 @@ TIMES = {
 }
 FLOWS = {
     "alone": "standardize(t) -> reshape(1)",
-    "least and greatest": "minmax(t) -> reshape(1)",
-    "behind concat": "(t, x) -> concat -> standardize",
-    "behind stack": "(x, t) -> stack -> standardize",
-    "behind reshape and a slice": "((t, x, t) -> concat -> reshape(3, 1))[:2, 0] -> standardize",
-    "behind an offset of the spec": "((t - {offset}) / {unit}, x) -> concat",
-    "behind two offsets": "((t - {offset}.0 + {unit}) * 1 - {unit}) / {unit} -> reshape(1)",
+    "minimum and maximum": "minmax(t) -> reshape(1)",
+    "after concat": "(t, x) -> concat -> standardize",
+    "after stack": "(x, t) -> stack -> standardize",
+    "after reshape and a slice": "((t, x, t) -> concat -> reshape(3, 1))[:2, 0] -> standardize",
+    "after an offset of the spec": "((t - {offset}) / {unit}, x) -> concat",
+    "after two offsets": "((t - {offset}.0 + {unit}) * 1 - {unit}) / {unit} -> reshape(1)",
     "in other units": "t / {unit} -> standardize -> reshape(1)",
     "its median in place of what is missing": "(t, x) -> concat -> impute(median) -> standardize",
 }
@@ -48,7 +48,7 @@ def spec(type: str, flow: str, offset: int, unit: int) -> str:
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("element", ["int64", "float64"])
 @pytest.mark.parametrize("times", TIMES)
-def test_a_line_through_times_is_found_as_by_scikit_learn(
+def test_a_linear_regression_on_times_equals_scikit_learn(
     times: str, element: str, flow: str, tmp_path: Path
 ) -> None:
     t = TIMES[times]

@@ -1,4 +1,4 @@
-"""How weights lie in memory while they are learnt."""
+"""The memory layout of weights in training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ data { source = npz("never_read.npz") }
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_filters_lie_channels_last_on_the_cpu_and_are_given_back_in_order(channels: int) -> None:
+def test_filters_are_channels_last_on_the_cpu_and_contiguous_in_the_result(channels: int) -> None:
     program = compile(Source("small.dl", SPEC.replace("CHANNELS", str(channels))))
     values = draw(program.graph, 0)
     forms = Forms(program, values, torch.device("cpu"))
@@ -30,7 +30,7 @@ def test_filters_lie_channels_last_on_the_cpu_and_are_given_back_in_order(channe
         np.testing.assert_array_equal(array, values[name])
 
 
-def test_what_a_convolution_makes_keeps_the_layout() -> None:
+def test_results_of_convolutions_keep_the_layout() -> None:
     program = compile(Source("small.dl", SPEC.replace("CHANNELS", "1")))
     forms = Forms(program, draw(program.graph, 0), torch.device("cpu"))
     made = torch.nn.functional.conv2d(torch.rand(2, 1, 8, 8), forms.weights["conv.weight"])

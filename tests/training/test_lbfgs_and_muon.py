@@ -1,4 +1,4 @@
-"""Optimizers that need more than gradients: L-BFGS computes the loss again, Muon tells matrices apart."""
+"""Optimizers that need more than gradients: L-BFGS evaluates the loss again, Muon selects matrices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LBFGS = "optimizer = lbfgs(line_search=strong_wolfe, max_iter=5)\nbatch = all\ne
 
 
 @pytest.mark.parametrize("clip", ["", "clip = norm(0.05)"])
-def test_lbfgs_takes_the_steps_of_a_loop_written_by_hand(clip):
+def test_lbfgs_steps_equal_a_handwritten_loop(clip):
     text, rows = classifier(LBFGS + clip), points(60)
     net, x, y = by_hand(text), torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])
     optimizer = torch.optim.LBFGS(net.parameters(), line_search_fn="strong_wolfe", max_iter=5)
@@ -37,7 +37,7 @@ def test_lbfgs_takes_the_steps_of_a_loop_written_by_hand(clip):
     assert [e.train["loss"] for e in trained.history] == pytest.approx(losses, rel=1e-4)
 
 
-def test_lbfgs_drops_the_same_values_each_time_it_looks_and_moves_statistics_once():
+def test_lbfgs_repeats_draws_and_updates_statistics_once_per_step():
     text = classifier(
         LBFGS, "batchnorm -> dense(64) -> tanh -> dropout(0.5) -> dense(2)", more="# with draws"
     )
@@ -45,9 +45,9 @@ def test_lbfgs_drops_the_same_values_each_time_it_looks_and_moves_statistics_onc
     forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
     learner, given = Learner(forms, p.phase, 4), [torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])]
     looked = []
-    turn = learner.turns[0]
-    real = turn.form
-    turn.form = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
+    trainer = learner.trainers[0]
+    real = trainer.form
+    trainer.form = lambda batch: looked.append(torch.get_rng_state()) or real(batch)
     torch.manual_seed(0)
     learner.step([given], 0)
     assert len(looked) > 2
@@ -56,7 +56,7 @@ def test_lbfgs_drops_the_same_values_each_time_it_looks_and_moves_statistics_onc
     np.testing.assert_allclose(forms.weights["batchnorm.running_mean"], 0.1 * rows["x"].mean(0), rtol=1e-5)
 
 
-def test_lbfgs_learns_with_convolutions_of_any_layout():
+def test_lbfgs_trains_convolutions_of_any_layout():
     text = (
         "input x: float[1, 6, 6]\noutput y: float\nx -> conv(4, 3) -> batchnorm -> tanh -> flatten "
         f"-> dense(1) -> y\ntrain {{\n{LBFGS}}}\n"
@@ -76,7 +76,7 @@ def test_lbfgs_that_diverges_says_so_and_keeps_the_last_good_weights():
     assert caught.value.diagnostics[0].code == "E0802"
 
 
-def test_a_torch_without_muon_is_told_before_training(monkeypatch):
+def test_a_torch_without_muon_is_reported_before_training(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(CompileError) as caught:
         run(classifier("optimizer = muon"), points(20))
@@ -85,7 +85,7 @@ def test_a_torch_without_muon_is_told_before_training(monkeypatch):
     assert "torch 2.9" in problem.message and "adamw" in problem.help
 
 
-def test_muon_takes_the_matrices_of_layers_and_leaves_the_rest_to_adamw():
+def test_muon_updates_matrices_of_layers_and_adamw_the_rest():
     text = classifier("optimizer = muon", "f", "weight moved: float[2, 2] = zeros\n"
                       "f = dense(8) -> batchnorm -> dense(2)")  # fmt: skip
     text = text.replace("x -> f", "(x + sum(moved)) -> f")

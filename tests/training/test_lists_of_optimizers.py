@@ -1,4 +1,4 @@
-"""Several optimizers, each with weights of its own, and weights that do not decay: held against PyTorch."""
+"""Several optimizers with their own weights, and weights without decay, compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ MADE = {
 
 
 @pytest.mark.parametrize("settings", MADE)
-def test_each_weight_follows_its_own_optimizer(settings):
-    """The schedule is a factor on every rate, and `clip` is over all weights together."""
+def test_each_weight_is_updated_by_its_own_optimizer(settings):
+    """The schedule is a factor of all rates, and `clip` acts on all weights together."""
     text = spec(f"{settings}\nschedule = step(3, by=0.5)\nbatch = all\nepochs = 8")
     rows, net = points(60), by_hand(text)
     x, y = torch.from_numpy(rows["x"]), torch.from_numpy(rows["y"])
@@ -89,8 +89,8 @@ def test_plateau_lowers_every_rate():
 
 
 @pytest.mark.parametrize("name", sorted(family("optimizer")))
-def test_decay_of_weights_leaves_biases_and_norms_as_they_are(name):
-    """Where the loss has no gradient, what decays is all that changes."""
+def test_decay_of_weights_excludes_biases_and_norms(name):
+    """If the loss has no gradient, only decaying weights change."""
     if name == "muon" and not hasattr(torch.optim, "Muon"):
         pytest.skip("this torch has no Muon")
     text = classifier(
@@ -110,20 +110,20 @@ def test_decay_of_weights_leaves_biases_and_norms_as_they_are(name):
     ("optimizer = adam(on=first)", "E0408", "no optimizer takes `second.dense.weight`"),
     ("optimizer = [adam(on=[first, second]), adam(on=first), adam]", "E0408", "this `adam` gets no weights"),
     ("optimizer = [adam(on=first), adam]\nfreeze = first", "E0408", "gets no weights: they are frozen"),
-    ("optimizer = sgd(lr=1, decay=weights)", "E0408", "`decay` says which weights decay, and none does"),
-    ("optimizer = [lbfgs(on=first), adam]", "E0408", "`lbfgs` computes the loss several times"),
+    ("optimizer = sgd(lr=1, decay=weights)", "E0408", "`decay` has no effect without `weight_decay`"),
+    ("optimizer = [lbfgs(on=first), adam]", "E0408", "`lbfgs` evaluates the loss several times"),
     ("optimizer = [adam(lr=1e-3, on=first), adam(lr=1e-2)]\nschedule = cosine(to=1e-4)", "E0408",
      "`to` of `cosine` is one learning rate"),
     ("optimizer = [adam(lr=1e-3, on=first), adam(lr=1e-2)]\nschedule = one_cycle(peak=1)", "E0408",
      "`peak` of `one_cycle` is one learning rate"),
     ("optimizer = []", "E0403", "`optimizer` of `train`: expected an optimizer"),
 ])  # fmt: skip
-def test_a_list_that_leaves_a_weight_or_an_entry_without_the_other_is_refused(settings, code, words):
+def test_weights_without_an_optimizer_and_the_reverse_are_rejected(settings, code, words):
     found, message = refused(settings)
     assert found == code and words in message
 
 
-def test_what_is_frozen_needs_no_optimizer():
+def test_frozen_weights_need_no_optimizer():
     text = spec("optimizer = adam(on=first)\nfreeze = second\nepochs = 1")
     begin, after = draw(program(text).graph, 0), run(text, points(20)).weights
     changed = {name for name, array in begin.items() if not np.array_equal(array, after[name])}
@@ -133,14 +133,14 @@ def test_what_is_frozen_needs_no_optimizer():
 @pytest.mark.parametrize("settings", [
     "optimizer = [adam(on=first), adam]", "optimizer = adamw(decay=weights)", "until = train.loss < 1",
 ])  # fmt: skip
-def test_an_emitted_file_says_no_rather_than_something_else(settings):
+def test_emit_rejects_unsupported_lists_of_optimizers(settings):
     with pytest.raises(CompileError) as caught:
         emit(program(spec(settings)))
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
 
 def test_objectives_take_turns_each_with_its_own_weights():
-    """As those of an adversarial pair: the first takes two steps, and the second sees what they changed."""
+    """As in adversarial training: the first takes two steps, and the second sees the changed weights."""
     text = spec("optimizer = sgd(lr=0.1)\nbatch = 10")
     p, rows, net = program(text), points(20), by_hand(text)
     of_first = frozenset(name for name in p.objective.learns if name.startswith("first"))
@@ -151,7 +151,7 @@ def test_objectives_take_turns_each_with_its_own_weights():
     forms.training *= 2
     x, y = torch.from_numpy(rows["x"]).split(10), torch.from_numpy(rows["y"]).split(10)
     assert phase.batches == 2
-    told = Learner(forms, phase, 1).step([list(batch) for batch in zip(x, y, strict=True)], 0)
+    figures = Learner(forms, phase, 1).step([list(batch) for batch in zip(x, y, strict=True)], 0)
     losses = []
     for layer, place in ((net[0], 0), (net[0], 1), (net[2], 1)):
         net.zero_grad()
@@ -159,7 +159,7 @@ def test_objectives_take_turns_each_with_its_own_weights():
         loss.backward()
         torch.optim.SGD(layer.parameters(), 0.1).step()
         losses.append(loss.item())
-    assert [made["loss"].item() for made in told] == pytest.approx(losses[1:])
+    assert [made["loss"].item() for made in figures] == pytest.approx(losses[1:])
     assert_same(forms.arrays(), net, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="2 objectives"):
         _ = replace(p, phases=(phase,)).objective

@@ -1,4 +1,4 @@
-"""Schedules that count more steps than the training has."""
+"""Warnings about schedules with more steps than the training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ train {{
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told"),
+    ("schedule", "expected"),
     [
         ("cosine(warmup=6)", "`warmup` of `cosine` is 6 steps, and training has 6"),
         ("cosine(warmup=5)", ""),
@@ -33,10 +33,10 @@ train {{
         ("step(7, by=0.5)", "`every` of `step` is 7 steps, and training has 6"),
         ("step(5, by=0.5)", ""),
         ("constant", ""),
-        ("plateau(50, by=0.5)", ""),  # which counts epochs without a better loss
+        ("plateau(50, by=0.5)", ""),  # counts epochs without a better loss
     ],
 )
-def test_what_training_ends_before_is_told(schedule: str, told: str, tmp_path: Path) -> None:
+def test_schedules_longer_than_training_are_reported(schedule: str, expected: str, tmp_path: Path) -> None:
     rows = {name: np.arange(12, dtype=np.float32) / 12 for name in ("x", "y")}
     result = dlc.train(text=SPEC.format(schedule), data=rows, out=tmp_path)
-    assert [d.message for d in result.warnings] == ([told] if told else [])
+    assert [d.message for d in result.warnings] == ([expected] if expected else [])

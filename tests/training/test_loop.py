@@ -1,4 +1,4 @@
-"""The loop, on specs of a few lines and rows made here."""
+"""The training loop, on small specs and generated rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 
 class Heard:
-    """A listener that writes down what it hears."""
+    """A listener that records its calls."""
 
     def __init__(self, at_epoch=None):
         self.events, self.kept, self.at_epoch = [], None, at_epoch
@@ -41,10 +41,10 @@ class Heard:
         self.events.append(trained)
 
 
-# --- learning ---------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------
 
 
-def test_it_learns_and_measures_every_part():
+def test_training_improves_and_measures_all_parts():
     trained = run(
         classifier("optimizer = adam(lr=0.02)\nepochs = 20"), points(300), points(50, 1), points(50, 2)
     )
@@ -59,7 +59,7 @@ def test_it_learns_and_measures_every_part():
 
 @pytest.mark.parametrize("extra", ["", "regularize = l2(0.01)", "regularize = [l1(1e-3), l2(1e-3)]",
                                    "clip = norm(0.1)", "schedule = cosine(warmup=5)"])  # fmt: skip
-def test_it_takes_the_very_steps_of_a_loop_written_by_hand(extra):
+def test_steps_equal_a_handwritten_loop(extra):
     rows, batch = points(100), 16
     text = classifier(
         f"optimizer = sgd(lr=0.1, momentum=0.9)\nepochs = 3\nbatch = {batch}\nseed = 5\n{extra}"
@@ -108,7 +108,7 @@ def test_a_batch_of_all_rows_is_one_step_an_epoch():
     assert [e.step for e in trained.history] == [1, 2, 3]
 
 
-def test_running_statistics_are_learnt_and_used_for_answers():
+def test_running_statistics_are_updated_and_used_for_answers():
     text = classifier("epochs = 20\noptimizer = adam(lr=0.02)", "batchnorm -> dense(2)")
     rows = points(200)
     rows["x"] = rows["x"] * 3 + 5
@@ -117,7 +117,7 @@ def test_running_statistics_are_learnt_and_used_for_answers():
     assert trained.figures["train"]["accuracy"] > 0.9
 
 
-def test_drawn_inputs_are_drawn_anew_and_the_same_for_the_same_seed():
+def test_drawn_inputs_differ_between_steps_and_repeat_with_the_seed():
     text = ("input z: float[3]\noutput y: float[3]\nz -> dense(3) -> y\ndata { z = normal() }\n"
             "train { loss = mse(y, z)\noptimizer = adam(lr=0.05)\nsteps = 150\nbatch = 32 }\n")  # fmt: skip
     p = program(text)
@@ -128,7 +128,7 @@ def test_drawn_inputs_are_drawn_anew_and_the_same_for_the_same_seed():
     assert all(first.weights[n].tobytes() == w.tobytes() for n, w in second.weights.items())
 
 
-def test_two_outputs_are_learnt_together_and_measured_apart():
+def test_two_outputs_are_trained_together_and_measured_separately():
     text = (
         "input a: float[2]\ninput b: float\noutput side: binary\noutput total: float\n"
         "h = concat(a, b) -> dense(16) -> relu\nh -> dense(1) -> side\nh -> dense(1) -> total\n"
@@ -154,11 +154,11 @@ def test_two_outputs_are_learnt_together_and_measured_apart():
     (10, 4, [4, 4, 2]), (9, 4, [4, 5]), (8, 4, [4, 4]), (3, 1, [1, 1, 1]),
     (3, 8, [3]), (5, "all", [5]), (1, 4, [1]),
 ])  # fmt: skip
-def test_a_single_row_left_over_goes_with_the_batch_before(rows, batch, sizes):
+def test_a_single_remaining_row_joins_the_last_batch(rows, batch, sizes):
     assert training_plan.sizes_of(rows, batch) == sizes
 
 
-def test_every_row_is_seen_once_in_an_epoch_however_it_is_cut(monkeypatch):
+def test_an_epoch_uses_each_row_once_for_any_batch_size(monkeypatch):
     from dlc.runtime.training import batches
 
     monkeypatch.setattr(batches, "CHUNK", 100)
@@ -177,7 +177,7 @@ def test_every_row_is_seen_once_in_an_epoch_however_it_is_cut(monkeypatch):
 
 def test_early_stopping_keeps_the_best_weights():
     flipped = points(100, 1)
-    flipped["y"] = 1 - flipped["y"]  # what is learnt makes validation worse, epoch by epoch
+    flipped["y"] = 1 - flipped["y"]  # training makes validation worse in each epoch
     heard = Heard()
     text = classifier("optimizer = sgd(lr=0.1)\nepochs = 50\nearly_stop = patience(3)")
     trained = run(text, points(100), flipped, listeners=[heard])
@@ -198,16 +198,16 @@ def test_early_stopping_on_a_metric_that_should_rise():
     assert len(accuracies) == trained.kept + 2
 
 
-def test_a_figure_that_is_never_a_number_has_no_best_epoch():
+def test_a_figure_that_is_always_nan_has_no_best_epoch():
     alike = points(20, 1)
-    alike["y"][:] = 1  # of one class there is no area under a curve
+    alike["y"][:] = 1  # the area under the curve is undefined for one class
     text = classifier("metrics = auroc\nepochs = 9\nearly_stop = patience(2, on=validation.auroc)")
-    with pytest.raises(CompileError, match=r"`validation\.auroc` was no finite number") as caught:
+    with pytest.raises(CompileError, match=r"`validation\.auroc` was not finite") as caught:
         run(text, points(20), alike)
     assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0710", 7)
 
 
-def test_what_early_stopping_watches_has_to_be_there():
+def test_early_stopping_needs_an_existing_figure():
     with pytest.raises(CompileError) as caught:
         run(classifier("early_stop = patience(2)"), points(20))
     problem = caught.value.diagnostics[0]
@@ -216,7 +216,7 @@ def test_what_early_stopping_watches_has_to_be_there():
         run(classifier("early_stop = patience(2, on=train.acuracy)"), points(20))
 
 
-def test_ctrl_c_ends_after_the_step_and_keeps_what_was_learnt():
+def test_ctrl_c_ends_after_the_step_and_keeps_the_weights():
     def press(epoch):
         if epoch.epoch == 2:
             signal.raise_signal(signal.SIGINT)
@@ -239,7 +239,7 @@ def test_ctrl_c_within_the_first_epoch_keeps_its_steps():
     assert trained.figures["validation"]["accuracy"] >= 0
 
 
-# --- numbers that are none --------------------------------------------------------------------------------
+# --- NaN --------------------------------------------------------------------------------------------------
 
 BAD = ("input x: float[2]\noutput y: float\nh = x -> dense(4)\n{line}\ng -> dense(1) -> y\n"
        "train {{ epochs = 3\nbatch = 10\noptimizer = sgd(lr=1e-3) }}\n")  # fmt: skip
@@ -258,27 +258,29 @@ def fail(text: str, rows: InMemoryRows):
     return caught.value.diagnostics[0], heard.events[-1]
 
 
-def test_a_number_that_turns_nan_stops_the_run_at_its_step_and_node():
+def test_nan_stops_the_run_and_reports_step_and_node():
     rows = numbers(100)
-    rows["x"][42] = 1e30  # squared it is infinite, and infinite less infinite is no number
+    rows["x"][42] = 1e30  # its square is infinite, and infinity minus infinity is NaN
     problem, trained = fail(BAD.format(line="s = x * x\ng = h + sum(s - s)"), rows)
     assert problem.code == "E0802"
     order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
     step = int((order == 42).nonzero()) // 10 + 1
-    assert problem.message == f"what `multiply` makes is infinite at step {step}"
+    assert problem.message == f"the result of `multiply` is infinite at step {step}"
     assert (problem.line, problem.column) == (4, 5)
-    assert problem.notes == ("the weights are kept as they began",)
+    assert problem.notes == ("the initial weights are kept",)
     assert (trained.ended, trained.kept) == ("diverged", 0)
     begin = draw(program(BAD.format(line="g = h")).graph, 0)
     assert all(np.array_equal(trained.weights[n], w) for n, w in begin.items())
 
 
-def test_a_gradient_that_is_no_number_is_laid_to_the_node_that_made_it():
+def test_a_nan_gradient_is_traced_to_its_node():
     rows = numbers(20)
     rows["x"][:] = 0  # the derivative of sqrt is infinite at 0
     problem, _ = fail(BAD.format(line="g = sqrt(h * h)"), rows)
     assert problem.message == "the gradient of `sqrt` is infinite at step 1"
-    assert problem.help == "`sqrt` wants numbers above 0, as it has no slope at 0: `sqrt(x + 1e-6)`"
+    assert (
+        problem.help == "`sqrt` wants numbers above 0, because the slope at 0 is infinite: `sqrt(x + 1e-6)`"
+    )
     assert (problem.line, problem.column) == (4, 5)
 
 
@@ -287,12 +289,12 @@ def test_a_gradient_that_is_no_number_is_laid_to_the_node_that_made_it():
     ("g = h / (h * 0)", "`divide` wants a divisor other than 0"),
     ("g = h * 1e30 * 1e30", "a smaller learning rate"),
 ])  # fmt: skip
-def test_the_fix_is_that_of_the_operator(line, wants):
+def test_the_hint_is_that_of_the_operator(line, wants):
     problem, _ = fail(BAD.format(line=line), numbers(20))
     assert problem.help.startswith(wants)
 
 
-def test_a_rate_that_is_too_high_leaves_the_weights_of_the_last_good_epoch():
+def test_divergence_keeps_the_weights_of_the_last_good_epoch():
     text = ("input x: float[2]\noutput y: float\nx -> dense(1) -> y\n"
             "train { optimizer = sgd(lr=20)\nepochs = 100\nbatch = 10 }\n")  # fmt: skip
     problem, trained = fail(text, numbers(40))
@@ -302,20 +304,20 @@ def test_a_rate_that_is_too_high_leaves_the_weights_of_the_last_good_epoch():
     assert problem.notes == (f"the weights of epoch {trained.kept} are kept",)
 
 
-def test_dropout_falls_the_same_way_when_an_epoch_is_gone_through_again():
+def test_repeating_an_epoch_repeats_its_dropout():
     line = (
         "d = dropout(h * 0 + 1, 0.5)\ng = h + sum(log(sum(d) - 0.001)) * 0"  # NaN where all four were dropped
     )
     text = BAD.format(line=line).replace("batch = 10", "batch = 1")
     problem, trained = fail(text, numbers(200))
-    assert problem.message.startswith("what `log` makes is NaN at step")
+    assert problem.message.startswith("the result of `log` is NaN at step")
     assert trained.ended == "diverged"
 
 
-# --- what cannot be trained -------------------------------------------------------------------------------
+# --- errors before training -------------------------------------------------------------------------------
 
 
-def test_errors_are_told_before_the_first_step():
+def test_errors_are_reported_before_the_first_step():
     for text, rows, message in [
         (classifier("batch = 1", "dense(4) -> batchnorm -> dense(2)"), points(5), "more than one row"),
         (classifier("epochs = 1"), points(0), "no training rows"),
@@ -336,7 +338,7 @@ def test_errors_are_told_before_the_first_step():
         train(p, Dataset(points(5)), draw(p.graph, 0), on="cuda:99")
 
 
-def test_records_are_json_even_without_a_number():
+def test_records_are_valid_json_with_nan():
     heard = Heard()
     run(classifier("epochs = 1\nmetrics = [auroc]"), points(40),
         InMemoryRows({k: v[:1] for k, v in points(9).items()}, 1), listeners=[heard])  # fmt: skip
@@ -348,7 +350,7 @@ def test_records_are_json_even_without_a_number():
 # --- threads ----------------------------------------------------------------------------------------------
 
 
-def test_small_steps_take_one_thread_and_the_others_come_back():
+def test_small_steps_use_one_thread_and_restore_the_others():
     from dlc.runtime.training.device import SMALL, threads_for
 
     before, cpu = torch.get_num_threads(), torch.device("cpu")

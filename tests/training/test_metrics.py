@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn and torchmetrics, fed in uneven batches."""
+"""Metrics compared with scikit-learn and torchmetrics, updated with uneven batches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 METRICS = family("metric")
 MACRO = {"average": "macro", "zero_division": 0}
 
-# What each metric is, of targets `t`, answers `v` and probabilities `p`: all rows of all places in one list.
+# The reference of each metric for targets `t`, answers `v` and probabilities `p`, flattened to one list.
 OF_CLASSES = {
     "accuracy": lambda t, v, p: sk.accuracy_score(t, v),
     "precision": lambda t, v, p: sk.precision_score(t, v, **MACRO),
@@ -51,7 +51,7 @@ OF_BINARIES = {
     "auroc": lambda t, v, p: sk.roc_auc_score(t, p),
     "confusion_matrix": lambda t, v, p: sk.confusion_matrix(t, v),
 }
-# A column for each place of a vector, one list of all entries for what has more axes.
+# A column for each entry of a vector, one list of all entries for more axes.
 OF_NUMBERS = {
     "mae": lambda t, v: sk.mean_absolute_error(t, v),
     "rmse": lambda t, v: np.sqrt(sk.mean_squared_error(t.ravel(), v.ravel())),
@@ -70,7 +70,7 @@ def test_every_metric_has_a_reference(name):
 
 
 def measure(metric, type, answer: Prediction, target, batches=(1, 7, 64)):
-    """The metric of rows fed in uneven batches; of a table its counts."""
+    """The metric of rows in uneven batches; the counts of a table."""
     value = metric.value(np, fed(metric, type, answer, target, batches))
     return np.array(value.counts) if isinstance(value, CountTable) else value
 
@@ -88,7 +88,7 @@ def fed(metric, type, answer: Prediction, target, batches=(1, 7, 64)):
 
 
 def classes(n=200, k=5, shape=(), seen=None):
-    """Random scores; ties on purpose; class numbers only from `seen`."""
+    """Random scores with ties; classes only from `seen`."""
     type = Tensor("class", shape, Classes(k))
     target = RNG.choice(seen or k, (n, *shape))
     scores = np.round(RNG.random((n, *shape, k)) + 0.5 * np.eye(k)[target], 1)
@@ -105,7 +105,7 @@ def binaries(n=200, shape=()):
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (3, 4)])
-def test_of_classes(shape):
+def test_metrics_of_classes_equal_scikit_learn(shape):
     type, answer, target, probabilities = classes(shape=shape)
     t, v = target.ravel(), answer.value.ravel()
     torch_names = {Precision: tm.precision, Recall: tm.recall, F1: tm.f1_score, Iou: tm.jaccard_index}
@@ -119,7 +119,7 @@ def test_of_classes(shape):
     assert measure(Auroc(), type, answer, target) == pytest.approx(float(theirs), abs=1e-6)
 
 
-def test_classes_that_never_occur_do_not_count():
+def test_classes_that_do_not_occur_are_ignored():
     type, answer, target, _ = classes(k=6, seen=[0, 2, 3])
     value = np.where(answer.value == 5, 0, answer.value)
     answer = Prediction(value, answer.probability)
@@ -131,7 +131,7 @@ def test_classes_that_never_occur_do_not_count():
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (5, 4)])
-def test_of_binaries_pooled(shape):
+def test_metrics_of_binaries_equal_scikit_learn(shape):
     type, answer, target = binaries(shape=shape)
     t, v, p = target.ravel(), answer.value.ravel(), answer.probability.ravel()
     names = {Accuracy: tm.accuracy, Precision: tm.precision, Recall: tm.recall, F1: tm.f1_score,
@@ -146,9 +146,11 @@ def test_of_binaries_pooled(shape):
         assert ours == pytest.approx(float(theirs), abs=1e-6), metric.name
 
 
-def test_of_labels_one_by_one():
+def test_metrics_of_labels_are_computed_per_label():
     type, answer, target = binaries(shape=(4,))
-    answer.value[:, 3] = target[:, 3] = False  # a label that never occurs scores 0, as in scikit-learn
+    answer.value[:, 3] = target[:, 3] = (
+        False  # a label that does not occur has the score 0, as in scikit-learn
+    )
     for metric, theirs in ((Precision, sk.precision_score), (Recall, sk.recall_score), (F1, sk.f1_score),
                            (Iou, sk.jaccard_score)):  # fmt: skip
         wanted = theirs(target, answer.value, average="macro", zero_division=0)
@@ -157,13 +159,13 @@ def test_of_labels_one_by_one():
     assert measure(Auroc(), type, answer, target) == pytest.approx(wanted, abs=1e-6)
 
 
-def test_probabilities_as_binary_targets_count_from_a_half():
+def test_binary_targets_are_true_from_one_half():
     type, answer, target = binaries()
     soft = np.where(target, 0.5, 0.49).astype(np.float32)
     assert measure(F1(), type, answer, soft) == pytest.approx(sk.f1_score(target, answer.value))
 
 
-def test_of_true_or_false():
+def test_metrics_of_booleans_equal_scikit_learn():
     _, answer, target = binaries(shape=(3,))
     measured = [name for name, metric in METRICS.items() if metric().fits(Tensor("bool", (3,)))]
     for name in measured:
@@ -173,7 +175,7 @@ def test_of_true_or_false():
 
 @pytest.mark.parametrize("element", ["float", "float64", "int32"])
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)])
-def test_of_numbers(shape, element):
+def test_metrics_of_numbers_equal_scikit_learn(shape, element):
     dtype = {"float": "float32"}.get(element, element)
     target = (1e4 + RNG.normal(size=(200, *shape), scale=9)).astype(dtype)
     value = (target + RNG.normal(size=target.shape, scale=5)).astype(dtype)
@@ -184,26 +186,26 @@ def test_of_numbers(shape, element):
         assert made == pytest.approx(reference(t, v)), name
 
 
-def test_targets_and_values_of_one_place_meet_whatever_their_shape():
+def test_targets_and_values_of_one_entry_may_differ_in_shape():
     target = RNG.normal(size=50).astype(np.float32)
     for metric in (MaeMetric(), Rmse(), R2()):
         flat = measure(metric, Tensor("float"), Prediction(target + 1), target)
         assert measure(metric, Tensor("float", (1,)), Prediction((target + 1)[:, None]), target) == flat
 
 
-def test_a_target_that_never_varies_is_met_or_not():
+def test_r2_of_a_constant_target_is_one_or_zero():
     target = np.full((9, 2), 0.1)
     value = target.copy()
     value[0, 1] = 0.2
     assert measure(R2(), Tensor("float", (2,)), Prediction(value), target) == 0.5
 
 
-def test_an_answer_that_is_no_number_explains_nothing():
+def test_r2_of_a_nan_answer_is_nan():
     for target in (np.zeros(4), np.arange(4.0)):
         assert np.isnan(measure(R2(), Tensor("float"), Prediction(np.array([0, np.nan, 2, 3])), target))
 
 
-def test_nothing_to_count_is_not_a_number():
+def test_metrics_without_rows_are_nan():
     nothing = Prediction(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     for metric in (Accuracy(), Precision(), Auroc()):
         assert np.isnan(measure(metric, Tensor("class", (), Classes(3)), nothing, np.zeros(0, np.int64)))
@@ -223,7 +225,7 @@ def test_figures_are_named_after_their_output_where_there_are_several():
 
 @pytest.mark.parametrize("shape", [(), (3, 4)])
 @pytest.mark.parametrize("average", ["macro", "weighted", "micro", None])
-def test_classes_are_put_together_as_asked(average, shape):
+def test_classes_are_averaged_as_set(average, shape):
     type, answer, target, p = classes(k=6, seen=[0, 2, 3, 5], shape=shape)
     t, v = target.ravel(), answer.value.ravel()
     theirs = {Precision: sk.precision_score, Recall: sk.recall_score, F1: sk.f1_score, Iou: sk.jaccard_score}
@@ -247,14 +249,14 @@ def test_classes_are_put_together_as_asked(average, shape):
     np.testing.assert_allclose(made, np.atleast_1d(wanted), atol=1e-6)
 
 
-def test_of_very_many_classes_only_sums_are_kept():
+def test_metrics_of_many_classes_keep_only_sums():
     type, target = Tensor("class", (), Classes(1_000_000)), np.arange(500)
     answer = Prediction(np.where(target < 100, target, target + 1))
     assert measure(F1(average="micro"), type, answer, target) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("average", ["macro", "weighted", "micro", None])
-def test_labels_are_put_together_as_asked(average):
+def test_labels_are_averaged_as_set(average):
     type, answer, target = binaries(shape=(4,))
     for metric, function in ((F1, sk.f1_score), (Iou, sk.jaccard_score), (Recall, sk.recall_score)):
         wanted = function(target, answer.value, average=average, zero_division=0)
@@ -266,7 +268,7 @@ def test_labels_are_put_together_as_asked(average):
     np.testing.assert_allclose(made, np.atleast_1d(wanted), atol=1e-6)
 
 
-def test_perplexity_is_that_of_torchmetrics():
+def test_perplexity_equals_torchmetrics():
     type, answer, target, _ = classes(shape=(4,))
     scores = torch.tensor(answer.probability).log()
     wanted = tm.text.perplexity(scores, torch.tensor(target))
@@ -275,7 +277,7 @@ def test_perplexity_is_that_of_torchmetrics():
     assert np.isfinite(measure(Perplexity(), Tensor("class", (), Classes(2)), sure, np.array([1])))
 
 
-def test_figures_of_classes_bear_their_names_or_numbers():
+def test_figures_of_classes_have_their_names_or_numbers():
     metric, counted = F1(average=None), ConfusionMatrix()
     named = Tensor("class", (), Classes(3, ("cat", "sea lion", "dog")))
     pairs = [("kind", metric), ("kind", counted)]

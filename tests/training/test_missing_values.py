@@ -1,4 +1,4 @@
-"""From a file with missing numbers to answers for rows that lack some, held against scikit-learn."""
+"""Missing numbers from the data file to the answers, compared with scikit-learn."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
     return dlc.train(folder / "flats.dl", out=folder, device="cpu"), folder
 
 
-def test_what_is_learnt_is_what_scikit_learn_learns_from_the_training_rows(trained):
+def test_fitted_weights_equal_scikit_learn(trained):
     result, folder = trained
     rows = load(dlc.compile(folder / "flats.dl").compiled, folder).train
     numbers = np.stack([rows["area"], rows["age"]], 1).astype(np.float64)
@@ -87,7 +87,7 @@ def test_what_is_learnt_is_what_scikit_learn_learns_from_the_training_rows(train
     assert np.isfinite(found["price"]).all()
 
 
-def test_the_proof_held_rows_with_missing_numbers(trained):
+def test_the_proof_includes_rows_with_missing_numbers(trained):
     result, _ = trained
     model = dlc.load(result.model)
     drawn = sample(model.inputs, 7, 0)
@@ -98,7 +98,7 @@ def test_the_proof_held_rows_with_missing_numbers(trained):
     assert all(np.isfinite(answer).all() for answer in stock.run(None, drawn))
 
 
-def test_dlc_predict_takes_rows_with_empty_cells(trained, tmp_path):
+def test_dlc_predict_accepts_rows_with_empty_cells(trained, tmp_path):
     result, _ = trained
     few = {name: column[:20] for name, column in flats(200).items() if name != "price"}
     write(tmp_path / "new.csv", few, "")
@@ -109,7 +109,7 @@ def test_dlc_predict_takes_rows_with_empty_cells(trained, tmp_path):
     np.testing.assert_allclose([row["price"] for row in json.loads(done.output)], wanted, rtol=1e-5)
 
 
-def test_dlc_predict_and_eval_know_the_marks_of_the_data(trained, tmp_path):
+def test_dlc_predict_and_eval_use_the_missing_marker_of_the_data(trained, tmp_path):
     """The file of the spec itself: a missing number is `?` in it."""
     result, folder = trained
     marked = CliRunner().invoke(commands, ["predict", str(result.model), str(folder / "flats.csv")])
@@ -121,8 +121,8 @@ def test_dlc_predict_and_eval_know_the_marks_of_the_data(trained, tmp_path):
     assert np.isnan(rows["area"]).any()
 
 
-def test_training_sees_the_same_numbers(trained):
-    """The torch module answers rows with NaN as the artifact does."""
+def test_the_torch_module_agrees_on_missing_numbers(trained):
+    """The torch module agrees with the artifact on rows with NaN."""
     result, folder = trained
     program = dlc.compile(folder / "flats.dl").fit()
     columns = {n: np.array(c[:9], np.float32) for n, c in flats(200).items() if n in NAMES}

@@ -29,7 +29,7 @@ train {{
 
 
 class Seen(TorchDispatchMode):
-    """Writes down the element types that operators give."""
+    """Records the dtypes of the results of operators."""
 
     def __init__(self):
         super().__init__()
@@ -72,7 +72,7 @@ def test_layers_compute_in_bfloat16_with_weights_and_losses_in_float32():
     assert seen.made["_log_softmax"] == seen.made["nll_loss_forward"] == {torch.float32}
     assert loss.dtype is torch.float32
     assert {w.dtype for w in ours.forms.weights.values()} == {torch.float32}
-    assert {w.grad.dtype for w in ours.forms.learnt} == {torch.float32}
+    assert {w.grad.dtype for w in ours.forms.trained} == {torch.float32}
     _, seen, _ = step_seen("")
     assert torch.bfloat16 not in set().union(*seen.made.values())
 
@@ -80,7 +80,7 @@ def test_layers_compute_in_bfloat16_with_weights_and_losses_in_float32():
 @pytest.mark.parametrize(
     "loss", ["mse(y, t)", "mae(y, t)", "huber(y, t)", "bce(y, 1)", "mean(square(y - t))"]
 )
-def test_every_loss_is_taken_in_float32(loss):
+def test_every_loss_is_computed_in_float32(loss):
     text = (
         f"input x: float[4]\ninput t: float[3]\noutput y: float[3]\nx -> dense(3) -> y\n"
         f"train {{\nloss = {loss}\nprecision = bf16\n}}\n"
@@ -101,7 +101,7 @@ def test_every_loss_is_taken_in_float32(loss):
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
 
 
-def test_validation_and_what_is_kept_are_float32():
+def test_validation_and_saved_weights_are_float32():
     trained = run(
         classifier("precision = bf16\nepochs = 30\noptimizer = adam(lr=0.02)"), points(200), points(50, 1)
     )
@@ -113,17 +113,17 @@ def test_validation_and_what_is_kept_are_float32():
     assert trained.figures["validation"]["loss"] == pytest.approx(float(loss), rel=1e-5)
 
 
-def test_a_number_that_is_none_in_bfloat16_is_found_at_its_node():
+def test_nan_in_bfloat16_is_found_at_its_node():
     rows = points(20)
     rows["x"][3] = np.nan
-    with pytest.raises(CompileError, match="what `dense` makes is NaN at step 1"):
+    with pytest.raises(CompileError, match="the result of `dense` is NaN at step 1"):
         run(classifier("precision = bf16\nbatch = all"), rows)
 
 
 # --- float64 ----------------------------------------------------------------------------------------------
 
 
-def test_float64_takes_the_steps_of_pytorch_in_double():
+def test_float64_steps_equal_pytorch_in_double():
     ours = learner("precision = float64")
     held = [ours.forms.weights[name] for name in ours.forms.arrays()]
     module = torch.nn.Sequential(
@@ -147,7 +147,7 @@ def test_float64_takes_the_steps_of_pytorch_in_double():
         torch.testing.assert_close(other.detach(), own, rtol=1e-12, atol=1e-12)
 
 
-def test_nothing_of_a_step_in_float64_is_less():
+def test_a_step_in_float64_has_no_float32_values():
     layers = "dropout(0.1) -> gaussian_noise(0.1) -> " + LAYERS
     _, seen, loss = step_seen("precision = float64", layers)
     assert not {name for name, made in seen.made.items() if torch.float32 in made}
@@ -155,7 +155,7 @@ def test_nothing_of_a_step_in_float64_is_less():
     assert loss.dtype is torch.float64
 
 
-def test_weights_are_rounded_at_the_end_and_figures_are_those_of_rounded_ones():
+def test_weights_are_rounded_at_the_end_and_figures_use_rounded_weights():
     text = classifier("precision = float64\nepochs = 2\noptimizer = adam(lr=0.02)\nema = 0.5")
     trained = run(text, points(200), points(50, 1))
     assert {a.dtype for a in trained.weights.values()} == {np.dtype(np.float32)}
@@ -165,7 +165,7 @@ def test_weights_are_rounded_at_the_end_and_figures_are_those_of_rounded_ones():
     assert trained.figures["validation"]["loss"] == pytest.approx(float(loss), rel=1e-6)
 
 
-def test_a_device_without_such_numbers_is_told(monkeypatch):
+def test_a_device_without_the_dtype_is_reported(monkeypatch):
     p = program(classifier("precision = bf16"))
     monkeypatch.setattr(torch.amp, "is_autocast_available", lambda kind: False)
     with pytest.raises(CompileError) as caught:

@@ -1,4 +1,4 @@
-"""Rows that no array holds train as rows in memory do, and a pass goes on where it was left."""
+"""Training on generated rows equals training on rows in memory, and a pass resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainings import points, program
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import lints
 from dlc.runtime.data import Dataset, InMemoryRows, Rows
-from dlc.runtime.data.rows import ArrayType, cut
+from dlc.runtime.data.rows import ArrayType, batch_sizes
 from dlc.runtime.training.batches import Loader, Passes
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.loop import train
@@ -39,7 +39,7 @@ train {
 
 
 def block(number: int) -> dict[str, np.ndarray]:
-    """The rows of a block, always the same."""
+    """The rows of a block, which are deterministic."""
     rng = np.random.default_rng(number)
     x = rng.normal((3, -500), (1, 200), (BLOCK, 2)).astype(np.float32)
     when, kind = 1_700_000_000 + rng.integers(0, 60, BLOCK), rng.integers(0, 2, BLOCK)
@@ -47,7 +47,7 @@ def block(number: int) -> dict[str, np.ndarray]:
 
 
 class Made(Rows):
-    """Rows that are made when they are asked for; `most` is how many of them were there at once."""
+    """Rows that are generated on demand; `most` is the maximum number of rows at the same time."""
 
     def __init__(self, count: int, after: int = 0) -> None:
         self.count, self._after, self.most = count, after, 0
@@ -57,7 +57,7 @@ class Made(Rows):
         return {name: ArrayType(a.dtype, a.shape[1:]) for name, a in block(0).items()}
 
     def batches(self, sizes, fields=None, order=None, start=0):
-        sizes = cut(self.count, min(sizes, BLOCK)) if isinstance(sizes, int) else sizes
+        sizes = batch_sizes(self.count, min(sizes, BLOCK)) if isinstance(sizes, int) else sizes
         ends = np.cumsum([0, *sizes])
         for first, end in list(pairwise(ends))[start:]:
             yield self.made(np.arange(first, end) if order is None else order[first:end], fields)
@@ -73,12 +73,12 @@ class Made(Rows):
             if fields is None or name in fields
         }  # fmt: skip
 
-    def beside(self, fields, compute):
+    def with_fields(self, fields, compute):
         return Beside(self, list(fields), compute)
 
 
 class Beside(Rows):
-    """Made rows with what is computed of each batch when it is asked for."""
+    """Generated rows with additional fields that are computed from each batch on demand."""
 
     def __init__(self, rows, reads, compute):
         self.rows, self.count, self.reads, self.compute = rows, rows.count, reads, compute
@@ -93,7 +93,7 @@ class Beside(Rows):
             made = batch | self.compute({name: batch[name] for name in self.reads})
             yield {name: made[name] for name in fields}
 
-    def beside(self, fields, compute):
+    def with_fields(self, fields, compute):
         raise AssertionError("they have all that training computes early")
 
     def order(self, permutation):
@@ -114,8 +114,8 @@ class MadeBlockByBlock(BlockByBlock, Made):
 
 
 class HeldBlockByBlock(BlockByBlock, InMemoryRows):
-    def beside(self, fields, compute):
-        return HeldBlockByBlock(super().beside(fields, compute), self.count)
+    def with_fields(self, fields, compute):
+        return HeldBlockByBlock(super().with_fields(fields, compute), self.count)
 
 
 def held(rows: Made, kind: type[InMemoryRows] = InMemoryRows) -> InMemoryRows:
@@ -125,7 +125,7 @@ def held(rows: Made, kind: type[InMemoryRows] = InMemoryRows) -> InMemoryRows:
 
 @pytest.mark.parametrize(("making", "holding"), [(Made, InMemoryRows), (MadeBlockByBlock, HeldBlockByBlock)],
                          ids=["any order", "block by block"])  # fmt: skip
-def test_rows_made_on_the_fly_train_as_rows_in_memory(making, holding):
+def test_training_on_generated_rows_equals_rows_in_memory(making, holding):
     made, p = [making(150), making(40, after=20)], program(SPEC)
     trained, datasets = [], [Dataset(*(held(r, holding) for r in made)), Dataset(*(making(150), made[1]))]
     for data in datasets:
@@ -134,13 +134,13 @@ def test_rows_made_on_the_fly_train_as_rows_in_memory(making, holding):
     wanted, found = trained
     np.testing.assert_allclose(wanted.weights["standardize.mean"], [3, -500], rtol=0.2)
     for name, weight in wanted.weights.items():
-        tolerance = 1e-6 if name.startswith("standardize") else 1e-4  # learnt of chunks of other sizes
+        tolerance = 1e-6 if name.startswith("standardize") else 1e-4  # fitted to batches of other sizes
         np.testing.assert_allclose(found.weights[name], weight, rtol=tolerance, atol=1e-5, err_msg=name)
     assert found.figures["validation"] == pytest.approx(wanted.figures["validation"], rel=1e-4)
     assert wanted.history[-1].train["loss"] < wanted.history[0].train["loss"]
 
 
-def test_what_was_fitted_alike_trains_to_the_same_weights_bit_for_bit():
+def test_equal_fitted_weights_give_identical_trained_weights():
     rows, p = Made(150), program(SPEC)
     begun = fit(p, rows, draw(p.graph, p.train.seed))
     assert rows.most == BLOCK
@@ -149,14 +149,14 @@ def test_what_was_fitted_alike_trains_to_the_same_weights_bit_for_bit():
         assert np.array_equal(found[name], weight), name
 
 
-def test_rows_made_on_the_fly_have_the_fingerprint_of_rows_in_memory():
+def test_generated_rows_have_the_fingerprint_of_rows_in_memory():
     rows = Made(150)
     made, whole = Dataset(rows, Made(40, after=20)), Dataset(held(Made(150)), held(Made(40, after=20)))
     assert made.fingerprint == whole.fingerprint != Dataset(rows, Made(40)).fingerprint
     assert rows.most == BLOCK
 
 
-def test_some_rows_are_taken_out_of_those_made_on_the_fly():
+def test_generated_rows_can_be_selected():
     rows = Made(150)
     whole = held(Made(150))
     assert rows.take(np.array([149, 3]))["x"].tolist() == whole["x"][[149, 3]].tolist()
@@ -165,18 +165,18 @@ def test_some_rows_are_taken_out_of_those_made_on_the_fly():
     assert rows.most < 150
 
 
-def test_rows_made_on_the_fly_are_warned_of_as_rows_in_memory():
+def test_generated_rows_have_the_warnings_of_rows_in_memory():
     p = program(SPEC.replace("x -> standardize", "x").replace("when -> standardize", "when"))
     weights = draw(p.graph, p.train.seed)
     wanted, found = (
-        [(d.code, d.message) for d in lints.look(p, Dataset(rows), weights)]
+        [(d.code, d.message) for d in lints.run_lints(p, Dataset(rows), weights)]
         for rows in (held(Made(150)), Made(150))
     )
     assert {code for code, _ in wanted} >= {"W0701", "W0703"}
     assert found == wanted
 
 
-# --- a pass that is taken up again ------------------------------------------------------------------------
+# --- resuming a pass --------------------------------------------------------------------------------------
 
 
 def passes(rows: Rows, count: int, seed: int, together: int = 1) -> Passes:
@@ -192,7 +192,7 @@ def taken(steps) -> list[list[list[list[float]]]]:
 @pytest.mark.parametrize("together", [1, 2])
 @pytest.mark.parametrize("epoch", [1, 3])
 @pytest.mark.parametrize("steps", [0, 2, None], ids=["at its beginning", "within it", "at its end"])
-def test_a_pass_goes_on_where_it_was_left(make, together, epoch, steps):
+def test_a_pass_resumes_where_it_stopped(make, together, epoch, steps):
     left = passes(make(), 37, 5, together)
     for _ in range(epoch - 1):
         next(left.steps())  # an epoch may end before its rows do
@@ -214,7 +214,7 @@ def test_a_pass_goes_on_where_it_was_left(make, together, epoch, steps):
         assert taken(found.steps()) == taken(left.steps()) != rest
 
 
-def test_an_epoch_is_gone_through_again_in_its_order():
+def test_repeating_an_epoch_repeats_its_order():
     rows = passes(points(37), 37, 5)
     first = taken(rows.steps())
     assert taken(rows.steps()) == [] and taken(rows.again()) == first
@@ -222,7 +222,7 @@ def test_an_epoch_is_gone_through_again_in_its_order():
     assert taken(rows.steps()) != first
 
 
-def test_the_order_of_an_epoch_is_that_of_torch():
+def test_the_order_of_an_epoch_equals_torch():
     rows, generator = passes(points(37), 37, 5), torch.Generator().manual_seed(5)
     x = torch.from_numpy(points(37)["x"])
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The folder of a run, and what the screen shows."""
+"""The folder of a run, and the output on the screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dlc.runtime.run_folder import Run, read_spec, run_at
 from dlc.runtime.training.history import Epoch, Trained
 from dlc.runtime.training.loop import train
 from dlc.runtime.training.progress import Progress, duration, line, number, summary, table
-from dlc.runtime.weight_files import Stored
+from dlc.runtime.weight_files import WeightFile
 
 SPEC = """param units = 4
 import wide, other from "blocks/wide.dl"
@@ -65,12 +65,12 @@ def test_a_run_leaves_spec_weights_and_metrics_and_latest_points_to_it(tmp_path)
     result = trained([run], validation=rows(10))
     assert run.folder == tmp_path / "net" / "2026-01-02T03-04-05"
     assert (tmp_path / "net" / "latest").samefile(run.folder)
-    kept = Stored(run.path("weights.safetensors"))
+    kept = WeightFile(run.path("weights.safetensors"))
     assert all(np.array_equal(kept[n], w) for n, w in result.weights.items())
     lines = [json.loads(line) for line in run.path("metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["validation"] == result.history[-1].validation
-    assert not [p for p in run.folder.rglob(".*")]  # nothing half-written stays behind
+    assert not [p for p in run.folder.rglob(".*")]  # no temporary files are left
 
 
 def test_the_spec_of_a_run_compiles_to_the_same_program(tmp_path):
@@ -87,7 +87,7 @@ def test_the_spec_of_a_run_compiles_to_the_same_program(tmp_path):
         compile(spec.source, params=spec.params, read=read_spec(run.folder).read)
 
 
-def test_runs_of_the_same_second_do_not_meet(tmp_path):
+def test_runs_of_the_same_second_have_different_folders(tmp_path):
     first, second = Run.create(tmp_path, "net", WHEN), Run.create(tmp_path, "net", WHEN)
     assert first.folder != second.folder
     first.write_weights({"w": np.ones(2, np.float32)})
@@ -103,7 +103,7 @@ def no_links(monkeypatch):
     monkeypatch.setattr(Path, "symlink_to", refuse)
 
 
-def test_where_links_are_not_allowed_latest_is_a_text(no_links, tmp_path):
+def test_without_symlinks_latest_is_a_text_file(no_links, tmp_path):
     run = Run.create(tmp_path, "net", WHEN)
     run.write_weights({"w": np.ones(2, np.float32)})
     latest = tmp_path / "net" / "latest"
@@ -114,26 +114,26 @@ def test_where_links_are_not_allowed_latest_is_a_text(no_links, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told", "help"),
+    ("make", "message", "help"),
     [
-        (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is no folder",
+        (lambda root: root.symlink_to("nowhere"), "runs is a link to nowhere, which is not a folder",
          "make the folder that it leads to, or name another folder with `--out`"),
-        (lambda root: root.symlink_to("runs"), "runs is a link to runs, which is no folder",
+        (lambda root: root.symlink_to("runs"), "runs is a link to runs, which is not a folder",
          "remove the link, or name another folder with `--out`"),
-        (lambda root: root.write_text("text"), "runs is no folder", "name another folder with `--out`"),
-        (lambda root: (root.mkdir(), (root / "net").write_text("text")), "runs/net is no folder",
+        (lambda root: root.write_text("text"), "runs is not a folder", "name another folder with `--out`"),
+        (lambda root: (root.mkdir(), (root / "net").write_text("text")), "runs/net is not a folder",
          "name another folder with `--out`"),
-        (lambda root: os.mkfifo(root), "runs is no folder", "name another folder with `--out`"),
+        (lambda root: os.mkfifo(root), "runs is not a folder", "name another folder with `--out`"),
     ],
 )  # fmt: skip
-def test_what_stands_in_the_way_of_a_run_is_told(make, told, help, tmp_path, monkeypatch):
-    """A link that leads nowhere was tried again for ever."""
+def test_obstacles_of_a_run_folder_are_reported(make, message, help, tmp_path, monkeypatch):
+    """A broken link was retried forever."""
     monkeypatch.chdir(tmp_path)
     make(Path("runs"))
     with pytest.raises(CompileError) as caught:
         Run.create(Path("runs"), "net", WHEN)
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("E0813", f"no run can be kept here: {told}")
+    assert (found.code, found.message) == ("E0813", f"no run can be kept here: {message}")
     assert found.help == help
 
 
@@ -145,7 +145,7 @@ def test_what_stands_in_the_way_of_a_run_is_told(make, told, help, tmp_path, mon
         OSError(28, "No space left"),
     ],
 )
-def test_a_folder_that_cannot_be_written_to_is_told(error, tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_reported(error, tmp_path, monkeypatch):
     real = Path.mkdir
 
     def mkdir(self, *args, **kwargs):
@@ -164,34 +164,34 @@ def test_a_folder_called_latest_is_left_alone_and_the_run_is_kept(tmp_path):
     (tmp_path / "net" / "latest").mkdir(parents=True)
     (tmp_path / "net" / "latest" / "mine").write_text("text")
     run = Run.create(tmp_path, "net", WHEN)
-    assert run.unpointed is not None
-    assert (run.unpointed.code, run.unpointed.severity) == ("W0801", "warning")
+    assert run.latest_warning is not None
+    assert (run.latest_warning.code, run.latest_warning.severity) == ("W0801", "warning")
     run.write_weights({"w": np.ones(2, np.float32)})
-    assert Stored(run.path("weights.safetensors"))["w"].tolist() == [1, 1]
+    assert WeightFile(run.path("weights.safetensors"))["w"].tolist() == [1, 1]
     assert [p.name for p in (tmp_path / "net" / "latest").iterdir()] == ["mine"]
     assert {p.name for p in (tmp_path / "net").iterdir()} == {"latest", run.folder.name}
 
 
-def test_a_pointer_that_cannot_be_written_is_told_at_the_end(tmp_path, monkeypatch):
+def test_an_unwritable_latest_is_reported_at_the_end(tmp_path, monkeypatch):
     run = Run.create(tmp_path, "net", WHEN)
-    assert run.unpointed is None
+    assert run.latest_warning is None
 
     def fail(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(run_folder, "point", fail)
     run.write_weights({"w": np.ones(2, np.float32)})
-    assert run.unpointed is not None
-    assert run.unpointed.message.endswith("latest: permission denied, so it does not point to this run")
+    assert run.latest_warning is not None
+    assert run.latest_warning.message.endswith("latest: permission denied, so it does not point to this run")
 
 
 @pytest.mark.parametrize("text", ["../../../etc\n", "..\n", "", "/etc", "a\nb\n", "x" * 256, "\0"], ids=repr)
-def test_a_text_that_is_no_name_beside_it_leads_nowhere(text, tmp_path):
+def test_an_invalid_text_in_latest_is_ignored(text, tmp_path):
     (tmp_path / "latest").write_text(text)
     assert run_at(tmp_path / "latest") == tmp_path / "latest"
 
 
-def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkeypatch):
+def test_better_weights_are_saved_at_intervals(tmp_path, monkeypatch):
     run, clock, saved = Run.create(tmp_path, "net", WHEN), [100.0], []
     monkeypatch.setattr(run_folder.time, "monotonic", lambda: clock[0])
 
@@ -208,10 +208,10 @@ def test_weights_are_saved_as_they_get_better_and_not_too_often(tmp_path, monkey
     assert epoch(3, False, 103.0)  # the better weights of epoch 2, late
     assert not epoch(4, False, 110.0)  # nothing got better
     assert epoch(5, True, 111.0)
-    assert Stored(run.path("weights.safetensors"))["w"] == 5
+    assert WeightFile(run.path("weights.safetensors"))["w"] == 5
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_files_are_written_atomically(tmp_path, monkeypatch):
     path = run_folder.write(tmp_path / "a", b"old")
 
     def fail(*args):
@@ -231,7 +231,7 @@ def test_a_run_that_diverges_keeps_its_last_good_weights(tmp_path):
     p = program()
     with pytest.raises(CompileError, match="NaN at step"):
         train(p, Dataset(bad), draw(p.graph, 0), on="cpu", listeners=[run])
-    kept = Stored(run.path("weights.safetensors"))
+    kept = WeightFile(run.path("weights.safetensors"))
     assert all(np.array_equal(kept[n], w) for n, w in draw(p.graph, 0).items())
 
 
@@ -251,13 +251,13 @@ def test_without_a_terminal_epochs_are_plain_lines():
     assert lines[0].endswith("left") and not lines[-1].endswith("left")
 
 
-def test_on_a_terminal_there_is_a_bar_and_it_goes_away():
+def test_a_terminal_has_a_progress_bar_that_is_removed():
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     progress = Progress(console)
     trained([progress])
     text = console.file.getvalue()
     assert "epoch 1/3" in text and "\x1b[?25l" in text  # the cursor is hidden
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and shown again
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and visible again
 
 
 def test_many_epochs_do_not_fill_the_screen():
@@ -273,7 +273,7 @@ def test_many_epochs_do_not_fill_the_screen():
     assert lines[0].startswith("epoch   1/200") and lines[-1].startswith("epoch 200/200")
 
 
-def test_the_end_is_one_table_and_where_things_are():
+def test_the_end_shows_a_table_and_the_paths():
     console = Console(file=io.StringIO(), width=30)
     figures = {"train": {"loss": 0.25, "accuracy": 0.9}, "test": {"loss": 1234.5, "accuracy": float("nan")}}
     summary(console, Trained({}, (), 3, "done", figures), parity=("1e-07", "3 rows are left out"),
@@ -310,10 +310,10 @@ def test_many_figures_and_classes_do_not_fill_the_screen():
 
 @pytest.mark.parametrize(("ended", "kept", "words"), [
     ("early", 3, "stopped early: the weights of epoch 3 are kept"),
-    ("interrupted", 0, "interrupted: the weights as they began are kept"),
+    ("interrupted", 0, "interrupted: the initial weights are kept"),
     ("done", 3, ""),
 ])  # fmt: skip
-def test_an_end_before_the_last_epoch_is_told(ended, kept, words):
+def test_an_early_end_is_reported(ended, kept, words):
     console = Console(file=io.StringIO(), width=200)
     Progress(console).end(Trained({}, (), kept, ended))
     assert console.file.getvalue().strip() == words

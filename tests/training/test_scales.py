@@ -1,4 +1,4 @@
-"""What only the rows can tell: features on very different scales."""
+"""Warnings about features on very different scales, which need the rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def warned(text: str, factor: float, folder: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    ("before", "behind", "factor", "told"),
+    ("before", "after", "factor", "expected"),
     [
         ("", "", 1000, [("W0701", 4)]),
         ("", "", 0.001, [("W0701", 4)]),
@@ -36,13 +36,13 @@ def warned(text: str, factor: float, folder: Path) -> list[tuple[str, int]]:
         ("standardize -> ", "", 1000, []),
         ("batchnorm -> ", "", 1000, []),
         ("", "  # allow W0701: to show what happens", 1000, []),
-        ("", "", 0, []),  # a feature that never varies has no scale
+        ("", "", 0, []),  # a constant feature has no scale
     ],
 )
-def test_scales(before: str, behind: str, factor: float, told: list, tmp_path: Path) -> None:
-    text = HEAD + FLOW.format(before, behind)
+def test_scales(before: str, after: str, factor: float, expected: list, tmp_path: Path) -> None:
+    text = HEAD + FLOW.format(before, after)
     assert dlc.compile(text=text).compiled.warnings == (), "nothing is known before the data is read"
-    assert warned(text, factor, tmp_path) == told
+    assert warned(text, factor, tmp_path) == expected
 
 
 def test_the_features_are_named_after_their_columns(tmp_path: Path) -> None:
@@ -55,29 +55,29 @@ def test_the_features_are_named_after_their_columns(tmp_path: Path) -> None:
     assert "standardize" in found.help
 
 
-def test_an_allowance_of_the_data_wants_a_reason() -> None:
+def test_an_allowed_warning_needs_a_reason() -> None:
     text = HEAD + FLOW.format("", "  # allow W0701")
     assert [d.code for d in dlc.compile(text=text).compiled.warnings] == ["W0002"]
 
 
-def told(text: str, data: dict[str, np.ndarray] | None, folder: Path) -> list[str]:
+def messages(text: str, data: dict[str, np.ndarray] | None, folder: Path) -> list[str]:
     found = dlc.train(text=f"{text}\ntrain {{ epochs = 1 }}\n", data=data, out=folder).warnings
     return [d.message.partition("different scales: ")[2] for d in found]
 
 
 @pytest.mark.parametrize("before", ["image -> flatten", "image / 16 -> flatten"])
-def test_pixels_that_are_seldom_lit_are_on_the_scale_of_the_others(before: str, tmp_path: Path) -> None:
+def test_sparse_pixels_are_on_the_scale_of_the_others(before: str, tmp_path: Path) -> None:
     text = (
         "input image: float[8, 8]\noutput digit: class(10)\n"
         f'{before} -> dense(10) -> digit\ndata {{ source = builtin("digits") }}'
     )
-    assert told(text, None, tmp_path) == []
+    assert messages(text, None, tmp_path) == []
 
 
-def test_a_mean_over_steps_has_no_name_of_a_step(tmp_path: Path) -> None:
+def test_features_of_a_mean_over_steps_have_no_step_name(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(40, 3, 2)).astype(np.float32) * np.float32([1, 1000])
     text = "input x: float[T, 2]\noutput y: float\nmean(x, axis=0) -> dense(1) -> y"
-    (only,) = told(text, {"x": x, "y": x[:, 0, 0]}, tmp_path)
+    (only,) = messages(text, {"x": x, "y": x[:, 0, 0]}, tmp_path)
     assert only.startswith("`mean[1]` deviates by")
 
 
@@ -88,15 +88,15 @@ def test_a_rare_class_is_on_a_scale_with_numbers(tmp_path: Path) -> None:
     )
     size = rows(1)["large"]
     kind = np.array([1, 2, *[0] * 38])
-    assert told(text, {"kind": kind, "size": size, "y": size}, tmp_path) == []
+    assert messages(text, {"kind": kind, "size": size, "y": size}, tmp_path) == []
 
 
-def test_two_layers_that_take_the_same_are_told_once(tmp_path: Path) -> None:
+def test_two_layers_with_the_same_operand_are_reported_once(tmp_path: Path) -> None:
     text = (
         "input small: float[2]\ninput large: float\noutput y: float\noutput z: float = y\n"
         "h = (small, large) -> concat -> dropout(0.1)\nh -> dense(1) -> y\nh -> dense(1) -> z"
     )
-    (only,) = told(text, rows(1000), tmp_path)
+    (only,) = messages(text, rows(1000), tmp_path)
     assert only.startswith("`large` deviates by")
     assert "`small[" in only
 
@@ -111,6 +111,6 @@ def test_features_of_sequences_and_channels_of_images(type, first, axis, widest,
     scale = np.array([1, 1000], np.float32).reshape([2 if a == axis else 1 for a in range(x.ndim)])
     data = {"x": x * scale, "y": x.reshape(40, -1)[:, 0]}
     text = f"input x: {type}\noutput y: float\nx -> {{}}{first} -> flatten -> dense(1) -> y"
-    (only,) = told(text.format(""), data, tmp_path)
+    (only,) = messages(text.format(""), data, tmp_path)
     assert only.startswith(widest)
-    assert told(text.format("standardize -> "), data, tmp_path) == []
+    assert messages(text.format("standardize -> "), data, tmp_path) == []

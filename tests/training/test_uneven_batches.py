@@ -1,6 +1,6 @@
-"""Batches of different sizes and weights are as one: their losses, and the gradients of steps.
+"""Losses and gradients of several uneven batches are those of one batch.
 
-Metrics are fed in uneven batches too, where they are held against others: `test_metrics.py`.
+`test_metrics.py` has uneven batches for metrics.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import torch
 from torch.nn import functional
 from trainings import classifier, points, program, run
 
-from dlc.compiler import CompileError, Source, compile
+from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.lower.initial_weights import draw
-from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.lower.torch import trace
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.loss_means import cut_at_means
@@ -30,7 +29,7 @@ from dlc.runtime.training.torch_forms import Forms
 sys.path.insert(0, str(Path(__file__).parents[1] / "operators"))
 from engines import Bounds, draw_input
 
-ROWS, FIRST = 7, 5  # of both batches, and of the first
+ROWS, FIRST = 7, 5  # of both batches together, and of the first batch
 FREE = {"T": 3, "H": 2, "W": 4}
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -42,7 +41,7 @@ MEANS = [pytest.param(name, row, id=row.call + " " + ", ".join(row.operands))
 
 
 def loss_of_row(row, around: str = "{}"):
-    """The training graph of an example row, and rows for it."""
+    """The training graph of an example, and rows for it."""
     inputs = "\n".join(f"input {n}: {t}" for n, t in zip("ptn", row.operands, strict=False))
     given = ", ".join("ptn"[: len(row.operands)])
     call = row.call.replace("(", f"({given}, ", 1) if "(" in row.call else f"{row.call}({given})"
@@ -69,7 +68,7 @@ def of_batches(graph, rows, *parts):
         made = [call(cut.parts(values), rows, part) for part in parts]
         found.append([sum(float(m[str(place)]) for m in made) for place in range(len(values))])
     means = [torch.tensor(s / w, dtype=torch.float64) for s, w in zip(*found, strict=True)]
-    return float(trace(cut.behind).forward(*means)["loss"])
+    return float(trace(cut.after).forward(*means)["loss"])
 
 
 PARTS = slice(0, FIRST), slice(FIRST, None)
@@ -83,14 +82,14 @@ def test_two_uneven_batches_have_the_loss_of_one(name, row):
 
 
 @pytest.mark.parametrize("around", ["sqrt({0} + 1)", "exp(0.1 * {0}) - 2 * {0} / 3", "{0} * {0}"])
-def test_what_is_computed_of_means_is_computed_once(around):
+def test_functions_of_means_are_computed_once(around):
     (row,) = [row for _, row in EXAMPLES if "label_smoothing" in row.call]
     graph, rows = loss_of_row(row, around)
     whole = float(call(graph, rows)["loss"])
     assert of_batches(graph, rows, *PARTS) == pytest.approx(whole, rel=1e-5)
 
 
-def test_losses_of_each_batch_as_a_whole_are_listed():
+def test_losses_of_whole_batches_are_known():
     assert {"dice"} == OF_BATCH
     listed = (DOCS / "training.md").read_text(encoding="utf-8")
     assert all(f"of each batch as a whole: `{name}`" in listed for name in OF_BATCH)
@@ -110,8 +109,8 @@ LOSSES_OF_A_STEP = {
     "a sum of several means": "loss = 2 * cross_entropy(y, weight=[0.2, 3]) + cross_entropy(y) / 4",
     "what is left of the axes": "loss = cross_entropy(y, reduce=none) + 0.1 * mean(square(y))",
     "a regularizer": "loss = cross_entropy(y, weight=[0.2, 3])\nregularize = l2(0.01)",
-    "a factor that is learnt": "loss = cross_entropy(y, weight=[0.2, 3]) * exp(-s) + s",
-    "a divisor that is learnt": "loss = mse(y, 0) / (1 + s * s) + cross_entropy(y)",
+    "a trainable factor": "loss = cross_entropy(y, weight=[0.2, 3]) * exp(-s) + s",
+    "a trainable divisor": "loss = mse(y, 0) / (1 + s * s) + cross_entropy(y)",
     "a product": "loss = cross_entropy(y, weight=[0.2, 3]) * cross_entropy(y)",
 }  # fmt: skip
 
@@ -120,7 +119,7 @@ S = "weight s: float = ones"
 
 
 @pytest.mark.parametrize("loss", LOSSES_OF_A_STEP.values(), ids=LOSSES_OF_A_STEP)
-def test_batches_taken_together_are_one_batch_whatever_the_loss(loss):
+def test_accumulated_batches_equal_one_batch_for_any_loss(loss):
     """29 rows in batches of 8, 8, 8 and 5."""
     rows = points(29)
     large = run(classifier(f"{SGD}batch = all\n{loss}", more=S), rows)
@@ -132,8 +131,8 @@ def test_batches_taken_together_are_one_batch_whatever_the_loss(loss):
         assert ours.train["loss"] == pytest.approx(theirs.train["loss"], rel=1e-5)
 
 
-def test_the_weighted_loss_of_all_rows_is_that_of_torch():
-    """Training and validation rows that differ in their share of classes from batch to batch."""
+def test_the_weighted_loss_of_all_rows_equals_torch():
+    """The shares of classes differ between batches, in training and validation rows."""
     text = classifier(f"{SGD}batch = 4\nloss = cross_entropy(y, weight=[0.2, 3])")
     rows = points(4100, seed=3)
     order = np.argsort(rows["y"], kind="stable")  # batches of one class first, then of the other
@@ -149,7 +148,7 @@ def test_the_weighted_loss_of_all_rows_is_that_of_torch():
 @pytest.mark.parametrize(
     "settings", ["precision = float64", "precision = bf16", "optimizer = lbfgs(max_iter=3)"]
 )
-def test_every_way_to_compute_takes_several_batches(settings):
+def test_all_precisions_and_optimizers_support_several_batches(settings):
     own = "" if "optimizer" in settings else "optimizer = sgd(lr=0.1)\n"
     text = classifier(f"{own}{settings}\nseed = 5\nbatch = 8\naccumulate = 4\nepochs = 3\n"
                       "loss = sqrt(cross_entropy(y, weight=[0.2, 3]))")  # fmt: skip
@@ -163,16 +162,16 @@ def test_several_batches_in_float64_have_the_gradients_of_one_to_its_last_digits
     found = []
     for sizes in ([23], [8, 8, 7]):
         forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
-        turn = Learner(forms, p.phase, 1).turns[0]
+        trainer = Learner(forms, p.phase, 1).trainers[0]
         given = [torch.from_numpy(rows[name]).split(sizes) for name in forms.fields]
-        turn._gradients([list(batch) for batch in zip(*given, strict=True)])
-        found.append([weight.grad for weight in forms.learnt])
+        trainer._gradients([list(batch) for batch in zip(*given, strict=True)])
+        found.append([weight.grad for weight in forms.trained])
     for one, several in zip(*found, strict=True):
         torch.testing.assert_close(several, one, rtol=1e-13, atol=1e-15)
 
 
-def test_a_step_looks_at_batches_first_where_weights_or_derivatives_depend_on_it():
-    """What is drawn is the same when it looks and when it learns; running statistics move once."""
+def test_a_step_evaluates_batches_first_if_factors_depend_on_means():
+    """Both evaluations have the same draws; running statistics are updated once."""
     layers, rows = "dense(8) -> batchnorm -> tanh -> dropout(0.5) -> dense(2)", points(24)
     settings = f"{SGD}batch = 12\naccumulate = 2\nloss = cross_entropy(y)"
     known, looked = (run(classifier(settings + more, layers), rows).weights for more in ("", " ** 1"))
@@ -184,8 +183,8 @@ def test_a_step_looks_at_batches_first_where_weights_or_derivatives_depend_on_it
     ("cross_entropy(y, weight=[0.2, 3])", True), ("2 * cross_entropy(y) + dice(y)", True),
     ("sqrt(cross_entropy(y))", False), ("cross_entropy(y, 1, weight=[0.2, 3])", False),
 ])  # fmt: skip
-def test_weights_are_computed_of_the_targets_alone(loss, enough):
-    """The whole model is not computed twice for them, but where it says how many places there are."""
+def test_total_weights_are_computed_from_targets_only(loss, enough):
+    """The model is not computed twice for them, except where it determines the number of values."""
     p = program(classifier(f"loss = {loss}", "batchnorm -> dense(8) -> dropout(0.5) -> dense(2)"))
     (form,) = Forms(p, draw(p.graph, 0), torch.device("cpu")).training
     assert form.means.weights_are_enough is enough
@@ -197,7 +196,7 @@ def test_weights_are_computed_of_the_targets_alone(loss, enough):
         assert all(float(weight) in wanted for weight in weights)
 
 
-def test_what_no_batch_has_a_part_in_is_learnt_too():
+def test_terms_without_a_batch_are_trained_too():
     text = ("input x: float[2]\noutput y: float\nweight w: float[3] = ones\nx -> dense(1) -> y\n"
             "train {{ loss = {}\noptimizer = sgd(lr=0.1)\nepochs = 1\nbatch = 5\n"
             "accumulate = 2 }}\n")  # fmt: skip
@@ -209,16 +208,7 @@ def test_what_no_batch_has_a_part_in_is_learnt_too():
     np.testing.assert_allclose(both["dense.weight"], alone["dense.weight"], rtol=1e-6)
 
 
-def test_an_emitted_file_takes_several_batches_of_means_over_rows_alone():
-    settings = f"{SGD}batch = 8\naccumulate = 4\nloss = "
-    assert "together" in emit(program(classifier(settings + "2 * cross_entropy(y)")))
-    for loss in ("cross_entropy(y, weight=[0.2, 3])", "sqrt(cross_entropy(y))"):
-        with pytest.raises(CompileError) as caught:
-            emit(program(classifier(settings + loss)))
-        assert [d.code for d in caught.value.diagnostics] == ["E0821"]
-
-
-def test_graphs_know_whether_their_derivatives_depend_on_the_means():
+def test_cuts_know_whether_gradients_depend_on_means():
     for loss, linear in (
         ("cross_entropy(y)", True),
         ("2 * cross_entropy(y) - mean(y) / 3", True),

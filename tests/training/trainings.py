@@ -1,4 +1,4 @@
-"""Specs of a few lines, rows made here, and one training of them."""
+"""Small specs, generated rows, and one training of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlc.runtime.training.loop import train
 
 
 def points(n: int, seed: int = 0) -> InMemoryRows:
-    """Two features; the class says on which side of a line they lie."""
+    """Two features; the class is the side of a line."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 2)).astype(np.float32)
     return InMemoryRows({"x": x, "y": (x.sum(1) > 0).astype(np.int64)}, n)

@@ -1,5 +1,5 @@
-"""Every error and warning code, a page each: `E0203.md` says what it is about, why it is one and what to do,
-and holds a spec that has it and the same spec fixed. A page is read when somebody asks for it.
+"""The page of each error and warning code: `E0203.md` has the title, the reason, the fix, a spec with the
+error and the fixed spec. Pages are read on demand.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ import re
 from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 
-# What codes are about, by how they begin.
+# Groups of codes, by prefix.
 GROUPS = {
     "E00": "Files", "E01": "Text and grammar", "E02": "Values, shapes, types", "E03": "Names",
     "E04": "Calls and settings", "E05": "Flow", "E06": "Sections", "E07": "Data", "E08": "Runs and artifacts",
-    "E09": "Limits", "W00": "Allowed warnings", "W04": "What can hardly be meant",
+    "E09": "Limits", "W00": "Allowed warnings", "W04": "Probably not meant",
     "W07": "Warnings of the data", "W08": "Warnings of runs",
 }  # fmt: skip
-SPEC = "model.dl"  # the name of a case's spec
-CHECK = (f"dlc check {SPEC}",)  # what is typed where a case says nothing else
+SPEC = "model.dl"  # the file name of the spec of a case
+CHECK = (f"dlc check {SPEC}",)  # the default command of a case
 FENCED = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOLDER = os.path.dirname(__file__)
 
 
 @record
 class Case:
-    """Files by name, the spec first, the commands that are typed beside them, and what is then said where the
-    compiler alone does not say it."""
+    """The files by name, the spec first; the commands to run in their folder; and the expected output, for
+    codes that `dlc check` does not report."""
 
     files: dict[str, str]
     commands: tuple[str, ...]
-    said: str = ""
+    output: str = ""
 
 
 @record
 class CodePage:
-    """What a code is about. The fixed case has all files, those that stay as they are too."""
+    """The page of a code. The fixed case has all files, including the unchanged ones."""
 
     code: str
     title: str
@@ -62,14 +62,14 @@ def parse(code: str, text: str) -> CodePage:
 
 
 def case(text: str, before: Case) -> Case:
-    """The files of a section over those of the section before, and its commands if it has some."""
+    """The case of a section. Files and commands that it does not have are those of the case `before`."""
     blocks = FENCED.findall(text)
     files = {name or SPEC: block for language, name, block in blocks if language not in ("sh", "text")}
     commands = [line for language, _, block in blocks if language == "sh" for line in block.splitlines()]
-    said = "".join(block for language, _, block in blocks if language == "text")
-    return Case(before.files | files, tuple(commands) or before.commands, said)
+    output = "".join(block for language, _, block in blocks if language == "text")
+    return Case(before.files | files, tuple(commands) or before.commands, output)
 
 
-def told_by_compiler(code: str) -> bool:
-    """Whether `dlc check` tells it, without data, runs or artifacts."""
+def reported_by_check(code: str) -> bool:
+    """Whether `dlc check` reports the code, without data, runs or artifacts."""
     return code[:3] not in ("E00", "E07", "E08", "W07", "W08")

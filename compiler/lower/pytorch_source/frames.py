@@ -1,4 +1,4 @@
-"""The graph by the blocks and nets that made it: each use is a frame, within the frame that uses it."""
+"""The graph by the blocks and nets that made it: each use is a frame within the frame that uses it."""
 
 from __future__ import annotations
 
@@ -13,97 +13,69 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.source import Use
     from dlc.compiler.ir.graph import Node
-    from dlc.compiler.lower.pytorch_source.code import Code
+    from dlc.compiler.lower.python_code import Code
+    from dlc.compiler.lower.pytorch_source.statements import Statement
+    from dlc.compiler.lower.symbolic import Local
 
 
 NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")
 
 
 @record(eq=False)
-class Let:
-    """`a, b = code`. `joins` if what flows in may stand within it, `glue` if it says little by itself,
-    `within` the context that it stands in."""
-
-    targets: tuple[Any, ...]
-    code: Code
-    joins: bool = False
-    glue: bool = False
-    hint: str = ""
-    within: str = ""
-
-
-@record(eq=False)
-class Each:
-    """A loop over copies. `members` are the lists that it runs over: a name for the entry, the list, where it
-    begins, and the step. `carried` are values: what comes out, what it is within, and what that begins as
-    and goes on as."""
-
-    copies: int
-    members: tuple[tuple[str, str, int, int], ...]
-    carried: tuple[tuple[Any, Any, Code, Code], ...]
-    body: tuple[Let | Each, ...]
-
-
-@record(eq=False)
-class When:
-    """`target` is `otherwise`, or what the body makes of it under a condition."""
-
-    condition: Code
-    target: Any
-    otherwise: Code
-    body: tuple[Any, ...]
-    result: Code
-
-
-@record(eq=False)
-class Guard:
-    """Where it is not trained, an operator returns these."""
-
-    condition: Code
-    returns: tuple[Code, ...]
-
-
-Statement = Let | Each | When | Guard
-
-
-@record(eq=False)
 class Copies:
-    """What a `repeat` repeats, a list of items for each time."""
+    """What a `repeat` repeats: the items of each copy."""
 
     copies: tuple[tuple[Any, ...], ...]
 
 
-class Frame:
-    """One use of a block or net, an operator that is a class of its own, or the whole model, and how it is
-    written: filled by the writer. `operator` is the one of the spec."""
+class BlockFrame:
+    """One use of a block or net, an operator that is a class of its own, or the whole model. `prefix` is what
+    the names of its weights begin with. The writer fills in what it is given (`params`), its modules and
+    weights (`members`), which of them stand in lists, its statements, and what it returns."""
 
-    operator: Any = None
+    operator: Any = None  # of the spec, of an operator's frame
 
     def __init__(self, what: str, name: str, prefix: str, nodes: Sequence[Node], use: Use | None = None):
         self.what, self.name, self.prefix, self.use = what, name, prefix, use
         self.nodes = tuple(nodes)
-        self.params: list[Any] = []
+        self.params: dict[Local, Any] = {}  # each with the value, or the name of the net, that it stands for
         self.members: dict[str, Code] = {}
         self.lists: set[str] = set()
-        self.body: list[Any] = []
-        self.returns: list[Value] = []
+        self.body: list[Statement] = []
+        self.returns: list[Code] = []
 
     @property
     def given(self) -> Mapping[str, Any]:
+        """Tensors and settings of the block, by name."""
         return self.use.given if self.use else {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.operator.values() if self.what == "operator" else self.given
+
+    @property
+    def given_tensors(self) -> dict[Value, str]:
+        return {value: name for name, value in self.given.items() if isinstance(value, Value)}
 
     def names(self) -> dict[Value, str]:
         """What the spec calls values of its body."""
-        found = {**(self.use.names if self.use else {}), **self.given}
-        return {value: name for name, value in found.items() if isinstance(value, Value)}
+        made = self.use.names.items() if self.use else ()
+        return {value: name for name, value in made if isinstance(value, Value)} | self.given_tensors
 
     @property
     def has_weights(self) -> bool:
-        return any(name.startswith(self.prefix) for n in self.nodes for name in weight_names(n))
+        return any(value.name.startswith(self.prefix) for n in self.nodes for value in n.weights.values())
 
+    def is_within_itself(self, code: Code) -> bool:
+        """Whether a member is a use of the same block."""
+        return code.kind == "make" and (code.value.what, code.value.name) == (self.what, self.name)
 
-def weight_names(node: Node) -> list[str]:
-    return [value.name for value in node.weights.values()]
+    def items(self) -> list[Any]:
+        """What stands directly in it: nodes, frames, and copies."""
+        if self.use is None:
+            return [*self.nodes]
+        uses = self.nodes[0].site.uses
+        return items_of(self.nodes, len(uses) - next(i for i, use in enumerate(uses) if use is self.use))
 
 
 def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
@@ -120,7 +92,7 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
             items += inside
         elif not use.is_copy:
             what, name = use.what.split(maxsplit=1)
-            items.append(Frame(what, name, use.prefix, inside, use))
+            items.append(BlockFrame(what, name, use.prefix, inside, use))
         else:
             copy = tuple(items_of(inside, depth + 1))
             before = items[-1] if items else None
@@ -130,10 +102,6 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
                 items.append(Copies((copy,)))
         start = end
     return items
-
-
-def is_net(item: Any) -> bool:
-    return isinstance(item, Frame) and item.what == "net" and item.has_weights
 
 
 def use_at(node: Node, depth: int) -> Use | None:
@@ -151,16 +119,8 @@ def nodes_of(items: Collection[Any]) -> list[Node]:
         if isinstance(item, Copies):
             found += [node for copy in item.copies for node in nodes_of(copy)]
         else:
-            found += item.nodes if isinstance(item, Frame) else [item]
+            found += item.nodes if isinstance(item, BlockFrame) else [item]
     return found
-
-
-def depth_of(frame: Frame) -> int:
-    """How many uses lie around what stands directly in a frame."""
-    if frame.use is None:
-        return 0
-    uses = frame.nodes[0].site.uses
-    return len(uses) - next(i for i, use in enumerate(uses) if use is frame.use)
 
 
 def numbered_name(attr: str) -> tuple[str, int]:

@@ -2,340 +2,214 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.pytorch_source.code import WIDTH, Code, inline, lines, text
-from dlc.compiler.lower.pytorch_source.frames import Each, Guard, Let, When
-from dlc.compiler.lower.pytorch_source.shortening import Pieces
-from dlc.compiler.lower.pytorch_source.writer import IMPORTED, safe
+from dlc.compiler.lower.python_code import WIDTH, Code, call, inline, lines, text
+from dlc.compiler.lower.pytorch_source.statements import EvalReturn, codes_of, mapped, reads
+from dlc.compiler.lower.symbolic import Let
+from dlc.compiler.lower.torch_names import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.lower.pytorch_source.frames import Statement
+    from dlc.compiler.lower.pytorch_source.statements import Loop, Statement
+    from dlc.compiler.lower.symbolic import Local
 
 FLOW = ("x", "y", "z")
+IMPORTED = ("F", "torch", "nn", "np", "model", "self")
 LONGEST = 60  # of what is written within something else
 DEEPEST = 3  # calls within calls
-RESERVED = (*IMPORTED, "x_")
-NUMBERED = re.compile(r"x[1-9]\d*")
+# Functions and methods that draw: what they give may not move behind another draw.
+DRAWING = (
+    "F.dropout", "sample", "torch.bernoulli", "torch.normal", "torch.rand", "torch.rand_like", "torch.randn",
+    "torch.randn_like", "uniform_",
+)  # fmt: skip
 
 
-class Taken:
-    """Names with how often each is taken."""
+class Free:
+    """Names, with how often each is taken by a value that is still read."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter(RESERVED)
-        self.next = 1  # of the numbered names, those from here on were never looked at
-        self.freed: list[int] = []  # a heap of those before that may be free
+        self.counts: Counter[str] = Counter(IMPORTED)
+        self.last = 0  # of x1, x2, ...
 
-    def __contains__(self, name: str) -> bool:
-        return self.counts[name] > 0
-
-    def take(self, *names: str) -> None:
-        self.counts.update(names)
-
-    def release(self, *names: str) -> None:
-        self.counts.subtract(names)
-        for name in names:
-            if name not in self and NUMBERED.fullmatch(name):
-                heappush(self.freed, int(name[1:]))
-
-    def numbered(self) -> str:
-        """The first of `x1`, `x2`, ... that is free."""
-        while self.freed and f"x{self.freed[0]}" in self:
-            heappop(self.freed)
-        while not self.freed and f"x{self.next}" in self:
-            self.next += 1
-        return f"x{self.freed[0] if self.freed else self.next}"
+    def name(self, hint: str) -> str:
+        """A free name: the one of the spec, or one of those that the flow has."""
+        if hint:
+            return safe(hint, [n for n in (hint, f"{hint}_") if self.counts[n] > 0])
+        found = next((name for name in FLOW if self.counts[name] <= 0), "")
+        while not found:
+            self.last += 1
+            found = f"x{self.last}" if self.counts[f"x{self.last}"] <= 0 else ""
+        return found
 
 
 class Namer:
-    """Names the values of one body, of which `given` have theirs."""
+    """Writes one body, whose values `given` have names. `over` gives the list that a loop runs over."""
 
     def __init__(
         self,
-        given: Mapping[Any, str],
+        given: Mapping[Local, str],
         body: Sequence[Statement],
-        returns: Sequence[Code],
+        ends: Sequence[Code],
         over: Callable[[Code], Code] = lambda entries: entries,
     ):
         self.over = over
-        self.left = Counter(read for code in (*codes_of(body), *returns) for read in reads(code))
-        self.names: dict[Any, str] = {}
-        self.every: set[str] = set()  # that was ever given
-        self.taken = Taken()  # by what is still read, and by what is held beside
+        self.left = Counter(key for code in (*codes_of(body), *ends) for key in reads(code))
+        self.names: dict[Local, str] = {}
+        self.free = Free()
         for key, name in given.items():
             self.give(key, name)
-        self.pending: dict[Any, Code] = {}
+        self.pending: dict[Local, Code] = {}  # written where they are read
 
-    def give(self, key: Any, name: str) -> None:
-        """Name a value."""
+    def give(self, key: Local, name: str) -> None:
         self.names[key] = name
-        self.every.add(name)
         if self.left[key] > 0:
-            self.taken.take(name)
+            self.free.counts[name] += 1
 
-    def reading(self, key: Any, times: int) -> None:
-        """So often more, or less, a value is read."""
+    def count(self, key: Local, times: int) -> None:
+        """So often more, or less, a value is still read."""
         before = self.left[key] > 0
         self.left[key] += times
         if key in self.names and before != (self.left[key] > 0):
-            (self.taken.release if before else self.taken.take)(self.names[key])
+            self.free.counts[self.names[key]] += -1 if before else 1
 
     # --- expressions --------------------------------------------------------------------------------------
 
-    def preview(self, code: Code) -> Code:
+    def shown(self, code: Code) -> Code:
+        """The expression in names."""
+
         def change(part: Code) -> Code | None:
             if part.kind != "local":
                 return None
             waiting = self.pending.get(part.value)
-            return self.preview(waiting) if waiting is not None else text(self.names[part.value])
+            return self.shown(waiting) if waiting is not None else text(self.names[part.value])
 
         return code.mapped(change)
 
     def consume(self, code: Code) -> Code:
         """The expression in names; what it reads is read."""
-        shown = self.preview(code)
-        waiting = [code]
+        shown, waiting = self.shown(code), [code]
         while waiting:
             for key in reads(waiting.pop()):
-                self.reading(key, -1)
+                self.count(key, -1)
                 if key in self.pending:
                     waiting.append(self.pending.pop(key))
         return shown
 
-    def free(self, hint: str) -> str:
-        """A name that nothing alive has: the one of the spec, or that of the flow."""
-        if hint:
-            return safe(hint, self.taken)
-        return next((name for name in FLOW if name not in self.taken), None) or self.taken.numbered()
-
     # --- statements ---------------------------------------------------------------------------------------
 
-    def block(self, body: Sequence[Statement], indent: int, end: Sequence[Code] = ()) -> Iterator[str]:
-        """The lines of statements; `end` is what is read behind them."""
-        readers: dict[Any, int] = {}  # the statements that read values first
-        for place, statement in enumerate(body):
-            for code in codes_of([statement]):
-                for key in reads(code):
-                    readers.setdefault(key, place)
-        last = {key for code in end for key in reads(code)}
+    def block(self, body: Sequence[Statement], indent: int, ends: Sequence[Code] = ()) -> Iterator[str]:
+        """The lines of statements; `ends` is what is read behind them."""
+        readers: dict[Local, int] = {}
+        for place, codes in enumerate([*(codes_of([statement]) for statement in body), ends]):
+            for key in (key for code in codes for key in reads(code)):
+                readers.setdefault(key, place)
         for place, statement in enumerate(body):
             if isinstance(statement, Let):
-                at = readers.get(statement.targets[0])
-                reader = None if at is None else body[at]
-                if len(statement.targets) == 1 and self.waits(statement, reader, at == place + 1, last):
+                at = readers.get(statement.targets[0]) if statement.targets else None
+                reader = body[at] if at is not None and at < len(body) else None
+                if at is not None and self.waits(statement, reader, at == place + 1):
                     self.pending[statement.targets[0]] = statement.code
                 else:
                     yield from self.let(statement, indent)
-            elif isinstance(statement, Each):
-                yield from self.each(statement, indent)
-            elif isinstance(statement, Guard):
-                yield from lines(statement.condition, indent, "if ", ":")
+            elif isinstance(statement, EvalReturn):
+                yield f"{' ' * indent}if not self.training:"
                 yield from self.ending(statement.returns, indent + 4)
             else:
-                yield from self.when(statement, indent)
+                yield from self.loop(statement, indent)
+
+    def waits(self, let: Let, reader: Statement | None, is_next: bool) -> bool:
+        """Whether a result is written where it is read: once, by what fits around it; `reader` is none where
+        that stands behind the body."""
+        target = let.targets[0]
+        if len(let.targets) > 1 or self.left[target] != 1:
+            return False
+        shown = self.shown(let.code)
+        long = len(inline(shown)) > (LONGEST if is_next else LONGEST // 2)
+        draws = any(c.kind in ("text", "attribute") and c.value in DRAWING for c in shown.walk())
+        if reader is None:
+            return let.ends or not (long or draws)
+        if (
+            not isinstance(reader, Let)
+            or target.hint
+            or long
+            or depth(shown) > DEEPEST
+            or (draws and not is_next)
+        ):
+            return False
+        return reader.joins or not let.ends
 
     def let(self, let: Let, indent: int) -> Iterator[str]:
-        if let.within:
-            yield f"{' ' * indent}with {let.within}:"
-            indent += 4
+        if let.targets and not any(self.left[target] for target in let.targets):
+            return
+        yield from self.shorten(let.code, indent, 5)
         shown = self.consume(let.code)
         named = []
-        hints = let.hint.split(",") if len(let.targets) > 1 and let.hint else [let.hint] * len(let.targets)
-        for target, hint in zip(let.targets, hints, strict=True):
-            name = self.free(hint)
+        for target in let.targets:
+            name = self.free.name(target.hint) if self.left[target] else "_"
             self.give(target, name)
-            self.taken.take(name)
+            self.free.counts[name] += 1
             named.append(name)
-        self.taken.release(*named)
-        if shown.kind == "choice" and len(inline(shown)) + indent + len(named[0]) + 3 > WIDTH:
-            yield from self.choice(shown, indent, named[0])
-            return
-        if inline(shown) != named[0]:
-            yield from self.fitted(shown, indent, f"{', '.join(named)} = ")
+        self.free.counts.subtract(named)
+        yield from assigned(", ".join(named), shown, indent)
 
-    def choice(self, code: Code, indent: int, name: str) -> Iterator[str]:
-        """A choice over several lines: what is not chosen is not computed."""
-        condition, chosen, other = code.parts
-        yield f"{' ' * indent}if {inline(condition)}:"
-        yield from self.fitted(chosen, indent + 4, f"{name} = ")
-        if inline(other) != name:
-            yield f"{' ' * indent}else:"
-            yield from self.fitted(other, indent + 4, f"{name} = ")
+    def shorten(self, code: Code, indent: int, used: int) -> Iterator[str]:
+        """Name the longest of what waits in an expression that neither fits on a line nor breaks well."""
+        breaks = code.kind == "dict" or (code.kind == "call" and code.parts[0].kind != "attribute")
+        while not breaks and len(inline(self.shown(code))) + indent + used > WIDTH:
+            held = [key for key in reads(code) if key in self.pending]
+            longest = max(held, key=lambda key: len(inline(self.shown(self.pending[key]))), default=None)
+            if longest is None:
+                return
+            yield from self.let(Let((longest,), self.pending.pop(longest)), indent)
 
-    def fitted(self, code: Code, indent: int, before: str) -> Iterator[str]:
-        """A statement, with names for parts of what is too long for a line."""
-        held = [part.value for part in code.walk() if part.kind == "text"]
-        self.taken.take(*held)
-        pieces = Pieces(code, WIDTH - indent - 8)
-        while pieces.width + indent + len(before) > WIDTH and pieces.breaks_badly:
-            name = self.free("")
-            part = pieces.named(name)
-            if part is None:
-                break
-            self.taken.take(name)
-            held.append(name)
-            yield from lines(part, indent, f"{name} = ")
-        code = pieces.code
-        self.taken.release(*held)
-        if code.kind == "tuple" and before == "return " and len(inline(code)) + indent + 5 <= WIDTH:
-            before, code = f"return {', '.join(map(inline, code.parts))}", text("")
-        yield from lines(code, indent, before)
-
-    def waits(self, let: Let, reader: Statement | None, next_: bool, last: Container[Any]) -> bool:
-        """Whether it is written where it is read: once, by something that fits around it. The reader may be
-        the `next_` statement; none is one that stands behind all."""
-        (target,) = let.targets
-        if self.left[target] != 1 or let.within:
-            return False
-        shown = self.preview(let.code)
-        if shown.kind == "choice" and len(inline(shown)) > LONGEST:
-            return False
-        if reader is None:
-            return target in last
-        if not isinstance(reader, Let) or (let.hint and not let.glue):
-            return False
-        if let.glue:
-            return depth(shown) <= 2
-        long = len(inline(shown)) > (LONGEST if next_ else LONGEST // 2)
-        return reader.joins and not long and depth(shown) < DEEPEST
-
-    def each(self, each: Each, indent: int) -> Iterator[str]:
-        outside = [key for code in codes_of(each.body) for key in reads(code) if key in self.names]
+    def loop(self, loop: Loop, indent: int) -> Iterator[str]:
+        outside = [key for code in codes_of(loop.body) for key in reads(code) if key in self.names]
         for key in outside:
-            self.reading(key, 1)
-        carried = []
-        for _, cell, begin, _ in each.carried:
-            shown = self.consume(begin)
-            self.give(cell, self.free(""))
-            carried.append(self.names[cell])
-            if inline(shown) != self.names[cell]:
-                yield from lines(shown, indent, f"{self.names[cell]} = ")
-        entries = [safe(name, self.every) for name, *_ in each.members]
-        lists = [
-            self.over(Code("entries", (name, start, step, each.copies)))
-            for _, name, start, step in each.members
-        ]
-        yield from self.header(entries, lists, each.copies, indent)
-        self.taken.take(*entries)
-        body = tuple(
-            entered(s, dict(zip((m[0] for m in each.members), entries, strict=True))) for s in each.body
+            self.count(key, 1)
+        begin = self.consume(loop.begin)
+        name = self.free.name(loop.target.hint)
+        self.give(loop.cell, name)
+        yield from assigned(name, begin, indent)
+        entries = {entry: safe(entry, self.free.counts) for entry, *_ in loop.members}
+        over = [self.over(Code("entries", (base, *at, loop.copies))) for _, base, *at in loop.members]
+        looped = (
+            over[0] if len(over) == 1 else call(text("zip"), *over) if over else text(f"range({loop.copies})")
         )
-        ends = [
-            entered_code(update, dict(zip((m[0] for m in each.members), entries, strict=True)))
-            for *_, update in each.carried
-        ]
-        yield from self.block(body, indent + 4, ends)
-        updates = [(name, self.consume(end)) for name, end in zip(carried, ends, strict=True)]
-        yield from assigned(updates, indent + 4)
-        self.taken.release(*entries)
+        yield from lines(looped, indent, f"for {', '.join(entries.values()) or '_'} in ", ":")
+        self.free.counts.update(entries.values())
+
+        def entered(code: Code) -> Code | None:
+            return text(entries[code.value]) if code.kind == "entry" and code.value in entries else None
+
+        update = mapped(loop.update, entered)
+        yield from self.block([mapped(s, entered) for s in loop.body], indent + 4, [update])
+        yield from assigned(name, self.consume(update), indent + 4)
+        self.free.counts.subtract(entries.values())
         for key in outside:
-            self.reading(key, -1)
-        for (target, *_), name in zip(each.carried, carried, strict=True):
-            self.give(target, name)
+            self.count(key, -1)
+        self.give(loop.target, name)
 
-    @staticmethod
-    def header(entries: list[str], lists: list[Code], copies: int, indent: int) -> list[str]:
-        if not entries:
-            return [f"{' ' * indent}for _ in range({copies}):"]
-        over = lists[0] if len(lists) == 1 else Code("call", None, (text("zip"), *lists))
-        return lines(over, indent, f"for {', '.join(entries)} in ", ":")
-
-    def when(self, when: When, indent: int) -> Iterator[str]:
-        outside = [key for code in codes_of(when.body) for key in reads(code) if key in self.names]
-        for key in outside:
-            self.reading(key, 1)
-        shown = self.consume(when.otherwise)
-        for key in outside:
-            self.reading(key, -1)
-        own = inline(shown)
-        inside = Counter(key for code in (*codes_of(when.body), when.result) for key in reads(code))
-        name = own if own.isidentifier() and self.dead(own, inside) else self.free("")
-        if own != name:
-            yield from lines(shown, indent, f"{name} = ")
-        yield from lines(when.condition, indent, "if ", ":")
-        self.taken.take(name)
-        yield from self.block(when.body, indent + 4, (when.result,))
-        yield from assigned([(name, self.consume(when.result))], indent + 4)
-        self.taken.release(name)
-        self.give(when.target, name)
-
-    def dead(self, name: str, inside: Counter[Any]) -> bool:
-        """Whether what has a name is read no more, but for these times."""
-        return not any(n == name and self.left[key] > inside[key] for key, n in self.names.items())
-
-    def ending(self, returns: Sequence[Code], indent: int) -> list[str]:
+    def ending(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
+        for code in returns:
+            yield from self.shorten(code, indent, len("return "))
         shown = [self.consume(code) for code in returns]
-        whole = ", ".join(map(inline, shown))
-        if len(shown) == 1 or len(whole) + indent + 7 > WIDTH:
-            code = shown[0] if len(shown) == 1 else Code("tuple", None, tuple(shown))
-            return [*self.fitted(code, indent, "return ")]
-        return [f"{' ' * indent}return {whole}"]
+        code = shown[0] if len(shown) == 1 else Code("unpacked", None, tuple(shown))
+        yield from lines(code, indent, "return ")
 
 
-def assigned(pairs: list[tuple[str, Code]], indent: int) -> list[str]:
-    pairs = [(name, code) for name, code in pairs if inline(code) != name]
-    if len(pairs) == 1:
-        return lines(pairs[0][1], indent, f"{pairs[0][0]} = ")
-    if not pairs:
-        return []
-    return [f"{' ' * indent}{', '.join(n for n, _ in pairs)} = {', '.join(inline(c) for _, c in pairs)}"]
-
-
-def codes_of(body: Sequence[Statement]) -> Iterator[Code]:
-    """All expressions of statements."""
-    for statement in body:
-        if isinstance(statement, Let):
-            yield statement.code
-        elif isinstance(statement, Each):
-            for _, _, begin, update in statement.carried:
-                yield from (begin, update)
-            yield from codes_of(statement.body)
-        elif isinstance(statement, Guard):
-            yield from statement.returns
-        else:
-            yield from (statement.condition, statement.otherwise, statement.result)
-            yield from codes_of(statement.body)
-
-
-def reads(code: Code) -> list[Any]:
-    return [part.value for part in code.walk() if part.kind == "local"]
+def assigned(name: str, code: Code, indent: int) -> list[str]:
+    return lines(code, indent, f"{name} = " if name else "") if inline(code) != name else []
 
 
 def depth(code: Code) -> int:
     """How deep calls stand within calls; conversions do not count."""
     inner = max(map(depth, code.parts), default=0)
-    if code.kind == "call":
-        function = code.parts[0]
-        short = function.kind == "attribute" and function.value in ("float", "long", "bool", "unsqueeze")
-        return inner + (not short)
-    return inner
-
-
-def entered(statement: Any, names: Mapping[str, str]) -> Any:
-    """A statement of a loop with the names that its entries have."""
-    from dataclasses import replace
-
-    if isinstance(statement, Let):
-        return replace(statement, code=entered_code(statement.code, names))
-    body = tuple(entered(s, names) for s in statement.body)
-    if isinstance(statement, Each):
-        carried = tuple(
-            (t, c, entered_code(b, names), entered_code(u, names)) for t, c, b, u in statement.carried
-        )
-        return replace(statement, body=body, carried=carried)
-    return replace(
-        statement,
-        body=body,
-        result=entered_code(statement.result, names),
-        otherwise=entered_code(statement.otherwise, names),
+    if code.kind != "call":
+        return inner
+    function: Any = code.parts[0]
+    return inner + (
+        function.kind != "attribute" or function.value not in ("float", "long", "bool", "unsqueeze")
     )
-
-
-def entered_code(code: Code, names: Mapping[str, str]) -> Code:
-    return code.mapped(lambda c: text(names[c.value]) if c.kind == "entry" and c.value in names else None)

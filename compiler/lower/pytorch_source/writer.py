@@ -1,320 +1,222 @@
-"""What stands in the classes: each frame as modules and statements."""
+"""Writes frames: their modules, and their nodes as statements."""
 
 from __future__ import annotations
 
-import keyword
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import number as known
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.lower.pytorch_source.code import Code, call, literal, number, text
-from dlc.compiler.lower.pytorch_source.forms import DTYPES, Functions, Literal, Sizes, Unwritten, Written
-from dlc.compiler.lower.pytorch_source.frames import (
-    Copies,
-    Each,
-    Frame,
-    Guard,
+from dlc.compiler.lower.python_code import Code, call, text
+from dlc.compiler.lower.pytorch_source.body import Body, Shared
+from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
+from dlc.compiler.lower.pytorch_source.loops import as_loop
+from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, local
+from dlc.compiler.lower.symbolic import (
+    BodyRecorder,
     Let,
-    depth_of,
-    items_of,
-    numbered_name,
+    Local,
+    Recorder,
+    Symbol,
+    Untraceable,
+    expanded,
 )
-from dlc.compiler.lower.pytorch_source.functional import MODULE_NAMES
-from dlc.compiler.lower.pytorch_source.hoisting import hoisted, split_at
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from dlc.compiler.ir.graph import Graph, Node, Weight
-
-IMPORTED = ("F", "torch", "nn", "np")  # what bodies of classes and functions call
-# What the functions of a file that take rows call, or name by themselves.
-CALLED = (
-    *IMPORTED,
-    "answers",
-    "auroc",
-    "compute_loss",
-    "hooks",
-    "learning",
-    "loss",
-    "made",
-    "metrics",
-    "model",
-    "rows",
-)
-MOST_CALLS = 3  # of what is done in training alone, where it is no class of its own
+    from dlc.compiler.ir.graph import Node
 
 
 class NotEmitted(Exception):
-    """What has no plain PyTorch, with the node that it is of."""
+    """A node that has no plain PyTorch, and why."""
 
     def __init__(self, node: Node, why: str):
         super().__init__(why)
         self.node = node
 
 
-class Shared:
-    """What all writers of a graph know."""
+class Writer(Body):
+    """Writes the items of a frame into the body."""
 
-    def __init__(self, graph: Graph, roots: Iterable[Value], led: Mapping[Value, Node] | None = None):
-        self.graph, self.led = graph, led or {}
-        self.weights: dict[Value, Weight] = {w.value: w for w in graph.weights}
-        self.readers = graph.readers()
-        self.roots = dict.fromkeys(roots)
-        self.nets: dict[str, Frame] = {}  # by name, as it is used first
-        self.frames: list[Frame] = []  # written, inner ones first
-
-    def moved(self) -> set[Value]:
-        """The targets as augmentations have moved them."""
-        return {
-            value
-            for node in self.graph.nodes
-            if node.results[0] in self.led and not self.led[node.results[0]].operator.mixes_targets
-            for value in node.results[1:]
-        }
-
-    def leaves(self, value: Value, inside: Container[Node]) -> bool:
-        """Whether something outside of these nodes reads the value."""
-        return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
-
-
-class Writer:
-    """Writes the body of one frame, or of one copy within it."""
-
-    def __init__(self, shared: Shared, frame: Frame):
-        self.shared, self.frame = shared, frame
-        self.env: dict[Any, Written] = {}
-        self.sizes = Sizes(self.env)
-        self.params: list[Any] = []
-        self.members: dict[str, Code] = {}
-        self.body: list[Any] = []
-        self.hints = frame.names()
-        self.training = text("self.training")
-
-    # --- values -------------------------------------------------------------------------------------------
-
-    def value(self, key: Any) -> Written:
-        """A value of the body: made here, a weight of its own, or given to it."""
-        if key not in self.env:
-            weight = self.shared.weights.get(key)
-            if isinstance(key, tuple) and self.frame.what == "model":
-                self.members[key[1]] = Code("make", self.shared.nets[key[1]])
-                self.env[key] = Written(member(key[1]))
-            elif weight is not None and self.owns(weight.name):
-                self.members.setdefault(self.local_name(weight.name), parameter(weight))
-                self.env[key] = Written(member(self.local_name(weight.name)), DTYPES["float"])
-            else:
-                self.params.append(key)
-                self.env[key] = local(key)
-        return self.env[key]
-
-    def owns(self, weight: str) -> bool:
-        return weight.startswith(self.frame.prefix) and "." not in weight[len(self.frame.prefix) :]
-
-    def local_name(self, name: str) -> str:
-        return name[len(self.frame.prefix) :]
-
-    # --- frames -------------------------------------------------------------------------------------------
-
-    def write_items(self: Writer, items: Iterable[Any]) -> None:
-        from dlc.compiler.lower.pytorch_source.loops import write_copies
-
+    def write_items(self, items: Iterable[Any]) -> None:
         for item in items:
-            if isinstance(item, Frame):
-                self.write_frame(item)
-            elif isinstance(item, Copies):
-                write_copies(self, item)
-            else:
-                self.write_node(item)
+            try:
+                if isinstance(item, BlockFrame):
+                    self.write_frame(item)
+                elif isinstance(item, Copies):
+                    self.write_copies(item)
+                else:
+                    self.write_node(item)
+            except Untraceable as error:
+                raise NotEmitted(nodes_of([item])[0], str(error)) from None
 
-    def write_frame(self, frame: Frame) -> None:
+    def write_copies(self, copies: Copies) -> None:
+        """The copies of a `repeat`: as a loop, or one by one."""
+        before, writers = len(self.shared.frames), []
+        for items in copies.copies:
+            writers.append(Writer(self.shared, self.frame))
+            writers[-1].write_items(items)
+        loop = as_loop(self, writers, copies) if len(writers) > 1 else None
+        if loop is None:
+            del self.shared.frames[before:]  # they are written again
+            for items in copies.copies:
+                self.write_items(items)
+            return
+        for inner in writers:
+            self.members.update(inner.members)
+        self.body.append(loop)
+
+    def write_frame(self, frame: BlockFrame) -> None:
         write(self.shared, frame)
-        arguments = [self.value(key)._code for key in frame.params]
-        if frame.what == "net":
-            function = self.net(frame)
+        arguments = [self.code(key) for key in frame.params.values()]
+        if frame.what == "net" and frame.has_weights:
+            name = frame.prefix[:-1]
+            self.shared.nets.setdefault(name, frame)
+            function = self.code(("net", name))
         else:
-            function = self.member_for(
-                frame.prefix[len(self.frame.prefix) : -1], Code("make", frame), own=frame.has_weights
-            )
-        for value in frame.returns:
-            self.env[value] = local(value)
-        hint = self.hints.get(frame.returns[0], "") if len(frame.returns) == 1 else ""
-        if frame.what == "operator" and len(frame.returns) > 1:
-            hint = ",".join(self.follower(frame, value) for value in frame.returns)
-        self.body.append(Let(tuple(frame.returns), call(function, *arguments), hint=hint))
+            name = frame.prefix[len(self.frame.prefix) : -1]
+            function = self.member_for(name, Code("make", frame), frame.has_weights)
+        made = leaving(self.shared, frame)
+        targets = tuple(Local(hint=self.hint(frame, value, len(made))) for value in made)
+        self.body.append(Let(targets, call(function, *arguments), ends=True))
+        for value, target in zip(made, targets, strict=True):
+            self.give(value, local(target))
 
-    @staticmethod
-    def follower(frame: Frame, value: Value) -> str:
-        """What is called as the target that it is of, if it is one."""
-        if value is frame.nodes[0].results[0]:
-            return ""
-        return value.name.replace(".", "_") if frame.operator.mixes_targets else value.name.split(".")[0]
+    def hint(self, frame: BlockFrame, value: Value, count: int) -> str:
+        """What the spec calls a result; targets that follow an augmentation keep their names."""
+        if frame.what == "operator" and value is not frame.nodes[0].results[0]:
+            partner = frame.operator.mixes_targets
+            return value.name.replace(".", "_") if partner else value.name.split(".")[0]
+        return self.hints.get(value, "") if count == 1 else ""
 
-    def net(self, frame: Frame) -> Code:
-        """A net is one module of the model, which is handed to the blocks that use it."""
-        name = frame.prefix[:-1]
-        self.shared.nets.setdefault(name, frame)
-        return self.value(("net", name))._code
-
-    def member_for(self, name: str, made: Code, own: bool) -> Code:
-        """A module of the class under its name. One without weights may be called otherwise, or be shared."""
-        number, attr = 1, name
-        while not own and attr in self.members and not same(self.members[attr], made):
-            number += 1
-            attr = f"{name}_{number}"
+    def member_for(self, name: str, made: Code, owns: bool) -> Code:
+        """A module of the class under its name. Those without weights may be shared, or have another name."""
+        attr, place, key = name, 1, made.key(self.shared.key)
+        if owns and name in self.members:
+            raise Untraceable("its block is used by the network and by the loss, each with weights of it")
+        while attr in self.members and self.members[attr].key(self.shared.key) != key:
+            place += 1
+            attr = f"{name}_{place}"
         self.members[attr] = made
-        return member(attr)
-
-    # --- nodes --------------------------------------------------------------------------------------------
+        return Code("member", attr)
 
     def write_node(self, node: Node) -> None:
-        try:
-            self._write_node(node)
-        except Unwritten as error:
-            raise NotEmitted(node, str(error)) from None
-
-    def _write_node(self, node: Node) -> None:
-        operator, constant = node.operator, node.operator.constant()
+        operator, start = node.operator, len(self.body)
+        constant = operator.constant()
         if constant is not None and not isinstance(constant, tuple):
-            self.env[node.results[0]] = Literal(constant)
+            self.env[node.results[0]] = self.F.constant_of(constant)
             return
-        owner = owner_of(node)
-        given = [self.value(v) for v in node.operands]
-        complete = len(node.weights) == len(own_leaves(node))
-        module = operator.module(Modules()) if complete and self.frame.what != "function" else None
-        if module is not None and (owner or not node.weights):
-            attr = self.local_name(owner) if owner else operator.name
-            function = self.member_for(attr, module._code, own=bool(owner))
+        made = self.run_node(node)
+        if made is None:
+            return
+        for value, symbol in zip(node.results, as_list(made, len(node.results)), strict=True):
+            code = symbol._code if isinstance(symbol, Symbol) else self.F.constant_of(symbol)._code
+            self.give(value, code)
+            if code.kind == "local" and not code.value.hint:
+                code.value.hint = self.hints.get(value, "")
+        by_sign = operator.symbol and operator.broadcasts
+        joins = bool(operator.follows or by_sign or operator.family == "loss")
+        for place, let in enumerate(self.body[start:], start):
+            if isinstance(let, Let):
+                ends = let.ends or (place == len(self.body) - 1 and not operator.glue)
+                self.body[place] = replace(let, ends=ends, joins=joins)
 
-            def called(*operands: Any) -> Written:
-                return Written(call(function, *(o._code for o in operands)), DTYPES["float"])
-
-            flowing, named = operator.split(given)
-            self.let(node, (operator.call(self.functions(), called, *flowing, **named),))
-        elif self.frame.what not in ("operator", "function") and (owner or self.is_long(node, given)):
-            alone = self.shared.led.get(node.results[0], node).operator
-            frame = Frame("operator", alone.name, f"{owner or self.frame.prefix + alone.name}.", [node])
-            frame.operator = alone
+    def run_node(self, node: Node) -> Any:
+        """What a node makes, by a module of torch.nn or by its PyTorch form; none if a class of its own is
+        called for it."""
+        operator, spelled, owner = node.operator, self.shared.operator_of(node), owner_of(node)
+        own_class = self.frame.what == "operator"
+        module = None if own_class or (node.weights and not owner) else module_of(node)
+        differs = spelled.inference() is not spelled or spelled is not operator
+        if module is None and not own_class and (owner or differs):
+            frame = BlockFrame(
+                "operator", spelled.name, f"{owner or self.frame.prefix + spelled.name}.", [node]
+            )
+            frame.operator = spelled
             self.write_frame(frame)
+            return None
+        flowing, given = operator.split([self.value(v) for v in node.operands])
+        if module is not None:
+            attr = owner[len(self.frame.prefix) :] if owner else operator.name
+            function = Symbol(self.F, self.member_for(attr, module, bool(owner)))
+            return operator.call(self.F, function, *flowing, **given)
+        weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
+        if differs:
+            returned = self.at_inference(node, flowing, weights, given)
+            read = leaving(self.shared, self.frame)
+            kept = (c for c, value in zip(returned, node.results, strict=True) if value in read)
+            self.body.append(EvalReturn(tuple(kept)))
+        return operator.torch(self.F, *flowing, **weights, **given)
+
+    def at_inference(
+        self,
+        node: Node,
+        flowing: Sequence[Symbol],
+        weights: Mapping[str, Symbol],
+        given: Mapping[str, Symbol],
+    ) -> list[Code]:
+        """What a node makes at inference, without statements; targets that follow it stay as they are."""
+        spelled, recorder = self.shared.operator_of(node), BodyRecorder(self.env)
+        instead = spelled.inference()
+        if spelled is not node.operator:
+            share = [self.F.constant_of(1.0)] if spelled.mixes_targets else []
+            made: Any = [flowing[0], *share, *flowing[1:]]
+        elif instead.identity:
+            made = flowing[0]
         else:
-            weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
-            self.let(node, self.forms(node, given, weights))
-
-    def forms(self, node: Node, given: list[Written], weights: Mapping[str, Written]) -> tuple[Written, ...]:
-        """What a node makes: in training as it says, else as what stands in its place."""
-        functions = self.functions()
-        flowing, named = node.operator.split(given)
-        made = results(node.operator.torch(functions, *flowing, **weights, **named), len(node.results))
-        alone = self.shared.led.get(node.results[0], node)
-        instead = alone.operator.inference()
-        if instead is node.operator:
-            return made
-        if instead.identity:
-            other = (given[0],)
-        else:
-            bound = instead.bind(*alone.operator.taken_by(instead, alone.operator.operands))
-            kept = {name: named[name] for name in instead.given}
-            operands = flowing[: len(bound.flowing)]
-            other = results(bound.torch(functions, *operands, **weights, **kept), len(alone.results))
-        if alone is not node:
-            share = (Written(number(1.0)),) if alone.operator.mixes_targets else ()
-            other = (*other, *share, *flowing[len(alone.operator.flowing) :])
-        if self.frame.what == "operator":
-            leaving = [self.shared.leaves(value, {node}) for value in node.results]
-            returned = (w._code for w, leaves in zip(other, leaving, strict=True) if leaves)
-            self.body.append(Guard(Code("sign", "not", (self.training,)), tuple(returned)))
-            return made
-        return tuple(
-            Written(Code("choice", None, (self.training, a._code, b._code)))
-            for a, b in zip(made, other, strict=True)
-        )
-
-    def functions(self) -> Functions:
-        """What forms see of torch, sizes included."""
-        return Functions(self.sizes)
-
-    def is_long(self, node: Node, given: list[Written]) -> bool:
-        """Whether what an operator does in training alone is more than a line can hold well."""
-        alone = self.shared.led.get(node.results[0], node).operator
-        if alone is not node.operator:
-            return True
-        if node.weights or alone.inference() is alone:
-            return False
-        flowing, named = node.operator.split(given)
-        made = results(node.operator.torch(self.functions(), *flowing, **named), len(node.results))
-        return sum(part.kind == "call" for written in made for part in written._code.walk()) > MOST_CALLS
-
-    def let(self, node: Node, made: tuple[Written, ...]) -> None:
-        codes = hoisted([w._code for w in made], self.body)
-        by_sign = node.operator.sign and node.operator.broadcasts
-        joins = bool(node.operator.follows or by_sign or node.operator.family == "loss")
-        whole = split_at(codes) if len(codes) > 1 else None
-        if whole is not None:
-            self.body.append(Let(node.results, whole))
-        for value, written, code in zip(node.results, made, codes, strict=True):
-            if whole is None:
-                self.body.append(Let((value,), code, joins, node.operator.glue, self.hints.get(value, "")))
-            self.env[value] = local(value, written._dtype)
+            bound = instead.bind(*spelled.operands_for(instead, spelled.operands))
+            kept = {name: given[name] for name in instead.given}
+            made = bound.torch(recorder, *flowing[: len(bound.positional)], **weights, **kept)
+        return [expanded(each._code, recorder.statements) for each in as_list(made, len(node.results))]
 
 
-class Modules:
-    """What `module` calls `nn`."""
+def as_list(made: Any, count: int) -> list[Any]:
+    if count == 1:
+        return [made[0] if isinstance(made, (tuple, list)) else made]
+    return [made[place] for place in range(count)]
 
-    def __getattr__(self, name: str) -> Written:
-        return Written(text(f"nn.{name}"))
 
-
-def write(shared: Shared, frame: Frame) -> None:
-    """Fill a frame: its modules, its statements, what it is given and what it gives."""
-    writer = Writer(shared, frame)
+def leaving(shared: Shared, frame: BlockFrame) -> list[Value]:
+    """The values of a frame that are read outside of it."""
     inside = set(frame.nodes)
-    read = {value for node in frame.nodes for value in node.reads} if frame.given else ()
-    for value in frame.given.values():
-        if isinstance(value, Value) and value in read:
+    made = (value for node in frame.nodes for value in node.results)
+    return [value for value in made if shared.is_read_outside(value, inside)]
+
+
+def write(shared: Shared, frame: BlockFrame) -> None:
+    """Write the frame of a block, a net or an operator."""
+    writer = Writer(shared, frame)
+    read = {value for node in frame.nodes for value in node.reads}
+    for value in frame.given_tensors:
+        if value in read:
             writer.value(value)
-    if frame.what == "operator":
-        writer.write_node(frame.nodes[0])
-    else:
-        writer.write_items(items_of(frame.nodes, depth_of(frame)))
-    if frame.what == "model":
-        for root in shared.roots:
-            writer.value(root)
-    frame.params, frame.members, frame.body = writer.params, writer.members, writer.body
+    writer.write_items(frame.items())
+    finish(writer, leaving(shared, frame))
+
+
+def finish(writer: Writer, returned: Iterable[Value]) -> None:
+    """Fill in a frame what its writer has written."""
+    frame = writer.frame
+    frame.returns = [writer.code(value) for value in returned]
+    frame.params = {target: key for key, target in writer.params.items()}
+    frame.members, frame.body = writer.members, writer.body
     frame.lists = lists_of(frame)
-    made = [value for node in frame.nodes for value in node.results]
-    frame.returns = [value for value in made if shared.leaves(value, inside)]
-    shared.frames.append(frame)
+    writer.shared.add(frame)
 
 
-def lists_of(frame: Frame) -> set[str]:
-    """The modules that stand in lists: of those that are called alike loops run over half at least."""
+def lists_of(frame: BlockFrame) -> set[str]:
+    """The modules that stand in lists: those that loops run over at least half of."""
     looped: dict[str, int] = {}
-    for statement in frame.body:
-        for _, base, *_ in statement.members if isinstance(statement, Each) else ():
-            looped[base] = looped.get(base, 0) + statement.copies
+    for loop in (statement for statement in frame.body if isinstance(statement, Loop)):
+        for _, base, *_ in loop.members:
+            looped[base] = looped.get(base, 0) + loop.copies
     alike = {base: sum(numbered_name(attr)[0] == base for attr in frame.members) for base in looped}
     return {base for base, count in looped.items() if 2 * count >= alike[base]}
 
 
-def local(key: Any, dtype: str = "") -> Written:
-    element = key.type.element if isinstance(key, Value) else ""
-    return Written(Code("local", key), dtype or DTYPES.get(element, ""))
-
-
-def member(attr: str) -> Code:
-    return Code("member", attr)
-
-
-def results(made: Any, count: int) -> tuple[Written, ...]:
-    if count == 1:
-        made = made[0] if isinstance(made, (tuple, list)) else made
-        return (made if isinstance(made, Written) else Written(literal(made) or text("None")),)
-    return tuple(made[i] for i in range(count))
-
-
 def own_leaves(node: Node) -> list[str]:
-    """The leaves that are the node's own: not given by a setting."""
+    """The weights that are the node's own, and not given by a setting."""
     settings = node.operator.values()
     return [leaf for leaf in node.weights if not isinstance(settings.get(leaf), Tensor)]
 
@@ -325,36 +227,10 @@ def owner_of(node: Node) -> str:
     return node.weights[own[0]].name[: -len(own[0]) - 1] if own else ""
 
 
-def parameter(weight: Weight) -> Code:
-    """A weight as a module holds it: a parameter, or a buffer; random initial values follow."""
-    value = getattr(weight.initial, "value", None)
-    fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
-    sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
-    dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
-    made = (
-        call(text(f"torch.{fill}"), *sizes, **dtype)
-        if value is None
-        else call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
-    )
-    return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))
-
-
-def same(a: Code, b: Code) -> bool:
-    def of(code: Code) -> Any:
-        return ("make", signature(code.value)) if code.kind == "make" else None
-
-    return a is b or a.key(of) == b.key(of)
-
-
-def signature(frame: Frame) -> Any:
-    """What frames have in common that are written alike, numbers and all."""
-    from dlc.compiler.lower.pytorch_source.keys import body_key
-
-    return body_key(frame, lambda code: ("make", signature(code.value)) if code.kind == "make" else None)
-
-
-def safe(name: str, taken: Container[str] = ()) -> str:
-    """A name that Python and modules leave free, and nobody else has."""
-    while keyword.iskeyword(name) or name in MODULE_NAMES or name in taken:
-        name += "_"
-    return name
+def module_of(node: Node) -> Code | None:
+    """The module of torch.nn that computes the node with the weights that it owns."""
+    if len(node.weights) != len(own_leaves(node)):
+        return None
+    recorder = Recorder()
+    made = node.operator.module(Symbol(recorder, text("nn")))
+    return None if made is None else recorder.statements[-1].code

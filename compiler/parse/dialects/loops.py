@@ -1,10 +1,10 @@
-"""Loops and ranges."""
+"""Loops and ranges in the syntax of other languages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.parse.dialects.statement import Found, UnknownStatement
+from dlc.compiler.parse.dialects.statement import DialectHint, UnknownStatement
 from dlc.compiler.parse.dialects.words import BINDERS
 from dlc.compiler.parse.tokens import retyped
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dlc.compiler.parse.token import Token
 
 
-def counted_loop(s: UnknownStatement) -> Found | None:
+def counted_loop(s: UnknownStatement) -> DialectHint | None:
     """`for (int i = 0; i < 3; i++)`, `for (i in range(3))`, `for i = 1:3`."""
     end = next((i for i, t in enumerate(s.tokens) if t.type == "LBRACE"), len(s.tokens))
     head = s.tokens[1:end]
@@ -23,11 +23,13 @@ def counted_loop(s: UnknownStatement) -> Found | None:
     ):
         return None
     if [t.type for t in head[:3]] == ["LPAR", "NAME", "IN"] and head[-1].type == "RPAR":
-        instead = [s.tokens[0], *head[1:-1], *s.tokens[end:]]
-        return s.tell("a loop has no brackets", f"write `{s.text(head[1:-1])}`", head, instead=[instead])
+        replacement = [s.tokens[0], *head[1:-1], *s.tokens[end:]]
+        return s.error(
+            "a loop has no brackets", f"write `{s.text(head[1:-1])}`", head, replacement=[replacement]
+        )
     if [t.type for t in head[:2]] == ["NAME", "EQUAL"]:
-        instead = [*s.tokens[:2], retyped(head[1], "IN", "in"), *s.tokens[3:]]
-        return s.tell("a loop goes over a list", "write `in`", [head[1]], instead=[instead])
+        replacement = [*s.tokens[:2], retyped(head[1], "IN", "in"), *s.tokens[3:]]
+        return s.error("a loop iterates over a list", "write `in`", [head[1]], replacement=[replacement])
     names = [t for t in head if t.type == "NAME" and str(t) not in BINDERS]
     inner = [t for t in head if t.type not in ("LPAR", "RPAR")] if head[0].type == "LPAR" else head
     below = [
@@ -38,11 +40,11 @@ def counted_loop(s: UnknownStatement) -> Found | None:
         last = inner[below[0] + 1]
         stop = str(last) if inner[below[0]] == "<" else one_more(last)
         written = f"{names[0]} in range({stop})" if first == "0" else f"{names[0]} in range({first}, {stop})"
-        return s.tell("a loop goes over a list", f"write `{written}`", head)
-    return s.tell("a loop goes over a list", "it is written `for i in range(3) { ... }`", head)
+        return s.error("a loop iterates over a list", f"write `{written}`", head)
+    return s.error("a loop iterates over a list", "it is written `for i in range(3) { ... }`", head)
 
 
-def counting(s: UnknownStatement) -> Found | None:
+def counting(s: UnknownStatement) -> DialectHint | None:
     """`for i in 0..3`, `for i in 1:3`."""
     for i, token in enumerate(s.tokens):
         spread = token.type == "FOREIGN" and token.startswith("..")
@@ -51,8 +53,8 @@ def counting(s: UnknownStatement) -> Found | None:
             continue
         low, high = s.tokens[i - 1], s.tokens[i + 1]
         if i > 1 and s.tokens[i - 2].type == "LSQB" and token.type != "COLON":
-            instead = [*s.tokens[:i], retyped(token, "COLON", ":"), *s.tokens[i + 1 :]]
-            return s.tell("a slice is written `start:stop`", "write `:`", [token], instead=[instead])
+            replacement = [*s.tokens[:i], retyped(token, "COLON", ":"), *s.tokens[i + 1 :]]
+            return s.error("a slice is written `start:stop`", "write `:`", [token], replacement=[replacement])
         if {low.type, high.type} <= {"NUMBER", "NAME"} and (low.type == "NUMBER" or token.type != "COLON"):
             ends_before = token in ("..", "..<", "...") or (token == ":" and low == "0")
             stop = str(high) if ends_before else one_more(high)
@@ -60,12 +62,12 @@ def counting(s: UnknownStatement) -> Found | None:
             end = retyped(high, high.type, high if high.type == "NAME" else stop)
             name, opener = retyped(low, "NAME", "range"), retyped(low, "LPAR", "(")
             call = [name, opener, low, retyped(token, "COMMA", ","), end, retyped(high, "RPAR", ")")]
-            instead = [*s.tokens[: i - 1], *call, *s.tokens[i + 2 :]]
-            return s.tell(
-                "a list of numbers is made by `range`, which leaves out its end",
+            replacement = [*s.tokens[: i - 1], *call, *s.tokens[i + 2 :]]
+            return s.error(
+                "a list of numbers is made by `range`, which excludes its end",
                 f"write `{written}`",
                 s.tokens[i - 1 : i + 2],
-                instead=[instead],
+                replacement=[replacement],
             )
     return None
 

@@ -1,4 +1,4 @@
-"""A statement that the grammar does not know, as tokens, and what is found in it."""
+"""A statement that the grammar does not accept, as tokens, and the error for it."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ VALUES = ("NAME", "NUMBER", "STRING")
 
 
 @record
-class Found:
-    """What is wrong with a statement. `instead` are the statements that are surely meant, as tokens at the
-    places of what stands there; none where that is not sure."""
+class DialectHint:
+    """The error for a statement. `replacement` are the equivalent statements, as tokens with positions in the
+    text; None if the meaning is not certain."""
 
     diagnostic: Diagnostic
-    instead: tuple[Tokens, ...] | None = None
+    replacement: tuple[Tokens, ...] | None = None
 
 
 @record
 class UnknownStatement:
-    """A statement that the grammar does not know: its tokens, without those of bodies in braces, and the
-    section it stands in."""
+    """A statement that the grammar does not accept: its tokens, without those of bodies in braces, and the
+    section that contains it."""
 
     tokens: Tokens
     source: Source
     section: str
 
     def types(self, *wanted: str) -> bool:
-        """Whether it begins with tokens of these types."""
+        """Whether the statement begins with tokens of these types."""
         return tuple(t.type for t in self.tokens[: len(wanted)]) == wanted
 
     def text(self, tokens: Sequence[Token]) -> str:
         return Span(self.source, tokens[0].start_pos, tokens[-1].end_pos).text if tokens else ""
 
-    def tell(self, message: str, help: str, *marked: Sequence[Token], code: str = "E0102",
-             instead: Sequence[Tokens] | None = None) -> Found:  # fmt: skip
-        """An error at the tokens that are marked, of many the first."""
+    def error(self, message: str, help: str, *marked: Sequence[Token], code: str = "E0102",
+             replacement: Sequence[Tokens] | None = None) -> DialectHint:  # fmt: skip
+        """An error at the marked tokens, at most `MAX_MARKS`."""
         spans = [span_of(self.source, m[0]).to(span_of(self.source, m[-1])) for m in marked[:MAX_MARKS]]
         help = help if len(help) <= MAX_HELP else f"{help[:MAX_HELP]}..."
         diagnostic = Diagnostic(code, message, tuple(map(Label, spans)), (), help)
-        return Found(diagnostic, None if instead is None else tuple(instead))
+        return DialectHint(diagnostic, None if replacement is None else tuple(replacement))
 
 
 def levels(tokens: Tokens) -> Iterator[tuple[int, Token, int]]:
-    """Each token with its index and the number of brackets around it."""
+    """Each token with its index and its nesting depth in brackets."""
     level = 0
     for i, token in enumerate(tokens):
         level -= token.type in CLOSERS
@@ -63,11 +63,11 @@ def levels(tokens: Tokens) -> Iterator[tuple[int, Token, int]]:
         level += token.type in OPENERS
 
 
-def touch(left: Token, right: Token) -> bool:
+def adjacent(left: Token, right: Token) -> bool:
     return left.end_pos == right.start_pos
 
 
-def closed(tokens: Tokens, opener: int) -> int:
+def closing_index(tokens: Tokens, opener: int) -> int:
     """The index of the bracket that closes the one at `opener`."""
     level = 0
     for i in range(opener, len(tokens)):
@@ -78,7 +78,7 @@ def closed(tokens: Tokens, opener: int) -> int:
 
 
 def split(tokens: Tokens) -> list[Tokens]:
-    """What stands between the commas."""
+    """The tokens between commas and semicolons outside of brackets."""
     parts: list[Tokens] = [[]]
     for _, token, level in levels(tokens):
         if token.type in ("COMMA", "SEMICOLON") and level == 0:

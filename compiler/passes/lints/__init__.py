@@ -1,5 +1,5 @@
-"""What is no error and can still hardly be meant. Each lint is a function from a program to warnings;
-a comment at the end of the line allows one: `# allow W0408: why`."""
+"""Lints: warnings about valid specs that are probably unintended. Each lint is a function from a program to
+warnings. A comment at the end of a line allows one: `# allow W0408: why`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LINTS = (
     *UNUSED,
     losses.wrong_activations,
     losses.of_another_type,
-    losses.numbers_of_layers,
+    losses.unbounded_numbers,
     losses.probabilities_of_probabilities,
     broadcasting.every_pair,
     layers.dense_on_an_image,
     layers.dropout_at_the_end,
     layers.vanishing_gradients,
-    layers.narrow_start,
+    layers.xavier_before_relu,
     training.unusual_settings,
     training.stopping_on_training_rows,
     training.two_decays,
@@ -31,15 +31,14 @@ LINTS = (
 
 
 def look(program: CompiledProgram, problems: Problems) -> None:
-    """Report what every lint finds; beside errors what is sound without them: on other lines, and not what
-    seems unused, which errors leave behind."""
+    """Report the warnings of all lints. If there are errors, warnings on the same lines and warnings about
+    unused values are omitted, because the errors may be their cause."""
     lints = [lint for lint in LINTS if not (problems.failed and lint in UNUSED)]
-    wrong = {place(d) for d in problems.found if d.severity == "error"}
+    error_lines = {file_and_line(d) for d in problems.found if d.severity == "error"}
     for found in (found for lint in lints for found in lint(program)):
-        if place(found) not in wrong:
+        if file_and_line(found) not in error_lines:
             problems.add(found)
 
 
-def place(found: Diagnostic) -> tuple[str, int | None]:
-    """The file and the line."""
+def file_and_line(found: Diagnostic) -> tuple[str, int | None]:
     return found.span.source.name if found.span else "", found.line

@@ -1,5 +1,5 @@
-"""Answers and targets of different shapes in a loss, of which each is taken with each: `[10, 1]` and `[10]`
-broadcast to `[10, 10]`. Ready losses refuse such shapes; this is for what a file computes by itself."""
+"""Unintended broadcasting of answers and targets in a loss: `[10, 1]` and `[10]` broadcast to `[10, 10]`.
+Built-in losses reject such shapes; this lint is for losses that a spec computes by arithmetic."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TARGET, ANSWER, BOTH = 1, 2, 3  # what a value depends on, as bits
 
 
 def every_pair(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """An answer and a target that stretch each other; or what is made of both, and another value of the same
-    sizes, axes of size 1 left out.
+    """An answer and a target that broadcast each other; or a value computed from both, and another value of
+    the same sizes without axes of size 1.
 
-    It is meant where a `reshape` has written an axis of size 1, as for a matrix of distances. A sum of terms
-    is silent: its mean is the same.
+    It is intended where a `reshape` has inserted an axis of size 1, as for a matrix of distances. A sum of
+    terms is not reported, because its mean is the same.
     """
     graph = program.graph
     marks = {v: TARGET for v in graph.inputs if v.is_target}
@@ -34,7 +34,7 @@ def every_pair(program: CompiledProgram) -> Iterator[Diagnostic]:
     marks |= {w.value: ANSWER for w in graph.weights if w.trainable}
     marks |= {v: ANSWER for output in program.outputs for v in (output.scores, output.flowed)}
     depends, written = graph.depends(marks), as_written(graph)
-    meant, names = on_purpose(graph), ReadNames(program)
+    intended, names = intended_values(graph), ReadNames(program)
     for node in graph.nodes:
         operator, result = node.operator, node.results[0]
         if not operator.broadcasts or operator.random or operator.sums:
@@ -42,28 +42,31 @@ def every_pair(program: CompiledProgram) -> Iterator[Diagnostic]:
         if not depends.get(result, 0) & TARGET:
             continue
         values = [written.get(v, v) for v in node.operands]
-        if any(alike(v.type.shape, result.type.shape) for v in values) or not meant.isdisjoint(values):
+        if not intended.isdisjoint(values):
             continue
-        flowing = dict.fromkeys(v for v in values if v.type.batched)
-        for a, b in combinations(sorted(flowing, key=lambda v: of_targets(depends.get(v, 0))), 2):
+        if any(same_shape(v.type.shape, result.type.shape) for v in values):
+            continue
+        batched = dict.fromkeys(v for v in values if v.type.batched)
+        for a, b in combinations(sorted(batched, key=lambda v: target_rank(depends.get(v, 0))), 2):
             of = {depends.get(a, 0), depends.get(b, 0)}
-            paired = of == {ANSWER, TARGET} or (BOTH in of and alike(large(a), large(b)))
-            if paired and stretch(a, b):
-                what = operator.sign or operator.name
+            paired = of == {ANSWER, TARGET} or (BOTH in of and same_shape(large(a), large(b)))
+            if paired and broadcast_each_other(a, b):
+                what = operator.symbol or operator.name
                 types = " and ".join(str(v.type) for v in values if v in (a, b))
                 yield Diagnostic.at(node.site, "W0413",
-                                    f"`{what}` takes every pair of values: {types} make {result.type}",
+                                    f"`{what}` combines every pair of values: {types} give {result.type}",
                                     fix(a, b, names.of(a, node), names.of(b, node)))  # fmt: skip
                 break
 
 
-def of_targets(marks: int) -> int:
-    """How much a value is of targets, to which others are brought: not at all, among others, or alone."""
+def target_rank(marks: int) -> int:
+    """Whether a value depends on targets: 0 if not, 1 if also on answers, 2 if only on targets. The hint
+    reshapes the value of lower rank."""
     return 2 if marks == TARGET else bool(marks & TARGET)
 
 
 def as_written(graph: Graph) -> dict[Value, Value]:
-    """For what the compiler made to fit, the value that was written."""
+    """For each value of an inserted cast or reshape, the value in the spec."""
     found: dict[Value, Value] = {}
     for node in graph.nodes:
         if node.operator.glue:
@@ -71,27 +74,27 @@ def as_written(graph: Graph) -> dict[Value, Value]:
     return found
 
 
-def on_purpose(graph: Graph) -> set[Value]:
-    """Values with an axis of size 1 that a `reshape` or its like has written."""
+def intended_values(graph: Graph) -> set[Value]:
+    """Values with an axis of size 1 that comes from a `reshape` or a similar operator."""
     found: set[Value] = set()
     for node in graph.nodes:
         for result in (r for r in node.results if any(same(size, 1) for size in r.type.shape)):
-            kept = (v for v in node.operands if alike(v.type.shape, result.type.shape))
-            passes = "axes" in node.operator.keeps or node.operator.glue
-            if reshapes(node) or (passes and not found.isdisjoint(kept)):
+            kept = (v for v in node.operands if same_shape(v.type.shape, result.type.shape))
+            keeps_axes = "axes" in node.operator.keeps or node.operator.glue
+            if reshapes(node) or (keeps_axes and not found.isdisjoint(kept)):
                 found.add(result)
     return found
 
 
 def reshapes(node: Node) -> bool:
-    """Whether it hands on all numbers of one value, along other axes."""
-    keeps, flowing = node.operator.keeps, [v for v in node.operands if v.type.batched]
-    if node.operator.glue or len(flowing) != 1 or "numbers" not in keeps or "axes" in keeps:
+    """Whether its result has all numbers of one value, along other axes."""
+    keeps, batched = node.operator.keeps, [v for v in node.operands if v.type.batched]
+    if node.operator.glue or len(batched) != 1 or "numbers" not in keeps or "axes" in keeps:
         return False
-    return same(product(flowing[0].type.shape), product(node.results[0].type.shape))
+    return same(product(batched[0].type.shape), product(node.results[0].type.shape))
 
 
-def alike(a: tuple[Size, ...], b: tuple[Size, ...]) -> bool:
+def same_shape(a: tuple[Size, ...], b: tuple[Size, ...]) -> bool:
     return len(a) == len(b) and all(map(same, a, b))
 
 
@@ -100,8 +103,8 @@ def large(value: Value) -> tuple[Size, ...]:
     return tuple(size for size in value.type.shape if not same(size, 1))
 
 
-def stretch(a: Value, b: Value) -> bool:
-    """Whether each has a size of 1, or none, where the other has more."""
+def broadcast_each_other(a: Value, b: Value) -> bool:
+    """Whether each of them has an axis of size 1, or no axis, where the other has a larger size."""
     rank = max(a.type.rank, b.type.rank)
     sizes = [(1,) * (rank - v.type.rank) + v.type.shape for v in (a, b)]
     pairs = [(same(x, 1), same(y, 1)) for x, y in zip(*sizes, strict=True)]
@@ -109,20 +112,20 @@ def stretch(a: Value, b: Value) -> bool:
 
 
 def fix(value: Value, to: Value, name: str, other: str) -> str:
-    """How a value comes to have the shape of another; the names are empty where they have none."""
+    """How to give a value the shape of another. Names are empty for values without a name."""
     wanted, own = (", ".join(map(str, v.type.shape)) for v in (to, value))
     whose = f"`{other}`" if other else f"the {to.type}"
-    if not alike(large(value), large(to)):
+    if not same_shape(large(value), large(to)):
         what, form = (f"`{name}`", f"`reshape({name}, {own})`") if name else (
-            f"the {value.type}", f"`reshape({own})` behind it")  # fmt: skip
-        return f"give {what} the shape of {whose}; {form} says that every pair is meant"
+            f"the {value.type}", f"`reshape({own})` after it")  # fmt: skip
+        return f"give {what} the shape of {whose}; {form} says that every pair is intended"
     if not name:
-        return f"`reshape({wanted})` behind the {value.type} gives it the shape of {whose}"
+        return f"`reshape({wanted})` after the {value.type} gives it the shape of {whose}"
     return f"`reshape({name}, {wanted})` has the shape of {whose}"
 
 
 class ReadNames:
-    """What values are called where a node reads them."""
+    """The names of values at the nodes that read them."""
 
     def __init__(self, program: CompiledProgram) -> None:
         self.bindings = program.bindings
@@ -132,7 +135,7 @@ class ReadNames:
         self.known: dict[int, dict[Value, str]] = {}
 
     def of(self, value: Value, node: Node) -> str:
-        """A name of the body that the node stands in, or of the file; empty if it has none."""
+        """The name of a value in the body of the node, or in the file; empty if it has none."""
         bound = node.site.entered[0].names if node.site.entered else self.bindings
         if id(bound) not in self.known:
             values = ((getattr(v, "scores", v), name) for name, v in bound.items())

@@ -1,4 +1,4 @@
-"""Layers and activations that stand where they do little good."""
+"""Lints about layers and activations in unsuitable positions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.initializers import XavierNormal
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
-from dlc.compiler.passes.initial_values import wanted_starts
+from dlc.compiler.passes.initial_values import needed_initializers
 from dlc.compiler.passes.lints.value_origins import back, is_elementwise
-from dlc.compiler.passes.liveness import needed_values
+from dlc.compiler.passes.liveness import live_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
-DEEP = 5  # layers of squashed values in a row through which little gradient is left
-COLOURS = (1, 3)  # channels of an input of three axes that is taken for a picture
+DEEP = 5  # saturating activations in sequence after which gradients are small
+COLOURS = (1, 3)  # possible numbers of channels of an input with three axes that counts as an image
 
 
 def dense_on_an_image(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """`dense` on pixels, or on what convolutions made, whose last axis is the width."""
-    images = images_behind(program.graph)
+    """`dense` on images, whose last axis is the width."""
+    images = source_images(program.graph)
     for node in program.graph.nodes:
         if not multiplies_last(node) or node.operands[0].type.rank < 2:
             continue
@@ -37,20 +37,20 @@ def dense_on_an_image(program: CompiledProgram) -> Iterator[Diagnostic]:
         yield Diagnostic.at(node.site, "W0406",
                             f"`{name}` works along the last axis, and that of this {what}, {x}, is its "
                             f"{extent}",
-                            "`flatten` before it makes features of all"
-                            + "; `conv(channels, 1)` works on the channels of every place"
+                            "`flatten` before it turns all values into features"
+                            + "; `conv(channels, 1)` works on the channels of each position"
                             * has_channels)  # fmt: skip
 
 
 def multiplies_last(node: Node) -> bool:
-    """Whether it is a layer that multiplies along the last axis, as `dense` does."""
+    """Whether it is a layer that multiplies along the last axis, such as `dense`."""
     operator = node.operator
     return operator.linear and bool(operator.multiply_adds()) and not operator.features_first()
 
 
-def images_behind(graph: Graph) -> dict[Value, Value]:
-    """The image, its channels before its space, that a value of the same axes was made of: an input, or what
-    an operator of space made."""
+def source_images(graph: Graph) -> dict[Value, Value]:
+    """For each value with the axes of an image (channels first), that image: an input, or a result of an
+    operator on space axes."""
     found: dict[Value, Value] = {value: value for value in graph.inputs if is_picture(value.type)}
     for node in graph.nodes:
         for result in node.results:
@@ -64,7 +64,7 @@ def images_behind(graph: Graph) -> dict[Value, Value]:
 
 
 def is_picture(type: Tensor) -> bool:
-    """Whether an input of this type is taken for pixels, whose channels, if any, do not stand last."""
+    """Whether an input of this type counts as an image that does not have its channels last."""
     known = all(isinstance(size, int) for size in type.shape)
     if type.rank == 2:
         return type.element == "uint8" and known
@@ -74,7 +74,7 @@ def is_picture(type: Tensor) -> bool:
 
 
 def dropout_at_the_end(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """Dropout on the answer itself, which is then wrong in training."""
+    """Dropout directly before an output, which sets answers to 0 in training."""
     producers, seen = program.graph.producers(), set()
     for output in program.outputs:
         for value in dict.fromkeys((output.flowed, output.scores)):
@@ -88,43 +88,44 @@ def dropout_at_the_end(program: CompiledProgram) -> Iterator[Diagnostic]:
 
 
 def vanishing_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """Many activations in a row that are flat at both ends; norms and shortcuts keep gradients alive.
+    """Many saturating activations in sequence, without normalization or skip connections between them.
 
-    Of those that begin at one activation, as they do behind a branch, the first is told. Where the loss takes
-    derivatives of the network, as that of an equation does, it has to be smooth, and is so by custom."""
+    Of several sequences with the same first activation, as before a branch, only the first is reported. There
+    is no warning if the loss has derivatives of the network, for which saturating activations are common."""
     if any(node.operator.wrt is not None for node in program.graph.nodes):
         return
-    trained = program.graph.needed_by(program.losses) if program.phases else needed_values(program)
-    rows: dict[Value, tuple[int, Node | None]] = {}  # how many on the way with the fewest, and the first
-    begun = set()
+    trained = program.graph.needed_by(program.losses) if program.phases else live_values(program)
+    # The number of saturating activations on the path with the fewest of them, and the first one.
+    sequences: dict[Value, tuple[int, Node | None]] = {}
+    reported = set()
     for node in program.graph.nodes:
-        found = [rows.get(v, (0, None)) for v in node.operands if v.type.batched]
+        found = [sequences.get(v, (0, None)) for v in node.operands if v.type.batched]
         if node.operator.normalizes or not found or trained.isdisjoint(node.results):
             continue
-        count, first = min(found, key=lambda row: row[0])
+        count, first = min(found, key=lambda sequence: sequence[0])
         if node.operator.saturates:
             count, first = count + 1, first or node
-        rows.update(dict.fromkeys(node.results, (count, first)))
-        if node.operator.saturates and count == DEEP and first not in begun:
-            begun.add(first)
+        sequences.update(dict.fromkeys(node.results, (count, first)))
+        if node.operator.saturates and count == DEEP and first not in reported:
+            reported.add(first)
             yield Diagnostic.at(node.site, "W0408",
-                                f"`{node.operator.name}` is the {DEEP}th activation in a row that is flat "
-                                "far from 0: little gradient comes back through so many",
-                                "`relu` or `gelu` keep gradients alive; so do `batchnorm`, `layernorm` and "
-                                "`residual`")  # fmt: skip
+                                f"`{node.operator.name}` is the {DEEP}th saturating activation in sequence: "
+                                "gradients vanish through so many",
+                                "use `relu` or `gelu`, or put `batchnorm`, `layernorm` or `residual` between "
+                                "them")  # fmt: skip
 
 
-def narrow_start(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """Xavier before the ReLU family, which halves the variance that Xavier keeps."""
+def xavier_before_relu(program: CompiledProgram) -> Iterator[Diagnostic]:
+    """Xavier initialization before the ReLU family, which halves the variance that Xavier preserves."""
     weights = {w.value: w for w in program.graph.weights}
-    answering = program.graph.needed_by(output.flowed for output in program.outputs)
+    of_answers = program.graph.needed_by(output.flowed for output in program.outputs)
     readers = {
-        value: [n for n in nodes if not is_sum(n) and (value in answering) <= (n.results[0] in answering)]
+        value: [n for n in nodes if not is_sum(n) and (value in of_answers) <= (n.results[0] in of_answers)]
         for value, nodes in program.graph.readers().items()
     }
-    wanted = wanted_starts(program.graph, readers)
+    needed = needed_initializers(program.graph, readers)
     for node in program.graph.nodes:
-        if not node.operator.linear or node.operator.auto or wanted[node] != "he":
+        if not node.operator.linear or node.operator.auto or needed[node] != "he":
             continue
         for weight in (weights[v] for v in node.weights.values() if v in weights):
             if not isinstance(weight.initial, XavierNormal):
@@ -132,14 +133,14 @@ def narrow_start(program: CompiledProgram) -> Iterator[Diagnostic]:
             name, better = weight.initial.name, weight.initial.name.replace("xavier", "he")
             own = weight.name == f"{node.name}.weight"
             yield Diagnostic.at(node.site, "W0409",
-                                f"`{name}` is made for tanh and sigmoid; before the ReLU family values "
-                                "shrink with every layer",
+                                f"`{name}` is intended for tanh and sigmoid; before the ReLU family values "
+                                "become smaller with each layer",
                                 f"write `init={better}`, or leave `init` out" if own
-                                else f"begin `{weight.name}` with `{better}`",
+                                else f"initialize `{weight.name}` with `{better}`",
                                 more=[] if own else [Label(weight.value.site.span,
-                                                           f"begins with `{name}`")])  # fmt: skip
+                                                           f"initialized with `{name}`")])  # fmt: skip
 
 
 def is_sum(node: Node) -> bool:
-    """Whether several flows are added, whose spreads add up too."""
+    """Whether it adds several batched values, which adds their variances."""
     return node.operator.sums and sum(v.type.batched for v in node.operands) > 1

@@ -1,4 +1,4 @@
-"""Settings that practice advises against."""
+"""Lints about settings of training and operators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Definition, spell_value
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
-from dlc.compiler.training.optimizers import leading
+from dlc.compiler.training.optimizers import main_optimizer
 from dlc.compiler.training.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def unusual_settings(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """Numbers outside the range that the setting's definition calls usual."""
+    """Numbers outside the usual range of their setting."""
     for definition, span, notes in written(program):
         for setting, usual, of in bounded(definition, program.train):
             value = getattr(definition, setting.name)
@@ -29,31 +29,31 @@ def unusual_settings(program: CompiledProgram) -> Iterator[Diagnostic]:
             if not low <= value <= high:
                 which = f"{spell_value(value)}, {'below' if value < low else 'above'}"
                 yield Diagnostic("W0410", f"`{setting.name}` of `{definition.name}` is {which} "
-                                 f"what is usual{of}: {low:g} to {high:g}",
+                                 f"the usual range{of}: {low:g} to {high:g}",
                                  (Label(definition.spans.get(setting.name, span)),), notes,
                                  fix(setting))  # fmt: skip
 
 
 def bounded(definition: Definition, train: Train) -> Iterator[tuple[Setting, tuple[float, float], str]]:
-    """The settings with a usual range; a schedule's learning rate has that of the optimizer."""
+    """The settings with a usual range; the learning rate of a schedule has the range of the optimizer."""
     for setting in definition.settings.values():
         if setting.usual is not None:
             yield setting, setting.usual, ""
-    if isinstance(definition, Schedule) and definition.greatest:
-        optimizer = leading(train.optimizer)
+    if isinstance(definition, Schedule) and definition.maximum:
+        optimizer = main_optimizer(train.optimizer)
         usual = optimizer.settings["lr"].usual
         assert usual is not None
-        yield definition.settings[definition.greatest], usual, f" for `{optimizer.name}`"
+        yield definition.settings[definition.maximum], usual, f" for `{optimizer.name}`"
 
 
 def fix(setting: Setting) -> str:
     if setting.required:
-        return "is the decimal point where it should be?"
-    return f"leave it out for {spell_value(setting.default)}, or see where the decimal point is"
+        return "check the decimal point"
+    return f"leave it out for {spell_value(setting.default)}, or check the decimal point"
 
 
 def written(program: CompiledProgram) -> Iterator[tuple[Definition, Span, tuple[str, ...]]]:
-    """Every definition that the file uses, where it stands, and the uses of blocks around it."""
+    """Each definition that the spec uses, with its span and the notes about enclosing blocks."""
     for node in program.graph.nodes:
         yield node.operator, node.site.span, node.site.way()
     train = program.train
@@ -71,13 +71,13 @@ def stopping_on_training_rows(program: CompiledProgram) -> Iterator[Diagnostic]:
     if stopping is not None and stopping.part == "train" and program.data and not program.data.validation:
         span = program.train.spans["early_stop"]
         yield Diagnostic("W0411", f"`early_stop` watches `{stopping.on}`, and there are no validation rows: "
-                         "what is learnt by heart looks good there", (Label(span),),
+                         "overfitting improves this figure", (Label(span),),
                          help="write `validation = 0.1` into `data`, and watch "
                               "`validation.loss`")  # fmt: skip
 
 
 def two_decays(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """The optimizer's own decay beside an L2 penalty: both pull the same weights towards 0."""
+    """Weight decay together with an L2 penalty: both shrink the same weights."""
     train, weights = program.train, {w.value for w in program.graph.weights if w.trainable}
     squared = [r for r in train.regularize if r.decays() and (r.value is None or r.value in weights)]
     decaying = [o for o in train.optimizer if o.weight_decay and o.span is not None]

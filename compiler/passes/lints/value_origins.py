@@ -1,4 +1,4 @@
-"""Where numbers come from: back along a flow, through what hands them on."""
+"""Origins of values: the nodes that compute their numbers, looking through nodes that only pass them on."""
 
 from __future__ import annotations
 
@@ -14,42 +14,41 @@ if TYPE_CHECKING:
 
 def back(value: Value, producers: Mapping[Value, Node],
          through: Callable[[Node], bool]) -> Iterator[Node]:  # fmt: skip
-    """The nodes behind a value, the last one first, up to the first that it does not look through."""
+    """The nodes that a value is computed by, the last one first, up to the first that is not `through`."""
     node = producers.get(value)
     while node is not None:
         yield node
-        node = producers.get(fed(node)) if through(node) else None
+        node = producers.get(batched_operand(node)) if through(node) else None
 
 
-def fed(node: Node) -> Value:
-    """The first operand that flows, as 2 does not in `2 * x`."""
+def batched_operand(node: Node) -> Value:
+    """The first batched operand, such as `x` of `2 * x`."""
     return next((v for v in node.operands if v.type.batched), node.operands[0])
 
 
-def makers(graph: Graph, through: Callable[[Node], bool]) -> dict[Value, Node]:
-    """For each value the node that made its numbers, looking through those that hand them on. What is not
-    there is an input's or a weight's."""
+def source_nodes(graph: Graph, through: Callable[[Node], bool]) -> dict[Value, Node]:
+    """For each value the node that computes its numbers, looking through nodes that pass them on. Numbers of
+    inputs and weights have no such node."""
     found: dict[Value, Node] = {}
     for node in graph.nodes:
-        maker = found.get(fed(node)) if through(node) else node
-        if maker is not None:
-            found.update(dict.fromkeys(node.results, maker))
+        source = found.get(batched_operand(node)) if through(node) else node
+        if source is not None:
+            found.update(dict.fromkeys(node.results, source))
     return found
 
 
-def passes_on(node: Node) -> bool:
-    """Whether it hands on the numbers of one value, bounded perhaps, at inference at least."""
-    alone = sum(v.type.batched and v.type.is_float for v in node.operands) == 1
-    return alone and "numbers" in node.operator.inference().keeps
+def keeps_numbers(node: Node) -> bool:
+    """Whether at inference its result has the numbers of one operand, possibly clipped."""
+    single = sum(v.type.batched and v.type.is_float for v in node.operands) == 1
+    return single and "numbers" in node.operator.inference().keeps
 
 
 def keeps_all(node: Node) -> bool:
-    """Whether it hands on every number that it is given."""
-    return passes_on(node) and same(*(product(v.type.shape) for v in (node.operands[0], node.results[0])))
+    """Whether its result has all numbers of its operand."""
+    return keeps_numbers(node) and same(*(product(v.type.shape) for v in (node.operands[0], node.results[0])))
 
 
 def is_elementwise(node: Node) -> bool:
-    """Whether each number that it makes follows from one of the value that flows in, in its own place or
-    another."""
-    alone = sum(v.type.batched for v in node.operands) == 1
-    return passes_on(node) or (alone and "axes" in node.operator.keeps and not node.operator.normalizes)
+    """Whether each number of its result depends on one number of its operand, at any position."""
+    single = sum(v.type.batched for v in node.operands) == 1
+    return keeps_numbers(node) or (single and "axes" in node.operator.keeps and not node.operator.normalizes)

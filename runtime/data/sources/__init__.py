@@ -1,4 +1,4 @@
-"""One module for each kind of source; `open_source` finds the one for a definition."""
+"""Data sources, one module for each format. `open_source` selects the module for a definition."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format 
 
 
 def source_of(path: Path, missing: Sequence[str] = ()) -> sections.DataSource:
-    """The source that a path stands for: by its ending, a folder for the format of MNIST. `missing` are the
-    texts that stand for a missing value, where a file is made of text."""
+    """The source for a path: by the suffix of a file; a folder has the format of MNIST. `missing` lists the
+    texts that mark a missing value in csv files."""
     from dlc.runtime.data import data_errors
 
     if path.is_dir():
@@ -43,7 +43,7 @@ def source_of(path: Path, missing: Sequence[str] = ()) -> sections.DataSource:
 
 
 def open_source(source: sections.DataSource | Opened, folder: Path, part: str = "train") -> Opened:
-    """Open a source whose paths are relative to `folder`; `part` matters where a source has a test set."""
+    """Open a source; its paths are relative to `folder`. `part` selects the part if it has a test set."""
     if not isinstance(source, sections.DataSource):
         return source
     if isinstance(source, sections.Csv):
@@ -70,4 +70,4 @@ def open_source(source: sections.DataSource | Opened, folder: Path, part: str = 
         from dlc.runtime.data.sources.builtin import BuiltinSet
 
         return BuiltinSet(source)
-    raise TypeError(f"{source} is no source of rows")
+    raise TypeError(f"{source} is not a source of rows")

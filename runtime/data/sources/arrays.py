@@ -1,4 +1,4 @@
-"""Arrays and frames in memory, a row along the first axis of each column."""
+"""Arrays and frames in memory, rows along the first axis of each column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ArraySource(Opened):
-    """A dict of arrays or lists by the name of the input or target. What no field reads may be anything."""
+    """A dict of arrays or lists by input or target name. Values that no field reads are not checked."""
 
     no_rows = "have no rows"
     what = "array"
@@ -31,15 +31,15 @@ class ArraySource(Opened):
         if not self.names:
             raise self._uneven(f"no {self.what}s")
 
-    def read(self, places: Sequence[int]) -> list[Column]:
-        for place in places:
-            if place not in self._decoded:
-                self._decoded[place] = self._column(*self._given[place])
-        columns = [self._decoded[place] for place in places]
+    def read(self, indices: Sequence[int]) -> list[Column]:
+        for index in indices:
+            if index not in self._decoded:
+                self._decoded[index] = self._column(*self._given[index])
+        columns = [self._decoded[index] for index in indices]
         counts = [column.count for column in columns]
         if len({*counts}) > 1:
-            each = zip(counts, places, strict=True)
-            raise self._uneven(", ".join(f"{count} in `{self.names[place]}`" for count, place in each))
+            each = zip(counts, indices, strict=True)
+            raise self._uneven(", ".join(f"{count} in `{self.names[index]}`" for count, index in each))
         self.count = counts[0] if counts else 0
         return columns
 
@@ -47,8 +47,8 @@ class ArraySource(Opened):
         message = f"the {self.what}s need the same number of rows, found {found}"
         return data_errors.fail(data_errors.SHAPE, message)
 
-    def name(self, place: int) -> str:
-        return f'{self.what} "{self.names[place]}"'
+    def name(self, index: int) -> str:
+        return f'{self.what} "{self.names[index]}"'
 
     def _column(self, name: str, given: Any) -> Column:
         try:

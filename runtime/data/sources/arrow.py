@@ -1,4 +1,4 @@
-"""Columns of Arrow: those of Parquet files, and of frames that are given from Python."""
+"""Arrow columns, from Parquet files and from data frames."""
 
 from __future__ import annotations
 
@@ -16,62 +16,62 @@ if TYPE_CHECKING:
 
 
 class ArrowRows(Opened):
-    """Rows of a table of Arrow. Lists become axes, all of one length; several columns may have one name."""
+    """Rows of an Arrow table. Lists of equal length become axes; several columns may have the same name."""
 
-    def columns(self, table: pa.Table, places: Sequence[int]) -> list[Column]:
-        """The columns at these places of the source, from a table that has them under their names."""
-        return [self._column(table.column(self._index(table, place)), place) for place in places]
+    def columns(self, table: pa.Table, indices: Sequence[int]) -> list[Column]:
+        """The columns with these indices in the source, from a table that has columns by their names."""
+        return [self._column(table.column(self._column_index(table, index)), index) for index in indices]
 
-    def _index(self, table: pa.Table, place: int) -> int:
-        """Where a column stands in what was read; its name may be there several times."""
-        name = self.names[place]
-        return table.schema.get_all_field_indices(name)[self.names[:place].count(name)]
+    def _column_index(self, table: pa.Table, index: int) -> int:
+        """The index of a column in the table that was read, where its name may occur several times."""
+        name = self.names[index]
+        return table.schema.get_all_field_indices(name)[self.names[:index].count(name)]
 
-    def _column(self, values: pa.ChunkedArray, place: int) -> Column:
+    def _column(self, values: pa.ChunkedArray, index: int) -> Column:
         types = pa.types
         if types.is_dictionary(values.type):
             values = _without_dictionary(values)
         if _is_text(values.type):
-            return self._texts(values, (), place)
+            return self._texts(values, (), index)
         if types.is_decimal(values.type) or types.is_null(values.type):
             values = values.cast(pa.float64())
         array, shape = values, (self.count,)
         while _is_list(array.type):
-            array, shape = self._unfold(array, shape, place)
+            array, shape = self._unnest(array, shape, index)
         if (types.is_integer(array.type) or types.is_boolean(array.type)) and array.null_count:
             nulls = np.asarray(array.is_null()).reshape(shape)
             filled = array.fill_null(pa.scalar(0).cast(array.type))
             return numbers(filled.to_numpy().reshape(shape), nulls=nulls)
         if _is_text(array.type):
-            return self._texts(array, shape[1:], place)
+            return self._texts(array, shape[1:], index)
         if not (
             types.is_integer(array.type) or types.is_floating(array.type) or types.is_boolean(array.type)
         ):
-            message = f"{self.file}, {self.name(place)}: a column of {array.type} is neither numbers nor text"
+            message = f"{self.file}, {self.name(index)}: a column of {array.type} is neither numbers nor text"
             raise data_errors.fail(
-                data_errors.VALUE, message, (self.definition, "read here"), help=_otherwise(array.type)
+                data_errors.VALUE, message, (self.definition, "read here"), help=_type_fix(array.type)
             )
         return numbers(array.to_numpy().reshape(shape))
 
-    def _texts(self, values: pa.ChunkedArray, shape: tuple[int, ...], place: int) -> Column:
-        """A column of text, which is held to be in UTF-8."""
+    def _texts(self, values: pa.ChunkedArray, shape: tuple[int, ...], index: int) -> Column:
+        """A column of text. Text that is not UTF-8 is refused."""
         try:
             values.validate(full=True)
         except pa.ArrowInvalid:
-            message = f"{self.file}, {self.name(place)}: it holds bytes that are no text in UTF-8"
+            message = f"{self.file}, {self.name(index)}: it holds bytes that are not text in UTF-8"
             raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here")) from None
         return texts(values, shape)
 
-    def _unfold(
-        self, lists: pa.ChunkedArray, shape: tuple[int, ...], place: int
+    def _unnest(
+        self, lists: pa.ChunkedArray, shape: tuple[int, ...], index: int
     ) -> tuple[pa.ChunkedArray, tuple]:
-        """One level of lists as one more axis; they must have one length."""
+        """Convert one level of lists to an axis. The lists must have the same length."""
         from dlc.runtime.data.arrow_compute import pc
 
         lengths = pc.list_value_length(lists)
         if lengths.null_count:
             return self._refuse(
-                lengths.is_null(), shape, place, data_errors.MISSING_VALUE, "the value is missing"
+                lengths.is_null(), shape, index, data_errors.MISSING_VALUE, "the value is missing"
             )
         lengths = np.asarray(lengths)
         if not len(lengths):
@@ -80,15 +80,15 @@ class ArrowRows(Opened):
         if other.any():
             row = int(np.argmax(other))
             what = f"the list has {lengths[row]} entries, and that of row 1 has {lengths[0]}"
-            return self._refuse(other, shape, place, data_errors.RAGGED, what)
+            return self._refuse(other, shape, index, data_errors.RAGGED, what)
         return pc.list_flatten(lists), (*shape, int(lengths[0]))
 
-    def _refuse(self, bad: object, shape: tuple[int, ...], place: int, code: str, what: str) -> tuple:
+    def _refuse(self, bad: object, shape: tuple[int, ...], index: int, code: str, what: str) -> tuple:
         per_row = int(np.prod(shape[1:], dtype=np.int64))
         rows = np.unique(np.flatnonzero(np.asarray(bad)) // max(per_row, 1))
         refused = data_errors.Refused(code, what, rows[:5])
         raise CompileError(
-            [refused.diagnostic(self.file, self.row, self.name(place), (self.definition, "read here"))]
+            [refused.diagnostic(self.file, self.row, self.name(index), (self.definition, "read here"))]
         )
 
 
@@ -99,20 +99,20 @@ class ArrowTable(ArrowRows):
         self.file, self._rows = file, table
         self.names, self.count = tuple(table.schema.names), table.num_rows
 
-    def read(self, places: Sequence[int]) -> list[Column]:
-        return self.columns(self._rows, places)
+    def read(self, indices: Sequence[int]) -> list[Column]:
+        return self.columns(self._rows, indices)
 
 
 def _without_dictionary(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values themselves in place of their numbers in a dictionary. Arrow does not take views of text."""
+    """Decode a dictionary array. Text is cast first, because Arrow cannot `take` from string views."""
     words = [c.dictionary.cast(pa.large_string()) if _is_text(c.dictionary.type) else c.dictionary
              for c in values.chunks]  # fmt: skip
     taken = [known.take(c.indices) for known, c in zip(words, values.chunks, strict=True)]
     return pa.chunked_array(taken) if taken else values.cast(values.type.value_type)
 
 
-def _otherwise(type_: pa.DataType) -> str:
-    """What to write in place of values that are neither numbers nor text."""
+def _type_fix(type_: pa.DataType) -> str:
+    """The fix for values that are neither numbers nor text."""
     if pa.types.is_temporal(type_):
         return "write it as a number, such as seconds since 1970-01-01, or the day of the week"
     if pa.types.is_struct(type_):

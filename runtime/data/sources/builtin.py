@@ -1,4 +1,4 @@
-"""The sets that scikit-learn ships."""
+"""The data sets that scikit-learn contains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BuiltinSet(Opened):
-    """Measurements in columns, then what they are measured for."""
+    """The feature columns of a data set, then its target."""
 
     def __init__(self, source: Builtin) -> None:
         from sklearn import datasets
@@ -23,7 +23,7 @@ class BuiltinSet(Opened):
         if source.set not in BUILTINS:
             help = f"there are {', '.join(BUILTINS)}"
             raise data_errors.fail(
-                data_errors.NO_FILE, f'there is no built-in set "{source.set}"', (source, ""), help=help
+                data_errors.NO_FILE, f'there is no built-in data set "{source.set}"', (source, ""), help=help
             )
         self.file, self.definition, self.free_layout = source.set, source, True
         bunch = getattr(datasets, f"load_{source.set}")()
@@ -33,8 +33,8 @@ class BuiltinSet(Opened):
         self.count, self.target = len(self._target), len(self.names) - 1
         self.remaining = True
 
-    def read(self, places: Sequence[int]) -> list[Column]:
+    def read(self, indices: Sequence[int]) -> list[Column]:
         return [
-            numbers(self._target, self._labels) if place == self.target else numbers(self._measured[:, place])
-            for place in places
+            numbers(self._target, self._labels) if index == self.target else numbers(self._measured[:, index])
+            for index in indices
         ]

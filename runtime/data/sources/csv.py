@@ -1,4 +1,4 @@
-"""Tables of text. Every cell is read as text; what it means is decided by the type that it is for."""
+"""Read csv files. Every cell is read as text; the declared type of the field decides how to decode it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.runtime.data import bounds, data_errors, encodings, formats
 from dlc.runtime.data.data_errors import counted
 from dlc.runtime.data.numerals import MARKS, is_decimal
-from dlc.runtime.data.source import Column, Opened, need_file, shown, texts
+from dlc.runtime.data.source import Column, Opened, display_path, need_file, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Csv
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
 
-BEHIND = b"behind the end"  # a row of its own where every quote is closed
-BLOCK = 1 << 23  # bytes that one thread reads at a time; no row may be longer
-SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}  # between the cells
-OTHER_SIGNS = "|^~:/ "  # that other programs put between cells
-DOUBLED = 'a cell that holds a quote stands in quotes, and its own are doubled, `"5"" pipe"`'
-# A cell is text as it is read, as one piece and trimmed, each with its place, and then two numbers.
-COPIES, PLACE, NUMBERS = 3, 8, 16  # bytes
-LINES = 10  # in which a heading is looked for
-MOST_RAGGED = 100  # rows of a wrong length that are looked at
-# A cell in quotes, and what follows the quote that ends it where nothing may.
+SENTINEL = b"behind the end"  # appended to the file: a separate row if every quote is closed
+BLOCK = 1 << 23  # bytes per thread and read; no row may be longer
+DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+OTHER_DELIMITERS = "|^~:/ "  # of other programs
+DOUBLED = 'put a cell that contains quotes in quotes, and double its own: `"5"" pipe"`'
+# Memory of a cell: its text as read, concatenated and trimmed, each with an offset, and then two numbers.
+COPIES, OFFSET, NUMBERS = 3, 8, 16  # bytes
+LINES = 10  # maximum number of lines to search for a heading
+MAX_RAGGED = 100  # maximum number of rows of a wrong length to inspect
+# A cell in quotes, and a character after the closing quote, where none is allowed.
 QUOTED = rb'(?<![^%b\r\n])"([^"]*+(?:""[^"]*+)*+)"([^%b\r\n])?'
-# A comma for decimals, points between thousands; and what is read as 1.234 and may then be 1234.
+# A decimal comma with points between thousands; and a number like 1.234, which may then mean 1234.
 GERMAN = re.compile(r"[+-]?(?![1-9]\d{0,2},\d{3}$)(\d+,\d+|\d{1,3}(\.\d{3})+(,\d+)?)")
 POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}\.\d{3}(?![\w.,%])")
 
@@ -46,16 +46,16 @@ class CsvFile(Opened):
 
     def __init__(self, source: Csv, folder: Path) -> None:
         path = need_file(folder / source.path, source)
-        self.file, self.definition = shown(source.path), source
+        self.file, self.definition = display_path(source.path), source
         self.marks, self._missing = source.missing or (), source.marked
-        self._bound = bounds.most()
+        self._bound = bounds.memory_limit()
         self._data = self._read_bytes(path)
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""
         if encodings.no_utf8(heading) and len(first_lines) > 1:
             raise self._no_utf8()
-        self._delimiter = max(SIGNS, key=lambda sign: heading.count(sign.encode()))
+        self._delimiter = max(DELIMITERS, key=lambda sign: heading.count(sign.encode()))
         lines = self._lines()
         _, self._heading_lines, names = next(lines, (0, 0, []))
         self.names = tuple(name.strip() for name in names)
@@ -63,25 +63,25 @@ class CsvFile(Opened):
             raise data_errors.fail(data_errors.NO_ROWS, f"{self.file} is empty", (source, "read here"))
         self.count = -1 if next(lines, None) else 0
 
-    def read(self, places: Sequence[int]) -> list[Column]:
+    def read(self, indices: Sequence[int]) -> list[Column]:
         if not self.count:
-            return [texts([]) for _ in places]
+            return [texts([]) for _ in indices]
         rows = max(self._data.count(b"\n"), self._data.count(b"\r"))
-        self._check_size(rows * len(places), PLACE * rows * len(places))
-        table = self._parse(places)
+        self._check_size(rows * len(indices), OFFSET * rows * len(indices))
+        table = self._parse(indices)
         self.count = table.num_rows
-        self._check_size(self.count * len(places), table.nbytes)
-        return [self._column(table.column(str(place))) for place in places]
+        self._check_size(self.count * len(indices), table.nbytes)
+        return [self._column(table.column(str(index))) for index in indices]
 
     def row(self, number: int) -> str:
-        """With the line as well, which differs by the heading, blank lines and cells of several lines."""
+        """The row and its line; they differ by the heading, blank lines and cells with several lines."""
         lines = next(itertools.islice(self._lines(), number + 1, None), None)
         return f"row {number + 1} (line {lines[0]})" if lines else f"row {number + 1}"
 
     def heading_help(self, wanted: Sequence[str]) -> str:
         for line, _, row in itertools.islice(self._lines(), 1, LINES):
             if {*wanted} <= {cell.strip() for cell in row}:
-                return f"the heading stands in line {line}: take out what stands before it"
+                return f"the heading is in line {line}: remove what precedes it"
         if any(is_decimal(name) for name in self.names):
             return "the first line looks like data; a csv file has a heading with the names of the columns"
         if not any(self.names):
@@ -89,15 +89,15 @@ class CsvFile(Opened):
         sign = separator_in(self.names[0], wanted) if len(self.names) == 1 else ""
         if sign:
             what = "a space" if sign == " " else f"`{sign}`"
-            return f"its separator looks like {what}: part the cells by commas, semicolons or tabs"
+            return f"its separator looks like {what}: separate the cells by commas, semicolons or tabs"
         return ""
 
-    def no_row(self, rows: Sequence[int]) -> tuple[str, str]:
+    def not_data(self, rows: Sequence[int]) -> tuple[str, str]:
         cells, what, help = self._cells(rows[0]), "", "take it out"
         if len(cells) > 1 and not any(cells):
             what = "all cells are empty"
         elif cells == [*self.names]:
-            what = "the heading stands here once more"
+            what = "the heading is repeated here"
         if what:
             return (what, help) if all(self._cells(row) == cells for row in rows[1:]) else ("", "")
         if [*rows] == [0] and self._is_of_heading(cells, self._cells(1)):
@@ -106,13 +106,13 @@ class CsvFile(Opened):
         return "", ""
 
     def _cells(self, number: int) -> list[str]:
-        """The cells of a row as they look."""
+        """The cells of a row, trimmed."""
         row = next(itertools.islice(self._lines(), number + 1, None), (0, 0, []))[2]
         return [cell.strip().lstrip("\ufeff") for cell in row]
 
     @staticmethod
     def _is_of_heading(first: list[str], second: list[str]) -> bool:
-        """Whether the first row has words above several numbers of the second, and no number."""
+        """Whether the first row has words above several numbers of the second row, and no numbers."""
         above = [name for name, cell in zip(first, second, strict=False) if is_decimal(cell)]
         words = [name for name in above if name.lower() not in MARKS]
         return len(above) == len(words) > 1 and not any(map(is_decimal, first))
@@ -126,7 +126,7 @@ class CsvFile(Opened):
         return f"{help}; where {cell} is meant as {cell.replace('.', '')}, write that too"
 
     def _check_text(self, source: Csv) -> None:
-        """Refuse a file of another kind, in another encoding, or with nothing in it."""
+        """Refuse a file of another format, in another encoding, or without content."""
         in_spec = data_errors.span_of(source) is not None
         why, help = formats.of_another_kind(bytes(self._data[:4096]), source.path, in_spec=in_spec)
         if why:
@@ -140,16 +140,16 @@ class CsvFile(Opened):
         import pyarrow as pa
 
         try:
-            with pa.input_stream(str(path)) as stream:  # unpacks .gz and the like
+            with pa.input_stream(str(path)) as stream:  # decompresses .gz and other formats
                 return bounds.unpack(stream, reading.check(path), self.file, self.definition)
         except OSError as error:
             raise self._broken(str(error)) from None
 
-    def _lines(self, behind: bytes = b"") -> Iterator[tuple[int, int, list[str]]]:
-        """The rows that are not blank, the heading first, each after the numbers of its
-        first and last line; with what is put behind the file."""
+    def _lines(self, suffix: bytes = b"") -> Iterator[tuple[int, int, list[str]]]:
+        """The rows that are not blank, the heading first, each with the numbers of its first and its last
+        line. `suffix` is appended to the file."""
         csv.field_size_limit(BLOCK)
-        stream = io.BytesIO(self._data + behind if behind else self._data)
+        stream = io.BytesIO(self._data + suffix if suffix else self._data)
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
         reader, first = csv.reader(text, delimiter=self._delimiter), 1
         try:
@@ -157,24 +157,24 @@ class CsvFile(Opened):
                 if row:
                     yield first, reader.line_num, row
                 first = reader.line_num + 1
-        except csv.Error as error:  # a cell without end, in most cases
+        except csv.Error as error:  # in most cases a cell that does not end
             help = f"look at the quotes from line {first} on: each is closed, and one in a cell is doubled"
             raise self._broken(str(error), help) from None
 
     def _check_size(self, cells: int, texts: int) -> None:
-        """Refuse so many cells, of which the texts take so many bytes."""
+        """Refuse a file whose cells take too much memory; `texts` is the size of their text in bytes."""
         size = len(self._data) + COPIES * texts + NUMBERS * cells
         bounds.check(size, self._bound, self.file, self.definition)
 
-    def _parse(self, places: Sequence[int]) -> pa.Table:
-        """The cells of these columns as text, each column under its place."""
+    def _parse(self, indices: Sequence[int]) -> pa.Table:
+        """The cells of these columns as text. Each column is named by its index."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
         if line := self._unclosed():
             why = f"the quote that opens in line {line} is not closed"
             raise self._broken(why, f"close it; {DOUBLED}")
-        wanted = [str(place) for place in places]
+        wanted = [str(index) for index in indices]
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(self._data),
@@ -201,8 +201,8 @@ class CsvFile(Opened):
         return table
 
     def _check_quotes(self, rows: int = -1) -> None:
-        """Refuse cells that go on behind their quotes, where that spoils more than the cell. In one of
-        several lines the quotes are those of two cells, and the rows between them are lost."""
+        """Refuse cells that continue after their closing quote, if that affects other cells: quotes of two
+        cells that are paired across lines would hide the rows between them."""
         escaped, lines = b'\\"' in self._data, max(map(self._data.count, (b"\n", b"\r")))
         if lines <= rows + self._heading_lines and not escaped:
             return
@@ -210,8 +210,8 @@ class CsvFile(Opened):
         for cell in re.finditer(QUOTED % (sign, sign), self._data):
             first, last = cell.start(), cell.end(1)
             if cell[2] and cell[1].endswith(b"\\"):
-                why = f"line {self._line(last)} holds a quote behind a backslash, within a cell in quotes"
-                raise self._broken(why, 'double it in place of that: `""`')
+                why = f"line {self._line(last)} holds a quote behind a backslash, in a quoted cell"
+                raise self._broken(why, 'double it instead: `""`')
             if cell[2] and re.search(rb"[\r\n]", cell[1]):
                 why = f"the quote that opens in line {self._line(first)} ends in line {self._line(last)}"
                 raise self._broken(f"{why}, in the middle of a cell", DOUBLED)
@@ -220,14 +220,14 @@ class CsvFile(Opened):
         return encodings.line_of(self._data, place)
 
     def _no_utf8(self) -> data_errors.CompileError:
-        return self._broken("it holds bytes that are no UTF-8 text", encodings.no_utf8(self._data))
+        return self._broken("it holds bytes that are not UTF-8 text", encodings.no_utf8(self._data))
 
     def _unclosed(self) -> int | None:
-        """The line of a quote that is never closed: what is put behind the file is then within its cell."""
+        """The line of a quote that is never closed: its cell then contains the appended `SENTINEL`."""
         if self._data.count(b'"') % 2 == 0:
             return None
-        *_, (line, _, row) = self._lines(b"\n" + BEHIND)
-        return line if row != [BEHIND.decode()] else None
+        *_, (line, _, row) = self._lines(b"\n" + SENTINEL)
+        return line if row != [SENTINEL.decode()] else None
 
     def _column(self, cells: pa.ChunkedArray) -> Column:
         column = texts(cells, untyped=True)
@@ -242,37 +242,37 @@ class CsvFile(Opened):
         return texts(pc.if_else(marked, pa.scalar(None, pa.large_string()), column.values), untyped=True)
 
     def _ragged(self) -> list[Diagnostic]:
-        """The rows that have more or fewer cells than the heading, those with one fix together."""
+        """Errors for the rows that have more or fewer cells than the heading, one error for each fix."""
         width, rows = len(self.names), enumerate(itertools.islice(self._lines(), 1, None))
         wrong = ((number, row) for number, (_, _, row) in rows if len(row) != width)
         found: dict[tuple[int, str], list[int]] = {}
-        for number, row in itertools.islice(wrong, MOST_RAGGED):
+        for number, row in itertools.islice(wrong, MAX_RAGGED):
             found.setdefault((len(row), self._ragged_help(row)), []).append(number)
-        return [self._told_ragged(cells, help, rows) for (cells, help), rows in found.items()]
+        return [self._ragged_error(cells, help, rows) for (cells, help), rows in found.items()]
 
-    def _told_ragged(self, cells: int, help: str, rows: list[int]) -> Diagnostic:
+    def _ragged_error(self, cells: int, help: str, rows: list[int]) -> Diagnostic:
         what = f"found {counted(cells, 'cell')}, and the heading has {counted(len(self.names), 'column')}"
         if "at its end" not in help and self._lacks_a_name(cells):
             help = (
-                "the rows begin with a name that the heading has no column for, as those of R do: begin the "
+                "the rows begin with row names, which have no column in the heading, as R writes them: begin "
             )
-            help += f"heading with {SIGNS[self._delimiter]}"
+            help += f"the heading with {DELIMITERS[self._delimiter]}"
         refused = data_errors.Refused(data_errors.RAGGED, what, rows, help)
         return refused.diagnostic(self.file, self.row, "", (self.definition, "read here"))
 
     def _lacks_a_name(self, cells: int) -> bool:
-        """Whether every row has one cell more than the heading, and they begin with different ones."""
-        rows = [row for _, _, row in itertools.islice(self._lines(), 1, MOST_RAGGED)]
+        """Whether every row has one cell more than the heading, and their first cells are distinct."""
+        rows = [row for _, _, row in itertools.islice(self._lines(), 1, MAX_RAGGED)]
         names = {row[0] for row in rows}
         return cells == len(self.names) + 1 == len(rows[-1]) and len(names) == len(rows) > 1 and all(
             len(row) == cells for row in rows
         )  # fmt: skip
 
     def _ragged_help(self, row: list[str]) -> str:
-        """What to do about a row with more or fewer cells than the heading."""
-        width, sign = len(self.names), SIGNS[self._delimiter]
+        """The fix for a row with more or fewer cells than the heading."""
+        width, sign = len(self.names), DELIMITERS[self._delimiter]
         if width == 1 < len(row):
-            return "the heading is the first line: take out what stands before it"
+            return "the heading is the first line: remove what precedes it"
         if len(row) > width:
             spare = not any(cell.strip() for cell in row[width:])
             return (
@@ -290,10 +290,10 @@ class CsvFile(Opened):
 
 
 def separator_in(heading: str, wanted: Sequence[str]) -> str:
-    """The sign that parts a heading of one cell into names, some of which are wanted; or that can be no part
-    of a name."""
+    """The delimiter that splits a heading of one cell into names, if some of them are wanted or if it cannot
+    be part of a name; empty if there is none."""
     names = {name.lower() for name in wanted}
-    for sign in OTHER_SIGNS:
+    for sign in OTHER_DELIMITERS:
         parts = [part.strip().lower() for part in (heading.split() if sign == " " else heading.split(sign))]
         if len(parts) > 1 and (names & {*parts} or sign in "|^~"):
             return sign

@@ -1,5 +1,5 @@
-"""Frames that are given from Python, of pandas, polars, Arrow and others: their columns stand for those of a
-file. None of their libraries but Arrow is imported."""
+"""Data frames of pandas, polars, Arrow and others as sources of rows. Of their libraries only Arrow is
+imported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE = "the frame given"
 
 
 class PandasFrame(ArraySource):
-    """A DataFrame of pandas. Its index is no column."""
+    """A pandas DataFrame. Its index is not a column."""
 
     no_rows, what = "has no rows", "column"
 
@@ -32,8 +32,8 @@ class PandasFrame(ArraySource):
 
 
 def is_frame(given: Any) -> bool:
-    """Whether it is a frame of pandas, or gives itself as a table of Arrow."""
-    if hasattr(given, "iloc"):  # of pandas, whose series give themselves as a stream of Arrow too
+    """Whether it is a pandas DataFrame, or exports an Arrow table."""
+    if hasattr(given, "iloc"):  # pandas: a Series exports an Arrow stream too
         return is_of_pandas(given)
     return hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
 
@@ -43,8 +43,8 @@ def is_of_pandas(given: Any) -> bool:
 
 
 def frame_help(given: Any, inputs: Iterable[str] = ()) -> str:
-    """How a frame is made of what is none, to stand behind its name: of a lazy one, and of a row that has the
-    `inputs` of a model or a column that is one."""
+    """The fix for an object that is not a frame, to append to its name: a LazyFrame, and a Series that is a
+    row with the `inputs` of a model or a column of one of them."""
     if type(given).__name__ == "LazyFrame":
         return ": `.collect()` makes a frame of it"
     if not (hasattr(given, "iloc") and hasattr(given, "to_frame")):
@@ -55,7 +55,7 @@ def frame_help(given: Any, inputs: Iterable[str] = ()) -> str:
 
 
 def open_frame(given: Any) -> Opened:
-    """The rows of a frame. `CompileError` where no columns can be had from it."""
+    """The rows of a frame. `CompileError` if its columns cannot be read."""
     if is_of_pandas(given):
         return PandasFrame(given)
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""A folder in the format of MNIST: images and labels of a training and a test set, perhaps gzipped."""
+"""A folder in the format of MNIST (idx): images and labels of a training and a test set, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import bounds, data_errors
-from dlc.runtime.data.source import Column, Opened, numbers, relative, shown
+from dlc.runtime.data.source import Column, Opened, display_path, numbers, relative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,17 +25,17 @@ PREFIXES = {"train": "train", "test": "t10k"}
 PIECES = (("images", "idx3"), ("labels", "idx1"))
 ELEMENTS = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 STEP = 1 << 24
-UNFOLDS = 1_032  # how many times its size a gzip file unfolds to at most
+MAX_EXPANSION = 1_032  # maximum ratio of the content of a gzip file to its size
 
 
 class IdxFolder(Opened):
     def __init__(self, source: Idx, folder: Path, part: str) -> None:
         self.definition = source
-        self.file, self.free_layout = shown(source.path), True
+        self.file, self.free_layout = display_path(source.path), True
         found = [_find(folder / source.path, PREFIXES[part], *piece) for piece in PIECES]
         self._paths = [path for path in found if path]
         if len(self._paths) < len(PIECES):
-            self._complain(folder / source.path, PREFIXES[part], found)
+            self._shape_error(folder / source.path, PREFIXES[part], found)
         shapes = [
             self._read(path, lambda stream, path: self._header(stream, path)[0]) for path in self._paths
         ]
@@ -45,14 +45,14 @@ class IdxFolder(Opened):
             message = f"{self.file}: there are {self.count} images and {labels} labels"
             raise data_errors.fail(data_errors.SHAPE, message, (source, "read here"))
 
-    def read(self, places: Sequence[int]) -> list[Column]:
-        return [numbers(self._read(self._paths[place], self._array)) for place in places]
+    def read(self, indices: Sequence[int]) -> list[Column]:
+        return [numbers(self._read(self._paths[index], self._array)) for index in indices]
 
-    def name(self, place: int) -> str:
-        return PIECES[place][0]
+    def name(self, index: int) -> str:
+        return PIECES[index][0]
 
     def _read(self, path: Path, act: Callable[[Any, Path], Any]) -> Any:
-        """What `act` makes of the file, which may be gzipped."""
+        """The result of `act` on the file, decompressed if it is gzipped."""
         try:
             with reading.open_file(path) as file:
                 return act(gzip.open(file) if path.suffix == ".gz" else file, path)
@@ -65,20 +65,20 @@ class IdxFolder(Opened):
     def _header(self, stream: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype]:
         head = stream.read(4)
         if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in ELEMENTS or not 1 <= head[3] <= 8:
-            raise self._broken(path, "it does not begin as such a file does")
+            raise self._broken(path, "it does not begin like an idx file")
         sizes = stream.read(4 * head[3])
         if len(sizes) < 4 * head[3]:
             raise self._broken(path, "it ends within its header")
         return tuple(np.frombuffer(sizes, ">u4").tolist()), np.dtype(ELEMENTS[head[2]])
 
     def _array(self, stream: IO[bytes], path: Path) -> np.ndarray:
-        """All values. No more is read than the header announces, nor than there is memory for."""
+        """All values. Reads no more than the header announces, and no more than memory allows."""
         shape, dtype = self._header(stream, path)
         wanted, what = prod(shape) * dtype.itemsize, f"{self.file}/{path.name}"
-        most = reading.check(path) * (UNFOLDS if path.suffix == ".gz" else 1)
+        most = reading.check(path) * (MAX_EXPANSION if path.suffix == ".gz" else 1)
         if wanted <= most:
-            copies = 1 if dtype.itemsize == 1 else 2  # in the order of bytes of the file, and of the machine
-            bounds.check(copies * wanted, bounds.most(), what, self.definition)
+            copies = 1 if dtype.itemsize == 1 else 2  # in the byte order of the file and in native order
+            bounds.check(copies * wanted, bounds.memory_limit(), what, self.definition)
         data = bytearray()
         while len(data) <= wanted <= most and (piece := stream.read(min(STEP, wanted + 1 - len(data)))):
             data += piece
@@ -87,10 +87,10 @@ class IdxFolder(Opened):
             raise self._broken(path, f"it holds {more} than the {wanted} bytes that its header announces")
         try:
             return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-        except ValueError as error:  # nothing, in a shape that no array can have
+        except ValueError as error:  # empty, in a shape that NumPy does not allow
             raise self._broken(path, str(error)) from None
 
-    def _complain(self, folder: Path, prefix: str, found: Sequence[Path | None]) -> NoReturn:
+    def _shape_error(self, folder: Path, prefix: str, found: Sequence[Path | None]) -> NoReturn:
         place = (self.definition, "looked for here")
         if not folder.is_dir():
             what = f"there is no folder {self.file}"
@@ -98,7 +98,9 @@ class IdxFolder(Opened):
         lacking = [f"{prefix}-{what}-{kind}-ubyte"
                    for path, (what, kind) in zip(found, PIECES, strict=True) if not path]  # fmt: skip
         message = f"the folder {self.file} has no file {' and no file '.join(lacking)}"
-        raise data_errors.fail(data_errors.NO_FILE, message, place, help="gzipped (.gz) goes as well")
+        raise data_errors.fail(
+            data_errors.NO_FILE, message, place, help="gzipped files (.gz) are read as well"
+        )
 
     def _broken(self, path: Path, why: str) -> data_errors.CompileError:
         message = f"{self.file}/{path.name} cannot be read as an idx file: {shorten(why, 200)}"

@@ -1,4 +1,4 @@
-"""NumPy archives: a name for each array, a row along its first axis."""
+"""NumPy archives (npz): named arrays, rows along the first axis."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import bounds, data_errors
-from dlc.runtime.data.python_columns import OTHERWISE, column_of
-from dlc.runtime.data.source import Column, Opened, fix_of, need_file, shown
+from dlc.runtime.data.python_columns import DTYPE_FIXES, column_of
+from dlc.runtime.data.source import Column, Opened, display_path, fix_of, need_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Npz
 
-LISTED = 1 << 24  # bytes that the list of all members takes at most
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as NumPy writes members
-LONGEST = 1 << 48  # no axis is longer
-TEXT = 64  # bytes that a text takes at least, beside what the archive has of it
-NO_ZIP = "File is not a zip file"  # as zipfile says it, also where the end is missing
-# What zipfile and NumPy raise for a file that is not what it says.
+MAX_DIRECTORY = 1 << 24  # maximum bytes of the central directory, the list of members
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the methods that NumPy writes
+MAX_AXIS = 1 << 48  # maximum length of an axis
+TEXT = 64  # minimum bytes of a text in memory, in addition to its bytes in the archive
+NO_ZIP = "File is not a zip file"  # the message of zipfile, also for a truncated file
+# Exceptions of zipfile and NumPy for damaged files.
 BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, OverflowError, EOFError, MemoryError,
           NotImplementedError, RuntimeError)  # fmt: skip
 
@@ -36,7 +36,7 @@ BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, OverflowError, EO
 class NpzFile(Opened):
     def __init__(self, source: Npz, folder: Path) -> None:
         path = need_file(folder / source.path, source)
-        self.file, self.definition = shown(source.path), source
+        self.file, self.definition = display_path(source.path), source
         self._path, self._source = path, source
         with self._archive() as archive:
             self.names = tuple(n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy"))
@@ -44,25 +44,25 @@ class NpzFile(Opened):
             raise data_errors.fail(data_errors.NO_ROWS, f"{self.file} holds no arrays", (source, "read here"))
         self.count = -1
 
-    def read(self, places: Sequence[int]) -> list[Column]:
-        names = [self.names[place] for place in places]
+    def read(self, indices: Sequence[int]) -> list[Column]:
+        names = [self.names[index] for index in indices]
         with self._archive() as archive:
             sizes = [self._size(archive, name) for name in names]
-            bounds.check(sum(sizes), bounds.most(), self.file, self.definition)
+            bounds.check(sum(sizes), bounds.memory_limit(), self.file, self.definition)
             arrays = [self._array(archive, name) for name in names]
         self.count = len(arrays[0]) if arrays else 0
-        for place, array in zip(places, arrays, strict=True):
+        for index, array in zip(indices, arrays, strict=True):
             if len(array) != self.count:
                 message = (f'{self.file}: the arrays have different numbers of rows: {self.count} in '
-                           f'"{self.names[places[0]]}", {len(array)} in "{self.names[place]}"')  # fmt: skip
+                           f'"{self.names[indices[0]]}", {len(array)} in "{self.names[index]}"')  # fmt: skip
                 raise data_errors.fail(data_errors.SHAPE, message, (self.definition, "read here"))
         try:
             return [column_of(array) for array in arrays]
-        except (ValueError, SystemError) as error:  # text of characters that there are not
+        except (ValueError, SystemError) as error:  # text with invalid code points
             raise self._broken(str(error)) from None
 
-    def name(self, place: int) -> str:
-        return f'array "{self.names[place]}"'
+    def name(self, index: int) -> str:
+        return f'array "{self.names[index]}"'
 
     @contextmanager
     def _archive(self) -> Iterator[zipfile.ZipFile]:
@@ -79,19 +79,19 @@ class NpzFile(Opened):
             raise self._broken(str(error) or type(error).__name__) from None
 
     def _size(self, archive: zipfile.ZipFile, name: str) -> int:
-        """The bytes that an array takes in memory. One that asks for pickle, or for more memory than
-        it fills, is refused before any of it is read."""
+        """The bytes that an array takes in memory. An array that needs pickle, or whose header announces more
+        than the archive contains, is refused before it is read."""
         entry = archive.getinfo(f"{name}.npy")
         if entry.compress_type not in PACKED:
-            raise self._broken(f'the array "{name}" is packed as NumPy packs none')
+            raise self._broken(f'the array "{name}" has a compression that NumPy does not write')
         with archive.open(entry) as stream:
             shape, dtype = _header(stream)
         if dtype.hasobject:
-            help = "write text, or numbers, in its place: `.astype(str)`, `.astype(float)`"
+            help = "write text or numbers instead: `.astype(str)`, `.astype(float)`"
             raise self._broken(f'the array "{name}" holds Python objects, which are not read', help)
         if dtype.kind not in "biufU":
             why = f'the array "{name}" of {dtype} holds neither numbers nor text'
-            raise self._broken(why, OTHERWISE.get(dtype.kind, ""))
+            raise self._broken(why, DTYPE_FIXES.get(dtype.kind, ""))
         if not shape:
             message = f'{self.file}: the array "{name}" is a single value, and has no rows'
             raise data_errors.fail(data_errors.SHAPE, message, (self.definition, "read here"))
@@ -111,24 +111,24 @@ class NpzFile(Opened):
 
 
 class ArchivePieces:
-    """An archive of which only so much is read at once: `zipfile` reads the list of all members in one go."""
+    """A file that limits the size of one read, because `zipfile` reads the whole list of members at once."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        found = self._file.read(LISTED + 1 if size < 0 else min(size, LISTED + 1))
-        if len(found) > LISTED:
+        found = self._file.read(MAX_DIRECTORY + 1 if size < 0 else min(size, MAX_DIRECTORY + 1))
+        if len(found) > MAX_DIRECTORY:
             raise zipfile.BadZipFile("its list of members is too long")
         return found
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the element of an array. ValueError if it has none."""
+    """The shape and the dtype of an array. ValueError if the header is invalid."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)
-    if not all(type(size) is int and 0 <= size < LONGEST for size in shape):
+    if not all(type(size) is int and 0 <= size < MAX_AXIS for size in shape):
         raise ValueError(f"an array of the shape {shape}")
     return shape, dtype

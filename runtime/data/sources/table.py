@@ -1,4 +1,4 @@
-"""Rows written in the spec."""
+"""Rows that are written in the spec."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class TableRows(Opened):
         self.remaining = bool(self.names)
         self.sizes = tuple(int(np.size(entry)) for entry in source.rows[0])
 
-    def read(self, places: Sequence[int]) -> list[Column]:
-        return [self._column([row[place] for row in self._rows], place) for place in places]
+    def read(self, indices: Sequence[int]) -> list[Column]:
+        return [self._column([row[index] for row in self._rows], index) for index in indices]
 
-    def _column(self, entries: list[Any], place: int) -> Column:
+    def _column(self, entries: list[Any], index: int) -> Column:
         try:
             return column_of(as_array(entries))
         except ValueError:
-            message = f"the table, {self.name(place)}: the entries are lists of different lengths"
+            message = f"the table, {self.name(index)}: the entries are lists of different lengths"
             raise data_errors.fail(data_errors.RAGGED, message, (self.definition, "written here")) from None

@@ -1,30 +1,30 @@
-"""Structs in the compact protocol of Apache Thrift, in which Parquet files describe themselves.
+"""Read structs in the compact protocol of Apache Thrift, the format of Parquet metadata.
 
-Only whole numbers, and structs and lists of them, are read: by the numbers of the fields that hold them.
+Only integers, and structs and lists of them, are read. Fields are identified by number.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-DEEPEST = 16
-# Bytes that a struct or a list takes in Python, and anything else.
+MAX_DEPTH = 16
+# Bytes that a struct or a list takes in Python, and any other value.
 OF_PART, OF_ITEM = 240, 40
 STOP, YES, NO, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(13)
-LONG = 15  # a list of at least so many has its length behind its head
+LONG = 15  # a list of this length or longer has its length after its header
 
 Struct = dict[int, Any]
 
 
 def struct(content: bytes, most: int) -> tuple[Struct, int]:
-    """The fields of a struct by number, and the place behind it. ValueError if it is none, or takes more than
-    so many bytes of memory, IndexError if it goes on behind the content."""
+    """The fields of a struct by number, and the offset of its end. ValueError if it is malformed or takes
+    more than `most` bytes of memory, IndexError if it extends past the content."""
     reader = Reader(content, most)
     return reader.struct(0), reader.at
 
 
 class Reader:
-    """A place in what is read, and what was read before it."""
+    """Reads values at an offset, within a memory limit."""
 
     def __init__(self, content: bytes, most: int) -> None:
         self._content, self.at = content, 0
@@ -40,13 +40,13 @@ class Reader:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
-        """A value; none for texts and the like, which are passed over."""
+        """A value; None for texts and other types, which are skipped."""
         self._left -= OF_PART if kind in (STRUCT, LIST, SET) else OF_ITEM
         if self._left < 0:
-            raise ValueError("a struct takes more memory than may be taken for it")
+            raise ValueError("a struct takes more memory than may be used for it")
         if kind in (I16, I32, I64):
             return self._whole()
-        if kind in (STRUCT, LIST, SET) and depth > DEEPEST:
+        if kind in (STRUCT, LIST, SET) and depth > MAX_DEPTH:
             raise ValueError("a struct is nested too deep")
         if kind == STRUCT:
             return self.struct(depth)
@@ -55,7 +55,7 @@ class Reader:
         if kind == BINARY:
             length = self._varint()
             self.at += length
-        elif kind in (YES, NO, BYTE, DOUBLE):  # the first two within lists alone
+        elif kind in (YES, NO, BYTE, DOUBLE):  # booleans only within lists
             self.at += 8 if kind == DOUBLE else 1
         else:
             raise ValueError(f"a struct has a field of the kind {kind}")
@@ -66,12 +66,12 @@ class Reader:
         length = head >> 4 if head >> 4 != LONG else self._varint()
         found = []
         for _ in range(length):
-            self._content[self.at]  # it does not go on behind the content
+            self._content[self.at]  # IndexError past the content
             found.append(self._value(head & 15, depth + 1))
         return found
 
     def _whole(self) -> int:
-        """A whole number, whose sign is its last bit."""
+        """A zigzag integer: the lowest bit is the sign."""
         number = self._varint()
         return (number >> 1) ^ -(number & 1)
 

@@ -80,11 +80,11 @@ def is_word(name: str) -> bool:
 def misspelt(word: str) -> str:
     """The only word that differs in one letter, as `standardize` from `standardise`; not for short words."""
     from dlc.compiler.definitions.aliases import ABSENT
-    from dlc.compiler.diagnostics.suggest import Steps
+    from dlc.compiler.diagnostics.suggest import EditDistance
     from dlc.reference.words import keys, words
 
     names = {w.name for w in (*words(), *keys())}
-    near = [n for n in names if abs(len(n) - len(word)) <= 1 and Steps(word).to(n, 1) == 1]
+    near = [n for n in names if abs(len(n) - len(word)) <= 1 and EditDistance(word).to(n, 1) == 1]
     return near[0] if len(near) == 1 and len(word) > LONG and word not in ABSENT else ""
 
 

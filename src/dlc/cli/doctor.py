@@ -13,7 +13,7 @@ from dlc.cli.terminal_text import say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.doctor import Check, Finding
+    from dlc.doctor import DoctorCheck, Finding
 
 
 @click.command(short_help="Check the installation and the devices.")
@@ -32,7 +32,7 @@ def command(form: str) -> None:
     sys.exit(1 if any(finding.status == "error" for _, finding in found) else 0)
 
 
-def show_text(found: Sequence[tuple[Check, Finding]]) -> None:
+def show_text(found: Sequence[tuple[DoctorCheck, Finding]]) -> None:
     from dlc.doctor import machine
 
     about = machine()
@@ -55,7 +55,7 @@ def lines(head: str, text: str) -> str:
                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
-def show_json(found: Sequence[tuple[Check, Finding]]) -> None:
+def show_json(found: Sequence[tuple[DoctorCheck, Finding]]) -> None:
     import json
 
     from dlc.doctor import machine

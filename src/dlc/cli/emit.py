@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 @click.command(short_help="Write a spec as a readable PyTorch file.")
 @click.argument("spec")
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: standard output]")
+@click.option("--model", "model_alone", is_flag=True, help="The model and its loss, without the script.")
 @set_option
-def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]) -> None:
-    """Write a spec as a short PyTorch file that does not need dlc: the module, its training and its data.
-    Classes of `class(auto)` are read from the rows. Paths stay relative to the spec: run the file in the
-    folder of the spec."""
+def command(spec: str, output: str | None, model_alone: bool, settings: tuple[tuple[str, Any], ...]) -> None:
+    """Write a spec as a short PyTorch file that does not need dlc: the module with its loss, and a training
+    script. Classes of `class(auto)` are read from the rows. Paths stay relative to the spec: run
+    the file in the folder of the spec."""
     from dlc.cli.sources import files_of
     from dlc.cli.specs import open_spec
     from dlc.compiler.lower.pytorch_source import emit
@@ -32,7 +33,7 @@ def command(spec: str, output: str | None, settings: tuple[tuple[str, Any], ...]
     program = open_spec(spec, dict(settings))
     if output is not None:
         spared(output, files_of(program.compiled, program.folder))
-    text = emit(with_classes(program))
+    text = emit(with_classes(program), model_alone=model_alone)
     if output is None:
         pass_on(text)
         return

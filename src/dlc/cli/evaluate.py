@@ -29,7 +29,7 @@ def command(model: str, data: str, form: str) -> None:
     from dlc.runtime.artifact import load
 
     found = evaluate.evaluate(load(model), source_of(data))
-    command_errors.note(found.outside)
+    command_errors.note(found.unknown_values)
     if form == "json":
         from dlc.runtime.run_folder import records
         from dlc.runtime.training.history import plain

@@ -70,10 +70,10 @@ def command(
 def check_ending(place: str) -> None:
     """Refuse to replace a file of another kind, by its ending."""
     from dlc.compiler.reading import held
-    from dlc.runtime.files import lost
+    from dlc.runtime.files import overwrite_error
 
     if os.path.exists(place) and (holds := held(place)):
-        raise lost(place, f"{holds}, and would be lost")
+        raise overwrite_error(place, f"{holds}, and would be overwritten")
 
 
 def read(weights: Path, compiled: CompiledProgram) -> dict[str, Any]:

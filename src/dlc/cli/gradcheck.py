@@ -48,7 +48,7 @@ def command(
     found = list(report(check, form))
     wrong = [checked for checked in found if checked.wrong]
     if wrong:
-        command_errors.show([check.blame(wrong)], sys.stderr)
+        command_errors.show([check.diagnose(wrong)], sys.stderr)
     sys.exit(1 if wrong else 0)
 
 

@@ -46,7 +46,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data))
     answers = predicted.answers
-    command_errors.note(predicted.outside)
+    command_errors.note(predicted.unknown_values)
     names = {
         answer: type.classes.names
         for output, type in artifact.outputs.items()

@@ -16,7 +16,7 @@ from dlc.compiler.passes.cost import spell
 
 if TYPE_CHECKING:
     from dlc.program import Program
-    from dlc.runtime.expectations import Judged
+    from dlc.runtime.expectations import CheckedExpectation
 
 
 @click.command(short_help="Check the expectations of specs.")
@@ -59,7 +59,7 @@ def test(path: str, device: str) -> bool:
     from dlc.cli import command_errors
     from dlc.cli.specs import open_spec
     from dlc.compiler.diagnostics.problems import CompileError
-    from dlc.runtime.expectations import judge
+    from dlc.runtime.expectations import check_expectations
 
     say(path, newline=False)  # before the training, which may take long
     try:
@@ -70,7 +70,7 @@ def test(path: str, device: str) -> bool:
         command_errors.show(error.diagnostics, sys.stdout)
         return False
     say(f": {lacking}; only expectations that need no training are checked" if lacking else "")
-    judged = judge(program.compiled, measured)
+    judged = check_expectations(program.compiled, measured)
     for one in judged:
         say(f"  {verdict(one, lacking)}")
     return all(one.met or (one.met is None and lacking) for one in judged)
@@ -99,7 +99,7 @@ def measure(program: Program, device: str) -> tuple[dict[str, Any], str]:
             raise
 
 
-def verdict(one: Judged, lacking: str) -> str:
+def verdict(one: CheckedExpectation, lacking: str) -> str:
     """`met  test.accuracy >= 0.9   found 0.9545`."""
     word = {True: "met", False: "NOT MET", None: "unknown" if lacking else "NOT MET"}[one.met]
     if one.met is None:

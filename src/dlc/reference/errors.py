@@ -25,7 +25,7 @@ def explained(code: str) -> str:
     if of.wrong.commands == CHECK:
         parts += [f"`{CHECK[0]}` prints:", fenced("text", check_output(of))]
     else:
-        parts += [*commands(of.wrong), "Output:", fenced("text", of.wrong.said)]
+        parts += [*commands(of.wrong), "Output:", fenced("text", of.wrong.output)]
     parts += ["## Fixed", *files(of.fixed, changed)]
     if of.fixed.commands != of.wrong.commands:
         parts += commands(of.fixed)

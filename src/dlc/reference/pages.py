@@ -111,7 +111,7 @@ def signature(of: Any) -> str:
         return of.text.partition("\n")[0].removesuffix(" {")
     if of.family == "section":
         return f"{of.name} {{ ... }}"
-    sign = getattr(of, "sign", "")
+    sign = getattr(of, "symbol", "")
     if not sign:
         return signatures.call(of)
     names = of.operand_names() if issubclass(of, Operator) else ()

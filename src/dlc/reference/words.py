@@ -102,8 +102,8 @@ def operators() -> Iterator[Word]:
 
 def symbols() -> Iterator[Word]:
     for d in family("operator").values():
-        if issubclass(d, Operator) and d.sign:
-            yield Word(d.sign, "an operator symbol", SYMBOLS, signatures.summary(d), d, d.name)
+        if issubclass(d, Operator) and d.symbol:
+            yield Word(d.symbol, "an operator symbol", SYMBOLS, signatures.summary(d), d, d.name)
 
 
 def others() -> list[str]:

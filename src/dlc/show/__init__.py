@@ -1,1 +1,1 @@
-"""A network for the eye: as a table, as lists of weights, as a picture, and every stage as text."""
+"""Views of a program: a table, a list of weights, a picture, and the text of every stage."""

@@ -12,23 +12,22 @@ GAP = "  "
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """Rows below their headings; `numbers` are the columns that end flush.
-    A column with nothing in it is left out."""
+    """Rows below their headings; `numbers` are the right-aligned columns. Empty columns are left out."""
     kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
     widths = {i: max(width(row[i]) for row in (head, *rows)) for i in kept}
     lines = [head, ["-" * widths.get(i, 0) for i in range(len(head))], *rows]
     return "\n".join(
-        GAP.join(pad(line[i], widths[i], flush=i in numbers) for i in kept).rstrip() for line in lines
+        GAP.join(pad(line[i], widths[i], right=i in numbers) for i in kept).rstrip() for line in lines
     )
 
 
-def pad(text: str, size: int, *, flush: bool) -> str:
+def pad(text: str, size: int, *, right: bool) -> str:
     space = " " * (size - width(text))
-    return space + text if flush else text + space
+    return space + text if right else text + space
 
 
 def width(text: str) -> int:
-    """How many cells of a terminal a text takes."""
+    """The number of terminal cells of a text."""
     if text.isascii():
         return len(text)
     return sum(

@@ -1,4 +1,4 @@
-"""The parts of a picture: boxes, signs, frames and tags, and which reads what."""
+"""The parts of a picture (boxes, operator symbols, frames and tags) and the values that they read."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
-# Signs that print has nicer than a spec.
+# Typographic forms of operator symbols.
 PRINTED = {"-": "\u2212", "*": "\u00d7", "/": "\u00f7"}
-MOST_PARTS = 1000
+MAX_PARTS = 1000
 
 
 @dataclass(eq=False)
 class DrawnPart:
-    """Something that is drawn. It reads values and makes some that others read; `gives` are the same under
-    the names that they have outside: of `times` alike parts behind each other the first is drawn and the last
-    one's are read."""
+    """A part of the picture. It reads values and makes values. Of `times` equal parts in a chain only the
+    first is drawn: `makes` are its values, and `gives` are the values of the last one, which others read."""
 
     steps: tuple[OutlineStep, ...] = ()
     reads: list[Value] = field(default_factory=list)
@@ -36,14 +35,14 @@ class DrawnPart:
     gives: list[Value] = field(default_factory=list)
     times: int = 1
 
-    def form(self) -> tuple[Any, ...]:
-        """What it has in common with one that does the same elsewhere."""
+    def key(self) -> tuple[Any, ...]:
+        """A key that is equal for parts that do the same."""
         return (type(self), *((s.call, s.makes, s.parameters) for s in self.steps))
 
 
 @dataclass(eq=False)
 class Box(DrawnPart):
-    """An operator, and those behind it that have no shape of their own."""
+    """An operator, together with following operators that keep its shape, such as activations."""
 
     calls: list[str] = field(default_factory=list)
 
@@ -62,14 +61,14 @@ class Box(DrawnPart):
 
 @dataclass(eq=False)
 class DrawnSign(DrawnPart):
-    """Arithmetic between tensors: `+`."""
+    """The symbol of arithmetic between tensors: `+`."""
 
     sign: str = ""
 
 
 @dataclass(eq=False)
 class DrawnFrame(DrawnPart):
-    """A block or net with what it holds."""
+    """A block or net with its parts."""
 
     name: str = ""
     parts: list[DrawnPart] = field(default_factory=list)
@@ -77,7 +76,7 @@ class DrawnFrame(DrawnPart):
 
 @dataclass(eq=False)
 class Tag(DrawnPart):
-    """An input, an output, a target, or a declared weight that flows as a tensor does."""
+    """An input, an output, a target, or a declared weight that is used as a tensor."""
 
     name: str = ""
     type: str = ""
@@ -85,7 +84,7 @@ class Tag(DrawnPart):
 
 
 def diagram(program: CompiledProgram) -> list[DrawnPart]:
-    """All parts of the picture, inputs first, in an order in which each reads what stands before it."""
+    """All parts of the picture, inputs first, in topological order."""
     return Diagram(program).parts()
 
 
@@ -95,7 +94,7 @@ def kind_of(step: OutlineStep) -> str:
 
 
 def sign_of(step: OutlineStep) -> str:
-    return PRINTED.get(step.node.operator.sign, step.node.operator.sign)
+    return PRINTED.get(step.node.operator.symbol, step.node.operator.symbol)
 
 
 class Diagram:
@@ -125,12 +124,12 @@ class Diagram:
 
     def _output(self, name: str, declared: Tensor, flowed: Value) -> DrawnPart:
         return Tag(
-            reads=[self.outline.behind(flowed)], name=name, type=print_declared(declared), kind="output"
+            reads=[self.outline.source_of(flowed)], name=name, type=print_declared(declared), kind="output"
         )
 
     def _operands(self, step: OutlineStep) -> list[Value]:
-        """The tensors that a step reads; numbers are part of how it is called."""
-        values = [self.outline.behind(v) for v in step.node.operands]
+        """The tensors that a step reads, without constants, which are part of its call."""
+        values = [self.outline.source_of(v) for v in step.node.operands]
         return [v for v in values if not self._is_constant(v)]
 
     def _is_constant(self, value: Value) -> bool:
@@ -147,12 +146,13 @@ class Diagram:
             else:
                 made.append(self._step(part) if isinstance(part, OutlineStep) else self._frame(part))
         self.count += len(made)
-        if self.count > MOST_PARTS:
-            raise TooLarge(f"a picture of more than {MOST_PARTS:_} operators cannot be read")
+        if self.count > MAX_PARTS:
+            raise TooLarge(f"a picture of more than {MAX_PARTS:_} operators cannot be read")
         return self._merged(made)
 
     def _follows(self, step: OutlineStep, before: DrawnPart) -> bool:
-        """Whether a step belongs into the box before it, whose result nothing else reads."""
+        """Whether a step joins the previous box: it follows it, and nothing else reads the result of the
+        box."""
         if not isinstance(before, Box) or not step.node.operator.follows or step.makes != before.shape:
             return False
         value = before.makes[-1]
@@ -172,8 +172,9 @@ class Diagram:
         return Box((step,), list(dict.fromkeys(reads)), results, results, calls=[call])
 
     def _with_number(self, step: OutlineStep, sign: str) -> str:
-        """Arithmetic with a number: `÷ 255`; it stands behind the sign wherever that means the same."""
-        values = [self.outline.behind(v) for v in step.node.operands]
+        """Arithmetic with a constant: `÷ 255`. The constant follows the symbol if the operator is
+        commutative."""
+        values = [self.outline.source_of(v) for v in step.node.operands]
         shown = [name if self._is_constant(v) else "" for name, v in zip(step.reads, values, strict=True)]
         if sign in "+\u00d7":
             shown.sort()
@@ -188,7 +189,7 @@ class Diagram:
         return DrawnFrame(steps, reads, makes, makes, name=group.name, parts=parts)
 
     def _merged(self, parts: list[DrawnPart]) -> list[DrawnPart]:
-        """Alike neighbours in a chain as one part."""
+        """Merge equal neighbors in a chain into one part."""
         merged: list[DrawnPart] = []
         for part in parts:
             if merged and self._repeats(part, merged[-1]):
@@ -207,7 +208,7 @@ class Diagram:
         ):
             return False
         reads = [v for step in part.steps for v in self._operands(step)]
-        return self.readers[before.gives[0]] == reads.count(before.gives[0]) and part.form() == before.form()
+        return self.readers[before.gives[0]] == reads.count(before.gives[0]) and part.key() == before.key()
 
 
 def tag(name: str, type: Tensor, kind: str, value: Value) -> Tag:
@@ -215,7 +216,7 @@ def tag(name: str, type: Tensor, kind: str, value: Value) -> Tag:
 
 
 def print_declared(type: Tensor) -> str:
-    """A declared type; of many classes only how many there are."""
+    """A declared type; for many classes only their number."""
     from dlc.compiler.format.printer import print_type
 
     return print_type(type).removesuffix(" unbatched")

@@ -1,5 +1,5 @@
-"""Layered drawing of a directed graph without cycles (Sugiyama, Tagawa and Toda 1981):
-layers by the longest path, few crossings by barycentres, then places that keep lines straight."""
+"""Layered layout of a directed acyclic graph (Sugiyama, Tagawa and Toda 1981): layers by longest path,
+crossing reduction by barycenters, then coordinates that keep edges straight."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 GAP_X, GAP_Y = 26.0, 32.0
-LANE = 10.0  # the width that a passing line takes
+LANE = 10.0  # the width of an edge that passes a layer
 SWEEPS, PLACINGS = 8, 30
-MOST_LANES = 5000
-FAINT = 1e-3  # how much a piece of a long line pulls
-LIGHT = 1e-4  # weight of a passing line against that of an item
+MAX_LANES = 5000
+FAINT = 1e-3  # weight of a segment of a long edge
+LIGHT = 1e-4  # weight of a passing edge, relative to an item
 
 
 class TooLarge(Exception):
-    """More than a picture can show."""
+    """The graph is too large for a picture."""
 
 
 @dataclass(eq=False)
 class Item:
-    """Something with a size. `x` is its middle, `y` its top; both are set by `arrange`."""
+    """An item with a size. `x` is its center, `y` its top; `arrange` sets both."""
 
     width: float
     height: float
     x: float = 0.0
     y: float = 0.0
     layer: int = 0
-    passing: bool = False  # stands where a line passes a layer
+    passing: bool = False  # a dummy item where an edge passes a layer
 
     @property
     def is_entry(self) -> bool:
-        """Whether it is no more than the place where a line comes in."""
+        """Whether it is only the entry point of an edge."""
         return self.width == 0
 
 
 @dataclass(eq=False)
 class LayoutEdge:
-    """From the bottom of one item to the top of another; the offsets are measured from their middles."""
+    """An edge from the bottom of one item to the top of another, with offsets from their centers."""
 
     source: Item
     target: Item
@@ -54,13 +54,13 @@ class LayoutEdge:
 
 @dataclass(eq=False)
 class Link:
-    """A piece of a line between neighbouring layers."""
+    """A segment of an edge between adjacent layers."""
 
     above: Item
     below: Item
     above_x: float = 0.0
     below_x: float = 0.0
-    short: bool = True  # a whole line
+    short: bool = True  # a whole edge
 
     @property
     def weight(self) -> float:
@@ -74,10 +74,10 @@ def arrange(
     top: Sequence[Item] = (),
     bottom: Sequence[Item] = (),
 ) -> tuple[float, float]:
-    """Place the items, given in an order in which lines lead forward; the width and height of the whole.
-    `top` and `bottom` are items of the first and the last layer. `TooLarge` where too many lines are long."""
+    """Place the items, given in topological order, and return the width and height of the layout. `top` and
+    `bottom` are items of the first and the last layer. `TooLarge` if too many edges are long."""
     count = choose_layers(items, lines, set(top), set(bottom))
-    if sum(max(0, line.target.layer - line.source.layer - 1) for line in lines) > MOST_LANES:
+    if sum(max(0, line.target.layer - line.source.layer - 1) for line in lines) > MAX_LANES:
         raise TooLarge("a picture of so many tensors that are read much further on cannot be read")
     links = [link for line in lines for link in cut(line)]
     layers: list[list[Item]] = [[] for _ in range(count)]
@@ -99,7 +99,7 @@ def arrange(
 def choose_layers(
     items: Sequence[Item], lines: Sequence[LayoutEdge], top: AbstractSet[Item], bottom: AbstractSet[Item]
 ) -> int:
-    """Every item below all that lead to it; sources as far down as they can be."""
+    """Assign layers: every item is below its predecessors, and sources are as low as possible."""
     before: dict[Item, list[Item]] = {}
     behind: dict[Item, list[Item]] = {}
     for line in lines:
@@ -119,7 +119,7 @@ def choose_layers(
 
 
 def cut(line: LayoutEdge) -> list[Link]:
-    """The line in pieces from layer to layer."""
+    """Split an edge into segments between adjacent layers."""
     line.lanes = [
         Item(LANE, 0.0, layer=n, passing=True) for n in range(line.source.layer + 1, line.target.layer)
     ]
@@ -133,7 +133,8 @@ def cut(line: LayoutEdge) -> list[Link]:
 
 
 def order(layers: list[list[Item]], above: dict[Item, list[Link]], below: dict[Item, list[Link]]) -> None:
-    """Sort each layer by the middle of what its items are linked to, down and up, and keep the best."""
+    """Sort each layer by the barycenters of its items in the next layer, down and up, and keep the best
+    order."""
     best, fewest = [list(layer) for layer in layers], crossings(layers, above)
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
@@ -161,7 +162,7 @@ def layers_index(layers: list[list[Item]], layer: list[Item]) -> int:
 
 
 def crossings(layers: list[list[Item]], above: dict[Item, list[Link]]) -> int:
-    """How often lines cross."""
+    """The number of edge crossings."""
     count = 0
     for upper, lower in pairwise(layers):
         rank = {item: i for i, item in enumerate(upper)}
@@ -174,7 +175,7 @@ def crossings(layers: list[list[Item]], above: dict[Item, list[Link]]) -> int:
     return count
 
 
-# --- places -----------------------------------------------------------------------------------------------
+# --- coordinates ------------------------------------------------------------------------------------------
 
 
 def place(
@@ -183,7 +184,7 @@ def place(
     above: dict[Item, list[Link]],
     below: dict[Item, list[Link]],
 ) -> None:
-    """Give every column the middle of what it is linked to, as far as the layers let it."""
+    """Move every column to the mean of its neighbors, as far as the layers allow."""
     found = columns(layers, above, below)
     wished: dict[Item, float] = {}
     for layer in layers:
@@ -192,7 +193,7 @@ def place(
         for column in found:
             wished |= column.at(column.wish(above, below))
         put_all(layers, wished)
-        for column in found:  # where one member had to give way, the others go with it
+        for column in found:  # the other items follow the one that had to move most
             away = max(column.offsets, key=lambda item: abs(item.x - wished[item]))
             wished |= column.at(away.x - column.offsets[away])
         put_all(layers, wished)
@@ -207,8 +208,8 @@ def put_all(layers: list[list[Item]], wished: dict[Item, float]) -> None:
 
 @dataclass(eq=False)
 class LayoutColumn:
-    """Items that ought to stand below each other, each the only one that the one above leads to.
-    `offsets` are their places measured from that of the column."""
+    """Items to align vertically: each is the only successor of the one above. `offsets` are their positions
+    relative to the column."""
 
     offsets: dict[Item, float]
 
@@ -216,7 +217,7 @@ class LayoutColumn:
         return {item: x + offset for item, offset in self.offsets.items()}
 
     def wish(self, above: dict[Item, list[Link]], below: dict[Item, list[Link]]) -> float:
-        """The mean place over what its members are linked to outside; long lines hardly count."""
+        """The mean position of the neighbors outside of the column; long edges hardly count."""
         mean = weight = 0.0
         for item, offset in self.offsets.items():
             for link in above.get(item, ()):
@@ -234,7 +235,7 @@ class LayoutColumn:
 def columns(
     layers: list[list[Item]], above: dict[Item, list[Link]], below: dict[Item, list[Link]]
 ) -> list[LayoutColumn]:
-    """All columns, from the top down; every item is in one."""
+    """All columns, from the top down; every item is in exactly one."""
     holds: dict[Item, LayoutColumn] = {}
     found: list[LayoutColumn] = []
     straight = {item: onward(item, links) for item, links in below.items()}
@@ -251,20 +252,20 @@ def columns(
 
 
 def onward(item: Item, links: list[Link]) -> Link | None:
-    """The link to what stands straight below: the only one, and of those from an entry the first."""
+    """The link to the item directly below: the only short link, or the first one of an entry."""
     whole = [link for link in links if link.short]
     return whole[0] if len(whole) == 1 or (whole and item.is_entry) else None
 
 
 def only(links: list[Link]) -> Link | None:
-    """The one link among these that is a whole line."""
+    """The only short link among these."""
     whole = [link for link in links if link.short]
     return whole[0] if len(whole) == 1 else None
 
 
 def straighten(lines: Sequence[LayoutEdge], *, along_ends: bool) -> dict[Item, float]:
-    """One place for all of a long line's lanes: below or above its outer end,
-    or the furthest out that one needs."""
+    """One position for all lanes of a long edge: that of its outer end, or the outermost position of a
+    lane."""
     wished = {}
     for line in lines:
         if line.lanes:
@@ -276,7 +277,7 @@ def straighten(lines: Sequence[LayoutEdge], *, along_ends: bool) -> dict[Item, f
 
 
 def put(layer: list[Item], wished: Callable[[Item], float]) -> None:
-    """The places nearest to those wished, in order and without overlap (isotonic regression)."""
+    """The positions closest to the desired ones, in order and without overlap (isotonic regression)."""
     offset, offsets = 0.0, []
     for i, item in enumerate(layer):
         if i:
@@ -299,7 +300,7 @@ def put(layer: list[Item], wished: Callable[[Item], float]) -> None:
 
 
 def settle(layers: list[list[Item]]) -> tuple[float, float]:
-    """Heights, and a left edge at 0."""
+    """Set the heights, and move the left edge to 0. Returns width and height."""
     y = 0.0
     for number, layer in enumerate(layers):
         height = max((item.height for item in layer), default=0.0)

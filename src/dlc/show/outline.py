@@ -1,4 +1,4 @@
-"""A graph as people see it: operators within the blocks and nets that they came from."""
+"""The outline of a graph: its operators, grouped by the blocks and nets that they come from."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class OutlineStep:
-    """One operator: its name within its group, how it is called, and what it reads."""
+    """One operator: its name within its group, its call, and the names of its operands."""
 
     name: str
     call: str
     node: Node
     reads: tuple[str, ...]
-    weights: tuple[Weight, ...]  # those that it is the first to use
-    answers: bool = True  # false if it serves the loss alone
+    weights: tuple[Weight, ...]  # those that it is the first to read
+    in_inference: bool = True  # false if only the loss needs it
 
     @property
     def makes(self) -> str:
@@ -43,27 +43,27 @@ class OutlineStep:
 
     @property
     def multiply_adds(self) -> Size:
-        """Those of an answer; what serves the loss alone costs it none."""
-        return self.node.operator.multiply_adds() if self.answers else 0
+        """Multiply-adds at inference; 0 if only the loss needs the operator."""
+        return self.node.operator.multiply_adds() if self.in_inference else 0
 
     @property
     def initial(self) -> str:
-        """How the weights begin, biases at zero left out; what is learnt from the rows says so."""
-        if any(w.role == "learnt" for w in self.weights):
+        """The initial values of the weights, without biases; `from the rows` for fitted weights."""
+        if any(w.role == "fitted" for w in self.weights):
             return "from the rows"
         return ", ".join(dict.fromkeys(str(w.initial) for w in self.weights if w.role == "weight"))
 
     def steps(self) -> Iterator[OutlineStep]:
         yield self
 
-    def form(self) -> tuple[Any, ...]:
-        """What it has in common with a step that does the same elsewhere."""
+    def key(self) -> tuple[Any, ...]:
+        """A key that is equal for steps that do the same."""
         return self.name, self.call, self.makes, self.parameters, self.multiply_adds
 
 
 @record(eq=False)
 class Group:
-    """One use of a block or net, under the name that its weights have."""
+    """One use of a block or net, with the name that prefixes its weights."""
 
     name: str
     what: str  # "block basic"
@@ -89,15 +89,15 @@ class Group:
     def is_net(self) -> bool:
         return self.what.startswith("net ")
 
-    def form(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[Any, ...]:
         if self.is_net:
             return self.what, tuple((s.call, s.makes) for s in self.steps())
-        return self.what, tuple(part.form() for part in self.parts)
+        return self.what, tuple(part.key() for part in self.parts)
 
 
 def visible(program: CompiledProgram) -> Graph:
-    """The graph as written, without the losses and what only they need, unless weights are among that."""
-    outputs = answers(program)
+    """The graph as written, without the nodes that only the losses need, unless these read weights."""
+    outputs = output_values(program)
     shown = set(prune(program.graph, outputs).nodes)
     rest = prune(program.graph, {str(n): loss for n, loss in enumerate(program.losses)}).nodes
     stored = {w.value for w in program.graph.weights}
@@ -112,7 +112,7 @@ def visible(program: CompiledProgram) -> Graph:
 
 
 def before_losses(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes that read nothing of a loss."""
+    """The nodes that do not depend on a loss."""
     of_losses: set[Value] = set()
     for node in nodes:
         if node.operator.family == "loss" or not of_losses.isdisjoint(node.reads):
@@ -121,53 +121,54 @@ def before_losses(nodes: Iterable[Node]) -> Iterator[Node]:
             yield node
 
 
-def answers(program: CompiledProgram) -> dict[str, Value]:
-    """What flows into the outputs, as written."""
+def output_values(program: CompiledProgram) -> dict[str, Value]:
+    """The values of the outputs before the transformations of inference."""
     return {o.name: o.flowed for o in program.outputs} | {
         n: v for n, v in program.exports if isinstance(v, Value)
     }
 
 
 class Outline:
-    """Sorts the nodes of a graph into groups."""
+    """Groups the nodes of a graph."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.producers = graph.producers()
-        self.known = self._known()
-        self.answering = {n.name for n in prune(specialize.at_inference(graph)).nodes}
+        self.sources = self._sources()
+        self.in_inference = {n.name for n in prune(specialize.at_inference(graph)).nodes}
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
 
     def _owners(self) -> dict[Node, list[Weight]]:
-        """Each weight belongs to the first node that reads it, also through constants of the compiler."""
+        """The weights that each node owns: a weight belongs to the first node that reads it, also through
+        glue."""
         owners: dict[Node, list[Weight]] = {}
         seen: set[Value] = set()
         for node in self.graph.nodes:
-            for value in map(self.behind, node.reads):
+            for value in map(self.source_of, node.reads):
                 if value in self.weights and value not in seen and not is_glue(node):
                     seen.add(value)
                     owners.setdefault(node, []).append(self.weights[value])
         return owners
 
-    def _known(self) -> dict[Value, Value]:
-        """For what the compiler made, the value that people know behind it."""
-        known: dict[Value, Value] = {}
+    def _sources(self) -> dict[Value, Value]:
+        """The source value of each result of a glue node."""
+        sources: dict[Value, Value] = {}
         for node in self.graph.nodes:
             if is_glue(node):
-                known.update(dict.fromkeys(node.results, known.get(node.operands[0], node.operands[0])))
-        return known
+                sources.update(dict.fromkeys(node.results, sources.get(node.operands[0], node.operands[0])))
+        return sources
 
-    def behind(self, value: Value) -> Value:
-        """The value that people know, behind what the compiler made of it."""
-        return self.known.get(value, value)
+    def source_of(self, value: Value) -> Value:
+        """The value of the spec that a value comes from, through glue nodes."""
+        return self.sources.get(value, value)
 
     def parts(self) -> tuple[OutlineStep | Group, ...]:
         nodes = [n for n in self.graph.nodes if not is_glue(n) and n.operator.constant() is None]
-        return self._gather(nodes, 0)
+        return self._grouped(nodes, 0)
 
-    def _gather(self, nodes: list[Node], depth: int) -> tuple[OutlineStep | Group, ...]:
-        """Neighbours that came from the same use of a block stand in one group."""
+    def _grouped(self, nodes: list[Node], depth: int) -> tuple[OutlineStep | Group, ...]:
+        """Adjacent nodes that come from the same use of a block form a group."""
         parts: list[OutlineStep | Group] = []
         start = 0
         while start < len(nodes):
@@ -179,7 +180,9 @@ class Outline:
                 while end < len(nodes) and use_at(nodes[end], depth) is use:
                     end += 1
                 inside = nodes[start:end]
-                parts.append(Group(group_name(use, inside, depth), use.what, self._gather(inside, depth + 1)))
+                parts.append(
+                    Group(group_name(use, inside, depth), use.what, self._grouped(inside, depth + 1))
+                )
             start = end
         return tuple(parts)
 
@@ -187,12 +190,12 @@ class Outline:
         reads = tuple(self.called(v) for v in node.operands)
         owned = tuple(self.owners.get(node, ()))
         return OutlineStep(
-            last(node.name), print_call(node, short=True), node, reads, owned, node.name in self.answering
+            last(node.name), print_call(node, short=True), node, reads, owned, node.name in self.in_inference
         )
 
     def called(self, value: Value) -> str:
-        """The name of a value; a number is itself."""
-        value = self.behind(value)
+        """The name of a value; a constant is its number."""
+        value = self.source_of(value)
         node = self.producers.get(value)
         number = node.operator.constant() if node is not None else None
         if number is not None:
@@ -203,18 +206,18 @@ class Outline:
 
 
 def is_glue(node: Node) -> bool:
-    """Whether it changes nothing that people care for: its result is shown as what it was made of."""
+    """Whether the outline hides the node and shows its operand in place of its result."""
     return node.operator.glue or node.operator.identity or node.operator.indexes_one
 
 
 def use_at(node: Node, depth: int) -> Use | None:
-    """The block or net that holds the node at this depth, counted from the outermost."""
+    """The block or net of a node at this depth, counted from the outermost one."""
     uses = node.site.entered
     return uses[len(uses) - 1 - depth] if depth < len(uses) else None
 
 
 def group_name(use: Use, nodes: list[Node], depth: int) -> str:
-    """The name of a use of a block, as the weights within have it: the part of their names at that level."""
+    """The name of a use of a block: the part of the names of its weights at that level."""
     for node in nodes:
         uses = node.site.entered[::-1]
         nets = [i for i, use in enumerate(uses) if use.what.startswith("net ")]

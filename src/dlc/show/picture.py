@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 MARGIN = 24.0
-TITLE, LINE, SMALL = 13.0, 12.0, 11.0  # sizes of letters
+TITLE, LINE, SMALL = 13.0, 12.0, 11.0  # font sizes
 PADDING = 12.0
 ROW = 17.0
 FRAME_SIDE = 18.0
 SIGN = 26.0
-LONGEST = 110  # letters of the description
-SPREAD = 16.0  # between lines that end in one item
+MAX_TITLE = 110  # characters of the description
+SPREAD = 16.0  # between edges that end in one item
 
-# Fill and border of boxes by the module of their operator.
+# Fill and border of boxes, by the group of their operator.
 BLUE, GREEN, SAND, ROSE, GREY = (
     ("#e3eefb", "#5b8fcc"),
     ("#e2f3e6", "#5ea66f"),
@@ -34,9 +34,9 @@ BLUE, GREEN, SAND, ROSE, GREY = (
     ("#f4f5f7", "#8b95a3"),
 )
 FILLS = {
-    "layers": BLUE, "convolution": BLUE, "learnt": ROSE,
+    "layers": BLUE, "convolution": BLUE, "fitted": ROSE,
     "normalization": SAND, "activations": SAND, "regularization": SAND,
-    "pooling": GREEN, "shape": GREEN, "joining": GREEN, "indexing": GREEN,
+    "pooling": GREEN, "shape": GREEN, "concat": GREEN, "indexing": GREEN,
 }  # fmt: skip
 INK, FAINT, EDGE = "#1d2733", "#5c6773", "#7a8694"
 
@@ -55,8 +55,8 @@ STYLE = f"""
 
 @dataclass(eq=False)
 class Drawn(Item):
-    """A part with its size, what it holds if it is a frame,
-    and where lines enter and leave, from its middle."""
+    """A part with its size, the scene inside a frame, and the offsets from its center where edges enter and
+    leave."""
 
     part: DrawnPart | None = None
     inside: Scene | None = None
@@ -66,7 +66,7 @@ class Drawn(Item):
 
 @dataclass(eq=False)
 class Scene:
-    """Placed items and the lines between them."""
+    """Placed items and the edges between them."""
 
     items: list[Drawn]
     lines: list[LayoutEdge]
@@ -102,15 +102,15 @@ def first_sentence(description: str) -> str:
     words = " ".join(description.split())
     end = words.find(". ")
     words = words if end < 0 else words[: end + 1]
-    return words if len(words) <= LONGEST else f"{words[: LONGEST - 3]}..."
+    return words if len(words) <= MAX_TITLE else f"{words[: MAX_TITLE - 3]}..."
 
 
-# --- sizes and places -------------------------------------------------------------------------------------
+# --- sizes and positions ----------------------------------------------------------------------------------
 
 
 def scene(parts: Sequence[DrawnPart], reads: Sequence[Value] = (), makes: Sequence[Value] = ()) -> Scene:
-    """Place parts. Values that are read from outside enter at the top,
-    those read outside leave at the bottom."""
+    """Lay out parts. Values from outside enter at the top, and values that are read outside leave at the
+    bottom."""
     entries = {value: Drawn(0.0, 0.0, leaves={value: 0.0}) for value in reads}
     exits = {value: Drawn(0.0, 0.0, enters={value: 0.0}) for value in makes}
     drawn = [sized(part) for part in parts]
@@ -165,7 +165,7 @@ def framed(part: DrawnFrame) -> Drawn:
 
 
 def spread_ends(lines: Sequence[LayoutEdge]) -> None:
-    """Lines into one box end side by side, in the order in which they come."""
+    """Let the edges into one box end side by side, in the order of their x positions."""
     ends: dict[Item, list[LayoutEdge]] = {}
     for line in lines:
         if isinstance(line.target, Drawn) and line.target.inside is None:
@@ -181,7 +181,7 @@ def spread_ends(lines: Sequence[LayoutEdge]) -> None:
 
 
 def last_x(line: LayoutEdge) -> float:
-    """Where a line comes from, last."""
+    """The x position from which an edge enters its target."""
     return line.lanes[-1].x if line.lanes else line.source.x + line.source_x
 
 
@@ -203,7 +203,7 @@ def badge(part: DrawnPart) -> float:
 
 
 def draw(scene: Scene, left: float, top: float) -> list[str]:
-    """Frames first, then lines, then what stands on them."""
+    """Draw the edges first, then the items over them."""
     shapes = [curve(line, left, top) for line in scene.lines]
     for item in scene.items:
         if item.part is not None:
@@ -262,7 +262,7 @@ def draw_box(part: Box, item: Drawn, left: float, y: float) -> list[str]:
 
 
 def curve(line: LayoutEdge, left: float, top: float) -> str:
-    """Smooth between layers, straight down where it passes one."""
+    """The path of an edge: curved between layers, straight within a layer."""
     x, y = left + line.source.x + line.source_x, top + line.source.y + line.source.height
     path = [f"M{x:.1f},{y:.1f}"]
     for stop in (*line.lanes, line.target):
@@ -284,7 +284,7 @@ def curve(line: LayoutEdge, left: float, top: float) -> str:
 
 
 def dip(line: LayoutEdge) -> float:
-    """How much further down a line ends that does not meet the top of a circle."""
+    """The extra length of an edge that ends at a circle, away from its top."""
     if isinstance(line.target, Drawn) and isinstance(line.target.part, DrawnSign):
         return SIGN / 2 - max((SIGN / 2) ** 2 - line.target_x**2, 0.0) ** 0.5
     return 0.0
@@ -303,12 +303,12 @@ def text(x: float, y: float, words: str, kind: str, more: str = "") -> str:
 
 
 def plain(words: str) -> str:
-    """Without the control signs that XML forbids."""
+    """The text without control characters, which XML forbids."""
     return words if words.isprintable() else "".join(c for c in words if c.isprintable())
 
 
 def text_width(words: str, size: float, *, bold: bool = False) -> float:
-    """About how wide a text is drawn: by the letters of a common sans-serif face, a little generous."""
+    """An estimate of the width of a text, from the widths of a common sans-serif font, rounded up."""
     units = sum(
         0.35 if c in "ijl.,:;|'!() []" else 0.9 if c in "mwMW@=+" else 0.7 if c.isupper() else 0.61
         for c in words

@@ -1,4 +1,4 @@
-"""The text of every stage of a program. What engines are given needs their packages."""
+"""The text of every stage of a program. The stages `torch` and `onnx` need these packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.dims.dim import number
 from dlc.compiler.format.printer import print_graph
 from dlc.compiler.passes import specialize
-from dlc.show.outline import answers
+from dlc.show.outline import output_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def graph(program: CompiledProgram) -> str:
-    """Everything as written: the flow, and the loss behind it."""
+    """The graph as written, including the loss."""
     return print_graph(
-        replace(program.graph, outputs={**answers(program), **program.graph.outputs}), program.name
+        replace(program.graph, outputs={**output_values(program), **program.graph.outputs}), program.name
     )
 
 
@@ -34,7 +34,7 @@ def inference(program: CompiledProgram) -> str:
 
 
 def torch(program: CompiledProgram) -> str:
-    """Both forms as PyTorch gets them; one where nothing is trained."""
+    """The training form and the inference form in PyTorch; only the latter if nothing is trained."""
     from dlc.compiler.lower.lowered_text import print_torch
     from dlc.compiler.lower.torch import trace
 
@@ -45,7 +45,7 @@ def torch(program: CompiledProgram) -> str:
 
 
 def onnx(program: CompiledProgram) -> str:
-    """The model that is exported, its weights left out."""
+    """The exported ONNX model without the values of its weights."""
     import numpy as np
 
     from dlc.compiler.lower.initial_weights import check_known

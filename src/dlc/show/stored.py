@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, read without running it."""
+"""Read the metadata of an ONNX file without running the model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """The metadata of an artifact; `ArtifactError` for a file that dlc did not write."""
-    from dlc.runtime.artifact.model_scan import look_at
+    """The metadata of an artifact. `ArtifactError` if dlc did not write the file."""
+    from dlc.runtime.artifact.model_scan import scan
     from dlc.runtime.run_folder import model_at
 
-    return look_at(model_at(path), whole=False)[0]
+    return scan(model_at(path), whole=False)[0]

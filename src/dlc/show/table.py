@@ -1,4 +1,4 @@
-"""The network as a table: a row for every operator, within its block."""
+"""The network as a table: a row for every operator, grouped by block."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ HEAD = ("stage", "makes", "parameters", "multiply-adds", "initial values", "read
 NUMBERS = (2, 3)
 BLANK = ("", "", "", "")
 INDENT = "  "
-LONGEST = 60  # signs of a stage that are shown
+MAX_LABEL = 60  # characters of a stage
 
 
 def table(program: CompiledProgram) -> str:
-    """What each stage makes, its parameters, arithmetic and initial values; totals below."""
+    """The result type, parameters, multiply-adds and initial values of each stage, and the totals."""
     graph = visible(program)
     outline = Outline(graph)
     parts = outline.parts()
     read = set(graph.inputs)
     inputs = [i for i in program.inputs if i.value in read]
-    rows = TableRows(tuple(i.name for i in inputs))
+    rows = TableBuilder(tuple(i.name for i in inputs))
     lines: list[Row] = [(i.name, print_type(i.declared), *BLANK) for i in inputs]
     lines += rows.of(parts, "", 0)
     lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
@@ -41,20 +41,20 @@ def table(program: CompiledProgram) -> str:
     return "\n".join([heading, "", *shown, *summary(program, parts)]) + "\n"
 
 
-class TableRows:
-    """Makes rows. What a row reads is said only where it is not what the row above made."""
+class TableBuilder:
+    """Makes rows. The operands of a row are shown only if they differ from the result of the row above."""
 
     def __init__(self, before: tuple[str, ...]) -> None:
         self.before = before
 
     def of(self, parts: Sequence[OutlineStep | Group], path: str, depth: int) -> Iterator[Row]:
-        """The rows of what stands in the group of this path, `group.basic.`."""
+        """The rows of the group with this path, such as `group.basic.`."""
         known: dict[tuple, str] = {}
         for part in parts:
             if isinstance(part, OutlineStep):
                 yield self._step(part, path, depth)
                 continue
-            form = part.form()
+            form = part.key()
             if form in known:
                 yield self._alike(part, known[form], depth)
                 continue
@@ -74,22 +74,22 @@ class TableRows:
         )  # fmt: skip
 
     def _alike(self, group: Group, first: str, depth: int) -> Row:
-        """A group that does the same as one above takes one row."""
+        """The single row of a group that does the same as a group above."""
         self.before = ([*group.steps()][-1].node.results[0].name,)
         how = "the same weights" if group.is_net else f"as {first}"
         label = f"{INDENT * depth}{group.name} ({how})"
         return (label, group.makes, number(group.parameters), number(group.multiply_adds), "", "")
 
     def _reads(self, names: tuple[str, ...], path: str) -> str:
-        """Names within the same group are shown without its path."""
+        """The names of operands; within the same group, without its path."""
         return "" if names == self.before else ", ".join(n.removeprefix(path) for n in names)
 
 
 def labelled(step: OutlineStep) -> str:
-    """`conv_2(64, 3, padding=1)`: the name that its weights have, and the settings."""
+    """`conv_2(64, 3, padding=1)`: the name of the step, which prefixes its weights, and its settings."""
     settings = step.call.removeprefix(step.node.operator.name)
     label = f"{step.name}{settings}"
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 4]}...)"
+    return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 4]}...)"
 
 
 def number(size: Size) -> str:
@@ -101,9 +101,9 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
     parameters = total(s.parameters for s in steps)
     work = spell(total(s.multiply_adds for s in steps))
     yield f"{spell(parameters)} parameters{memory(parameters)}, {work} multiply-adds for one sample"
-    learnt = [last(s.node.name) for s in steps if any(w.role == "learnt" for w in s.weights)]
-    if learnt:
-        yield f"learnt from the training rows before training: {', '.join(learnt)}"
+    fitted = [last(s.node.name) for s in steps if any(w.role == "fitted" for w in s.weights)]
+    if fitted:
+        yield f"fitted to the training rows before training: {', '.join(fitted)}"
     if program.params:
         from dlc.compiler.definitions.definition import spell_value
 
@@ -112,7 +112,7 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
 
 
 def memory(parameters: Size) -> str:
-    """The size of so many float32 numbers."""
+    """The size of the parameters in float32."""
     if not isinstance(parameters, int) or not parameters:
         return ""
     size, unit = parameters * 4.0, "bytes"

@@ -1,4 +1,4 @@
-"""The weights of a program, in the order in which the file makes them."""
+"""The weights of a program, in the order of the spec."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ def weights(program: CompiledProgram) -> str:
 
 
 def initial(weight) -> str:
-    return "from the rows" if weight.role == "learnt" else str(weight.initial)
+    return "from the rows" if weight.role == "fitted" else str(weight.initial)

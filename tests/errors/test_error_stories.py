@@ -1,6 +1,6 @@
-"""Every error as a person meets it: `x.dl` has it, `x.txt` is what the compiler says.
+"""Specs with errors: `x.dl` is the spec, and `x.txt` the output of the compiler.
 
-`pytest tests/errors --update-golden` writes the answers anew; read them as a newcomer would.
+`pytest tests/errors --update-golden` updates the outputs; read the changes from the user's point of view.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 STORIES = sorted(p.stem for p in HERE.glob("*.dl"))
 
 
-def told(story: str) -> tuple[Diagnostic, ...]:
-    """What is said of a story's spec, errors and warnings."""
+def diagnostics_of(story: str) -> tuple[Diagnostic, ...]:
+    """The errors and warnings of the spec of a story."""
     try:
         program = compile(read_source(HERE / f"{story}.dl"), read=reader(HERE))
     except CompileError as error:
@@ -29,10 +29,10 @@ def told(story: str) -> tuple[Diagnostic, ...]:
 @pytest.mark.parametrize("story", STORIES)
 def test_story(story, golden):
     begin = perf_counter()
-    diagnostics = told(story)
-    assert perf_counter() - begin < 5  # a second on a machine that does nothing else
+    diagnostics = diagnostics_of(story)
+    assert perf_counter() - begin < 5  # about 1 s on an idle machine
     golden(HERE / f"{story}.txt", "".join(f"{render(d)}\n\n" for d in diagnostics))
 
 
-def test_no_answer_without_a_story(unused_golden):
+def test_every_output_has_a_spec(unused_golden):
     unused_golden(HERE, "*.txt", {f"{story}.txt" for story in STORIES})

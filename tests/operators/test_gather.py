@@ -1,4 +1,4 @@
-"""`topk` and `gather` against PyTorch's and NumPy's own."""
+"""`topk` and `gather` compared with PyTorch and NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlc.compiler.lower.torch import Model
 
 
 def run_all(flow: str, takes: tuple[str, ...], **feed: np.ndarray) -> list[list[np.ndarray]]:
-    """What every engine makes of these arrays."""
+    """The result of all engines for these arrays."""
     made, graph = compile_flow(flow, takes)
     graph = inference(graph, made)
     model = Model(graph, graph.weights, {})
@@ -26,7 +26,7 @@ def drawn(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("k", [1, 3, 7])
-def test_the_greatest_are_pytorchs(k):
+def test_topk_equals_pytorch(k):
     x = drawn(4, 2, 7)
     want = torch.topk(torch.as_tensor(x), k)
     for values, places in run_all(f"a -> topk({k})", ("float[2, 7]",), a=x):
@@ -34,20 +34,20 @@ def test_the_greatest_are_pytorchs(k):
         np.testing.assert_array_equal(places, want.indices)
 
 
-def test_of_equal_values_the_first_comes_first():
+def test_topk_keeps_the_order_of_equal_values():
     x = np.array([[1, 2, 2, 1, 2], [0, 0, 0, 0, 0]], np.float32)
     for _, places in run_all("a -> topk(4)", ("float[5]",), a=x):
         np.testing.assert_array_equal(places, [[1, 2, 4, 0], [0, 1, 2, 3]])
 
 
-def test_whole_numbers_keep_every_digit():
+def test_topk_of_integers_is_exact():
     x = np.array([[2**40, 2**40 + 1, -(2**40), 3]])
     for values, _ in run_all("a -> topk(2)", ("int64[4]",), a=x):
         np.testing.assert_array_equal(values, [[2**40 + 1, 2**40]])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_an_index_of_as_many_axes_is_pytorchs_gather(axis):
+def test_an_index_with_as_many_axes_equals_torch_gather(axis):
     shape = [2, 3, 4]
     x, index_shape = drawn(5, *shape), [*shape]
     index_shape[axis] = 6
@@ -67,13 +67,13 @@ def test_an_index_of_one_axis_takes_whole_entries_of_each_sample(axis):
         np.testing.assert_array_equal(found, want)
 
 
-def test_one_place_takes_one_entry_of_each_sample():
+def test_a_scalar_index_takes_one_entry_of_each_sample():
     x, action = drawn(6, 3), np.array([0, 2, 1, 1, 0, 2])
     for (found,) in run_all("(a, b) -> gather", ("float[3]", "class(3)"), a=x, b=action):
         np.testing.assert_array_equal(found, x[np.arange(6), action])
 
 
-def test_places_that_are_not_there_take_nothing():
+def test_indices_out_of_range_give_zero():
     x = drawn(1, 3)
     index = np.array([[2, 3, -1, 0]])
     for (found,) in run_all("(a, b) -> gather", ("float[3]", "int64[4]"), a=x, b=index):
@@ -83,7 +83,7 @@ def test_places_that_are_not_there_take_nothing():
         np.testing.assert_array_equal(found, [[1, -1, -1, 1]])
 
 
-def test_what_is_taken_learns_as_in_pytorch():
+def test_the_gradient_of_gather_equals_pytorch():
     made, graph = compile_flow("(a, b) -> gather(axis=0)", ("float[3, 2]", "int64[4, 2]"))
     model = Model(inference(graph, made), (), {})
     x = torch.tensor(drawn(5, 3, 2), requires_grad=True)
@@ -92,10 +92,10 @@ def test_what_is_taken_learns_as_in_pytorch():
     torch.testing.assert_close(*(torch.autograd.grad(loss, x)[0] for loss in losses))
 
 
-def test_the_greatest_and_what_stands_beside_them():
-    scores, beside = drawn(3, 6), drawn(3, 6, 2, seed=1)
+def test_topk_and_gather_of_the_same_indices():
+    scores, others = drawn(3, 6), drawn(3, 6, 2, seed=1)
     order = np.argsort(-scores, axis=1)[:, :2]
-    want = np.take_along_axis(beside, order[..., None], 1)
+    want = np.take_along_axis(others, order[..., None], 1)
     flow = "(b, (a -> topk(2))[1]) -> gather(axis=0)"
-    for (found,) in run_all(flow, ("float[6]", "float[6, 2]"), a=scores, b=beside):
+    for (found,) in run_all(flow, ("float[6]", "float[6, 2]"), a=scores, b=others):
         np.testing.assert_array_equal(found, want)

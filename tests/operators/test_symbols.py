@@ -1,4 +1,4 @@
-"""What the signs mean: as NumPy and Python have it, sample by sample, in every engine."""
+"""Operator symbols have the meaning of NumPy and Python for each sample, in all engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def inference_of(text: str) -> Graph:
 
 
 def evaluate(text: str, **feed: np.ndarray) -> np.ndarray:
-    """What `y` is in a small spec, after all engines agreed on it."""
+    """The value of `y` in a small spec, after a comparison of all engines."""
     graph = inference_of(text)
     agree(graph)
     weights = {w.name: feed[w.name] for w in graph.weights}
@@ -48,7 +48,7 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 WHOLE = np.array([[-7, -6, -1, 0, 1, 6, 7]])
 
 
-def test_whole_numbers_divided_by_nought_are_nought_as_in_numpy():
+def test_integers_divided_by_zero_are_zero_as_in_numpy():
     a, b = np.array([[7, -7, 0, 5, -5]]), np.array([[0, 0, 0, 2, -2]])
     with np.errstate(divide="ignore"):
         wanted = {"%": np.mod(a, b).tolist(), "//": np.floor_divide(a, b).tolist()}
@@ -58,7 +58,7 @@ def test_whole_numbers_divided_by_nought_are_nought_as_in_numpy():
 
 
 @pytest.mark.parametrize("divisor", [3, -3, 1, -7])
-def test_whole_remainders_have_the_sign_of_the_divisor(divisor):
+def test_integer_remainders_have_the_sign_of_the_divisor(divisor):
     wanted = [[n % divisor for n in WHOLE[0].tolist()], [n // divisor for n in WHOLE[0].tolist()]]
     assert evaluate(f"input a: int64[7]\ny = a % {divisor}\n", a=WHOLE).tolist() == wanted[:1]
     assert evaluate(f"input a: int64[7]\ny = a // {divisor}\n", a=WHOLE).tolist() == wanted[1:]
@@ -75,7 +75,7 @@ def test_float_remainders_have_the_sign_of_the_divisor(divisor):
     ]
 
 
-def test_float_division_rounded_down_is_that_of_pytorch():
+def test_float_floor_division_equals_pytorch():
     a, b = normal(50, 9), normal(50, 9, seed=1)
     made = evaluate("input a: float[9]\ninput b: float[9]\ny = a // b\n", a=a, b=b)
     assert (
@@ -83,7 +83,7 @@ def test_float_division_rounded_down_is_that_of_pytorch():
     )
 
 
-# --- large whole numbers ----------------------------------------------------------------------------------
+# --- large integers ---------------------------------------------------------------------------------------
 
 LARGE = np.array([[0, 2**31, 2**31 - 1, 2**32 + 5, 255, 2**31 + 7, -1, -(2**31) - 3]])
 
@@ -100,7 +100,7 @@ LARGE = np.array([[0, 2**31, 2**31 - 1, 2**32 + 5, 255, 2**31 + 7, -1, -(2**31) 
         ("a < 2147483650", lambda x: x < 2147483650),
     ],
 )
-def test_whole_numbers_past_32_bits(expression, wanted):
+def test_integers_above_32_bits(expression, wanted):
     graph = inference_of(f"input a: int64[8]\ny = {expression}\n")
     for run in models(graph, {}).values():
         assert run({"a": LARGE})["y0"].tolist() == wanted(LARGE).tolist()
@@ -122,7 +122,7 @@ def test_elements(expression, element):
     assert compile(Source("signs.dl", text)).bindings["y"].type.element == element
 
 
-def test_class_values_are_only_told_apart():
+def test_class_values_can_only_be_compared_for_equality():
     text = "input a: class(red, green)\ninput b: class(red, blue)\ny = a {} b\n"
     assert refuse(text.format("=="))[1] == "these cannot be compared: class(red, green) and class(red, blue)"
     assert refuse(text.format("+"))[0] == "E0202"
@@ -151,7 +151,7 @@ def test_declared_weights_broadcast_over_samples(shape):
     np.testing.assert_array_equal(made, np.stack([p * w for p in x]))
 
 
-def test_mismatch_names_both_types_and_the_fix():
+def test_the_error_for_mismatched_shapes_has_both_types_and_a_hint():
     text = "input a: float[64, 28, 28]\ninput b: float[128, 14, 14]\ny = a + b\n"
     assert refuse(text)[:2] == (
         "E0203",
@@ -169,7 +169,7 @@ def test_mismatch_names_both_types_and_the_fix():
     )
 
 
-def test_an_axis_of_one_fits_a_free_one():
+def test_an_axis_of_size_one_broadcasts_to_a_free_one():
     T = free("T")
     assert broadcast((Tensor("float", (T, 1)), Tensor("float", (1, 4)), Tensor("float")), "added") == (T, 4)
 
@@ -185,7 +185,7 @@ def spelled(shape: tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
-def test_samples_multiply_as_numpy_matrices(a, b):
+def test_the_matrix_product_of_samples_equals_numpy(a, b):
     x, y = normal(7, *a), normal(7, *b, seed=1)
     made = evaluate(f"input a: {spelled(a)}\ninput b: {spelled(b)}\ny = a @ b\n", a=x, b=y)
     np.testing.assert_allclose(
@@ -195,7 +195,7 @@ def test_samples_multiply_as_numpy_matrices(a, b):
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
 @pytest.mark.parametrize("weight", ["a", "b"])
-def test_samples_multiply_with_declared_weights(a, b, weight):
+def test_the_matrix_product_with_declared_weights_equals_numpy(a, b, weight):
     x, y = normal(*a if weight == "a" else (7, *a)), normal(*b if weight == "b" else (7, *b), seed=1)
     heads = [
         f"weight {n}: {spelled(s)} = zeros\n" if n == weight else f"input {n}: {spelled(s)}\n"
@@ -207,7 +207,7 @@ def test_samples_multiply_with_declared_weights(a, b, weight):
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
-def test_whole_numbers_multiply_exactly(a, b):
+def test_the_matrix_product_of_integers_is_exact(a, b):
     rng = np.random.default_rng(0)
     x, y = rng.integers(-(2**30), 2**30, (4, *a)), rng.integers(-9, 9, (4, *b))
     text = f"input a: {spelled(a)}\ninput b: {spelled(b)}\ny = a @ b\n".replace("float", "int64")
@@ -215,20 +215,19 @@ def test_whole_numbers_multiply_exactly(a, b):
     np.testing.assert_array_equal(made, np.stack([p @ q for p, q in zip(x, y, strict=True)]))
 
 
-def test_a_weight_is_not_copied_for_every_sample():
+def test_a_weight_is_not_expanded_to_the_batch():
     text = "input x: float[784]\nweight w: float[784, 128] = zeros\ny = x @ w\n"
     assert [n.operator.name for n in compile(Source("signs.dl", text)).graph.nodes] == ["matmul"]
 
 
-def test_unequal_matrices_name_the_sizes_and_the_transpose():
+def test_the_error_for_unequal_matrices_suggests_a_transpose():
     code, message, help = refuse("input a: float[2, 3]\ninput b: float[4, 3]\ny = a @ b\n")
     assert (code, message) == (
         "E0203",
         "these two cannot be multiplied as matrices: float[2, 3] and float[4, 3]",
     )
     assert help == (
-        "the rows of the first have 3 entries, the columns of the second 4; `transpose` of the "
-        "second would fit"
+        "the rows of the first have 3 entries, the columns of the second 4; use the `transpose` of the second"
     )
 
 
@@ -257,13 +256,13 @@ def test_constants_have_the_element_of_their_values(value, gives):
 
 
 @pytest.mark.parametrize("value", [((1, 2), (3,)), (), ((),), 2**63, 1e39, float("inf"), ((1,), 2)])
-def test_constants_that_no_tensor_holds(value):
+def test_constants_that_are_not_tensors_are_rejected(value):
     with pytest.raises(Reject) as caught:
         Constant(value=value).bind()
     assert caught.value.at == "value"
 
 
-def test_constants_that_python_takes_for_equal_differ():
+def test_constants_that_are_equal_in_python_differ_by_type():
     values = [Constant(value=v) for v in (1, 1.0, True)]
     assert len(set(values)) == 3
     assert Constant(value=(1, 2)) == Constant(value=(1, 2))

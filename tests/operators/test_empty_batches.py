@@ -1,5 +1,5 @@
-"""A batch of no samples, where ONNX Runtime computes several operators as one: it takes a transpose into the
-product behind it, and reads whole shapes off their parts."""
+"""Empty batches where ONNX Runtime fuses operators: it fuses a transpose with the matrix product after it,
+and infers whole shapes from their parts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FLOWS = [
 
 @pytest.mark.parametrize("size", ["3", "T"])
 @pytest.mark.parametrize("flow", FLOWS)
-def test_operators_that_are_computed_as_one(flow: str, size: str) -> None:
+def test_fused_operators_accept_empty_batches(flow: str, size: str) -> None:
     text = f"input x: float[4, {size}]\n{WEIGHTS}y = {flow.replace('{T}', size)}\n"
     program = compile(Source("none.dl", text))
     agree(inference(program.graph, (program.bindings["y"],)))

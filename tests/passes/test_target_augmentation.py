@@ -1,4 +1,4 @@
-"""Targets that follow an augmentation: which do, that they are moved alike, and what is told otherwise."""
+"""Augmentation of targets: which targets are augmented, by the same draws, and the errors."""
 
 from __future__ import annotations
 
@@ -52,17 +52,19 @@ train {{
 """
 
 
-# --- who follows ------------------------------------------------------------------------------------------
+# --- augmented targets ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("moves", [*MOVES.split(" -> "), MOVES])
-def test_a_mask_that_equals_its_image_does_so_after_every_augmentation(moves):
+def test_a_mask_equal_to_its_image_stays_equal_after_each_augmentation(moves):
     x = squares(6, 1)
     assert loss(copying("mse(copy)", moves), image=x, copy=x) == 0
-    assert loss(copying("mse(copy, image)", moves), image=x) > 0.01  # held against the input as it was
+    assert (
+        loss(copying("mse(copy, image)", moves), image=x) > 0.01
+    )  # compared with the input, which is not augmented
 
 
-def test_what_is_made_of_a_target_follows_wherever_it_is_written():
+def test_values_computed_from_a_target_are_augmented_too():
     x = squares(6, 1)
     spec = copying(
         "mean(square(2 * copy - double)) + mse(0.5 * double, copy)", flow="double = 2 * copy.target"
@@ -70,8 +72,8 @@ def test_what_is_made_of_a_target_follows_wherever_it_is_written():
     assert loss(spec, image=x, copy=x) == 0
 
 
-def test_a_mask_of_yes_and_no_stays_one():
-    """A float that may be any number is interpolated; what is yes or no takes the nearest."""
+def test_a_boolean_mask_stays_boolean():
+    """Floats are interpolated; booleans take the nearest value."""
     for type, smooth in (("float[1, 8, 8]", True), ("binary[1, 8, 8]", False)):
         graph = training(program(copying("mse(copy, copy.target)", "random_rotate(9)", type=type)))
         assert [n.operator.smooth for n in graph.nodes if n.operator.name == "followed"] == [(smooth,)]
@@ -81,7 +83,7 @@ def test_a_mask_of_yes_and_no_stays_one():
     assert loss(spec, image=x, copy=x) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_two_outputs_of_one_image_follow_by_the_same_draws():
+def test_targets_of_two_outputs_are_augmented_by_the_same_draws():
     x = squares(6, 1)
     spec = """
 input image: float[1, 8, 8]
@@ -103,19 +105,19 @@ moved -> flatten -> dense(3) -> label
     assert loss(both, image=x, copy=x, other=x[:, 0]) == 0
 
 
-def test_colours_noise_and_erased_boxes_move_nothing():
+def test_color_noise_and_erasing_do_not_change_targets():
     spec = copying("mse(copy)", "gaussian_noise(0.1) -> color_jitter -> random_erase")
     graph = training(program(spec))
     assert [v.name for v in graph.nodes[-1].operands] == ["random_erase", "copy.target"]
 
 
-def test_validation_and_the_artifact_know_nothing_of_it():
+def test_validation_and_the_artifact_are_not_augmented():
     p = program(copying("mse(copy)"))
     for graph in (specialize.inference(p), specialize.validation(p)):
         assert not [n for n in graph.nodes if n.operator.random]
 
 
-# --- who cannot -------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -127,14 +129,14 @@ def test_validation_and_the_artifact_know_nothing_of_it():
         ("(image + copy.target) / 2 -> random_flip -> copy", "E0514"),
     ],
 )
-def test_it_is_told_when_the_spec_is_checked(flow, code):
+def test_errors_are_reported_by_check(flow, code):
     text = copying("mse(copy)").replace(f"image -> {MOVES} -> copy", flow)
     with pytest.raises(CompileError) as caught:
         compile(Source("m.dl", text))
     assert code in [d.code for d in caught.value.diagnostics]
 
 
-def test_a_pair_that_is_flipped_as_one_is_as_written():
+def test_the_target_of_a_jointly_flipped_pair_is_not_augmented():
     spec = """
 input image: float[1, 8, 8]
 output copy: float[1, 8, 8]
@@ -147,11 +149,11 @@ train { loss = mse(pair[0:1], pair[1:2]) }
     assert not [n for n in training(program(spec)).nodes if n.operator.name == "followed"]
 
 
-# --- whatever is written ----------------------------------------------------------------------------------
+# --- random specs -----------------------------------------------------------------------------------------
 
 
 def any_flow(rng: random.Random) -> str:
-    """Augmented images, doubled and added up; outputs are divided by how often they hold the image."""
+    """Augmented images, doubled and added; outputs are divided by their multiple of the image."""
     lines, values = [], [("image", 1)]
     for number in range(rng.randint(1, 6)):
         (value, times), (other, more) = rng.choice(values[-2:]), rng.choice(values)
@@ -167,8 +169,8 @@ def any_flow(rng: random.Random) -> str:
     return "\n".join([*lines, f"{first} / {times} -> copy", f"{second}[0] / {more} -> other"])
 
 
-def test_what_is_accepted_follows():
-    """An image and its copy stay equal, or the flow is refused."""
+def test_targets_of_accepted_random_specs_are_augmented():
+    """An image and its copy stay equal, or the flow is rejected."""
     accepted, x = 0, squares(3, 1)
     losses = ("mse(copy)", "mse(copy) + mse(other)", "mse(other, copy.target[0])", "mae(2 * copy, twice)")
     for seed in range(100):
@@ -187,11 +189,11 @@ def test_what_is_accepted_follows():
     assert 60 < accepted < 100
 
 
-# --- learning ---------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------
 
 
-def test_masks_that_are_not_symmetric_are_learnt_from_flipped_images():
-    """Each place says its own class, so a mask that stays where it was says nothing."""
+def test_training_on_flipped_images_with_asymmetric_masks_succeeds():
+    """The class depends on the position, so that a mask that is not flipped gives no information."""
     spec = """
 input image: float[1, 8, 8]
 output mask: class(2)[8, 8]

@@ -1,0 +1,209 @@
+"""The model of a program as the last class of the file: `forward`, `predict` and `compute_loss`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
+from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.dims.dim import Dim
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
+from dlc.compiler.lower.pytorch_source.body import Shared
+from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, names_of
+from dlc.compiler.lower.pytorch_source.classes import classes_of
+from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
+from dlc.compiler.lower.pytorch_source.naming import IMPORTED
+from dlc.compiler.lower.pytorch_source.split import split
+from dlc.compiler.lower.pytorch_source.statements import local
+from dlc.compiler.lower.pytorch_source.weights import state_key
+from dlc.compiler.lower.pytorch_source.writer import Writer, finish
+from dlc.compiler.lower.symbolic import Let, Local
+from dlc.compiler.lower.torch_names import safe
+from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes import fitting_order, specialize
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dlc.compiler.ir.graph import Node
+    from dlc.compiler.program import CompiledProgram
+
+    Labels = tuple[str, ...] | tuple[int, ...]
+
+USED = ("answers", "loss", "rows", "table")  # by functions that name inputs and targets
+
+
+def refused(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:
+    """What has no plain PyTorch, at its place; to be raised."""
+    labels = (Label(span),) if span is not None else ()
+    return CompileError([Diagnostic(code, message, labels, way, help)])
+
+
+@record(eq=False)
+class Method:
+    """A method of the model, behind `forward`."""
+
+    name: str
+    doc: str
+    grad: str  # the context of torch that it runs in
+    writer: Writer
+    returned: Code
+
+
+class EmittedModel:
+    """The classes of a file, and the names of inputs, targets and weights in it."""
+
+    def __init__(self, program: CompiledProgram):
+        check(program)
+        self.program, self.split = program, split(program)
+        self.frame = BlockFrame("model", program.name, "", self.split.forward)
+        self.shared = Shared(program, self.split.graph, self.split.roots)
+        self.constants: dict[Labels, str] = {}  # lists of the labels of classes
+        self.scored = {output.scores: output for output in reversed(program.outputs)}
+        self.bound = {v: name for name, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
+        self.fields = self.named_fields()
+        self.forward = self.method(self.split.forward)
+        for root in self.split.roots:
+            self.forward.value(root)
+        self.order(self.forward)
+        self.predict = self.write_predict()
+        self.loss = self.write_loss() if program.phases else None
+        finish(self.forward, self.split.roots)
+        self.classes = classes_of(self.shared.frames)
+        keys = ((state_key(self.frame, weight.name), weight) for weight in program.graph.weights)
+        self.weights = [(key, weight) for key, weight in keys if key is not None]
+
+    @property
+    def name(self) -> str:
+        return self.classes[-1].name
+
+    def named_fields(self) -> dict[Any, str]:
+        """Inputs, then targets, in the order in which methods take them, with their names."""
+        program, taken = self.program, [*IMPORTED, *USED]
+        fields: dict[Any, str] = {i.value: i.name for i in program.inputs}
+        fields |= {o.target_value: o.target for o in program.outputs
+                   if o.target_value is not None and o.target_value not in fields}  # fmt: skip
+        for name in fields.values():
+            taken.append(safe(name, taken))
+        return dict(zip(fields, taken[-len(fields) :], strict=True))
+
+    # --- methods ------------------------------------------------------------------------------------------
+
+    def method(self, nodes: Sequence[Node], roots: Sequence[Value] = (), forward: str = "") -> Writer:
+        """The writer of a method over these nodes, which begins with a call of `forward` that gives the
+        roots, or the first of them."""
+        writer = Writer(self.shared, self.frame, self.frame.members)
+        if roots:
+            given = [v for v in self.forward.params if roots is self.split.roots or not v.is_target]
+            made = call(text(forward), *(writer.code(value) for value in given))
+            if len(roots) < len(self.split.roots):
+                none, count = text("None"), number(len(roots))
+                first = Code("slice", None, (none, count, none)) if len(roots) > 1 else number(0)
+                made = Code("index", None, (made, first))
+            targets = tuple(Local(hint=self.hint(value)) for value in roots)
+            for value, target in zip(roots, targets, strict=True):
+                writer.give(value, local(target))
+            writer.body.append(Let(targets, made))
+        writer.write_items(items_of(nodes, 0))
+        return writer
+
+    def order(self, writer: Writer) -> None:
+        """Let a method take inputs, then targets, and nothing else."""
+        for value in (value for value in writer.params if value not in self.fields):
+            message = f"`{value.name}` is a weight of a block, and is used outside of it"
+            raise refused("E0820", value.site.span, message, "declare the weight outside of the block")
+        writer.params = {key: writer.params[key] for key in self.fields if key in writer.params}
+
+    def hint(self, value: Value) -> str:
+        """What a value of `forward` is called outside of it; a field of this name is kept apart."""
+        if value in self.split.moved:
+            return value.name.split(".")[0]
+        output = self.scored.get(value)
+        name = output.name if output is not None else self.bound.get(value, value.name.replace(".", "_"))
+        if name not in self.fields.values():
+            return name
+        scores = output is not None and kind_of(output.declared).activation(output.declared)
+        return f"{name}_scores" if scores else f"predicted_{name}"
+
+    def write_loss(self) -> Method:
+        graph = self.split.graph
+        writer = self.method(self.split.loss, self.split.roots, "self")
+        loss = writer.code(graph.outputs[specialize.LOSS])
+        wrt = [node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None]
+        tracked = graph.needed_by(wrt)
+        for key in [key for key in writer.params if key in tracked and key.type.is_float]:
+            writer.body.insert(0, Let((), call(attribute(writer.code(key), "requires_grad_"))))
+        self.order(writer)
+        return Method("compute_loss", "The loss of a batch.", "enable_grad" if wrt else "", writer, loss)
+
+    def write_predict(self) -> Method:
+        """The answers of the artifact by name; a class by its label."""
+        graph, known = specialize.with_answers(self.program, self.program.graph), self.split.graph.producers()
+        writer = self.method((), self.split.answers, "self.eval()")
+        for node in (node for node in graph.nodes if node.results[0] not in known):
+            if labels := node.operator.labels():
+                places = writer.code(node.operands[0])
+                is_bool = node.operands[0].type.element == "bool"
+                places = call(attribute(places, "long")) if is_bool else places
+                writer.give(node.results[0], self.label(labels, places))
+            else:
+                writer.write_items([node])
+        answers = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
+        self.order(writer)
+        return Method(
+            "predict", "The answers for a batch, by name.", "no_grad", writer, Code("dict", None, answers)
+        )
+
+    def label(self, labels: Labels, places: Code) -> Code:
+        """The labels of classes by their places (as an index, NumPy takes a tensor of one for a number)."""
+        return call(text("np.take"), text(self.constant(labels)), call(attribute(places, "cpu")))
+
+    def constant(self, labels: Labels) -> str:
+        """The constant of the file that lists these labels."""
+        if labels not in self.constants:
+            fields: Iterable[Any] = (*self.program.outputs, *self.program.inputs)
+            name = next(f.name for f in fields if f.declared.classes and f.declared.classes.labels == labels)
+            self.constants[labels] = safe(name.upper(), {f.name for f in fields})
+        return self.constants[labels]
+
+    # --- text ---------------------------------------------------------------------------------------------
+
+    def class_lines(self) -> list[str]:
+        found: list[str] = []
+        for cls in self.classes[:-1]:
+            found += ["", "", *class_lines(cls, names_of(cls))]
+        more = [line for each in (self.predict, self.loss) if each for line in self.method_lines(each)]
+        targets = [target for key, target in self.forward.params.items() if key.is_target]
+        given = self.names(self.forward)
+        return [*found, "", "", *class_lines(self.classes[-1], given, targets, more)]
+
+    def names(self, writer: Writer) -> dict[Local, str]:
+        return {target: self.fields[key] for key, target in writer.params.items()}
+
+    def method_lines(self, each: Method) -> list[str]:
+        given = self.names(each.writer)
+        head = ["", f"    @torch.{each.grad}()"] if each.grad else [""]
+        head += [*signature(f"    def {each.name}", ["self", *given.values()]), f'        """{each.doc}"""']
+        return method(self.classes[-1], head, given, each.writer.body, [each.returned])
+
+    def constant_lines(self) -> list[str]:
+        found = []
+        for labels, name in self.constants.items():
+            found += lines(literal(list(labels)), 0, f"{name} = ")  # type: ignore[arg-type]
+        return ["", *found] if found else []
+
+
+def check(program: CompiledProgram) -> None:
+    """Refuse what waits for rows, and what is fitted to several tensors at once."""
+    for weight in program.graph.weights:
+        if any(isinstance(size, Dim) for size in weight.value.type.shape):
+            message = f"the shape of `{weight.name}` waits for the training rows"
+            raise refused(
+                "E0822", weight.value.site.span, message, "write the classes out: `class(a, b, ...)`"
+            )
+    for first, *others in fitting_order.in_order(program.graph)[0]:
+        if others:
+            message = f"`{first.operator.name}` is fitted to the inputs of `{first.net}` at several places"
+            raise refused("E0820", first.site.span, message, "let it act on the inputs, before the net")

@@ -1,0 +1,273 @@
+"""The training script: a template for a spec with one objective, plain settings and a plain source."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.lower.python_code import WIDTH, Code, attribute, call, inline, lines, text
+from dlc.compiler.lower.pytorch_source.model import refused
+from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, SourceReader
+from dlc.compiler.lower.pytorch_source.weights import initialize
+from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, expanded
+from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes import specialize
+from dlc.compiler.training.train_section import EPOCHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dlc.compiler.lower.pytorch_source.model import EmittedModel
+    from dlc.compiler.program import CompiledProgram
+
+# Settings of `train` that the script follows; metrics beside the accuracy change nothing of the training.
+SETTINGS = ("loss", "optimizer", "schedule", "regularize", "batch", "epochs", "early_stop", "metrics", "seed")
+
+# Lines behind a word and `|` are written where the spec has that.
+TEMPLATE = '''
+penalty|
+penalty|
+penalty|def penalty(model):
+penalty|    """What regularizers add to the loss: the weights of layers, without biases and norms."""
+penalty|    weights = [weight for weight in model.parameters() if weight.ndim > 1]
+penalty|    return sum({penalty} for weight in weights)
+schedule|
+schedule|
+schedule|def rate(step, steps):
+schedule|    """The learning rate of a step, counted from 0."""
+schedule|{rate}
+fit|
+fit|
+fit|@torch.no_grad()
+fit|def fit(model, rows):
+fit|    """Fit operators to the training rows before training."""
+fit|    fitted = [module for module in model.modules() if hasattr(module, "fit")]
+fit|    hooks = [m.register_forward_pre_hook(lambda m, x: m.fit(*x)) for m in fitted]
+fit|    model.eval().compute_loss(*rows[:])
+fit|    for hook in hooks:
+fit|        hook.remove()
+
+
+def train(model, {given}):
+    """Train the model on the rows."""
+    torch.manual_seed({seed})
+initialize|    initialize(model)
+fit|    fit(model, rows)
+{optimizer}
+one_row|    alone = len(rows) % {batch} == 1  # one row has no statistics
+one_row|    batches = DataLoader(rows, {batch}, shuffle=True, drop_last=alone)
+many_rows|    batches = DataLoader(rows, {batch}, shuffle=True)
+schedule|    step, steps = 0, {epochs} * len(batches)
+stop|    best, kept, waited = float("inf"), None, 0
+    for {epoch} in range({epochs}):
+        model.train()
+        for batch in batches:
+schedule|            for group in optimizer.param_groups:
+schedule|                group["lr"] = rate(step, steps)
+            loss = model.compute_loss(*batch){plus}
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+schedule|            step += 1
+stop|        loss = evaluate(model, {watched})["loss"]
+stop|        print(f"epoch {epoch + 1}: loss {loss:.4f}")
+stop|        waited += 1
+stop|        if loss < best:
+stop|            best, kept, waited = loss, deepcopy(model.state_dict()), 0
+stop|        if waited == {patience}:
+stop|            break
+stop|    if kept is None:
+stop|        raise RuntimeError("the loss was no finite number after any epoch")
+stop|    model.load_state_dict(kept)
+
+
+@torch.no_grad()
+def evaluate(model, rows):
+    """The loss of rows, and how many classes are right."""
+unmeasured|    # The spec also asks for {unmeasured}: `dlc eval` computes that.
+    loss = model.eval().compute_loss(*rows[:])
+accuracy|{fields}
+accuracy|{answers}
+accuracy|    return {
+accuracy|        "loss": loss.item(),
+accuracy|{accuracy}
+accuracy|    }
+loss_alone|    return {"loss": loss.item()}
+source|
+source|
+source|{load_rows}
+source|
+source|
+source|def main():
+source|{split}
+source|    model = {model}()
+source|    train(model, {arguments})
+source|    print("training", evaluate(model, training))
+validation|    print("validation", evaluate(model, validation))
+test|    print("test", evaluate(model, test))
+source|    torch.save(model.state_dict(), "{name}.pt")
+source|
+source|
+source|if __name__ == "__main__":
+source|    main()
+'''
+
+
+def script(model: EmittedModel) -> list[str]:
+    """The lines of the training script; nothing for a spec that trains nothing."""
+    program = model.program
+    if not program.phases or (program.data is None and program.train.span is None):
+        return []
+    check_settings(program)
+    if not specialize.trained(program):
+        return []
+    specialize.check_reached(program)
+    assert model.loss is not None, "there is an objective"
+    fields = [*model.loss.writer.params]
+    sourced = program.data is not None and program.data.source is not None
+    rows = SourceReader(model, fields) if sourced else None
+    parts, loading, split = (rows.parts, rows.loading, rows.splitting) if rows else ([], [], [])
+    train, optimizer = program.train, program.train.optimizer[0]
+    starts = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
+    formula, stop = train.schedule.formula(optimizer.lr) or "", train.early_stop
+    nodes = specialize.training(program, program.objective).nodes
+    one_row = train.batch != "all" and any(node.operator.needs_many_rows for node in nodes)
+    watched = "validation" if stop is not None and stop.part == "validation" else "rows"
+    given = "rows" if watched == "rows" else "rows, validation"
+    names = [text(model.fields[value]) for value in fields]
+    unpacked = lines(Code("unpacked", None, tuple(names)), 4, "", " = rows[:]")
+    taken = (text(model.fields[value]) for value in model.predict.writer.params)
+    accuracy = [*accuracy_lines(model)]
+    unmeasured = [f"`{m.name}`" for m in train.metrics or () if m.name != "accuracy" or not accuracy]
+    marks = {
+        "penalty": train.regularize, "schedule": formula, "initialize": starts, "one_row": one_row,
+        "many_rows": not one_row, "fit": any(cls.learns for cls in model.classes), "stop": stop,
+        "source": rows, "accuracy": accuracy, "loss_alone": not accuracy, "validation": "validation" in parts,
+        "test": "test" in parts, "unmeasured": unmeasured,
+    }  # fmt: skip
+    holes = {
+        "penalty": [penalty(train.regularize)], "rate": rate_lines(formula), "given": [given],
+        "seed": [train.seed], "optimizer": optimizer_lines(optimizer), "epochs": [train.epochs or EPOCHS],
+        "batch": ["len(rows)" if train.batch == "all" else train.batch], "epoch": ["epoch" if stop else "_"],
+        "plus": [" + penalty(model)" if train.regularize else ""], "watched": [watched],
+        "patience": [stop.n if stop else 0], "fields": unpacked,
+        "answers": lines(call(text("model.predict"), *taken), 4, "answers = "), "accuracy": accuracy,
+        "load_rows": loading, "split": split, "model": [model.name], "name": [program.name],
+        "arguments": [given.replace("rows", "training")], "unmeasured": [", ".join(unmeasured)],
+    }  # fmt: skip
+    return [*starts, *filled(marks, holes)]
+
+
+def filled(marks: Mapping[str, Any], holes: Mapping[str, list[Any]]) -> Iterator[str]:
+    """The lines of the template that the spec asks for, with what stands in the holes."""
+    for line in TEMPLATE.split("\n")[1:-1]:
+        mark, bar, rest = line.partition("|")
+        if bar and not marks[mark]:
+            continue
+        line = rest if bar else line
+        for name, value in holes.items():
+            line = line.replace(f"{{{name}}}", "\n".join(map(str, value)))
+        yield from line.split("\n")
+
+
+# --- what has a place in the script -----------------------------------------------------------------------
+
+
+def check_settings(program: CompiledProgram) -> None:
+    """Refuse settings that the script has no words for, rather than leave them out."""
+    train, (optimizer, *others) = program.train, program.train.optimizer
+    layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}
+    acted_on = {w.name for w in program.graph.weights if train.regularize and train.regularize[0].acts_on(w)}
+    parts = any(regularizer.on is not None for regularizer in train.regularize)
+    stop, phases = train.early_stop, program.phases
+    for name, field in (program.data.fields if program.data is not None else {}).items():
+        if not field.values():
+            raise refused("E0822", field.span, f"`{name}` is drawn for each batch", MODEL_ALONE)
+    refusals = {name: (name not in SETTINGS and value != train.settings[name].default, f"`{name}`")
+                for name, value in train.values().items()}  # fmt: skip
+    refusals |= {
+        "loss": ([len(phase.objectives) for phase in phases] != [1], "more than one objective"),
+        "optimizer": (
+            others or optimizer.on or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
+            "an optimizer that is not one call of `torch.optim` over all weights",
+        ),
+        "schedule": (train.schedule.formula(optimizer.lr) is None, f"the schedule `{train.schedule.name}`"),
+        "regularize": (parts or (train.regularize and acted_on != layers), "a regularizer of some weights"),
+        "early_stop": (stop and (stop.figure != "loss" or stop.min_delta), "a metric, or `min_delta`,"),
+    }  # fmt: skip
+    for name, (is_refused, what) in refusals.items():
+        if is_refused:
+            message = f"{what} has no place in an emitted training script"
+            raise refused("E0821", train.spans.get(name) or train.span, message, MODEL_ALONE)
+
+
+def optim_calls(optimizer: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The calls of torch.optim that an optimizer of the spec is, with their keyword arguments; none where it
+    is more."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+
+    class Optim:
+        def __getattr__(self, name: str) -> Any:
+            def make(weights: Any, *given: Any, **named: Any) -> SimpleNamespace:
+                calls.append((name, named))
+                return SimpleNamespace(state={}, param_groups=[])
+
+            return make
+
+    if optimizer.recomputes:
+        return []
+    vector, matrix = (SimpleNamespace(device=SimpleNamespace(type="")) for _ in range(2))
+    optimizer.over(Optim(), [vector, matrix], [matrix])
+    return calls
+
+
+# --- what stands in the holes -----------------------------------------------------------------------------
+
+
+def optimizer_lines(optimizer: Any) -> list[str]:
+    """Settings at PyTorch's defaults, which are those of dlc, are left out."""
+    ((name, named),) = optim_calls(optimizer)
+    ((_, usual),) = optim_calls(type(optimizer)(lr=optimizer.lr))
+    asked = {"lr": optimizer.lr} | {key: value for key, value in named.items() if value != usual[key]}
+    given = (text(f"{key}={inline(argument(value))}") for key, value in asked.items())
+    return lines(call(text(f"torch.optim.{name}"), text("model.parameters()"), *given), 4, "optimizer = ")
+
+
+class PenaltyRecorder(TorchRecorder):
+    """What regularizers call torch: the dot product of a weight with itself is the sum of its squares."""
+
+    def dot(self, a: Symbol, b: Symbol) -> Symbol:
+        return Symbol(self, text("weight")).square().sum()
+
+
+def penalty(regularizers: Iterable[Any]) -> str:
+    """What regularizers add for one weight."""
+    recorder = PenaltyRecorder()
+    terms = [regularizer.torch(recorder, [Symbol(recorder, text("weight"))]) for regularizer in regularizers]
+    return " + ".join(inline(expanded(term._code, recorder.statements)) for term in terms)
+
+
+def rate_lines(formula: str) -> list[str]:
+    """The body of `rate`: a condition of the formula as an `if`."""
+    first, condition, rest = formula.partition(" if ")
+    test, _, other = rest.partition(" else ")
+    if condition:
+        return [f"    if {test}:", *lines(text(first), 8, "return "), *rate_lines(other)]
+    whole = f"    return {formula}"
+    return [whole] if len(whole) <= WIDTH else ["    return (", f"        {formula}", "    )"]
+
+
+def accuracy_lines(model: EmittedModel) -> Iterator[str]:
+    """The accuracy of each output that answers one class a row."""
+    several = len(model.program.outputs) > 1
+    for output in model.program.outputs:
+        declared, value = output.declared, output.target_value
+        if declared.rank or kind_of(declared).metrics != ("accuracy",) or value not in model.fields:
+            continue
+        target, mean = text(model.fields[value]), "float().mean"
+        if declared.classes and declared.classes.labels:
+            places = call(attribute(target, "long")) if declared.element == "binary" else target
+            target, mean = model.label(declared.classes.labels, places), "mean"
+        made = text(f'(answers["{output.name}"] == {inline(target)}).{mean}()')
+        name = f"{output.name} accuracy" if several else "accuracy"
+        yield from lines(call(text("float"), made), 8, f'"{name}": ', ",")

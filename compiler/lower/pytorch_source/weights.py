@@ -1,0 +1,118 @@
+"""Weights of the file by the names of the spec: where they are, how they are loaded, and how they begin."""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.lower.python_code import inline, lines, literal, text
+from dlc.compiler.lower.pytorch_source.frames import numbered_name
+from dlc.compiler.lower.symbolic import Recorder, Symbol
+from dlc.compiler.lower.torch_names import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.ir.graph import Weight
+    from dlc.compiler.lower.pytorch_source.frames import BlockFrame
+
+ZEROS = "nn.init.zeros_(weight)"
+LISTED = re.compile(r"(\w+)s\.(\d+)")
+
+SAME = '''
+
+def load_weights(model, path):
+    """Load weights.safetensors."""
+    weights = load_file(path)
+    keys = [key for key in model.state_dict() if key in weights]
+    model.load_state_dict({key: weights[key] for key in keys})
+'''
+LOAD = '''
+
+def load_weights(model, path):
+    """{doc}"""
+    weights, known = load_file(path), {{}}
+    for key in model.state_dict():
+{renamed}
+        if name in weights:
+            known[name] = key
+    model.load_state_dict({{key: weights[name] for name, key in known.items()}})
+'''
+NUMBERED = '''
+
+def numbered(match):
+    """`conv` for `convs.0`, `conv_2` for `convs.1`."""
+    name, place = match[1], int(match[2])
+    return f"{name}_{place + 1}" if place else name
+'''
+
+
+def state_key(model: BlockFrame, weight: str) -> str | None:
+    """The key in the state of the model of a weight of the spec; none if the model has no such weight."""
+    frame, rest, found = model, weight, []
+    while True:
+        attr = next((a for a in accumulate(rest.split("."), "{}.{}".format) if a in frame.members), None)
+        if attr is None:
+            return None
+        base, place = numbered_name(attr)
+        found.append(f"{base}s.{place}" if base in frame.lists else safe(attr))
+        code, rest = frame.members[attr], rest[len(attr) + 1 :]
+        if code.kind != "make":
+            return ".".join([*found, rest] if rest else found)
+        frame = code.value
+
+
+def load_weights(keys: Mapping[str, str]) -> list[str]:
+    """`load_weights(model, path)`. `keys` are those of the state of the model, with the names of the spec."""
+    doc, renamed, found = "Load weights.safetensors.", [], []
+    parts = {part for key, own in keys.items() for part in {*key.split(".")}.difference(own.split("."))}
+    endings = sorted(part[:-1] for part in parts if part.endswith("_"))
+    if endings:
+        renamed.append(f'        name = re.sub(r"\\b({"|".join(endings)})_(?=\\.|$)", r"\\1", key)')
+    listed = next((match for key in keys if (match := LISTED.search(key))), None)
+    if listed is not None:
+        doc = f"Load weights.safetensors, whose names count copies: `{listed[1]}` is `{listed[0]}`."
+        before, found = "name" if renamed else "key", NUMBERED.splitlines()
+        renamed.append(f'        name = re.sub(r"(\\w+)s\\.(\\d+)", numbered, {before})')
+    text = LOAD.format(doc=doc, renamed="\n".join(renamed)) if renamed else SAME
+    return [*found, *text.splitlines()]
+
+
+def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
+    """`initialize(model)`: the initial values of the spec, for trainable weights by their keys. Norms begin
+    with those of PyTorch."""
+    groups: dict[str, list[str]] = {}
+    for key, weight in weights:
+        if weight.role != "norm":
+            groups.setdefault(initial(weight), []).append(key)
+    by_key = dict(weights)
+    biases = [key for key in by_key if key.endswith("bias")]
+    zeros = all(by_key[key].initial.name == "zeros" for key in biases)
+    by_ending = zeros and {*biases}.issuperset(groups.get(ZEROS, ())) and groups.pop(ZEROS, ())
+    cases = [("if name.endswith(", text('"bias"'), "):", ZEROS)] if by_ending else []
+    for made, keys in sorted(groups.items(), key=lambda group: len(group[1])):
+        listed: Any = literal(tuple(keys) if len(keys) > 1 else keys[0])
+        cases.append(("if name in " if len(keys) > 1 else "if name == ", listed, ":", made))
+    norms = any(weight.role == "norm" for _, weight in weights)
+    matrices = groups and all(by_key[key].value.type.rank > 1 for key in [*groups.values()][-1])
+    if cases and not norms:
+        cases[-1] = ("", text(""), "", cases[-1][-1])
+    elif matrices and all(weight.value.type.rank < 2 for _, weight in weights if weight.role == "norm"):
+        cases[-1] = ("if weight.ndim > ", text("1"), ":", cases[-1][-1])
+    found = ["", "", "def initialize(model):", '    """Set the initial values of the spec."""']
+    if len(cases) == 1 and not norms:
+        return [*found, "    for weight in model.parameters():", f"        {cases[0][-1]}"]
+    found.append("    for name, weight in model.named_parameters():")
+    for place, (before, condition, after, made) in enumerate(cases):
+        word = lines(condition, 8, "el" * bool(place) + before, after) if before else ["        else:"]
+        found += [*word, f"            {made}"]
+    return found if cases else []
+
+
+def initial(weight: Weight) -> str:
+    recorder = Recorder()
+    shape = tuple(weight.value.type.shape)
+    given = Symbol(recorder, text("nn.init")), Symbol(recorder, text("weight"))
+    made = weight.initial.torch(*given, shape, weight.fans)  # type: ignore[arg-type]
+    return inline(recorder.statements[-1].code) if made is not None else ""

@@ -1,0 +1,333 @@
+"""Runs the PyTorch or ONNX form of an operator over symbols: each call is recorded as a statement.
+
+Nothing is computed, and neither torch nor ONNX is imported. Emitted files and the pages of `dlc doc` are
+written from what is recorded.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.ir.graph import Value
+from dlc.compiler.lower.dim_bindings import dim_sources
+from dlc.compiler.lower.python_code import Code, attribute, call, literal, number, text
+from dlc.compiler.lower.torch_names import FUNCTIONAL
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.lower.dim_bindings import DimSource
+
+DTYPES = {
+    "float": "torch.float32", "float64": "torch.float64", "int64": "torch.int64", "class": "torch.int64",
+    "bool": "torch.bool",
+}  # fmt: skip
+# Methods that convert to a type, and what converts a Python number so.
+CONVERSIONS: dict[str, tuple[str, Any]] = {
+    "torch.float32": ("float", float), "torch.int64": ("long", int), "torch.bool": ("bool", bool),
+    "torch.float64": ("double", float),
+}  # fmt: skip
+LITERAL_DTYPES = {float: "torch.float32", int: "torch.int64", bool: "torch.bool"}
+MOST_DERIVATIVES = 4  # of one operator
+# Functions that take a Python number where others want a tensor.
+TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
+
+
+class Untraceable(Exception):
+    """What a form does that symbols cannot answer."""
+
+
+class Local:
+    """A tensor that a statement computes. `hint` is what the spec calls it, `maker` the function."""
+
+    def __init__(self, maker: str = "", hint: str = ""):
+        self.maker, self.hint = maker, hint
+
+
+@record(eq=False)
+class Let:
+    """`a, b = code`. `ends` if it is what an operator of the spec makes, and no step on the way; `joins` if
+    what others make may be written within it."""
+
+    targets: tuple[Local, ...]
+    code: Code
+    ends: bool = False
+    joins: bool = False
+
+
+class Symbol:
+    """A tensor, or a part of PyTorch or ONNX, by its expression. `dtype` is its type where that is known,
+    `owner` what it is an attribute of, `constant` the Python number that it is."""
+
+    _recorder: Recorder
+    _code: Code
+    _dtype: str
+    _owner: Symbol | None
+    _constant: Any
+
+    def __init__(
+        self, recorder: Recorder, code: Code, dtype: str = "", owner: Any = None, constant: Any = None
+    ):
+        known = {
+            "_recorder": recorder,
+            "_code": code,
+            "_dtype": dtype,
+            "_owner": owner,
+            "_constant": constant,
+        }
+        self.__dict__.update(known)
+
+    def __getattr__(self, name: str) -> Symbol:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Symbol(self._recorder, attribute(self._code, name), owner=self)
+
+    def __call__(self, *given: Any, outputs: int = 1, **named: Any) -> Any:
+        if self._owner is not None and len(given) == 1 and not named:
+            converted = self._owner._converted(self._code.value, given[0])
+            if converted is not None:
+                return converted
+        while given and given[-1] is None:
+            given = given[:-1]
+        spelled = self._code.value if self._code.kind == "text" else ""
+        if "_pool" in spelled:
+            given = pooling(given)
+        plain = spelled in TAKES_NUMBERS
+        keywords = {key: argument(value, plain) for key, value in named.items() if value is not None}
+        code = call(self._code, *(argument(g, plain) for g in given), **keywords)
+        return self._recorder.record(code, self._code.value, outputs=outputs)
+
+    def __getitem__(self, key: Any) -> Symbol:
+        keys = key if isinstance(key, tuple) else (key,)
+        while (
+            keys
+            and isinstance(keys[-1], slice)
+            and all(part is None for part in (keys[-1].start, keys[-1].stop, keys[-1].step))
+        ):
+            keys = keys[:-1]
+        code = Code("index", None, (self._code, *map(argument, keys)))
+        return Symbol(self._recorder, code, self._dtype) if keys else self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise Untraceable(f"its form sets `{name}`")
+
+    def __iter__(self) -> Any:
+        """As many entries as there are names for them, `r, g, b = x`; torch.fx unpacks so too."""
+        frame = sys._getframe(1)
+        at = next(i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti)
+        if at.opname != "UNPACK_SEQUENCE":
+            raise Untraceable("its form looks at the entries of a tensor")
+        return (self[place] for place in range(at.argval))
+
+    def __bool__(self) -> bool:
+        raise Untraceable("its form depends on the numbers of a tensor")
+
+    __len__ = __index__ = __int__ = __float__ = __bool__
+    __hash__ = object.__hash__
+
+    def _converted(self, method: str, given: Any) -> Symbol | None:
+        """`x.to(dtype)` and `x.type_as(y)` by a shorter method, or not at all where it has the type."""
+        if not isinstance(given, Symbol) or method not in ("to", "type_as"):
+            return None
+        wanted = given._dtype if method == "type_as" else given._code.value
+        if wanted not in CONVERSIONS:
+            return None
+        short, convert = CONVERSIONS[wanted]
+        if self._constant is not None:
+            return self._recorder.constant_of(convert(self._constant))
+        if self._dtype == wanted:
+            return self
+        return (
+            self._recorder.record(call(attribute(self._code, short)), short, wanted)
+            if method == "to"
+            else None
+        )
+
+    def _beside(self, other: Any) -> Code:
+        """As an operand of a sign: a constant is a plain number there."""
+        if self._constant is None or (isinstance(other, Symbol) and other._constant is not None):
+            return self._code
+        value = self._constant
+        whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+        return argument(int(value) if whole else value)
+
+
+def argument(value: Any, plain: bool = False) -> Code:
+    """An argument of a call; `plain` if it may be a number in place of a tensor."""
+    if isinstance(value, Symbol):
+        return argument(value._constant) if plain and value._constant is not None else value._code
+    if isinstance(value, slice):
+        return Code("slice", None, tuple(map(argument, (value.start, value.stop, value.step))))
+    if isinstance(value, (tuple, list)):
+        return Code("tuple" if isinstance(value, tuple) else "list", None, tuple(map(argument, value)))
+    if isinstance(value, range):
+        return argument(list(value))
+    code = literal(value)
+    if code is None:
+        raise Untraceable(f"its form passes `{value}`, a {type(value).__name__}, which is no literal")
+    return code
+
+
+def pooling(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a pooling: one number for all axes, those at PyTorch's default left out."""
+    found = [g[0] if isinstance(g, tuple) and len({*g}) == 1 else g for g in given]
+    if len(found) == 4 and found[3] == 0:
+        found = found[:2] if found[1] == found[2] else found[:3]
+    return tuple(found)
+
+
+def sign(spelled: str, turned: bool = False, dtype: str = "") -> Callable[[Any, Any], Symbol]:
+    def method(self: Symbol, other: Any) -> Symbol:
+        codes = self._beside(other), other._beside(self) if isinstance(other, Symbol) else argument(other)
+        known = self._dtype if self._dtype == DTYPES["float"] else ""
+        return self._recorder.record(
+            Code("sign", spelled, codes[::-1] if turned else codes), "", dtype or known
+        )
+
+    return method
+
+
+def prefix(spelled: str) -> Callable[[Symbol], Symbol]:
+    return lambda self: self._recorder.record(Code("sign", spelled, (self._code,)), "", self._dtype)
+
+
+for _method, _sign in {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@",
+    "pow": "**", "and": "&", "or": "|", "xor": "^",
+}.items():  # fmt: skip
+    setattr(Symbol, f"__{_method}__", sign(_sign))
+    setattr(Symbol, f"__r{_method}__", sign(_sign, turned=True))
+for _method, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    setattr(Symbol, f"__{_method}__", sign(_sign, dtype=DTYPES["bool"]))
+for _method, _sign in {"neg": "neg", "invert": "~"}.items():
+    setattr(Symbol, f"__{_method}__", prefix(_sign))
+
+
+class Recorder:
+    """What a form is given in place of torch or of ONNX. It collects the statements, in order."""
+
+    def __init__(self) -> None:
+        self.statements: list[Let] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Symbol(self, text(name))
+
+    def record(self, code: Code, maker: str, dtype: str = "", outputs: int = 1) -> Any:
+        """Note a computation, and give its result, or its results if there are several."""
+        targets = tuple(Local(maker) for _ in range(outputs))
+        self.statements.append(Let(targets, code))
+        made = tuple(Symbol(self, Code("local", target), dtype) for target in targets)
+        return made[0] if outputs == 1 else made
+
+    def constant_of(self, value: Any) -> Symbol:
+        code = call(text("torch.tensor"), argument(value))
+        return Symbol(self, code, LITERAL_DTYPES[type(value)], constant=value)
+
+
+class TorchRecorder(Recorder):
+    """What the PyTorch forms are given as `F`. How sizes are written is for subclasses to say."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Symbol(self, text(f"F.{name}" if name in FUNCTIONAL else f"torch.{name}"))
+
+    def pow(self, a: Any, b: Any) -> Symbol:
+        return a**b if isinstance(a, Symbol) else b.__rpow__(a)
+
+    def uniform(self, x: Symbol, *shape: int) -> Symbol:
+        sizes = call(text("len"), x._code), *map(number, shape)
+        return self.record(call(text("torch.rand"), *sizes, device=attribute(x._code, "device")), "rand")
+
+    def beta(self, x: Symbol, alpha: float) -> Symbol:
+        both = Symbol(self, call(text("torch.distributions.Beta"), number(alpha), number(alpha)))
+        return both.sample().to(x.device)
+
+    def indices(self, x: Symbol, size: Any) -> Symbol:
+        made = call(text("torch.arange"), argument(size), device=attribute(x._code, "device"))
+        return self.record(made, "arange", "torch.int64")
+
+    def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
+        """The gradient of the sum, as samples are independent of each other."""
+        total = call(attribute(of._code, "sum"))
+        grad = call(text("torch.autograd.grad"), total, wrt._code, create_graph=text("True"))
+        return self.record(grad, "grad")[0]
+
+    def broadcast_tensors(self, *tensors: Any) -> tuple[Symbol, ...]:
+        made = call(text("torch.broadcast_tensors"), *map(argument, tensors))
+        return self.record(made, "wide", outputs=len(tensors))
+
+    def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
+        """A constant; its type is that of its numbers."""
+        if isinstance(numbers, (bool, int, float)):
+            return self.constant_of(numbers)
+        if isinstance(numbers, range) and not numbers.start:
+            return Symbol(self, call(text("torch.arange"), number(numbers.stop)), "torch.int64")
+        kind = dtype._code.value if dtype is not None else ""
+        return Symbol(self, call(text("torch.tensor"), argument(numbers)), kind)
+
+
+class BodyRecorder(TorchRecorder):
+    """Records the statements of a body. Sizes are read from its tensors, which become more."""
+
+    def __init__(self, values: Mapping[Any, Symbol]):
+        super().__init__()
+        self._values, self._seen = values, 0
+        self._places: dict[str, DimSource] = {}
+        self._batched: Value | None = None
+        self._derivatives = 0
+
+    def _look(self) -> None:
+        """Look at the tensors that are new."""
+        new = [v for v in islice(self._values, self._seen, None) if isinstance(v, Value)]
+        self._seen = len(self._values)
+        self._places = dim_sources(new, self._places) if new else self._places
+        self._batched = self._batched or next((v for v in new if v.type.batched), None)
+
+    @property
+    def batch(self) -> Symbol:
+        self._look()
+        if self._batched is None:
+            raise Untraceable("its form asks for the number of samples, and no tensor at hand has samples")
+        return self._values[self._batched].shape[0]
+
+    def size(self, size: Size) -> Any:
+        if not isinstance(size, Dim):
+            return size
+        return evaluate(size, {name: self._free(name) for name in names(size)})
+
+    def _free(self, name: str) -> Any:
+        self._look()
+        if name not in self._places:
+            raise Untraceable(f"its form asks for the size `{name}`, which no tensor at hand has")
+        value, axis, scale, offset = self._places[name]
+        size: Any = self._values[value].shape[axis]
+        size = size - offset if offset else size
+        return size // scale if scale != 1 else size
+
+    def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
+        self._derivatives += 1
+        if self._derivatives > MOST_DERIVATIVES:
+            raise Untraceable(f"its form takes more than {MOST_DERIVATIVES} derivatives one by one")
+        return super().derivative(of, wrt)
+
+
+def expanded(code: Code, statements: list[Let]) -> Code:
+    """The expression with what it reads of these statements written out within it."""
+    made = {let.targets[0]: let.code for let in statements if len(let.targets) == 1}
+    for let in statements:
+        entries = enumerate(let.targets) if len(let.targets) > 1 else ()
+        made |= {target: Code("index", None, (let.code, number(place))) for place, target in entries}
+
+    def change(part: Code) -> Code | None:
+        return expanded(made[part.value], statements) if part.kind == "local" and part.value in made else None
+
+    return code.mapped(change)

@@ -19,6 +19,7 @@ import torchvision
 import dlc
 from benchmarks.rivals import Answers, LeNet
 from benchmarks.timing import Comparison, Effort, seconds
+from dlc.compiler.dims.dim import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ class Exported:
 
     def rows(self, batch: int) -> np.ndarray:
         image = dlc.compile(self.spec).compiled.inputs[0].declared
-        drawn = np.random.default_rng(batch).integers(0, 256, (batch, *image.shape), np.uint8)
+        drawn = np.random.default_rng(batch).integers(0, 256, (batch, *map(number, image.shape)), np.uint8)
         return drawn if image.element == "uint8" else drawn.astype(np.float32) / 255
 
 

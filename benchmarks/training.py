@@ -14,6 +14,7 @@ import torch
 import dlc
 from benchmarks import rivals
 from benchmarks.timing import Comparison, Effort, seconds
+from dlc.compiler.dims.dim import number
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import open_rows
 from dlc.runtime.training.loop import train
@@ -45,7 +46,7 @@ class Workload:
     def write_rows(self, file: Path, count: int) -> None:
         """Random rows, of the types that the spec declares."""
         rng, declared = np.random.default_rng(0), dlc.compile(self.spec).compiled.inputs[0].declared
-        shape = (count, *declared.shape)
+        shape = (count, *map(number, declared.shape))
         whole = declared.element == "uint8"
         x = rng.integers(0, 17, shape, np.uint8) if whole else rng.standard_normal(shape, np.float32)
         np.savez(file, x=x, y=rng.integers(0, 2, count))

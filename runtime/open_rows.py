@@ -28,7 +28,7 @@ class Face(Protocol):
     folder: Path  # of the spec
 
     def learn(self, facts: Facts) -> None:
-        """Compile again with what the data told."""
+        """Compile again with the classes found in the data."""
 
     def weights(self, given: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
         """Weights by name, the given ones in place of its own."""

@@ -120,6 +120,10 @@ def test_folders_of_the_compiler_import_in_one_order() -> None:
         assert not [i for i in found if ".".join(i.module.split(".")[:3]) in above]
 
 
+def test_every_folder_of_the_compiler_has_its_place_in_the_order() -> None:
+    assert {path.parent.name for path in (ROOT / "compiler").glob("*/__init__.py")} == set(FOLDERS)
+
+
 def test_no_folder_of_the_compiler_is_in_a_circle() -> None:
     """A file outside of the folders counts as a folder."""
     order = TopologicalSorter()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.gpu import PARTS
-from benchmarks.gpu.checks import ROOT, elapsed
+from benchmarks.gpu.checks import NO_TIME, ROOT, elapsed
 from benchmarks.gpu.page import line, totals, write_page
 from benchmarks.gpu.results import begun
 from benchmarks.gpu.runner import rows_of
@@ -27,14 +27,14 @@ NO_GPU = 2
 
 
 def main() -> int:
-    """Exit code: 0 if all checks passed, 1 if one failed, 2 without a GPU."""
+    """Exit code: 0 if all checks ran and passed, 1 if one failed or did not run, 2 without a GPU."""
     if not torch.cuda.is_available():
         print("no NVIDIA GPU: torch.cuda.is_available() is false; nothing was written", file=sys.stderr)
         return NO_GPU
     results = run(PARTS, torch.device("cuda"), RESULTS, PAGE)
     print(totals(results))
     print(f"{RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)} are written", file=sys.stderr)
-    return int(results.failed)
+    return int(results.failed or any(row.error == NO_TIME for row in results.rows))
 
 
 def run(parts: Sequence[Part], device: torch.device, path: Path, page: Path) -> Results:

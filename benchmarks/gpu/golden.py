@@ -15,7 +15,7 @@ from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.passes import specialize
 from dlc.program import Program as Face
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.data.requirements import wanted_by
+from dlc.runtime.data.requirements import required_fields
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.training import training_plan
 from dlc.runtime.training.batch_means import OBJECTIVE
@@ -86,7 +86,7 @@ def rows_for(name: str, face: Face, count: int) -> Dataset | None:
     if name not in WITHOUT_ROWS and program.data is not None and program.data.source is not None:
         return open_data(face, None)
     rng = np.random.default_rng(0)
-    rows = InMemoryRows({w.name: drawn(rng, w.declared, count) for w in wanted_by(program)}, count)
+    rows = InMemoryRows({w.name: drawn(rng, w.declared, count) for w in required_fields(program)}, count)
     return Dataset(rows, rows, None)
 
 

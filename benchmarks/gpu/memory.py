@@ -19,7 +19,7 @@ from benchmarks.gpu.speed import RESNET
 from benchmarks.report import duration
 from benchmarks.timing import interleave, seconds
 from dlc.runtime.training import batches
-from dlc.runtime.training.batches import Resident
+from dlc.runtime.training.batches import ResidentArrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,14 +43,14 @@ def checks(device: torch.device, quick: bool) -> Iterator[Check]:
     yield Check(peaks, partial(against_script, RESNET, device), gpu_only=True)
 
 
-def resident(rows: int, device: torch.device, free: int) -> Resident:
+def resident(rows: int, device: torch.device, free: int) -> ResidentArrays:
     """Random rows, on a device with `free` times their size of free memory."""
     array = np.random.default_rng(0).standard_normal((rows, ENTRIES), np.float32)
     with patch.object(batches, "free_memory", lambda device: free * array.nbytes):
-        return Resident([array], device)
+        return ResidentArrays([array], device)
 
 
-def epoch(rows: Resident) -> Iterator[torch.Tensor]:
+def epoch(rows: ResidentArrays) -> Iterator[torch.Tensor]:
     """The batches of an epoch, always in the same order."""
     order = np.random.default_rng(1).permutation(rows.count)
     sizes = [BATCH] * (rows.count // BATCH)
@@ -67,7 +67,7 @@ def alike(rows: int, device: torch.device) -> Found:
     return Found(figure, "equal, on the device", same)
 
 
-def passing(rows: Resident, device: torch.device) -> float:
+def passing(rows: ResidentArrays, device: torch.device) -> float:
     """Seconds of an epoch in which every row is read."""
 
     def read() -> None:

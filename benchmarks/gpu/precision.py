@@ -35,7 +35,7 @@ def train(name: str, settings: str, device: torch.device) -> Found:
     with seen:
         first = float(training.step(batches))
     last = [float(training.step(batches)) for _ in range(STEPS)][-1]
-    held = [*training.forms.weights.values(), *(w.grad for w in training.forms.learnt if w.grad is not None)]
+    held = [*training.forms.weights.values(), *(w.grad for w in training.forms.trained if w.grad is not None)]
     computed, kept = seen.made[IN_BFLOAT16], {tensor.dtype for tensor in held}
     met = computed == {torch.bfloat16} and kept == {torch.float32} and last < first
     return Found(f"loss {first:.3g} -> {last:.3g} in {STEPS} steps; {IN_BFLOAT16} in {spelled(computed)}, "

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.elaborate.values import Halt
 
-Pair = tuple[syntax.Argument, syntax.Argument]
 MESSAGE = "a number is written with a decimal point, not with a comma"
 
 

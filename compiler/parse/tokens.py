@@ -292,7 +292,7 @@ def _ends_value(items: list[Token], at: int) -> bool:
 
 
 def _ends_statement(kept: list[Token], open_: list[str], *, forced: bool = False) -> bool:
-    """Whether a statement can end after the tokens `kept`; `torn` ends it even after an operator."""
+    """Whether a statement can end after the tokens `kept`; `forced` ends it even after an operator."""
     inside = bool(open_) and open_[-1] != "LBRACE"
     unfinished = {"NEWLINE"} if forced else CONTINUES_AFTER | {"NEWLINE"}
     return not inside and bool(kept) and kept[-1].type not in unfinished

@@ -59,10 +59,17 @@ def open_session(
         missing = load_cuda()
         providers = [CUDA, CPU]
     source = model if isinstance(model, bytes) else str(model)
+    disabled = ["ConstantFolding"] if most else None
     with bounded(options, most):
-        session = onnxruntime.InferenceSession(
-            source, options, providers=providers, disabled_optimizers=["ConstantFolding"] if most else None
-        )
+        try:  # the fallback of the Python package prints to stdout, so it is off
+            session = onnxruntime.InferenceSession(
+                source, options, providers=providers, disabled_optimizers=disabled, enable_fallback=0
+            )
+        except (ValueError, RuntimeError):
+            if CUDA not in providers:
+                raise
+            onnxruntime.InferenceSession(source, options, providers=[CPU], disabled_optimizers=disabled)
+            raise DeviceError(f"ONNX Runtime could not use the GPU: {obstacle(missing)}") from None
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(f"ONNX Runtime could not use the GPU: {obstacle(missing)}")

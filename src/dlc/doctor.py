@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Literal
 
 from dlc.runtime import nvidia
-from dlc.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +49,8 @@ def machine() -> dict[str, str | list[str]]:
 
 
 def packages() -> Finding:
-    """The packages that dlc requires without extras, except ONNX Runtime."""
+    """Packages that dlc requires without extras, except ONNX Runtime. Only their presence is checked:
+    `pip check` compares versions."""
     try:
         required = metadata.requires("dlc") or []
     except metadata.PackageNotFoundError:
@@ -97,7 +97,7 @@ def providers(package: str, named: str) -> Finding:
         return Finding("ok", on_cpu)
     try:
         return Finding("ok", f"{on_cpu}, on the GPU {session.provider('cuda')}")
-    except DeviceError as error:
+    except Exception as error:  # noqa: BLE001  a damaged driver raises anything
         return Finding("warning", f"{on_cpu}. {error}", gpu_fix())
 
 
@@ -119,7 +119,7 @@ def torch_cuda() -> str | None:
     """The version of CUDA that torch is built for; None for a CPU-only build, and without torch."""
     try:
         import torch
-    except (ImportError, OSError):
+    except Exception:  # noqa: BLE001  a damaged package raises anything
         return None
     return torch.version.cuda
 

@@ -288,7 +288,7 @@ def test_weights_that_all_begin_alike_take_no_cases() -> None:
     )
 
 
-def test_what_is_learnt_of_several_places_is_refused() -> None:
+def test_fitting_to_inputs_of_several_uses_is_an_error() -> None:
     net = "net f(v) { return v -> standardize -> dense(2) }\n"
     text = f"{net}input a, b: float[3]\noutput y: class(2)\nf(a) + f(b) -> y\n"
     with pytest.raises(CompileError, match="is fitted to the inputs of `f` at several places") as caught:

@@ -249,9 +249,9 @@ def test_classes_that_the_rows_have_are_written_out(tmp_path: Path) -> None:
 
 def test_a_file_that_opens_others_says_where_to_run_it() -> None:
     text = """# A line.
-    input x: float[2]
+    input x: float
     output y: float
-    x -> dense(1) -> y
+    stack(x, x) -> dense(1) -> y
     """
     where = "Run it in the folder of the spec: its paths are relative to that."
     opening = f'"""A line.\n\n{where}"""\n'
@@ -282,3 +282,12 @@ def test_data_that_the_script_does_not_read_is_refused_and_the_model_is_not(mess
     (found,) = caught.value.diagnostics
     assert (found.code, "dlc emit --model" in found.help, bool(found.span)) == ("E0822", True, True)
     assert "def compute_loss(self, x, y)" in emit(program, model_alone=True)
+
+
+def test_a_vector_of_a_csv_file_needs_its_columns() -> None:
+    text = 'input x: float[2]\noutput y: float\nx -> dense(1) -> y\ndata { source = csv("rows.csv") }\n'
+    with pytest.raises(CompileError, match="no column of the source fills `x`") as caught:
+        emit(compile(Source("story.dl", text)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0822"]
+    named = text.replace('csv("rows.csv")', 'csv("rows.csv")\n  x = columns("a", "b")')
+    assert 'table[["a", "b"]]' in emit(compile(Source("story.dl", named)))

@@ -107,7 +107,7 @@ def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
     assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
 
 
-def test_few_forms_cannot_be_said() -> None:
+def test_few_forms_cannot_be_traced() -> None:
     def is_said(write: Any, node: Node) -> bool:
         try:
             return bool(write(node))

@@ -44,7 +44,7 @@ def test_what_is_not_met_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mcculloch_pitts", "perceptron"])
 def test_a_run_is_verified(name: str, tmp_path: Path) -> None:
-    """Also where nothing is learnt, and there is only a model to write."""
+    """Also where nothing is trained, and there is only a model to write."""
     result = dlc("train", SPECS / f"{name}.dl", "--out", tmp_path)
     assert result.exit_code == 0, result.output
     assert "torch and ONNX Runtime agree to" in result.output

@@ -35,7 +35,7 @@ def emit(program: CompiledProgram, *, model_alone: bool = False) -> str:
         return whole(program, model_alone)
     except NotEmitted as error:
         site, name = error.node.site, error.node.operator.name
-        message = f"`{name}` cannot be said in plain PyTorch: {error}"
+        message = f"`{name}` cannot be written in plain PyTorch: {error}"
         raise refused("E0820", site.span, message, "", site.way()) from None
 
 

@@ -120,7 +120,7 @@ class SourceReader:
                 left = [column for name, column in known.items() if name not in taken]
                 whole = f'table.drop(columns="{target}").to_numpy()'
                 found.append(self.several(value, left) if taken or not target else whole)
-            elif value in lacking:
+            elif value in lacking or (value.type.rank and self.source.name == "csv" and len(names) == 1):
                 raise self.cannot(f"no column of the source fills `{value.field}`")
             elif len(names) > 1:
                 found.append(self.several(value, names))

@@ -189,7 +189,7 @@ def check_settings(program: CompiledProgram) -> None:
         "loss": ([len(phase.objectives) for phase in phases] != [1], "more than one objective"),
         "optimizer": (
             others or optimizer.on or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
-            "an optimizer that is not one call of `torch.optim` over all weights",
+            f"the optimizer `{optimizer.name}` with these settings",
         ),
         "schedule": (train.schedule.formula(optimizer.lr) is None, f"the schedule `{train.schedule.name}`"),
         "regularize": (parts or (train.regularize and acted_on != layers), "a regularizer of some weights"),
@@ -197,7 +197,7 @@ def check_settings(program: CompiledProgram) -> None:
     }  # fmt: skip
     for name, (is_refused, what) in refusals.items():
         if is_refused:
-            message = f"{what} has no place in an emitted training script"
+            message = f"an emitted training script does not support {what}"
             raise refused("E0821", train.spans.get(name) or train.span, message, MODEL_ALONE)
 
 

@@ -300,7 +300,7 @@ def test_a_loss_that_is_never_a_number_is_told(tmp_path: Path) -> None:
     program = program_of(PLAIN, f"{SMALL}early_stop = patience(2, on=train.loss)")
     x, y = rows(12)
     module, model = emitted(program, draw(program.graph, 0), tmp_path)
-    with pytest.raises(RuntimeError, match="no finite number after any epoch"):
+    with pytest.raises(RuntimeError, match="not finite after any epoch"):
         module.train(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(np.full_like(y, np.nan))))
 
 

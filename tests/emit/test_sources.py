@@ -261,9 +261,9 @@ def test_a_file_that_opens_others_says_where_to_run_it() -> None:
     assert emit(program, model_alone=True).startswith('"""A line."""\n')
 
 
-def test_classes_wait_for_rows() -> None:
+def test_classes_of_unread_rows_are_an_error() -> None:
     text = "input x: float[2]\noutput y: class(auto)\nx -> dense(y.classes) -> y\n"
-    with pytest.raises(CompileError, match="waits for the training rows"):
+    with pytest.raises(CompileError, match="is not known before the training rows are read"):
         emit(compile(Source("story.dl", text)))
 
 

@@ -258,7 +258,7 @@ def test_a_block_whose_layers_the_network_and_the_loss_share_out_is_refused() ->
         h -> y
         train { loss = mse(y, side) }
     """
-    with pytest.raises(CompileError, match="by the network and by the loss") as caught:
+    with pytest.raises(CompileError, match="belong to the network, others to the loss") as caught:
         emit(compile(Source("story.dl", text)), model_alone=True)
     assert [d.code for d in caught.value.diagnostics] == ["E0820"]
 

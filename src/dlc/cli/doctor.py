@@ -48,7 +48,7 @@ def show_text(found: Sequence[tuple[DoctorCheck, Finding]]) -> None:
 
 
 def lines(head: str, text: str) -> str:
-    """A text after its head, wrapped with a hanging indent."""
+    """The head and a text, wrapped with a hanging indent."""
     from dlc.reference.terminal import WIDTH
 
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),

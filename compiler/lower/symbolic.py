@@ -44,10 +44,10 @@ class Untraceable(Exception):
 
 
 class Local:
-    """A tensor that a statement computes. `hint` is its name in the spec, `maker` the called function."""
+    """A tensor that a statement computes. `hint` is its name in the spec, `function` the called function."""
 
-    def __init__(self, maker: str = "", hint: str = ""):
-        self.maker, self.hint = maker, hint
+    def __init__(self, function: str = "", hint: str = ""):
+        self.function, self.hint = function, hint
 
 
 @record(eq=False)
@@ -220,9 +220,9 @@ class Recorder:
             raise AttributeError(name)
         return Symbol(self, text(name))
 
-    def record(self, code: Code, maker: str, dtype: str = "", outputs: int = 1) -> Any:
+    def record(self, code: Code, function: str, dtype: str = "", outputs: int = 1) -> Any:
         """Record a computation. The result is a symbol, or a tuple of them for several outputs."""
-        targets = tuple(Local(maker) for _ in range(outputs))
+        targets = tuple(Local(function) for _ in range(outputs))
         self.statements.append(Let(targets, code))
         made = tuple(Symbol(self, Code("local", target), dtype) for target in targets)
         return made[0] if outputs == 1 else made

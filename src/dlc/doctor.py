@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME = re.compile(r"[\w.-]+")  # the package name at the start of a requirement
-OF_CUDA = re.compile(r"nvidia-.+-cu(\d+)")  # packages with the major version of CUDA in their name
+CUDA_PACKAGE = re.compile(r"nvidia-.+-cu(\d+)")  # packages with the major version of CUDA in their name
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Finding:
 class DoctorCheck:
     name: str
     serves: str  # the commands that need it
-    look: Callable[[], Finding]
+    run: Callable[[], Finding]
 
 
 def machine() -> dict[str, str | list[str]]:
@@ -67,7 +67,7 @@ def packages() -> Finding:
 def onnx_runtime() -> Finding:
     """Exactly one package contains ONNX Runtime, and its sessions run."""
     found = sorted(
-        name for name in versions() if name.startswith("onnxruntime") and brings_onnx_runtime(name)
+        name for name in versions() if name.startswith("onnxruntime") and contains_onnx_runtime(name)
     )
     if not found:
         return Finding("error", "it is not installed", "pip install dlc")
@@ -79,7 +79,7 @@ def onnx_runtime() -> Finding:
     return providers(found[0], named)
 
 
-def brings_onnx_runtime(package: str) -> bool:
+def contains_onnx_runtime(package: str) -> bool:
     """Whether the package installs files into the folder `onnxruntime`. `onnxruntime-extensions` does not."""
     return any(file.parts[0] == "onnxruntime" for file in metadata.files(package) or ())
 
@@ -151,7 +151,7 @@ def cuda_libraries() -> Finding:
     """All `nvidia-*` packages have the same major version of CUDA."""
     sets: dict[str, list[str]] = {}
     for name, version in versions().items():
-        if found := OF_CUDA.fullmatch(name):
+        if found := CUDA_PACKAGE.fullmatch(name):
             sets.setdefault(found[1], []).append(name)
         elif name == "nvidia-cuda-runtime":
             sets.setdefault(major(version), []).append(name)

@@ -1,5 +1,5 @@
-"""The forms in the reference are correct: the PyTorch form is Python code that computes the same values, and the
-ONNX form has the node types of the export."""
+"""The forms in the reference are correct: the PyTorch form is Python code that computes the same values,
+and the ONNX form has the node types of the export."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def file_text(program: CompiledProgram, model_alone: bool) -> str:
     return "\n".join([*head, *model.constant_lines(), *body]).rstrip() + "\n"
 
 
-def module_docstring(program: CompiledProgram, more: str) -> list[str]:
+def module_docstring(program: CompiledProgram, note: str) -> list[str]:
     """The docstring of the file."""
     text = (program.description or program.name).replace("\\", "\\\\").replace('"""', "'''").split("\n")
-    text = [line.rstrip() for line in text] + (["", more] if more else [])
+    text = [line.rstrip() for line in text] + (["", note] if note else [])
     text[-1] += ' """' if text[-1].endswith('"') else '"""'
     return [f'"""{text[0]}', *text[1:], ""]
 

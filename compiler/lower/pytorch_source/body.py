@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import number as known
+from dlc.compiler.dims.dim import number as static_size
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, call, number, text
 from dlc.compiler.lower.pytorch_source.statements import ValueNumbers, local
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 
-class Shared:
+class EmitterState:
     """The state that all writers of a graph share."""
 
     def __init__(self, program: CompiledProgram, graph: Graph, roots: Iterable[Value]):
@@ -59,7 +59,7 @@ def frame_key(frame: BlockFrame, of: Callable[[Code], Any]) -> Any:
 class Body:
     """The body of one method of a frame, or of one copy of a loop, while it is written."""
 
-    def __init__(self, shared: Shared, frame: BlockFrame, members: dict[str, Code] | None = None):
+    def __init__(self, shared: EmitterState, frame: BlockFrame, members: dict[str, Code] | None = None):
         self.shared, self.frame = shared, frame
         self.env: dict[Any, Symbol] = {}
         self.F = BodyRecorder(self.env)
@@ -84,13 +84,13 @@ class Body:
                 self.env[key] = Symbol(self.F, Code("member", attr), DTYPES["float"])
             else:
                 self.params[key] = Local()
-                self.give(key, local(self.params[key]))
+                self.bind(key, local(self.params[key]))
         return self.env[key]
 
     def code(self, key: Any) -> Code:
         return self.value(key)._code
 
-    def give(self, key: Any, code: Code) -> None:
+    def bind(self, key: Any, code: Code) -> None:
         """Bind a value to an expression."""
         element = key.type.element if isinstance(key, Value) else ""
         self.env[key] = Symbol(self.F, code, DTYPES.get(element, ""))
@@ -103,7 +103,7 @@ def parameter(weight: Weight) -> Code:
     """The construction of a weight: a parameter or a buffer. Random initial values are set later."""
     value = getattr(weight.initial, "value", None)
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
-    sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
+    sizes = [number(static_size(size)) for size in weight.value.type.shape] or [text("()")]
     dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
     made = call(text(f"torch.{fill}"), *sizes, **dtype)
     if value is not None:

@@ -47,7 +47,7 @@ def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
         return outside.get(code.value) if code.kind == "local" else None
 
     body, update = tuple(mapped(s, change) for s in first.body), first.code(results[0]).mapped(change)
-    outer.give(results[-1], local(target))
+    outer.bind(results[-1], local(target))
     return Loop(len(writers), members, target, carried, outer.code(initial), update, body)
 
 

@@ -9,7 +9,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
-from dlc.compiler.lower.pytorch_source.body import Shared
+from dlc.compiler.lower.pytorch_source.body import EmitterState
 from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, parameter_names
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
@@ -47,7 +47,7 @@ class Method:
 
     name: str
     doc: str
-    grad: str  # the torch context of the call: `no_grad`, `enable_grad` or empty
+    context: str  # the torch context of the call: `no_grad`, `enable_grad` or empty
     writer: Writer
     returned: Code
 
@@ -59,15 +59,15 @@ class EmittedModel:
         check(program)
         self.program, self.split = program, split(program)
         self.frame = BlockFrame("model", program.name, "", self.split.forward)
-        self.shared = Shared(program, self.split.graph, self.split.roots)
+        self.shared = EmitterState(program, self.split.graph, self.split.roots)
         self.constants: dict[Labels, str] = {}  # the names of module-level lists of class labels
-        self.scored = {output.scores: output for output in reversed(program.outputs)}
-        self.bound = {v: name for name, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
+        self.output_of_scores = {output.scores: output for output in reversed(program.outputs)}
+        self.spec_names = {v: n for n, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
         self.fields = self.named_fields()
         self.forward = self.method(self.split.forward)
         for root in self.split.roots:
             self.forward.value(root)
-        self.order(self.forward)
+        self.order_parameters(self.forward)
         self.predict = self.write_predict()
         self.loss = self.write_loss() if program.phases else None
         finish(self.forward, self.split.roots)
@@ -104,12 +104,12 @@ class EmittedModel:
                 made = Code("index", None, (made, first))
             targets = tuple(Local(hint=self.hint(value)) for value in roots)
             for value, target in zip(roots, targets, strict=True):
-                writer.give(value, local(target))
+                writer.bind(value, local(target))
             writer.body.append(Let(targets, made))
         writer.write_items(items_of(nodes, 0))
         return writer
 
-    def order(self, writer: Writer) -> None:
+    def order_parameters(self, writer: Writer) -> None:
         """Order the parameters of a method: inputs, then targets. Others are an error."""
         for value in (value for value in writer.params if value not in self.fields):
             message = f"`{value.name}` is a weight of a block, and is used outside of it"
@@ -118,10 +118,10 @@ class EmittedModel:
 
     def hint(self, value: Value) -> str:
         """The name for a result of `forward` in other methods. It differs from the names of all fields."""
-        if value in self.split.moved:
+        if value in self.split.targets:
             return value.name.split(".")[0]
-        output = self.scored.get(value)
-        name = output.name if output is not None else self.bound.get(value, value.name.replace(".", "_"))
+        output = self.output_of_scores.get(value)
+        name = output.name if output is not None else self.spec_names.get(value, value.name.replace(".", "_"))
         if name not in self.fields.values():
             return name
         scores = output is not None and kind_of(output.declared).activation(output.declared)
@@ -135,7 +135,7 @@ class EmittedModel:
         tracked = graph.needed_by(wrt)
         for key in [key for key in writer.params if key in tracked and key.type.is_float]:
             writer.body.insert(0, Let((), call(attribute(writer.code(key), "requires_grad_"))))
-        self.order(writer)
+        self.order_parameters(writer)
         return Method("compute_loss", "The loss of a batch.", "enable_grad" if wrt else "", writer, loss)
 
     def write_predict(self) -> Method:
@@ -147,11 +147,11 @@ class EmittedModel:
                 places = writer.code(node.operands[0])
                 is_bool = node.operands[0].type.element == "bool"
                 places = call(attribute(places, "long")) if is_bool else places
-                writer.give(node.results[0], self.label(labels, places))
+                writer.bind(node.results[0], self.label(labels, places))
             else:
                 writer.write_items([node])
         answers = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
-        self.order(writer)
+        self.order_parameters(writer)
         return Method(
             "predict", "The outputs for a batch, by name.", "no_grad", writer, Code("dict", None, answers)
         )
@@ -184,7 +184,7 @@ class EmittedModel:
 
     def method_lines(self, each: Method) -> list[str]:
         given = self.names(each.writer)
-        head = ["", f"    @torch.{each.grad}()"] if each.grad else [""]
+        head = ["", f"    @torch.{each.context}()"] if each.context else [""]
         head += [*signature(f"    def {each.name}", ["self", *given.values()]), f'        """{each.doc}"""']
         return method(self.classes[-1], head, given, each.writer.body, [each.returned])
 

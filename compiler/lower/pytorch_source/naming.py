@@ -60,10 +60,10 @@ class Namer:
         self.names: dict[Local, str] = {}
         self.free = FreeNames()
         for key, name in given.items():
-            self.give(key, name)
+            self.assign(key, name)
         self.pending: dict[Local, Code] = {}  # inlined at their use
 
-    def give(self, key: Local, name: str) -> None:
+    def assign(self, key: Local, name: str) -> None:
         self.names[key] = name
         if self.uses_left[key] > 0:
             self.free.counts[name] += 1
@@ -149,7 +149,7 @@ class Namer:
         named = []
         for target in let.targets:
             name = self.free.name(target.hint) if self.uses_left[target] else "_"
-            self.give(target, name)
+            self.assign(target, name)
             self.free.counts[name] += 1
             named.append(name)
         self.free.counts.subtract(named)
@@ -171,7 +171,7 @@ class Namer:
             self.count(key, 1)
         initial = self.consume(loop.initial)
         name = self.free.name(loop.target.hint)
-        self.give(loop.carried, name)
+        self.assign(loop.carried, name)
         yield from assigned(name, initial, indent)
         entries = {entry: safe(entry, self.free.counts) for entry, *_ in loop.members}
         over = [self.over(Code("entries", (base, *at, loop.copies))) for _, base, *at in loop.members]
@@ -190,7 +190,7 @@ class Namer:
         self.free.counts.subtract(entries.values())
         for key in outside:
             self.count(key, -1)
-        self.give(loop.target, name)
+        self.assign(loop.target, name)
 
     def return_lines(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
         for code in returns:

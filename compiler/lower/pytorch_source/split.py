@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @record(eq=False)
 class NetworkAndLoss:
     """`forward` are the nodes of the network, `loss` all others. `roots` are the values that `forward`
-    returns: the `outputs`, then those that the loss reads. `moved` are the targets after augmentation."""
+    returns: the `outputs`, then those that the loss reads. `targets` are those after augmentation."""
 
     graph: Graph
     forward: list[Node]
     loss: list[Node]
     outputs: list[Value]
     roots: list[Value]
-    moved: set[Value]
+    targets: set[Value]
 
 
 def split(program: CompiledProgram) -> NetworkAndLoss:
@@ -37,7 +37,7 @@ def split(program: CompiledProgram) -> NetworkAndLoss:
     counts = {node.results[0]: len(node.results) for node in program.graph.nodes}
     more = {node: node.results[counts.get(node.results[0], len(node.results)) :] for node in graph.nodes}
     augmented = [node for node, results in more.items() if results]  # with additional results for targets
-    moved = {v for node in augmented if len(node.results) == len(node.operands) for v in more[node]}
+    targets = {v for node in augmented if len(node.results) == len(node.operands) for v in more[node]}
     outputs = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != specialize.LOSS))
     forward = network(graph, outputs, [node.results[0] for node in augmented])
     again = set(recomputed(graph, forward))
@@ -48,7 +48,7 @@ def split(program: CompiledProgram) -> NetworkAndLoss:
     shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
     roots = list(dict.fromkeys([*outputs, *shared]))
     return NetworkAndLoss(
-        graph, [node for node in graph.nodes if node in forward], loss, outputs, roots, moved
+        graph, [node for node in graph.nodes if node in forward], loss, outputs, roots, targets
     )
 
 

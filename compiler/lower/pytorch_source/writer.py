@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, call, text
-from dlc.compiler.lower.pytorch_source.body import Body, Shared
+from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, local
@@ -81,7 +81,7 @@ class Writer(Body):
         targets = tuple(Local(hint=self.hint(frame, value, len(results))) for value in results)
         self.body.append(Let(targets, call(function, *arguments), is_result=True))
         for value, target in zip(results, targets, strict=True):
-            self.give(value, local(target))
+            self.bind(value, local(target))
 
     def hint(self, frame: BlockFrame, value: Value, count: int) -> str:
         """The name of a result in the spec. Augmented targets keep the names of the targets."""
@@ -112,7 +112,7 @@ class Writer(Body):
             return
         for value, symbol in zip(node.results, as_list(made, len(node.results)), strict=True):
             code = symbol._code if isinstance(symbol, Symbol) else self.F.constant_of(symbol)._code
-            self.give(value, code)
+            self.bind(value, code)
             if code.kind == "local" and not code.value.hint:
                 code.value.hint = self.hints.get(value, "")
         is_infix = operator.symbol and operator.broadcasts
@@ -177,14 +177,14 @@ def as_list(made: Any, count: int) -> list[Any]:
     return [made[place] for place in range(count)]
 
 
-def live_out(shared: Shared, frame: BlockFrame) -> list[Value]:
+def live_out(shared: EmitterState, frame: BlockFrame) -> list[Value]:
     """The results of a frame: its values that are read outside of it."""
     inside = set(frame.nodes)
     made = (value for node in frame.nodes for value in node.results)
     return [value for value in made if shared.is_read_outside(value, inside)]
 
 
-def write(shared: Shared, frame: BlockFrame) -> None:
+def write(shared: EmitterState, frame: BlockFrame) -> None:
     """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
     read = {value for node in frame.nodes for value in node.reads}

@@ -24,7 +24,7 @@ def command(form: str) -> None:
     use on this machine. The exit code is 1 if something is broken; optional packages may be missing."""
     from dlc.doctor import CHECKS
 
-    found = [(check, check.look()) for check in CHECKS]
+    found = [(check, check.run()) for check in CHECKS]
     if form == "json":
         show_json(found)
     else:

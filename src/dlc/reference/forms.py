@@ -109,7 +109,7 @@ def lines(recorder: Recorder, made: Any, taken: UniqueNames) -> list[str]:
         code = let.code.mapped(change)
         if code.kind == "call":
             names = [
-                taken.claim(target.maker.rpartition(".")[2].strip("_").lower()) for target in let.targets
+                taken.claim(target.function.rpartition(".")[2].strip("_").lower()) for target in let.targets
             ]
             found.append(f"{', '.join(names)} = {inline(code)}")
             known.update(zip(let.targets, map(text, names), strict=True))

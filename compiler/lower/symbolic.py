@@ -123,7 +123,7 @@ class Symbol:
         at = next(i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti)
         if at.opname != "UNPACK_SEQUENCE":
             raise Untraceable("its form iterates over a tensor")
-        return (self[place] for place in range(at.argval))
+        return (self[index] for index in range(at.argval))
 
     def __bool__(self) -> bool:
         raise Untraceable("its form depends on the values of a tensor")
@@ -325,7 +325,7 @@ def inlined(code: Code, statements: list[Let]) -> Code:
     made = {let.targets[0]: let.code for let in statements if len(let.targets) == 1}
     for let in statements:
         entries = enumerate(let.targets) if len(let.targets) > 1 else ()
-        made |= {target: Code("index", None, (let.code, number(place))) for place, target in entries}
+        made |= {target: Code("index", None, (let.code, number(index))) for index, target in entries}
 
     def change(part: Code) -> Code | None:
         return inlined(made[part.value], statements) if part.kind == "local" and part.value in made else None

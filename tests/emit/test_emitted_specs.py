@@ -96,9 +96,9 @@ def test_has_the_loss_of_the_spec(name: str, tmp_path: Path) -> None:
     types = {i.name: i.declared for i in program.inputs} | targets
     drawn = sample(sized(types, {"T": 5, "H": 6, "W": 4}), 3, 0)
     known = {n: range(len(t.classes.names)) for n, t in types.items() if t.classes and t.classes.names}
-    for field, places in known.items():
+    for field, indices in known.items():
         dtype = np.float32 if types[field].element == "float" else np.int64
-        drawn[field] = np.resize([*places], drawn[field].shape).astype(dtype)
+        drawn[field] = np.resize([*indices], drawn[field].shape).astype(dtype)
     given = {n: torch.from_numpy(np.maximum(x, 0) if types[n].classes else x) for n, x in drawn.items()}
     _, model = open_emitted(path, weights)
     read = inspect.signature(model.compute_loss).parameters

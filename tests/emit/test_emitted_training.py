@@ -138,7 +138,7 @@ train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["model", "loss", "rows", "np", "torch", "F", "answers", "KIND"])
+@pytest.mark.parametrize("name", ["model", "loss", "rows", "np", "torch", "F", "predictions", "KIND"])
 def test_names_of_inputs_and_outputs_may_be_names_of_the_file(name: str, tmp_path: Path) -> None:
     spec = """input {0}: float[3]
     output {1}: float
@@ -166,7 +166,7 @@ batch = all
 epochs = 4
 optimizer = sgd(lr=0.1) }"""
     program = compile(Source("story.dl", text))
-    given = {name: rows(12)[0] + place for place, name in enumerate(("positive", "anchor", "negative"))}
+    given = {name: rows(12)[0] + index for index, name in enumerate(("positive", "anchor", "negative"))}
     data = InMemoryRows(given, 12)
     initial = fit(program, data, draw(program.graph, seed=0))
     done = train(program, Dataset(data), initial, on="cpu")

@@ -62,7 +62,7 @@ def rows_of(types: Mapping[str, Tensor], row: Example, count: int) -> dict[str, 
     """Random values of the fields; class names for classes with names."""
     free = sorted({n for type in types.values() for size in type.shape for n in names(size)})
     drawn = sample(
-        sized(types, {name: 5 + place for place, name in enumerate(free)}), count, 0, (row.low, row.high)
+        sized(types, {name: 5 + index for index, name in enumerate(free)}), count, 0, (row.low, row.high)
     )
     known = {n: type.classes.names for n, type in types.items() if type.classes and type.classes.names}
     return drawn | {n: np.resize(np.array(own, object), drawn[n].shape) for n, own in known.items()}
@@ -114,7 +114,7 @@ def in_a_loss(name: str, row: Example, *, of_targets: bool) -> str:
             flow = f"1.0 * one_hot({a})" if type.startswith("class") else a
             lines += [f"output like_{a}: {type}", f"{flow} -> like_{a}"]
     gives = row.gives if isinstance(row.gives, tuple) else (row.gives,)
-    made = [f"v{place}" for place in range(len(gives))]
+    made = [f"v{index}" for index in range(len(gives))]
     numbers = [
         f"one_hot({v})" if type.startswith("class") else v for v, type in zip(made, gives, strict=True)
     ]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
-RESERVED = ("answers", "loss", "rows", "table")  # local names of functions that also name inputs and targets
+RESERVED = ("loss", "predictions", "rows", "table")  # other local names in functions with inputs and targets
 
 
 def emit_error(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:
@@ -144,21 +144,21 @@ class EmittedModel:
         writer = self.method((), self.split.outputs, "self.eval()")
         for node in (node for node in graph.nodes if node.results[0] not in known):
             if labels := node.operator.labels():
-                places = writer.code(node.operands[0])
+                indices = writer.code(node.operands[0])
                 is_bool = node.operands[0].type.element == "bool"
-                places = call(attribute(places, "long")) if is_bool else places
-                writer.bind(node.results[0], self.label(labels, places))
+                indices = call(attribute(indices, "long")) if is_bool else indices
+                writer.bind(node.results[0], self.label(labels, indices))
             else:
                 writer.write_items([node])
-        answers = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
+        outputs = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
         self.order_parameters(writer)
         return Method(
-            "predict", "The outputs for a batch, by name.", "no_grad", writer, Code("dict", None, answers)
+            "predict", "The outputs for a batch, by name.", "no_grad", writer, Code("dict", None, outputs)
         )
 
-    def label(self, labels: Labels, places: Code) -> Code:
+    def label(self, labels: Labels, indices: Code) -> Code:
         """The labels of class indices. NumPy indexing would convert a tensor of one to a scalar."""
-        return call(text("np.take"), text(self.constant(labels)), call(attribute(places, "cpu")))
+        return call(text("np.take"), text(self.constant(labels)), call(attribute(indices, "cpu")))
 
     def constant(self, labels: Labels) -> str:
         """The name of the module-level list of these labels."""

@@ -103,14 +103,14 @@ class Namer:
     def block(self, body: Sequence[Statement], indent: int, returns: Sequence[Code] = ()) -> Iterator[str]:
         """The lines of statements. `returns` is read after them."""
         readers: dict[Local, int] = {}
-        for place, codes in enumerate([*(codes_of([statement]) for statement in body), returns]):
+        for index, codes in enumerate([*(codes_of([statement]) for statement in body), returns]):
             for key in (key for code in codes for key in reads(code)):
-                readers.setdefault(key, place)
-        for place, statement in enumerate(body):
+                readers.setdefault(key, index)
+        for index, statement in enumerate(body):
             if isinstance(statement, Let):
                 at = readers.get(statement.targets[0]) if statement.targets else None
                 reader = body[at] if at is not None and at < len(body) else None
-                if at is not None and self.is_inlined(statement, reader, at == place + 1):
+                if at is not None and self.is_inlined(statement, reader, at == index + 1):
                     self.pending[statement.targets[0]] = statement.code
                 else:
                     yield from self.let(statement, indent)

@@ -55,8 +55,8 @@ def state_key(model: BlockFrame, weight: str) -> str | None:
         attr = next((a for a in accumulate(rest.split("."), "{}.{}".format) if a in frame.members), None)
         if attr is None:
             return None
-        base, place = numbered_name(attr)
-        found.append(f"{base}s.{place}" if base in frame.lists else safe(attr))
+        base, index = numbered_name(attr)
+        found.append(f"{base}s.{index}" if base in frame.lists else safe(attr))
         code, rest = frame.members[attr], rest[len(attr) + 1 :]
         if code.kind != "make":
             return ".".join([*found, rest] if rest else found)
@@ -104,8 +104,8 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     if len(cases) == 1 and not norms:
         return [*found, "    for weight in model.parameters():", f"        {cases[0][-1]}"]
     found.append("    for name, weight in model.named_parameters():")
-    for place, (before, condition, after, made) in enumerate(cases):
-        word = lines(condition, 8, "el" * bool(place) + before, after) if before else ["        else:"]
+    for index, (before, condition, after, made) in enumerate(cases):
+        word = lines(condition, 8, "el" * bool(index) + before, after) if before else ["        else:"]
         found += [*word, f"            {made}"]
     return found if cases else []
 

@@ -92,12 +92,12 @@ class Writer(Body):
 
     def member_for(self, name: str, made: Code, owns: bool) -> Code:
         """A module of the class. Modules without weights may be shared, or renamed if the name is taken."""
-        attr, place, key = name, 1, made.key(self.shared.key)
+        attr, count, key = name, 1, made.key(self.shared.key)
         if owns and name in self.members:
             raise Untraceable("some weights of its block belong to the network, others to the loss")
         while attr in self.members and self.members[attr].key(self.shared.key) != key:
-            place += 1
-            attr = f"{name}_{place}"
+            count += 1
+            attr = f"{name}_{count}"
         self.members[attr] = made
         return Code("member", attr)
 
@@ -117,10 +117,10 @@ class Writer(Body):
                 code.value.hint = self.hints.get(value, "")
         is_infix = operator.symbol and operator.broadcasts
         inlines = bool(operator.follows or is_infix or operator.family == "loss")
-        for place, let in enumerate(self.body[start:], start):
+        for index, let in enumerate(self.body[start:], start):
             if isinstance(let, Let):
-                is_result = let.is_result or (place == len(self.body) - 1 and not operator.glue)
-                self.body[place] = replace(let, is_result=is_result, inlines=inlines)
+                is_result = let.is_result or (index == len(self.body) - 1 and not operator.glue)
+                self.body[index] = replace(let, is_result=is_result, inlines=inlines)
 
     def run_node(self, node: Node) -> Any:
         """The result of a node, from a module of torch.nn or its PyTorch form. None if it has a class of its
@@ -174,7 +174,7 @@ class Writer(Body):
 def as_list(made: Any, count: int) -> list[Any]:
     if count == 1:
         return [made[0] if isinstance(made, (tuple, list)) else made]
-    return [made[place] for place in range(count)]
+    return [made[index] for index in range(count)]
 
 
 def live_out(shared: EmitterState, frame: BlockFrame) -> list[Value]:

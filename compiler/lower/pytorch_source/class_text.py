@@ -30,8 +30,8 @@ def class_lines(
     if body:
         head = signature("    def __init__", ["self", *cls.params])
         found += [*head, "        super().__init__()", *body, ""]
-    named = [f"{name}=None" if key in optional else name for key, name in given.items()]
-    found += method(cls, signature("    def forward", ["self", *named]), given, cls.body, cls.returns)
+    parameters = [f"{name}=None" if key in optional else name for key, name in given.items()]
+    found += method(cls, signature("    def forward", ["self", *parameters]), given, cls.body, cls.returns)
     if cls.is_fitted:
         found += ["", *fit_method(cls)]
     return [line.rstrip() for line in (*found, *methods)]
@@ -60,9 +60,9 @@ def parameter_names(cls: Class) -> dict[Local, str]:
     own = {key: key[1] if isinstance(key, tuple) else last_name(key) for key in frame.params.values()}
     if frame.kind == "operator":
         node, count = frame.nodes[0], len(frame.operator.positional)
-        flowing, named = node.operator.split(node.operands)
-        own |= dict(zip(flowing[:count], type(frame.operator).operand_names(), strict=False))
-        own |= {value: value.name.split(".")[0] for value in flowing[count:]}
+        positional, named = node.operator.split(node.operands)
+        own |= dict(zip(positional[:count], type(frame.operator).operand_names(), strict=False))
+        own |= {value: value.name.split(".")[0] for value in positional[count:]}
         own |= {value: name for name, value in named.items()}
     else:
         own |= {value: name for value, name in frame.given_tensors.items() if value in own}

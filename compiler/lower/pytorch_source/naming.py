@@ -68,7 +68,7 @@ class Namer:
         if self.uses_left[key] > 0:
             self.free.counts[name] += 1
 
-    def count(self, key: Local, times: int) -> None:
+    def add_uses(self, key: Local, times: int) -> None:
         """Change the number of remaining uses of a value."""
         before = self.uses_left[key] > 0
         self.uses_left[key] += times
@@ -77,26 +77,26 @@ class Namer:
 
     # --- expressions --------------------------------------------------------------------------------------
 
-    def shown(self, code: Code) -> Code:
+    def expanded(self, code: Code) -> Code:
         """The expression with names for values and with inlined expressions."""
 
         def change(part: Code) -> Code | None:
             if part.kind != "local":
                 return None
             inlined = self.pending.get(part.value)
-            return self.shown(inlined) if inlined is not None else text(self.names[part.value])
+            return self.expanded(inlined) if inlined is not None else text(self.names[part.value])
 
         return code.mapped(change)
 
     def consume(self, code: Code) -> Code:
-        """`shown`, which also counts the uses of all values in the expression."""
-        shown, waiting = self.shown(code), [code]
+        """`expanded`, which also counts the uses of all values in the expression."""
+        expanded, waiting = self.expanded(code), [code]
         while waiting:
             for key in reads(waiting.pop()):
-                self.count(key, -1)
+                self.add_uses(key, -1)
                 if key in self.pending:
                     waiting.append(self.pending.pop(key))
-        return shown
+        return expanded
 
     # --- statements ---------------------------------------------------------------------------------------
 
@@ -108,9 +108,9 @@ class Namer:
                 readers.setdefault(key, index)
         for index, statement in enumerate(body):
             if isinstance(statement, Let):
-                at = readers.get(statement.targets[0]) if statement.targets else None
-                reader = body[at] if at is not None and at < len(body) else None
-                if at is not None and self.is_inlined(statement, reader, at == index + 1):
+                position = readers.get(statement.targets[0]) if statement.targets else None
+                reader = body[position] if position is not None and position < len(body) else None
+                if position is not None and self.is_inlined(statement, reader, position == index + 1):
                     self.pending[statement.targets[0]] = statement.code
                 else:
                     yield from self.let(statement, indent)
@@ -126,16 +126,16 @@ class Namer:
         target = let.targets[0]
         if len(let.targets) > 1 or self.uses_left[target] != 1:
             return False
-        shown = self.shown(let.code)
-        long = len(inline(shown)) > (MAX_INLINED_WIDTH if is_next else MAX_INLINED_WIDTH // 2)
-        draws = any(c.kind in ("text", "attribute") and c.value in RANDOM_FUNCTIONS for c in shown.walk())
+        expanded = self.expanded(let.code)
+        long = len(inline(expanded)) > (MAX_INLINED_WIDTH if is_next else MAX_INLINED_WIDTH // 2)
+        draws = any(c.kind in ("text", "attribute") and c.value in RANDOM_FUNCTIONS for c in expanded.walk())
         if reader is None:
             return let.is_result or not (long or draws)
         if (
             not isinstance(reader, Let)
             or target.hint
             or long
-            or depth(shown) > MAX_CALL_DEPTH
+            or depth(expanded) > MAX_CALL_DEPTH
             or (draws and not is_next)
         ):
             return False
@@ -145,7 +145,7 @@ class Namer:
         if let.targets and not any(self.uses_left[target] for target in let.targets):
             return
         yield from self.shorten(let.code, indent, 5)
-        shown = self.consume(let.code)
+        expanded = self.consume(let.code)
         named = []
         for target in let.targets:
             name = self.free.name(target.hint) if self.uses_left[target] else "_"
@@ -153,14 +153,16 @@ class Namer:
             self.free.counts[name] += 1
             named.append(name)
         self.free.counts.subtract(named)
-        yield from assigned(", ".join(named), shown, indent)
+        yield from assigned(", ".join(named), expanded, indent)
 
     def shorten(self, code: Code, indent: int, used: int) -> Iterator[str]:
         """Name the longest inlined parts of an expression that neither fits on a line nor breaks well."""
         breaks = code.kind == "dict" or (code.kind == "call" and code.parts[0].kind != "attribute")
-        while not breaks and len(inline(self.shown(code))) + indent + used > WIDTH:
+        while not breaks and len(inline(self.expanded(code))) + indent + used > WIDTH:
             inlined = [key for key in reads(code) if key in self.pending]
-            longest = max(inlined, key=lambda key: len(inline(self.shown(self.pending[key]))), default=None)
+            longest = max(
+                inlined, key=lambda key: len(inline(self.expanded(self.pending[key]))), default=None
+            )
             if longest is None:
                 return
             yield from self.let(Let((longest,), self.pending.pop(longest)), indent)
@@ -168,7 +170,7 @@ class Namer:
     def loop(self, loop: Loop, indent: int) -> Iterator[str]:
         outside = [key for code in codes_of(loop.body) for key in reads(code) if key in self.names]
         for key in outside:
-            self.count(key, 1)
+            self.add_uses(key, 1)
         initial = self.consume(loop.initial)
         name = self.free.name(loop.target.hint)
         self.assign(loop.carried, name)
@@ -189,14 +191,14 @@ class Namer:
         yield from assigned(name, self.consume(update), indent + 4)
         self.free.counts.subtract(entries.values())
         for key in outside:
-            self.count(key, -1)
+            self.add_uses(key, -1)
         self.assign(loop.target, name)
 
     def return_lines(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
         for code in returns:
             yield from self.shorten(code, indent, len("return "))
-        shown = [self.consume(code) for code in returns]
-        code = shown[0] if len(shown) == 1 else Code("unpacked", None, tuple(shown))
+        expanded = [self.consume(code) for code in returns]
+        code = expanded[0] if len(expanded) == 1 else Code("unpacked", None, tuple(expanded))
         yield from lines(code, indent, "return ")
 
 

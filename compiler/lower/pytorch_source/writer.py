@@ -136,23 +136,23 @@ class Writer(Body):
             frame.operator = source
             self.write_frame(frame)
             return None
-        flowing, given = operator.split([self.value(v) for v in node.operands])
+        operands, given = operator.split([self.value(v) for v in node.operands])
         if module is not None:
             attr = owner[len(self.frame.prefix) :] if owner else operator.name
             function = Symbol(self.F, self.member_for(attr, module, bool(owner)))
-            return operator.call(self.F, function, *flowing, **given)
-        weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
+            return operator.call(self.F, function, *operands, **given)
+        weights = {name: self.value(v) for name, v in node.weights.items()}
         if differs:
-            returned = self.at_inference(node, flowing, weights, given)
+            returned = self.at_inference(node, operands, weights, given)
             read = live_out(self.shared, self.frame)
             kept = (c for c, value in zip(returned, node.results, strict=True) if value in read)
             self.body.append(EvalReturn(tuple(kept)))
-        return operator.torch(self.F, *flowing, **weights, **given)
+        return operator.torch(self.F, *operands, **weights, **given)
 
     def at_inference(
         self,
         node: Node,
-        flowing: Sequence[Symbol],
+        operands: Sequence[Symbol],
         weights: Mapping[str, Symbol],
         given: Mapping[str, Symbol],
     ) -> list[Code]:
@@ -161,13 +161,13 @@ class Writer(Body):
         instead = source.inference()
         if source is not node.operator:
             share = [self.F.constant_of(1.0)] if source.mixes_targets else []
-            made: Any = [flowing[0], *share, *flowing[1:]]
+            made: Any = [operands[0], *share, *operands[1:]]
         elif instead.identity:
-            made = flowing[0]
+            made = operands[0]
         else:
             bound = instead.bind(*source.operands_for(instead, source.operands))
             kept = {name: given[name] for name in instead.given}
-            made = bound.torch(recorder, *flowing[: len(bound.positional)], **weights, **kept)
+            made = bound.torch(recorder, *operands[: len(bound.positional)], **weights, **kept)
         return [inlined(each._code, recorder.statements) for each in as_list(made, len(node.results))]
 
 
@@ -218,7 +218,7 @@ def lists_of(frame: BlockFrame) -> set[str]:
 def own_weights(node: Node) -> list[str]:
     """The weights that belong to the node, and are not passed by a setting."""
     settings = node.operator.values()
-    return [leaf for leaf in node.weights if not isinstance(settings.get(leaf), Tensor)]
+    return [name for name in node.weights if not isinstance(settings.get(name), Tensor)]
 
 
 def owner_of(node: Node) -> str:

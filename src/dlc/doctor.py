@@ -137,14 +137,14 @@ def training() -> Finding:
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
             return Finding("missing", "torch is not installed", 'pip install "dlc[train]"')
         return Finding("error", f"torch does not run: {error}", "pip install --force-reinstall torch")
-    message = f"torch {torch.__version__}, built {with_cuda(cuda)}; a run takes the device `{chosen}`"
+    message = f"torch {torch.__version__}, built {with_cuda(cuda)}; training uses the device `{chosen}`"
     if chosen == "cuda" or not nvidia.gpus():
         return Finding("ok", message)
     if cuda:
         fix = "update the NVIDIA driver, or install a torch for an older CUDA"
     else:
         fix = "pip uninstall -y torch, then install a build with CUDA as described on pytorch.org"
-    return Finding("warning", f"{message}, and not the GPU", fix)
+    return Finding("warning", f"{message}, not the GPU", fix)
 
 
 def cuda_libraries() -> Finding:

@@ -66,15 +66,15 @@ def test_every_check_is_shown_and_no_problem_gives_exit_code_0(monkeypatch: pyte
     assert max(map(len, lines)) <= 100
 
 
-def test_the_gpus_are_named(h200: None) -> None:
+def test_the_names_of_gpus_are_shown(h200: None) -> None:
     assert dlc("doctor").stdout.splitlines()[0].endswith(", NVIDIA H200")
     assert json.loads(dlc("doctor", "--format", "json").stdout)["gpus"] == ["NVIDIA H200"]
 
 
-def test_the_devices_are_those_of_runs() -> None:
+def test_the_devices_of_training_and_sessions_are_shown() -> None:
     assert "on the CPU a session gets CPUExecutionProvider" in found("ONNX Runtime")["message"]
     if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        assert found("training")["message"].endswith("a run takes the device `cpu`")
+        assert found("training")["message"].endswith("training uses the device `cpu`")
 
 
 def test_without_torch_training_is_missing_and_nothing_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_a_torch_that_cannot_be_imported_is_an_error(packages: Path, monkeypatch
     assert one["message"] == "torch does not run: libcudart.so.13: cannot open shared object file"
 
 
-def test_two_packages_of_onnx_runtime_are_an_error(packages: Path) -> None:
+def test_two_packages_with_onnx_runtime_are_an_error(packages: Path) -> None:
     (kept,) = [d for d in ("onnxruntime", "onnxruntime-gpu") if d in found("ONNX Runtime")["message"].split()]
     other = {"onnxruntime": "onnxruntime-gpu", "onnxruntime-gpu": "onnxruntime"}[kept]
     install(packages, other, "1.30.0", files="onnxruntime/__init__.py,,\n")
@@ -132,7 +132,7 @@ def test_a_gpu_that_torch_does_not_use_is_a_warning(
     monkeypatch.setattr(torch.version, "cuda", built)
     one = found("training")
     assert one["status"] == "warning"
-    assert one["message"].endswith("a run takes the device `cpu`, and not the GPU")
+    assert one["message"].endswith("training uses the device `cpu`, not the GPU")
     assert fix in one["fix"]
 
 
@@ -181,7 +181,7 @@ def test_two_sets_of_cuda_libraries_are_a_warning(packages: Path, monkeypatch: p
     assert "fresh environment" in one["fix"]
 
 
-def test_doctor_takes_no_file() -> None:
+def test_doctor_has_no_arguments() -> None:
     done = dlc("doctor", "model.onnx")
     assert done.exit_code == 2
     assert "got unexpected extra argument (model.onnx)" in done.stderr

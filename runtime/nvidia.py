@@ -1,4 +1,4 @@
-"""NVIDIA GPUs, as the driver of the machine lists them, without torch or ONNX Runtime."""
+"""The NVIDIA GPUs that the driver lists, without torch or ONNX Runtime."""
 
 from __future__ import annotations
 

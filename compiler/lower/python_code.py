@@ -1,4 +1,4 @@
-"""Python expressions as trees, and their text in the layout of black and ruff."""
+"""Python expression trees, printed in the layout of black and ruff."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 WIDTH = 88
-# How strongly operators bind, from loosest.
-BINDS = {
+# Operator precedence; a higher number binds tighter.
+PRECEDENCE = {
     "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4, "|": 5, "^": 6, "&": 7, "+": 8, "-": 8,
     "*": 9, "/": 9, "//": 9, "%": 9, "@": 9, "neg": 10, "~": 10, "**": 11, "not": 3, "and": 2, "or": 1,
 }  # fmt: skip
 PREFIX = {"neg": "-", "~": "~", "not": "not "}
 ATOM = 12
-# Keyword arguments at PyTorch's own default are left out.
+# Keyword arguments at these defaults of PyTorch are omitted.
 DEFAULTS: dict[str, Any] = {
     "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1, "bias": True, "momentum": 0.1,
     "eps": 1e-5, "reduction": "mean", "weight": None, "label_smoothing": 0, "delta": 1, "approximate": "none",
@@ -30,12 +30,12 @@ DEFAULTS: dict[str, Any] = {
 class Code:
     """An expression. `value` and `parts` by kind:
 
-    `text` source as it is; `number` a number, which a class may take as an argument; `local` a value of the
-    body; `member` a module or weight of the class; `entry` a module in a loop; `make` a module of a class of
-    the file, by its frame; `class` a class of the file; `call` function and arguments; `keyword` an argument
-    by its name; `attribute` what it is of; `sign` operands; `index` what is indexed, and the keys; `slice`;
-    `tuple`, `list`, `dict` of `item`s; `unpacked`, a tuple without brackets; `copies` an expression, as often
-    as the second part says.
+    `text` source code; `number` a number, which can become an argument of a class; `local` a value of the
+    body; `member` a module or weight of the class; `entry` the module of a loop variable; `make` the
+    construction of a module from its frame; `class` a class of the file; `call` function and arguments;
+    `keyword` a keyword argument; `attribute` the object; `operator` the operands; `index` the object and the
+    keys; `slice`; `tuple`, `list`, `dict` of `item`s; `unpacked` a tuple without brackets; `copies` an
+    expression and the number of its copies, for a comprehension.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Code:
             waiting += reversed(code.parts)
 
     def mapped(self, change: Callable[[Code], Code | None]) -> Code:
-        """The tree with parts replaced, from the top; where `change` gives none it looks into the parts."""
+        """The tree with parts replaced, from the root. If `change` gives None, its parts are visited."""
         changed = change(self)
         if changed is not None:
             return changed
@@ -59,7 +59,7 @@ class Code:
         return self if same else Code(self.kind, self.value, parts)
 
     def key(self, of: Callable[[Code], Any]) -> Any:
-        """A key that equal trees share; `of` gives the key of a part, or none."""
+        """A key that equal trees share. `of` may give another key for a part, or None."""
         own = of(self)
         return own if own is not None else (self.kind, self.value, *(part.key(of) for part in self.parts))
 
@@ -82,7 +82,7 @@ def attribute(of: Code, name: str) -> Code:
 
 
 def literal(value: Any) -> Code | None:
-    """A static value as Python writes it; none for any other object."""
+    """A Python literal. None if the value has no literal."""
     if value is None or isinstance(value, bool) or value is Ellipsis:
         return text("..." if value is Ellipsis else str(value))
     if isinstance(value, (int, float)):
@@ -100,11 +100,11 @@ def literal(value: Any) -> Code | None:
 
 
 def quoted(value: str) -> str:
-    """A string as Python writes it."""
+    """A string literal."""
     return repr(value) if '"' in value and "'" not in value else json.dumps(value, ensure_ascii=False)
 
 
-def spell_number(value: float) -> str:
+def number_text(value: float) -> str:
     if not isfinite(value):
         return f'float("{value}")'
     short = repr(round(value, 12))  # 0.4 for 0.3999999999999999
@@ -113,36 +113,36 @@ def spell_number(value: float) -> str:
 
 def inline(code: Code) -> str:
     """The expression on one line."""
-    return SPELLED[code.kind](code)
+    return PRINTERS[code.kind](code)
 
 
-def binds(code: Code) -> int:
+def precedence(code: Code) -> int:
     if code.kind == "number" and (code.value < 0 or str(code.value) == "-0.0"):
-        return BINDS["neg"]
-    return BINDS[code.value] if code.kind == "sign" else 0 if code.kind == "copies" else ATOM
+        return PRECEDENCE["neg"]
+    return PRECEDENCE[code.value] if code.kind == "operator" else 0 if code.kind == "copies" else ATOM
 
 
-def within(code: Code, least: int) -> str:
-    return inline(code) if binds(code) >= least else f"({inline(code)})"
+def parenthesized(code: Code, minimum: int) -> str:
+    return inline(code) if precedence(code) >= minimum else f"({inline(code)})"
 
 
-def _sign(code: Code) -> str:
-    strength = BINDS[code.value]
+def _operator(code: Code) -> str:
+    level = PRECEDENCE[code.value]
     first = code.parts[0]
     if len(code.parts) == 1:
-        of_power = first.kind == "sign" and first.value == "**"
-        return PREFIX[code.value] + (f"({inline(first)})" if of_power else within(first, strength))
+        of_power = first.kind == "operator" and first.value == "**"
+        return PREFIX[code.value] + (f"({inline(first)})" if of_power else parenthesized(first, level))
     second = code.parts[1]
     if code.value == "**":
-        right = within(second, strength if second.kind != "sign" else BINDS["neg"])
-        sign = "**" if is_simple(first) and is_simple(second) else " ** "
-        return within(first, strength + 1) + sign + right
-    compares = strength == BINDS["<"]
-    return f"{within(first, strength + compares)} {code.value} {within(second, strength + 1)}"
+        right = parenthesized(second, level if second.kind != "operator" else PRECEDENCE["neg"])
+        operator = "**" if is_simple(first) and is_simple(second) else " ** "
+        return parenthesized(first, level + 1) + operator + right
+    compares = level == PRECEDENCE["<"]
+    return f"{parenthesized(first, level + compares)} {code.value} {parenthesized(second, level + 1)}"
 
 
 def is_simple(code: Code) -> bool:
-    """Whether ruff writes it next to `**` without spaces."""
+    """Whether ruff omits the spaces around `**` next to it."""
     if code.kind == "attribute":
         return is_simple(code.parts[0]) and code.parts[0].kind != "number"
     if code.kind == "text":
@@ -151,16 +151,16 @@ def is_simple(code: Code) -> bool:
 
 
 def _slice(code: Code) -> str:
-    spelled = ["" if part.kind == "text" and part.value == "None" else inline(part) for part in code.parts]
-    spelled = spelled[:2] if not spelled[2] else spelled
-    plain = all(part.isidentifier() or part.lstrip("-").isdigit() for part in spelled if part)
+    parts = ["" if part.kind == "text" and part.value == "None" else inline(part) for part in code.parts]
+    parts = parts[:2] if not parts[2] else parts
+    plain = all(part.isidentifier() or part.lstrip("-").isdigit() for part in parts if part)
     if plain:
-        return ":".join(spelled)
-    return " : ".join(spelled).strip() if spelled[0] else ": " + " : ".join(spelled[1:])
+        return ":".join(parts)
+    return " : ".join(parts).strip() if parts[0] else ": " + " : ".join(parts[1:])
 
 
 def arguments(code: Code) -> tuple[Code, ...]:
-    """The arguments of a call; keywords at PyTorch's own defaults are left out."""
+    """The arguments of a call, without keywords at the defaults of PyTorch."""
     if code.parts[0].kind == "class":
         return code.parts[1:]
     return tuple(p for p in code.parts[1:] if not (p.kind == "keyword" and is_default(p.value, p.parts[0])))
@@ -172,25 +172,25 @@ def is_default(name: str, code: Code) -> bool:
 
 
 def _call(code: Code) -> str:
-    return f"{within(code.parts[0], ATOM)}({', '.join(map(inline, arguments(code)))})"
+    return f"{parenthesized(code.parts[0], ATOM)}({', '.join(map(inline, arguments(code)))})"
 
 
 def _tuple(code: Code) -> str:
     return f"({', '.join(map(inline, code.parts))}{',' * (len(code.parts) == 1)})"
 
 
-SPELLED: dict[str, Callable[[Code], str]] = {
+PRINTERS: dict[str, Callable[[Code], str]] = {
     "text": lambda code: code.value,
     "class": lambda code: code.value.name,
-    "number": lambda code: spell_number(code.value),
+    "number": lambda code: number_text(code.value),
     "local": lambda code: str(code.value),
     "member": lambda code: f"self.{code.value}",
     "entry": lambda code: code.value,
     "call": _call,
     "keyword": lambda code: f"{code.value}={inline(code.parts[0])}",
-    "attribute": lambda code: f"{within(code.parts[0], ATOM)}.{code.value}",
-    "sign": _sign,
-    "index": lambda code: f"{within(code.parts[0], ATOM)}[{', '.join(map(inline, code.parts[1:]))}]",
+    "attribute": lambda code: f"{parenthesized(code.parts[0], ATOM)}.{code.value}",
+    "operator": _operator,
+    "index": lambda code: f"{parenthesized(code.parts[0], ATOM)}[{', '.join(map(inline, code.parts[1:]))}]",
     "slice": _slice,
     "tuple": _tuple,
     "unpacked": lambda code: ", ".join(map(inline, code.parts)) if len(code.parts) > 1 else _tuple(code),
@@ -208,7 +208,7 @@ BRACKETS = {"tuple": "()", "unpacked": "()", "list": "[]", "dict": "{}"}
 
 
 def lines(code: Code, indent: int, before: str = "", after: str = "") -> list[str]:
-    """The expression as a statement, with an argument on each line where one line is too short."""
+    """The expression as a statement. If it is too long for one line, each argument has its own line."""
     margin = " " * indent
     whole = f"{margin}{before}{inline(code)}{after}"
     if len(whole) <= WIDTH:
@@ -219,7 +219,7 @@ def lines(code: Code, indent: int, before: str = "", after: str = "") -> list[st
     if code.kind == "index" and code.parts[0].kind == "call":
         return lines(code.parts[0], indent, before, f"[{', '.join(map(inline, code.parts[1:]))}]{after}")
     if code.kind == "call":
-        inner, opened, closed = arguments(code), f"{within(code.parts[0], ATOM)}(", ")"
+        inner, opened, closed = arguments(code), f"{parenthesized(code.parts[0], ATOM)}(", ")"
     elif code.kind in BRACKETS:
         inner, (opened, closed) = code.parts, BRACKETS[code.kind]
     else:
@@ -233,7 +233,7 @@ def lines(code: Code, indent: int, before: str = "", after: str = "") -> list[st
 
 
 def signature(head: str, given: Sequence[str]) -> list[str]:
-    """The first lines of a function."""
+    """The signature of a function, on several lines if it is too long for one."""
     whole = f"{head}({', '.join(given)}):"
     if len(whole) <= WIDTH:
         return [whole]

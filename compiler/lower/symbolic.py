@@ -1,7 +1,7 @@
-"""Runs the PyTorch or ONNX form of an operator over symbols: each call is recorded as a statement.
+"""Symbolic tracing of the PyTorch or ONNX form of an operator: each call is recorded as a statement.
 
 Nothing is computed, and neither torch nor ONNX is imported. Emitted files and the pages of `dlc doc` are
-written from what is recorded.
+written from the recorded statements.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ DTYPES = {
     "float": "torch.float32", "float64": "torch.float64", "int64": "torch.int64", "class": "torch.int64",
     "bool": "torch.bool",
 }  # fmt: skip
-# Methods that convert to a type, and what converts a Python number so.
+# By dtype: the tensor method that converts to it, and the Python type that converts a number.
 CONVERSIONS: dict[str, tuple[str, Any]] = {
     "torch.float32": ("float", float), "torch.int64": ("long", int), "torch.bool": ("bool", bool),
     "torch.float64": ("double", float),
 }  # fmt: skip
 LITERAL_DTYPES = {float: "torch.float32", int: "torch.int64", bool: "torch.bool"}
-MOST_DERIVATIVES = 4  # of one operator
-# Functions that take a Python number where others want a tensor.
+MAX_DERIVATIVES = 4  # per operator
+# Functions that accept a Python number in place of a tensor.
 TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
 
 
 class Untraceable(Exception):
-    """What a form does that symbols cannot answer."""
+    """The form of an operator needs values or dimensions that symbols do not have."""
 
 
 class Local:
-    """A tensor that a statement computes. `hint` is what the spec calls it, `maker` the function."""
+    """A tensor that a statement computes. `hint` is its name in the spec, `function` the called function."""
 
-    def __init__(self, maker: str = "", hint: str = ""):
-        self.maker, self.hint = maker, hint
+    def __init__(self, function: str = "", hint: str = ""):
+        self.function, self.hint = function, hint
 
 
 @record(eq=False)
 class Let:
-    """`a, b = code`. `ends` if it is what an operator of the spec makes, and no step on the way; `joins` if
-    what others make may be written within it."""
+    """The statement `a, b = code`. `is_result`: it computes the result of an operator of the spec, not an
+    intermediate value. `inlines`: results of other operators may be inlined into it."""
 
     targets: tuple[Local, ...]
     code: Code
-    ends: bool = False
-    joins: bool = False
+    is_result: bool = False
+    inlines: bool = False
 
 
 class Symbol:
-    """A tensor, or a part of PyTorch or ONNX, by its expression. `dtype` is its type where that is known,
-    `owner` what it is an attribute of, `constant` the Python number that it is."""
+    """The expression of a tensor, or of a function or attribute of PyTorch or ONNX. `dtype` is empty if it is
+    not known, `owner` is the object of an attribute, `constant` the Python number of a constant."""
 
     _recorder: Recorder
     _code: Code
@@ -95,10 +95,10 @@ class Symbol:
                 return converted
         while given and given[-1] is None:
             given = given[:-1]
-        spelled = self._code.value if self._code.kind == "text" else ""
-        if "_pool" in spelled:
+        function = self._code.value if self._code.kind == "text" else ""
+        if "_pool" in function:
             given = pooling(given)
-        plain = spelled in TAKES_NUMBERS
+        plain = function in TAKES_NUMBERS
         keywords = {key: argument(value, plain) for key, value in named.items() if value is not None}
         code = call(self._code, *(argument(g, plain) for g in given), **keywords)
         return self._recorder.record(code, self._code.value, outputs=outputs)
@@ -118,21 +118,21 @@ class Symbol:
         raise Untraceable(f"its form sets `{name}`")
 
     def __iter__(self) -> Any:
-        """As many entries as there are names for them, `r, g, b = x`; torch.fx unpacks so too."""
+        """Unpacking as `r, g, b = x`. The byte code gives the number of targets, as in torch.fx."""
         frame = sys._getframe(1)
         at = next(i for i in dis.get_instructions(frame.f_code) if i.offset == frame.f_lasti)
         if at.opname != "UNPACK_SEQUENCE":
-            raise Untraceable("its form looks at the entries of a tensor")
+            raise Untraceable("its form iterates over a tensor")
         return (self[place] for place in range(at.argval))
 
     def __bool__(self) -> bool:
-        raise Untraceable("its form depends on the numbers of a tensor")
+        raise Untraceable("its form depends on the values of a tensor")
 
     __len__ = __index__ = __int__ = __float__ = __bool__
     __hash__ = object.__hash__
 
     def _converted(self, method: str, given: Any) -> Symbol | None:
-        """`x.to(dtype)` and `x.type_as(y)` by a shorter method, or not at all where it has the type."""
+        """`x.to(dtype)` and `x.type_as(y)` as a shorter method, or unchanged if `x` has that dtype."""
         if not isinstance(given, Symbol) or method not in ("to", "type_as"):
             return None
         wanted = given._dtype if method == "type_as" else given._code.value
@@ -149,8 +149,8 @@ class Symbol:
             else None
         )
 
-    def _beside(self, other: Any) -> Code:
-        """As an operand of a sign: a constant is a plain number there."""
+    def _operand(self, other: Any) -> Code:
+        """The symbol as an operand of an infix operator, where a constant is a plain number."""
         if self._constant is None or (isinstance(other, Symbol) and other._constant is not None):
             return self._code
         value = self._constant
@@ -159,7 +159,7 @@ class Symbol:
 
 
 def argument(value: Any, plain: bool = False) -> Code:
-    """An argument of a call; `plain` if it may be a number in place of a tensor."""
+    """An argument of a call. `plain`: a constant is passed as a number instead of a tensor."""
     if isinstance(value, Symbol):
         return argument(value._constant) if plain and value._constant is not None else value._code
     if isinstance(value, slice):
@@ -170,47 +170,47 @@ def argument(value: Any, plain: bool = False) -> Code:
         return argument(list(value))
     code = literal(value)
     if code is None:
-        raise Untraceable(f"its form passes `{value}`, a {type(value).__name__}, which is no literal")
+        raise Untraceable(f"its form passes `{value}`, a {type(value).__name__}, which is not a literal")
     return code
 
 
 def pooling(given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a pooling: one number for all axes, those at PyTorch's default left out."""
+    """The arguments of a pooling: one number if all axes are equal, without those at PyTorch's defaults."""
     found = [g[0] if isinstance(g, tuple) and len({*g}) == 1 else g for g in given]
     if len(found) == 4 and found[3] == 0:
         found = found[:2] if found[1] == found[2] else found[:3]
     return tuple(found)
 
 
-def sign(spelled: str, turned: bool = False, dtype: str = "") -> Callable[[Any, Any], Symbol]:
+def infix(operator: str, reflected: bool = False, dtype: str = "") -> Callable[[Any, Any], Symbol]:
     def method(self: Symbol, other: Any) -> Symbol:
-        codes = self._beside(other), other._beside(self) if isinstance(other, Symbol) else argument(other)
+        codes = self._operand(other), other._operand(self) if isinstance(other, Symbol) else argument(other)
         known = self._dtype if self._dtype == DTYPES["float"] else ""
         return self._recorder.record(
-            Code("sign", spelled, codes[::-1] if turned else codes), "", dtype or known
+            Code("operator", operator, codes[::-1] if reflected else codes), "", dtype or known
         )
 
     return method
 
 
-def prefix(spelled: str) -> Callable[[Symbol], Symbol]:
-    return lambda self: self._recorder.record(Code("sign", spelled, (self._code,)), "", self._dtype)
+def prefix(operator: str) -> Callable[[Symbol], Symbol]:
+    return lambda self: self._recorder.record(Code("operator", operator, (self._code,)), "", self._dtype)
 
 
-for _method, _sign in {
+for _method, _operator in {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "matmul": "@",
     "pow": "**", "and": "&", "or": "|", "xor": "^",
 }.items():  # fmt: skip
-    setattr(Symbol, f"__{_method}__", sign(_sign))
-    setattr(Symbol, f"__r{_method}__", sign(_sign, turned=True))
-for _method, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
-    setattr(Symbol, f"__{_method}__", sign(_sign, dtype=DTYPES["bool"]))
-for _method, _sign in {"neg": "neg", "invert": "~"}.items():
-    setattr(Symbol, f"__{_method}__", prefix(_sign))
+    setattr(Symbol, f"__{_method}__", infix(_operator))
+    setattr(Symbol, f"__r{_method}__", infix(_operator, reflected=True))
+for _method, _operator in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items():
+    setattr(Symbol, f"__{_method}__", infix(_operator, dtype=DTYPES["bool"]))
+for _method, _operator in {"neg": "neg", "invert": "~"}.items():
+    setattr(Symbol, f"__{_method}__", prefix(_operator))
 
 
 class Recorder:
-    """What a form is given in place of torch or of ONNX. It collects the statements, in order."""
+    """Replaces torch or ONNX when a form is traced. It collects the statements in order."""
 
     def __init__(self) -> None:
         self.statements: list[Let] = []
@@ -220,9 +220,9 @@ class Recorder:
             raise AttributeError(name)
         return Symbol(self, text(name))
 
-    def record(self, code: Code, maker: str, dtype: str = "", outputs: int = 1) -> Any:
-        """Note a computation, and give its result, or its results if there are several."""
-        targets = tuple(Local(maker) for _ in range(outputs))
+    def record(self, code: Code, function: str, dtype: str = "", outputs: int = 1) -> Any:
+        """Record a computation. The result is a symbol, or a tuple of them for several outputs."""
+        targets = tuple(Local(function) for _ in range(outputs))
         self.statements.append(Let(targets, code))
         made = tuple(Symbol(self, Code("local", target), dtype) for target in targets)
         return made[0] if outputs == 1 else made
@@ -233,7 +233,7 @@ class Recorder:
 
 
 class TorchRecorder(Recorder):
-    """What the PyTorch forms are given as `F`. How sizes are written is for subclasses to say."""
+    """Replaces `F` in PyTorch forms. Subclasses define how sizes are written."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -256,7 +256,7 @@ class TorchRecorder(Recorder):
         return self.record(made, "arange", "torch.int64")
 
     def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
-        """The gradient of the sum, as samples are independent of each other."""
+        """The gradient of the sum. Samples are independent, so it contains the gradient of each sample."""
         total = call(attribute(of._code, "sum"))
         grad = call(text("torch.autograd.grad"), total, wrt._code, create_graph=text("True"))
         return self.record(grad, "grad")[0]
@@ -266,7 +266,7 @@ class TorchRecorder(Recorder):
         return self.record(made, "wide", outputs=len(tensors))
 
     def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
-        """A constant; its type is that of its numbers."""
+        """A constant with the dtype of its numbers."""
         if isinstance(numbers, (bool, int, float)):
             return self.constant_of(numbers)
         if isinstance(numbers, range) and not numbers.start:
@@ -276,58 +276,58 @@ class TorchRecorder(Recorder):
 
 
 class BodyRecorder(TorchRecorder):
-    """Records the statements of a body. Sizes are read from its tensors, which become more."""
+    """Records the statements of a body. Free dimensions are read from the tensors that it has so far."""
 
     def __init__(self, values: Mapping[Any, Symbol]):
         super().__init__()
         self._values, self._seen = values, 0
-        self._places: dict[str, DimSource] = {}
+        self._dims: dict[str, DimSource] = {}
         self._batched: Value | None = None
         self._derivatives = 0
 
-    def _look(self) -> None:
-        """Look at the tensors that are new."""
+    def _find_dims(self) -> None:
+        """Find the free dimensions of tensors that were added."""
         new = [v for v in islice(self._values, self._seen, None) if isinstance(v, Value)]
         self._seen = len(self._values)
-        self._places = dim_sources(new, self._places) if new else self._places
+        self._dims = dim_sources(new, self._dims) if new else self._dims
         self._batched = self._batched or next((v for v in new if v.type.batched), None)
 
     @property
     def batch(self) -> Symbol:
-        self._look()
+        self._find_dims()
         if self._batched is None:
-            raise Untraceable("its form asks for the number of samples, and no tensor at hand has samples")
+            raise Untraceable("its form needs the batch size, and none of its tensors has a batch axis")
         return self._values[self._batched].shape[0]
 
     def size(self, size: Size) -> Any:
         if not isinstance(size, Dim):
             return size
-        return evaluate(size, {name: self._free(name) for name in names(size)})
+        return evaluate(size, {name: self._dim(name) for name in names(size)})
 
-    def _free(self, name: str) -> Any:
-        self._look()
-        if name not in self._places:
-            raise Untraceable(f"its form asks for the size `{name}`, which no tensor at hand has")
-        value, axis, scale, offset = self._places[name]
+    def _dim(self, name: str) -> Any:
+        self._find_dims()
+        if name not in self._dims:
+            raise Untraceable(f"its form needs the size `{name}`, and none of its tensors has it")
+        value, axis, scale, offset = self._dims[name]
         size: Any = self._values[value].shape[axis]
         size = size - offset if offset else size
         return size // scale if scale != 1 else size
 
     def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
         self._derivatives += 1
-        if self._derivatives > MOST_DERIVATIVES:
-            raise Untraceable(f"its form takes more than {MOST_DERIVATIVES} derivatives one by one")
+        if self._derivatives > MAX_DERIVATIVES:
+            raise Untraceable(f"its form takes more than {MAX_DERIVATIVES} derivatives one by one")
         return super().derivative(of, wrt)
 
 
-def expanded(code: Code, statements: list[Let]) -> Code:
-    """The expression with what it reads of these statements written out within it."""
+def inlined(code: Code, statements: list[Let]) -> Code:
+    """The expression with the results of these statements inlined."""
     made = {let.targets[0]: let.code for let in statements if len(let.targets) == 1}
     for let in statements:
         entries = enumerate(let.targets) if len(let.targets) > 1 else ()
         made |= {target: Code("index", None, (let.code, number(place))) for place, target in entries}
 
     def change(part: Code) -> Code | None:
-        return expanded(made[part.value], statements) if part.kind == "local" and part.value in made else None
+        return inlined(made[part.value], statements) if part.kind == "local" and part.value in made else None
 
     return code.mapped(change)

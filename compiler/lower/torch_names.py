@@ -1,4 +1,4 @@
-"""Names of PyTorch that the emitter has to know without importing it."""
+"""Names of PyTorch that the emitter needs without importing torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Container
 
-# The functions of `torch.nn.functional`; all others that forms call are found in `torch`.
+# The functions of `torch.nn.functional`. All other functions that forms call are in `torch`.
 FUNCTIONAL = frozenset([
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
     "adaptive_max_pool2d", "adaptive_max_pool3d", "affine_grid", "alpha_dropout", "avg_pool1d",
@@ -29,7 +29,7 @@ FUNCTIONAL = frozenset([
     "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss", "unfold", "upsample",
 ])  # fmt: skip
 
-# The names that a module of the file has already: no weight and no module within it can have one of them.
+# Names that each module of the file already has, so weights and submodules cannot have them.
 MODULE_NAMES = frozenset([
     "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children",
     "compile", "compute_loss", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "fit",
@@ -46,7 +46,7 @@ MODULE_NAMES = frozenset([
 
 
 def safe(name: str, taken: Container[str] = ()) -> str:
-    """The name, with `_` behind it as often as Python, modules or what is taken ask for."""
+    """The name, with `_` appended until it is not a Python keyword, a name of modules, or taken."""
     while iskeyword(name) or name in MODULE_NAMES or name in taken:
         name += "_"
     return name

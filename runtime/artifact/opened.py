@@ -14,7 +14,7 @@ from dlc.runtime import memory
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
-from dlc.runtime.artifact.session import BATCH, OF_PYTHON, open_session, run
+from dlc.runtime.artifact.session import BATCH, STR_OVERHEAD, open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
     file is not an artifact. The file is scanned before ONNX Runtime opens it."""
     metadata, found = scan(path)
     try:
-        session = open_session(path, device, most=budget(found))
+        session = open_session(path, device, memory_limit=budget(found))
     except DeviceError:
         raise
     except MemoryError as error:
@@ -114,7 +114,7 @@ def budget(found: ModelContents) -> int:
         weights = f"{memory.format_size(COPIES * found.weights)}, twice the size of its weights"
         raise MemoryError(f"it takes {weights}, and {memory.format_size(free)} of memory is free")
     beside = TEXT + found.longest if found.longest > SHORT else 0
-    in_python = OF_PYTHON + found.longest if found.takes_text else 0
+    in_python = STR_OVERHEAD + found.longest if found.takes_text else 0
     return int(SHARE * left) * TEXT // (TEXT + beside + in_python)
 
 

@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-BFLOAT16, BFLOAT16_NUMBER = "tensor(bfloat16)", 16  # its number in ONNX
-TEXT, OF_PYTHON = "tensor(string)", 80  # and the bytes of a text in Python beside its own
+BFLOAT16, BFLOAT16_NUMBER = "tensor(bfloat16)", 16  # its value in the ONNX enum of data types
+TEXT = "tensor(string)"
+STR_OVERHEAD = 80  # bytes of a Python string in addition to its characters
 OUT_OF_MEMORY = re.compile("available memory of|failed to allocate|bad.?alloc|out of memory", re.IGNORECASE)
 ALLOCATORS = Lock()
-BATCH = "batch"  # the first axis of what is given and answered row by row
+BATCH = "batch"  # the name of the first axis of inputs and outputs
 DEVICES = ("cpu", "cuda")
-QUIET = 4  # fatal errors alone; others come as exceptions
+QUIET = 4  # log fatal errors only; others are raised as exceptions
 
 
 def open_session(
-    model: bytes | Path, device: str = "cpu", *, plain: bool = False, most: int | None = None
+    model: bytes | Path, device: str = "cpu", *, plain: bool = False, memory_limit: int | None = None
 ) -> onnxruntime.InferenceSession:
     """A session on a device, `cpu` or `cuda`. `DeviceError` if ONNX Runtime cannot use the device.
 
-    `plain` disables graph optimizations. `most` limits the host memory of all tensors except weights, in
-    bytes. It also disables constant folding, which does not respect the limit in all releases of ONNX
-    Runtime.
+    `plain` disables graph optimizations. `memory_limit` limits the host memory of all tensors except
+    weights, in bytes. It also disables constant folding, which does not respect the limit in all releases
+    of ONNX Runtime.
     """
     if device not in DEVICES:
         raise DeviceError(
@@ -59,8 +60,8 @@ def open_session(
         missing = load_cuda()
         providers = [CUDA, CPU]
     source = model if isinstance(model, bytes) else str(model)
-    disabled = ["ConstantFolding"] if most else None
-    with bounded(options, most):
+    disabled = ["ConstantFolding"] if memory_limit else None
+    with limited_memory(options, memory_limit):
         try:  # the fallback of the Python package prints to stdout, so it is off
             session = onnxruntime.InferenceSession(
                 source, options, providers=providers, disabled_optimizers=disabled, enable_fallback=0
@@ -69,40 +70,40 @@ def open_session(
             if CUDA not in providers:
                 raise
             onnxruntime.InferenceSession(source, options, providers=[CPU], disabled_optimizers=disabled)
-            raise DeviceError(f"ONNX Runtime could not use the GPU: {obstacle(missing)}") from None
+            raise DeviceError(f"ONNX Runtime could not use the GPU: {gpu_problem(missing)}") from None
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
-        raise DeviceError(f"ONNX Runtime could not use the GPU: {obstacle(missing)}")
+        raise DeviceError(f"ONNX Runtime could not use the GPU: {gpu_problem(missing)}")
     return session
 
 
 def provider(device: str) -> str:
-    """The provider that a session on the device gets first, asked of one that is opened for it."""
+    """The first provider of a session on the device, found by opening one."""
     import onnx_ir as ir
 
     return open_session(constant(ir.tensor([0.0], name="zero")), device).get_providers()[0]
 
 
 def cuda_version() -> str:
-    """The version of CUDA that ONNX Runtime is built for, as `13.0`; empty in a build for CPUs."""
+    """The version of CUDA that ONNX Runtime is built for, as `13.0`; empty in a build without CUDA."""
     return getattr(onnxruntime, "cuda_version", "")
 
 
 def load_cuda() -> list[str]:
-    """Load the CUDA libraries that ONNX Runtime is linked to, and name those that are not found. They come
-    from the `nvidia-*` packages, which torch and `dlc[gpu]` install, else from the system, else from a torch
-    that brings its own."""
+    """Load the CUDA libraries that ONNX Runtime is linked to. Returns the names of missing ones. They are
+    searched in the `nvidia-*` packages, which torch and `dlc[gpu]` install, then in the system, then in a
+    torch that contains them."""
     missing = preload()
     if missing:
         with suppress(ImportError, OSError):
-            import torch  # noqa: F401  importing it loads its CUDA libraries
+            import torch  # noqa: F401  the import loads its CUDA libraries
 
             return preload()
     return missing
 
 
 def preload() -> list[str]:
-    """What ONNX Runtime loads before a session; it prints the libraries that it does not find."""
+    """Load CUDA libraries by ONNX Runtime, which prints the names of missing ones. Returns these names."""
     printed = io.StringIO()
     with redirect_stdout(printed):
         onnxruntime.preload_dlls()
@@ -110,8 +111,8 @@ def preload() -> list[str]:
     return list(dict.fromkeys(os.path.basename(name) for name in names))
 
 
-def obstacle(missing: list[str]) -> str:
-    """Why a session did not get the GPU, and what to do."""
+def gpu_problem(missing: list[str]) -> str:
+    """The reason why a session does not use the GPU, and a fix."""
     if CUDA not in onnxruntime.get_available_providers():
         return "this build of it has no CUDA; `pip install onnxruntime-gpu` in place of `onnxruntime`"
     if not nvidia.gpus():
@@ -122,62 +123,63 @@ def obstacle(missing: list[str]) -> str:
 
 
 @contextmanager
-def bounded(options: onnxruntime.SessionOptions, most: int | None) -> Iterator[None]:
-    """In its context sessions are created with a limited allocator. ONNX Runtime takes allocators from the
-    environment of the process, so the context replaces it again at the end."""
-    if most is None:
+def limited_memory(options: onnxruntime.SessionOptions, memory_limit: int | None) -> Iterator[None]:
+    """A context in which new sessions have a limited allocator. ONNX Runtime takes allocators from the
+    environment of the process, so the allocator is replaced again at the end of the context."""
+    if memory_limit is None:
         yield
         return
     with ALLOCATORS:
         options.add_session_config_entry("session.use_env_allocators", "1")
-        register({"max_mem": most})
+        register_allocator({"max_mem": memory_limit})
         try:
             yield
         finally:
-            register({})
+            register_allocator({})
 
 
-def register(arena: dict[str, int]) -> None:
+def register_allocator(arena: dict[str, int]) -> None:
     """Register a CPU allocator of the process. Releases that allow only one keep the first, with its
     limit."""
-    place = onnxruntime.OrtMemoryInfo(
+    memory_info = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
     with suppress(RuntimeError):
-        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(arena))
+        onnxruntime.create_and_register_allocator(memory_info, onnxruntime.OrtArenaCfg(arena))
 
 
 def run(
     session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], longest: int | None = None
 ) -> dict[str, Any]:
-    """All outputs by name. With `longest`, the maximum bytes of a text in them, the memory of text outputs is
-    checked first. MemoryError if there is not enough memory."""
+    """All outputs by name. `longest` is the maximum number of bytes of a text output; with it, the memory of
+    text outputs is checked before they are converted. MemoryError if there is not enough memory."""
     try:
-        return answers(session, inputs, longest)
+        return outputs_of(session, inputs, longest)
     except MemoryError:
         raise
     except Exception as error:
         if OUT_OF_MEMORY.search(str(error)):
-            raise MemoryError("it takes more memory than it may") from None
+            raise MemoryError("it needs more memory than the limit") from None
         raise
 
 
-def answers(
+def outputs_of(
     session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], longest: int | None
 ) -> dict[str, Any]:
     names = [o.name for o in session.get_outputs()]
-    given, made = {v.type for v in session.get_inputs()}, {v.type for v in session.get_outputs()}
-    counted = longest is not None and TEXT in made and TEXT not in given
-    if not counted and BFLOAT16 not in given | made:
+    input_types = {v.type for v in session.get_inputs()}
+    output_types = {v.type for v in session.get_outputs()}
+    checks_memory = longest is not None and TEXT in output_types and TEXT not in input_types
+    if not checks_memory and BFLOAT16 not in input_types | output_types:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
     values = session.run_with_ort_values(names, {n: to_ort(array) for n, array in inputs.items()})
     texts = sum(prod(value.shape()) for value in values if value.data_type() == TEXT)
-    if longest is not None and texts * (OF_PYTHON + longest) > memory.free():
-        raise MemoryError("its answers take more memory than is free")
+    if longest is not None and texts * (STR_OVERHEAD + longest) > memory.free():
+        raise MemoryError("its outputs take more memory than is free")
     return dict(zip(names, map(from_ort, values), strict=True))
 
 
-# --- bfloat16, which ONNX Runtime does not take from NumPy ------------------------------------------------
+# --- text and bfloat16, which ONNX Runtime does not convert from NumPy ----------------------------------
 
 
 def to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
@@ -190,8 +192,7 @@ def to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
 
 
 def text_to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
-    """Text as an OrtValue. Python can create it only as the output of a model: here of a model with a
-    constant."""
+    """Text as an OrtValue. In Python it can be created only as the output of a model, here of a constant."""
     import onnx_ir as ir
 
     text = ir.StringTensor([str(v).encode() for v in array.ravel()], shape=ir.Shape(array.shape), name="text")
@@ -200,7 +201,7 @@ def text_to_ort(array: np.ndarray) -> onnxruntime.OrtValue:
 
 
 def constant(tensor: ir.TensorProtocol) -> bytes:
-    """A model of one node without inputs, whose output is the tensor."""
+    """A model with one node and without inputs. Its output is the tensor."""
     import onnx_ir as ir
 
     held = ir.val(tensor.name, const_value=tensor)

@@ -13,13 +13,14 @@ from dlc.runtime import nvidia
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAME = re.compile(r"[\w.-]+")  # at the start of a requirement
-OF_CUDA = re.compile(r"nvidia-.+-cu(\d+)")  # packages with the major version of CUDA in their name
+NAME = re.compile(r"[\w.-]+")  # the package name at the start of a requirement
+CUDA_PACKAGE = re.compile(r"nvidia-.+-cu(\d+)")  # packages with the major version of CUDA in their name
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check. `missing` is optional, a `warning` works in part, an `error` does not work."""
+    """The result of a check. `missing`: not installed, but optional. `warning`: works in part. `error`: does
+    not work."""
 
     status: Literal["ok", "missing", "warning", "error"]
     message: str
@@ -30,7 +31,7 @@ class Finding:
 class DoctorCheck:
     name: str
     serves: str  # the commands that need it
-    look: Callable[[], Finding]
+    run: Callable[[], Finding]
 
 
 def machine() -> dict[str, str | list[str]]:
@@ -49,8 +50,8 @@ def machine() -> dict[str, str | list[str]]:
 
 
 def packages() -> Finding:
-    """Packages that dlc requires without extras, except ONNX Runtime. Only their presence is checked:
-    `pip check` compares versions."""
+    """The packages that dlc requires without extras, except ONNX Runtime, are installed. Versions are not
+    compared: `pip check` does that."""
     try:
         required = metadata.requires("dlc") or []
     except metadata.PackageNotFoundError:
@@ -66,7 +67,7 @@ def packages() -> Finding:
 def onnx_runtime() -> Finding:
     """Exactly one package contains ONNX Runtime, and its sessions run."""
     found = sorted(
-        name for name in versions() if name.startswith("onnxruntime") and brings_onnx_runtime(name)
+        name for name in versions() if name.startswith("onnxruntime") and contains_onnx_runtime(name)
     )
     if not found:
         return Finding("error", "it is not installed", "pip install dlc")
@@ -78,13 +79,13 @@ def onnx_runtime() -> Finding:
     return providers(found[0], named)
 
 
-def brings_onnx_runtime(package: str) -> bool:
+def contains_onnx_runtime(package: str) -> bool:
     """Whether the package installs files into the folder `onnxruntime`. `onnxruntime-extensions` does not."""
     return any(file.parts[0] == "onnxruntime" for file in metadata.files(package) or ())
 
 
 def providers(package: str, named: str) -> Finding:
-    """The providers that sessions of the installed ONNX Runtime get; on the GPU too, if there is one."""
+    """The provider of a session on the CPU and, if there is a GPU, of a session on the GPU."""
     try:
         from dlc.runtime.artifact import session
 
@@ -116,7 +117,7 @@ def gpu_fix() -> str:
 
 
 def torch_cuda() -> str | None:
-    """The version of CUDA that torch is built for; None for a CPU-only build, and without torch."""
+    """The version of CUDA that torch is built for; None for a CPU-only build or without torch."""
     try:
         import torch
     except Exception:  # noqa: BLE001  a damaged package raises anything
@@ -142,7 +143,7 @@ def training() -> Finding:
     if cuda:
         fix = "update the NVIDIA driver, or install a torch for an older CUDA"
     else:
-        fix = "pip uninstall -y torch, then install a build with CUDA, as pytorch.org says"
+        fix = "pip uninstall -y torch, then install a build with CUDA as described on pytorch.org"
     return Finding("warning", f"{message}, and not the GPU", fix)
 
 
@@ -150,7 +151,7 @@ def cuda_libraries() -> Finding:
     """All `nvidia-*` packages have the same major version of CUDA."""
     sets: dict[str, list[str]] = {}
     for name, version in versions().items():
-        if found := OF_CUDA.fullmatch(name):
+        if found := CUDA_PACKAGE.fullmatch(name):
             sets.setdefault(found[1], []).append(name)
         elif name == "nvidia-cuda-runtime":
             sets.setdefault(major(version), []).append(name)
@@ -159,7 +160,7 @@ def cuda_libraries() -> Finding:
     if len(sets) == 1:
         return Finding("ok", f"one set, of CUDA {next(iter(sets))}")
     named = "; ".join(f"CUDA {of}: {', '.join(sorted(sets[of]))}" for of in sorted(sets))
-    fix = "install into a fresh environment: torch 2.11 and onnxruntime-gpu 1.28, or later, take CUDA 13 both"
+    fix = "install into a fresh environment: torch 2.11 and onnxruntime-gpu 1.28, or later, both use CUDA 13"
     return Finding("warning", f"{len(sets)} sets are installed; one is enough. {named}", fix)
 
 

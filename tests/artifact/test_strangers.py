@@ -120,8 +120,8 @@ def test_a_graph_that_expands_in_memory_is_stopped(bomb: str, plain: Made, tmp_p
     onnx.checker.check_model(onnx.load(path))
     rows = tmp_path / "rows.csv"
     verified, *used = refused(("verify", path), ("predict", path, rows), ("eval", path, rows))
-    assert "cannot be run on the inputs of its proof: it takes more memory than it may" in verified
-    assert all("cannot run these inputs: it takes more memory than it may" in why for why in used)
+    assert "cannot be run on the inputs of its proof: it needs more memory than the limit" in verified
+    assert all("cannot run these inputs: it needs more memory than the limit" in why for why in used)
 
 
 def test_long_class_names_count_as_memory(plain: Made, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_long_class_names_count_as_memory(plain: Made, tmp_path: Path) -> None:
         proto.graph.node.append(helper.make_node("Expand", ["names", "many"], ["y"]))
 
     (why,) = refused(("verify", changed(plain, tmp_path, change)))
-    assert "it takes more memory than it may" in why
+    assert "it needs more memory than the limit" in why
 
 
 # --- what dlc does not write ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Emitted files, run and compared with their specs."""
+"""Helpers that load emitted files, run them, and compare their outputs."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def model_of(module: ModuleType) -> torch.nn.Module:
     return getattr(module, [node.name for node in tree.body if isinstance(node, ast.ClassDef)][-1])()
 
 
-def scattered(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Values other than the initial ones, so that no bias is 0; variances stay positive."""
+def with_noise(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights with added noise, so that no bias is 0. Variances stay positive."""
     rng = np.random.default_rng(1)
-    moved = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
-    return {name: np.asarray(np.abs(w) + 0.1 if name.endswith(POSITIVE) else w) for name, w in moved.items()}
+    noisy = {name: w + 0.02 * rng.standard_normal(w.shape).astype(np.float32) for name, w in weights.items()}
+    return {name: np.asarray(np.abs(w) + 0.1 if name.endswith(POSITIVE) else w) for name, w in noisy.items()}
 
 
-def opened(path: Path, weights: Mapping[str, np.ndarray]) -> tuple[ModuleType, torch.nn.Module]:
-    """An emitted file and its model, with weights under the names of the spec."""
+def open_emitted(path: Path, weights: Mapping[str, np.ndarray]) -> tuple[ModuleType, torch.nn.Module]:
+    """The module of an emitted file, and its model with these weights, by their names in the spec."""
     module = load(path)
     model = model_of(module)
     if weights:
@@ -52,31 +52,31 @@ def opened(path: Path, weights: Mapping[str, np.ndarray]) -> tuple[ModuleType, t
     return module, model
 
 
-def answers_of(
+def predicted(
     path: Path,
     weights: Mapping[str, np.ndarray],
     inputs: Mapping[str, np.ndarray],
     types: Mapping[str, Tensor],
 ) -> dict[str, np.ndarray]:
-    """What an emitted file answers, with weights under the names of the spec."""
-    _, model = opened(path, weights)
+    """The outputs of `predict` of an emitted file with these weights, by their names in the spec."""
+    _, model = open_emitted(path, weights)
     found = model.predict(*(as_tensor(types[name], rows) for name, rows in inputs.items()))
-    return {name: np.asarray(answer) for name, answer in found.items()}
+    return {name: np.asarray(output) for name, output in found.items()}
 
 
 def as_tensor(type: Tensor, rows: np.ndarray) -> torch.Tensor:
-    """Inputs of an emitted file: class indices, where the artifact takes names."""
+    """Inputs of an emitted file. It takes class indices where the artifact takes class names."""
     if rows.dtype == object:
         rows = np.vectorize(type.classes.names.index)(rows)
     return torch.from_numpy(rows)
 
 
-def assert_alike(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:
+def assert_close(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:
     assert found.keys() == wanted.keys()
-    for name, answer in wanted.items():
-        assert found[name].shape == answer.shape
-        if answer.dtype.kind == "f":
-            bound = 1e-4 * max(np.abs(answer).max(initial=0), 1e-3)
-            np.testing.assert_allclose(found[name], answer, rtol=1e-4, atol=bound)
+    for name, output in wanted.items():
+        assert found[name].shape == output.shape
+        if output.dtype.kind == "f":
+            bound = 1e-4 * max(np.abs(output).max(initial=0), 1e-3)
+            np.testing.assert_allclose(found[name], output, rtol=1e-4, atol=bound)
         else:
-            np.testing.assert_array_equal(found[name], answer)
+            np.testing.assert_array_equal(found[name], output)

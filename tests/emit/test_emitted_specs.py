@@ -1,5 +1,5 @@
-"""`dlc emit`: every golden spec as a PyTorch file, which reads as a person writes, takes the weights of
-the spec under its names, answers as the artifact does, and has its loss."""
+"""`dlc emit` for every golden spec: the file loads the weights of the spec by name, and computes the outputs
+of the artifact and the loss of the spec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from emitted import answers_of, assert_alike, opened, scattered
+from emitted import assert_close, open_emitted, predicted, with_noise
 
 from dlc.cli import commands
 from dlc.compiler import CompileError, compile, read_source, reader
@@ -34,7 +34,7 @@ SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
-READ = (
+GOLDEN_NAMES = (
     "augmented_segmentation",
     "lenet",
     "resnet18",
@@ -44,7 +44,7 @@ READ = (
     "iris",
     "vgg11",
 )
-# What has no place in a training script, and is emitted by `--model` alone.
+# Specs whose training script is not supported, so that only `--model` emits them, with the error code.
 MODEL_ALONE = {
     "anomaly_detection": "E0822",
     "optimizers/lbfgs": "E0821",
@@ -60,25 +60,25 @@ def program_of(name: str) -> CompiledProgram:
     return compile(read_source(path), read=reader(path.parent))
 
 
-def assert_answers_alike(program: CompiledProgram, path: Path) -> None:
-    weights, graph = scattered(draw(program.graph, seed=0)), specialize.inference(program)
+def assert_outputs_equal(program: CompiledProgram, path: Path) -> None:
+    weights, graph = with_noise(draw(program.graph, seed=0)), specialize.inference(program)
     read = {value.name for value in graph.inputs}
     declared = {i.name: i.declared for i in program.inputs if i.name in read}
     inputs = sample(sized(declared, {"T": 5, "H": 6, "W": 4}), 3, 0)
     inputs |= {name: np.resize(np.array(type.classes.names, object), inputs[name].shape)
                for name, type in declared.items() if type.classes and type.classes.names}  # fmt: skip
     wanted = run(open_session(serialize(onnx_model(program, graph, weights, {}))), inputs)
-    assert_alike(answers_of(path, weights, inputs, declared), wanted)
+    assert_close(predicted(path, weights, inputs, declared), wanted)
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NAMES]
 )
-def test_answers_as_the_artifact_with_the_weights_of_the_spec(name: str, tmp_path: Path) -> None:
+def test_outputs_equal_those_of_the_artifact(name: str, tmp_path: Path) -> None:
     path = tmp_path / "emitted.py"
     done = CliRunner().invoke(commands, ["emit", "--model", str(SPECS / f"{name}.dl"), "-o", str(path)])
     assert done.exit_code == 0, done.output
-    assert_answers_alike(program_of(name), path)
+    assert_outputs_equal(program_of(name), path)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_has_the_loss_of_the_spec(name: str, tmp_path: Path) -> None:
     if not program.phases:
         assert "compute_loss" not in path.read_text("utf-8")
         return
-    graph, weights = specialize.validation(program), scattered(draw(program.graph, seed=0))
+    graph, weights = specialize.validation(program), with_noise(draw(program.graph, seed=0))
     targets = {v.field: v.type for v in graph.inputs if v.is_target}
     types = {i.name: i.declared for i in program.inputs} | targets
     drawn = sample(sized(types, {"T": 5, "H": 6, "W": 4}), 3, 0)
@@ -100,7 +100,7 @@ def test_has_the_loss_of_the_spec(name: str, tmp_path: Path) -> None:
         dtype = np.float32 if types[field].element == "float" else np.int64
         drawn[field] = np.resize([*places], drawn[field].shape).astype(dtype)
     given = {n: torch.from_numpy(np.maximum(x, 0) if types[n].classes else x) for n, x in drawn.items()}
-    _, model = opened(path, weights)
+    _, model = open_emitted(path, weights)
     read = inspect.signature(model.compute_loss).parameters
     with torch.no_grad():
         wanted = Model(graph, program.graph.weights, weights)(given)[specialize.LOSS]
@@ -109,7 +109,7 @@ def test_has_the_loss_of_the_spec(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MODEL_ALONE)
-def test_what_has_no_place_in_a_script_is_refused_at_its_place(name: str) -> None:
+def test_unsupported_training_is_an_error_with_a_location(name: str) -> None:
     with pytest.raises(CompileError) as caught:
         emit(program_of(name))
     (found,) = caught.value.diagnostics
@@ -118,7 +118,7 @@ def test_what_has_no_place_in_a_script_is_refused_at_its_place(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_is_laid_out_as_ruff_does_and_needs_no_dlc(name: str, tmp_path: Path) -> None:
+def test_is_formatted_like_ruff_and_does_not_import_dlc(name: str, tmp_path: Path) -> None:
     text = emit(program_of(name), model_alone=name in MODEL_ALONE)
     imported = {
         alias.name.split(".")[0]
@@ -140,25 +140,25 @@ def test_is_laid_out_as_ruff_does_and_needs_no_dlc(name: str, tmp_path: Path) ->
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", READ)
-def test_reads_as_recorded(name: str, golden) -> None:
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_text_equals_the_golden_file(name: str, golden) -> None:
     golden(GOLDEN / f"{name}.py.txt", emit(program_of(name)))
 
 
-def test_nothing_recorded_is_unused(unused_golden) -> None:
-    unused_golden(GOLDEN, "*", {f"{name}.py.txt" for name in READ})
+def test_every_golden_file_is_used(unused_golden) -> None:
+    unused_golden(GOLDEN, "*", {f"{name}.py.txt" for name in GOLDEN_NAMES})
 
 
 @pytest.mark.parametrize(
-    ("name", "figure", "least"),
+    ("name", "metric", "minimum"),
     [
         ("iris", "accuracy", 0.9),
         ("xor", "accuracy", 1.0),
         ("breast_cancer", "accuracy", 0.9),
     ],
 )
-def test_trains_to_what_the_spec_expects(name: str, figure: str, least: float, tmp_path: Path) -> None:
-    """The file runs alone, in its own folder."""
+def test_trains_to_what_the_spec_expects(name: str, metric: str, minimum: float, tmp_path: Path) -> None:
+    """The file runs as a script in its own folder."""
     path = tmp_path / "emitted.py"
     path.write_text(emit(program_of(name)), "utf-8")
     done = subprocess.run(
@@ -167,12 +167,12 @@ def test_trains_to_what_the_spec_expects(name: str, figure: str, least: float, t
     assert (done.returncode, done.stderr) == (0, "")
     reached: dict[str, Any] = {}
     for line in done.stdout.splitlines():
-        part, _, figures = line.partition(" ")
-        reached[part] = ast.literal_eval(figures)
-    assert reached["test" if "test" in reached else "training"][figure] >= least
+        part, _, values = line.partition(" ")
+        reached[part] = ast.literal_eval(values)
+    assert reached["test" if "test" in reached else "training"][metric] >= minimum
 
 
-def test_blocks_are_classes_and_repeats_loops() -> None:
+def test_blocks_are_classes_and_repeats_are_loops() -> None:
     text = emit(program_of("resnet18"))
     tree = ast.parse(text)
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}

@@ -1,4 +1,4 @@
-"""An emitted file trains like dlc: with the same rows and initial weights, it gives the same weights."""
+"""An emitted file trains like dlc: the same rows and initial weights give the same trained weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PLAIN = "x -> dense(6) -> tanh -> dense(1) -> y"
 NORM = "x -> dense(6) -> batchnorm -> relu -> dense(1) -> y"
-SMALL = "batch = all\nepochs = 4\n"
+SHORT = "batch = all\nepochs = 4\n"
 
 STORIES = {
     "sgd": "optimizer = sgd(lr=0.1, momentum=0.1, nesterov=true, weight_decay=0.1)",
@@ -35,7 +35,7 @@ STORIES = {
     "adagrad": "optimizer = adagrad(eps=1e-5, lr_decay=0.1, weight_decay=0.1)",
     "adadelta": "optimizer = adadelta(eps=1e-5, rho=0.99)",
     "adam": "optimizer = adam(beta1=0.8, eps=0.1, weight_decay=0.1)",
-    "adamw without decay": "optimizer = adamw(lr=0.1, weight_decay=0)",
+    "adamw without weight decay": "optimizer = adamw(lr=0.1, weight_decay=0)",
     "adamw": "optimizer = adamw(lr=0.1, beta2=0.9)",
     "nadam": "optimizer = nadam(momentum_decay=0.1)",
     "radam": "optimizer = radam(lr=0.1, weight_decay=0.1)",
@@ -57,13 +57,13 @@ def program_of(flow: str, settings: str) -> CompiledProgram:
 
 
 def emitted(
-    program: CompiledProgram, begun: dict[str, np.ndarray], folder: Path, *, model_alone: bool = False
+    program: CompiledProgram, initial: dict[str, np.ndarray], folder: Path, *, model_alone: bool = False
 ) -> tuple[ModuleType, torch.nn.Module]:
-    """The file of a program, and its model with these weights, which training begins with."""
+    """The emitted module of a program, and its model with these initial weights."""
     path = folder / "story.py"
     path.write_text(emit(program, model_alone=model_alone), "utf-8")
     module = load(path)
-    save_file(begun, path.with_suffix(".safetensors"))
+    save_file(initial, path.with_suffix(".safetensors"))
     model = model_of(module)
     module.load_weights(model, path.with_suffix(".safetensors"))
     module.__dict__["initialize"] = lambda model: None
@@ -73,19 +73,19 @@ def emitted(
 @pytest.mark.parametrize("story", STORIES)
 def test_trains_to_the_same_weights(story: str, tmp_path: Path) -> None:
     settings = STORIES[story]
-    program = program_of(PLAIN, settings if "epochs" in settings else SMALL + settings)
+    program = program_of(PLAIN, settings if "epochs" in settings else SHORT + settings)
     x, y = rows(12)
-    begun = draw(program.graph, seed=0)
-    wanted = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), begun, on="cpu").weights
-    module, model = emitted(program, begun, tmp_path)
+    initial = draw(program.graph, seed=0)
+    wanted = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), initial, on="cpu").weights
+    module, model = emitted(program, initial, tmp_path)
     module.train(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(y)))
     found = {name: weight.numpy() for name, weight in model.state_dict().items()}
-    assert any(np.abs(wanted[name] - begun[name]).max() > 1e-4 for name in begun)
+    assert any(np.abs(wanted[name] - initial[name]).max() > 1e-4 for name in initial)
     for name, weight in wanted.items():
         np.testing.assert_allclose(found[name], weight, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-def test_what_is_mixed_counts_by_its_share(tmp_path: Path) -> None:
+def test_mixed_targets_are_weighted_by_their_share(tmp_path: Path) -> None:
     text = """input x: float[4]
 output y: class(3)
 x -> mixup(0.5) -> dense(3) -> y
@@ -93,9 +93,9 @@ train { epochs = 1 }"""
     program = compile(Source("story.dl", text))
     x, _ = rows(12)
     y = np.arange(12) % 3
-    begun = draw(program.graph, seed=0)
-    _, model = emitted(program, begun, tmp_path, model_alone=True)
-    forms = Forms(program, begun, torch.device("cpu"))
+    initial = draw(program.graph, seed=0)
+    _, model = emitted(program, initial, tmp_path, model_alone=True)
+    forms = Forms(program, initial, torch.device("cpu"))
     batch = [torch.from_numpy({"x": x, "y": y}[field]) for field in forms.fields]
     torch.manual_seed(0)
     wanted = forms.training[0](batch)["loss"].item()
@@ -104,7 +104,7 @@ train { epochs = 1 }"""
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
-HELD = {
+LOSSES_BY_TYPE = {
     "float[3]": ("mse(y{})", "mae(y{})", "huber(y, delta=0.3{})", "poisson(y, log=true{})", "cosine(y{})",
                  "kl_normal(y, y.target{})", "kl_divergence(softmax(y.target), softmax(y){})",
                  "contrastive(norm(y), y.target[0] > 0.5, margin=4{})",
@@ -116,8 +116,10 @@ HELD = {
 
 
 @pytest.mark.parametrize("reduce", ["mean", "sum", "none"])
-@pytest.mark.parametrize(("type", "loss"), [(type, loss) for type in HELD for loss in HELD[type]])
-def test_every_loss_is_what_dlc_computes(type: str, loss: str, reduce: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("type", "loss"), [(type, loss) for type in LOSSES_BY_TYPE for loss in LOSSES_BY_TYPE[type]]
+)
+def test_every_loss_equals_that_of_dlc(type: str, loss: str, reduce: str, tmp_path: Path) -> None:
     text = f"""input x: float[4]
 output y: {type}
 x -> dense(3) -> y
@@ -127,9 +129,9 @@ train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
     rng = np.random.default_rng(1)
     y = np.arange(12) % 3 if type == "class(3)" else rng.random((12, 3)).astype(np.float32)
     y = np.round(y) if type == "binary[3]" else y
-    begun = draw(program.graph, seed=0)
-    _, model = emitted(program, begun, tmp_path, model_alone=True)
-    forms = Forms(program, begun, torch.device("cpu"))
+    initial = draw(program.graph, seed=0)
+    _, model = emitted(program, initial, tmp_path, model_alone=True)
+    forms = Forms(program, initial, torch.device("cpu"))
     batch = {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
     wanted = forms.training[0]([batch[field] for field in forms.fields])["loss"].mean().item()
     found = model.train().compute_loss(**batch).mean().item()
@@ -137,7 +139,7 @@ train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
 
 
 @pytest.mark.parametrize("name", ["model", "loss", "rows", "np", "torch", "F", "answers", "KIND"])
-def test_inputs_and_outputs_may_be_called_as_the_file_calls_things(name: str, tmp_path: Path) -> None:
+def test_names_of_inputs_and_outputs_may_be_names_of_the_file(name: str, tmp_path: Path) -> None:
     spec = """input {0}: float[3]
     output {1}: float
     output kind: class(pear, apple)
@@ -145,16 +147,16 @@ def test_inputs_and_outputs_may_be_called_as_the_file_calls_things(name: str, tm
     {0} -> dense(2) -> kind
     train {{ epochs = 2 }}"""
     x, y = torch.randn(6, 3), torch.randn(6)
-    for given, answer in ((name, "y"), ("x", name)):
-        program = compile(Source("story.dl", spec.format(given, answer)))
+    for input, output in ((name, "y"), ("x", name)):
+        program = compile(Source("story.dl", spec.format(input, output)))
         module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
         data = TensorDataset(x, y, torch.tensor([0, 1] * 3))
         module.train(model, data)
-        assert model.predict(x)[answer].shape == (6,)
+        assert model.predict(x)[output].shape == (6,)
         assert module.evaluate(model, data)["kind accuracy"] <= 1
 
 
-def test_what_the_loss_alone_reads_flows_into_nets(tmp_path: Path) -> None:
+def test_nets_are_applied_to_inputs_that_only_the_loss_reads(tmp_path: Path) -> None:
     text = """net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
 input positive, anchor, negative: float[4]
 output code: float[3]
@@ -166,9 +168,9 @@ optimizer = sgd(lr=0.1) }"""
     program = compile(Source("story.dl", text))
     given = {name: rows(12)[0] + place for place, name in enumerate(("positive", "anchor", "negative"))}
     data = InMemoryRows(given, 12)
-    begun = fit(program, data, draw(program.graph, seed=0))
-    done = train(program, Dataset(data), begun, on="cpu")
-    module, model = emitted(program, begun, tmp_path)
+    initial = fit(program, data, draw(program.graph, seed=0))
+    done = train(program, Dataset(data), initial, on="cpu")
+    module, model = emitted(program, initial, tmp_path)
     module.train(model, TensorDataset(*map(torch.from_numpy, given.values())))
     assert model.predict(torch.from_numpy(given["anchor"]))["code"].shape == (12, 3)
     found = model.state_dict()
@@ -177,12 +179,12 @@ optimizer = sgd(lr=0.1) }"""
 
 
 LOSSES = {
-    "a slope": ("x -> dense(6) -> tanh -> dense(1) -> y", "mse(y) + 0.1 * mse(gradient(y, x), 0)"),
-    "a slope of what is scaled": (
+    "a gradient": ("x -> dense(6) -> tanh -> dense(1) -> y", "mse(y) + 0.1 * mse(gradient(y, x), 0)"),
+    "a gradient for a scaled input": (
         "z = x / 2\nz -> dense(6) -> tanh -> dense(1) -> y",
         "mse(y) + 0.1 * mse(norm(gradient(y, z)), 1)",
     ),
-    "a slope of several": (
+    "a jacobian": (
         "code = x -> dense(3) -> tanh\ncode -> dense(1) -> y",
         "mse(y) + 0.1 * mse(jacobian(code, x), 0)",
     ),
@@ -192,23 +194,23 @@ LOSSES = {
 @pytest.mark.parametrize("story", LOSSES)
 def test_derivatives_in_losses(story: str, tmp_path: Path) -> None:
     flow, loss = LOSSES[story]
-    program = program_of(flow, f"{SMALL}optimizer = sgd(lr=0.1)\nloss = {loss}")
+    program = program_of(flow, f"{SHORT}optimizer = sgd(lr=0.1)\nloss = {loss}")
     x, y = rows(12)
-    begun = draw(program.graph, seed=0)
-    done = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), begun, on="cpu")
-    module, model = emitted(program, begun, tmp_path)
+    initial = draw(program.graph, seed=0)
+    done = train(program, Dataset(InMemoryRows({"x": x, "y": y}, len(x))), initial, on="cpu")
+    module, model = emitted(program, initial, tmp_path)
     data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
     module.train(model, data)
     for name, weight in model.state_dict().items():
         np.testing.assert_allclose(weight.numpy(), done.weights[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-def test_too_many_derivatives_are_refused() -> None:
+def test_too_many_derivatives_are_an_error() -> None:
     with pytest.raises(CompileError, match="more than 4 derivatives"):
         emit(program_of("h = x -> dense(6)\nh -> dense(1) -> y", "loss = mse(y) + mse(jacobian(h, x), 0)"))
 
 
-REFUSED = {
+UNSUPPORTED = {
     "optimizer": ("optimizer = muon", "optimizer = lbfgs", "optimizer = adamw(decay=weights)"),
     "schedule": ("schedule = plateau",),
     "regularize": ("regularize = [l2(0.1, on=f)]", "regularize = [l1(0.1, on=h)]"),
@@ -226,10 +228,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(
-    ("key", "settings"), [(key, each) for key, found in REFUSED.items() for each in found]
+    ("key", "settings"), [(key, each) for key, found in UNSUPPORTED.items() for each in found]
 )
-def test_what_the_script_has_no_words_for_is_refused_and_the_model_is_not(key: str, settings: str) -> None:
-    """The error points at the setting, and names the option that gives the model alone."""
+def test_unsupported_settings_are_an_error_unless_the_model_is_emitted_alone(key: str, settings: str) -> None:
+    """The error points at the setting and names `--model`, which emits the model alone."""
     flow = "net f(x) { return x -> dense(2) }\nh = x -> f\nh -> dense(1) -> y"
     program = program_of(flow, settings)
     with pytest.raises(CompileError) as caught:
@@ -244,10 +246,10 @@ def test_what_the_script_has_no_words_for_is_refused_and_the_model_is_not(key: s
     assert "def train(" not in model
 
 
-def test_several_objectives_are_refused() -> None:
+def test_several_objectives_are_an_error() -> None:
     settings = "optimizer = [adam(on=f), sgd(lr=0.1)]"
     flow = "net f(x) { return x -> dense(2) }\nx -> f -> dense(1) -> y"
-    with pytest.raises(CompileError, match="over all weights") as caught:
+    with pytest.raises(CompileError, match="several optimizers") as caught:
         emit(program_of(flow, settings))
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
 
@@ -260,7 +262,7 @@ def test_several_objectives_are_refused() -> None:
         ("x -> dense(1) -> z\n(x > 0) -> sum -> y", "loss = mse(y)"),
     ],
 )  # fmt: skip
-def test_a_loss_that_no_weight_reaches_is_refused_as_training_refuses_it(flow: str, settings: str) -> None:
+def test_a_loss_that_no_weight_reaches_is_the_error_of_training(flow: str, settings: str) -> None:
     text = f"input x: float[4]\noutput y, z: float\n{flow}\ntrain {{\n{settings}\n}}\n"
     program = compile(Source("story.dl", text))
     x, y = rows(12)
@@ -272,12 +274,12 @@ def test_a_loss_that_no_weight_reaches_is_refused_as_training_refuses_it(flow: s
     assert [d.code for d in found.value.diagnostics] == ["E0804"]
 
 
-def test_where_nothing_may_learn_there_is_no_training() -> None:
-    """As `dlc train` makes an artifact of such a spec at once."""
+def test_without_trainable_weights_there_is_no_training() -> None:
+    """`dlc train` exports such a spec without training too."""
     assert "def train(" not in emit(program_of("x -> sum -> y", "loss = mse(y)"))
 
 
-def test_weights_that_all_begin_alike_take_no_cases() -> None:
+def test_equal_initial_values_need_no_cases() -> None:
     text = "input x: float[4]\noutput y: float\nx -> dense(1, init=zeros) -> y\ntrain { epochs = 1 }"
     found = emit(compile(Source("story.dl", text)))
     assert (
@@ -296,17 +298,17 @@ def test_fitting_to_inputs_of_several_uses_is_an_error() -> None:
     assert [d.code for d in caught.value.diagnostics] == ["E0820"]
 
 
-def test_a_loss_that_is_never_a_number_is_told(tmp_path: Path) -> None:
-    program = program_of(PLAIN, f"{SMALL}early_stop = patience(2, on=train.loss)")
+def test_a_loss_that_is_always_nan_is_an_error(tmp_path: Path) -> None:
+    program = program_of(PLAIN, f"{SHORT}early_stop = patience(2, on=train.loss)")
     x, y = rows(12)
     module, model = emitted(program, draw(program.graph, 0), tmp_path)
-    with pytest.raises(RuntimeError, match="no finite number after any epoch"):
+    with pytest.raises(RuntimeError, match="not finite after any epoch"):
         module.train(model, TensorDataset(torch.from_numpy(x), torch.from_numpy(np.full_like(y, np.nan))))
 
 
 @pytest.mark.parametrize("count", [1 + 2 * 8, 2 * 8, 2 + 2 * 8])
-def test_a_last_row_alone_makes_no_batch(count: int, tmp_path: Path) -> None:
-    """`batchnorm` makes no statistics of one row; there are as many steps as dlc takes."""
+def test_a_last_batch_of_one_row_is_dropped(count: int, tmp_path: Path) -> None:
+    """`batchnorm` cannot compute statistics of one row. The number of steps equals that of dlc."""
     program = program_of(NORM, "batch = 8\nepochs = 2")
     module, model = emitted(program, draw(program.graph, seed=0), tmp_path)
     sizes = []
@@ -318,7 +320,7 @@ def test_a_last_row_alone_makes_no_batch(count: int, tmp_path: Path) -> None:
     assert len(sizes) == steps
 
 
-def test_one_row_has_an_array_of_names_too(tmp_path: Path) -> None:
+def test_labels_of_one_row_are_an_array(tmp_path: Path) -> None:
     for type, layer in (("class(a, b, c)", "dense(3)"), ("binary(no, yes)", "dense(1)"),
                         ("class(a, b)[1]", "dense(2) -> reshape(1, 2)")):  # fmt: skip
         text = f"input x: float[4]\noutput y: {type}\nx -> {layer} -> y\n"

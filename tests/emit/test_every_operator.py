@@ -1,5 +1,5 @@
-"""Every example row of every operator, emitted and run: the file gives the outputs of the training module,
-and the loss of the spec."""
+"""Every example of every operator, emitted and run: the file computes the outputs of the training module and
+the loss of the spec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from emitted import answers_of, as_tensor, assert_alike, opened, scattered
+from emitted import as_tensor, assert_close, open_emitted, predicted, with_noise
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import Source, compile
@@ -42,7 +42,7 @@ ROWS = [
 
 
 def program_of(name: str, row: Example) -> CompiledProgram:
-    """A program that applies the call of a row to inputs of its types."""
+    """A program that applies the call of an example to inputs of its types."""
     operands = ", ".join("abcdefgh"[: len(row.operands)])
     flow = f"({operands}) -> {row.call}" if len(row.operands) > 1 else f"a -> {row.call}"
     flow = flow if OPERATORS[name].public else row.call
@@ -59,7 +59,7 @@ def differs(name: str, row: Example) -> bool:
 
 
 def rows_of(types: Mapping[str, Tensor], row: Example, count: int) -> dict[str, np.ndarray]:
-    """Random values of the fields; names for classes that have names."""
+    """Random values of the fields; class names for classes with names."""
     free = sorted({n for type in types.values() for size in type.shape for n in names(size)})
     drawn = sample(
         sized(types, {name: 5 + place for place, name in enumerate(free)}), count, 0, (row.low, row.high)
@@ -69,35 +69,35 @@ def rows_of(types: Mapping[str, Tensor], row: Example, count: int) -> dict[str, 
 
 
 def as_given(rows: np.ndarray) -> Any:
-    """Values as the module takes them; names are unchanged."""
+    """Values as the module takes them. Class names are unchanged."""
     return rows if rows.dtype == object else torch.from_numpy(rows)
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS)
-def test_row(name: str, row: Example, tmp_path: Path) -> None:
+def test_example(name: str, row: Example, tmp_path: Path) -> None:
     program = program_of(name, row)
     path = tmp_path / "example.py"
     path.write_text(emit(program, model_alone=True), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
-    inputs, weights = rows_of(types, row, 3), scattered(draw(program.graph, seed=0))
+    inputs, weights = rows_of(types, row, 3), with_noise(draw(program.graph, seed=0))
     with torch.no_grad():
         module = Model(specialize.inference(program), program.graph.weights, weights)
         wanted = module({n: as_given(rows) for n, rows in inputs.items()})
-    assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
+    assert_close(predicted(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
 
 @pytest.mark.parametrize(("name", "row"), [row for row in ROWS if differs(*row.values)])
-def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
-    """The same seed gives the same draws for dropout, rotation and mixing."""
+def test_example_in_training(name: str, row: Example, tmp_path: Path) -> None:
+    """With the same seed, the random draws of dropout, rotation and mixing are equal."""
     program = program_of(name, row)
     path = tmp_path / "example.py"
     path.write_text(emit(program, model_alone=True), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
     inputs = {n: torch.from_numpy(x) for n, x in rows_of(types, row, 6).items()}
-    weights = scattered(draw(program.graph, seed=0))
+    weights = with_noise(draw(program.graph, seed=0))
     torch.manual_seed(0)
     wanted = Model(specialize.training_answers(program), program.graph.weights, weights)(inputs)
-    _, model = opened(path, weights)
+    _, model = open_emitted(path, weights)
     torch.manual_seed(0)
     torch.testing.assert_close(model.train()(*inputs.values()), wanted["y0"])
 
@@ -106,7 +106,7 @@ def test_row_in_training(name: str, row: Example, tmp_path: Path) -> None:
 
 
 def in_a_loss(name: str, row: Example, *, of_targets: bool) -> str:
-    """A spec with the row in a block of its loss, applied to inputs or to targets of its types."""
+    """A spec with the example in a block of its loss, applied to inputs or to targets of its types."""
     given = "abcdefgh"[: len(row.operands)]
     lines = [f"input {a}: {type}" for a, type in zip(given, row.operands, strict=True)]
     if of_targets:
@@ -128,28 +128,28 @@ def in_a_loss(name: str, row: Example, *, of_targets: bool) -> str:
     ])  # fmt: skip
 
 
-def may_be_of_targets(name: str, row: Example) -> bool:
-    """Whether what flows in may be targets: layers of the loss alone are not emitted, and the scores of an
-    image of classes stand first."""
+def allows_targets(name: str, row: Example) -> bool:
+    """Whether targets may be the operands. Layers of the loss alone are not emitted, and the scores of class
+    images have the class axis first."""
     images = any(type.startswith("class") and "," in type.rpartition("[")[2] for type in row.operands)
     return not (images or program_of(name, row).graph.weights)
 
 
-def is_of_numbers(name: str, row: Example) -> bool:
+def is_numeric(name: str, row: Example) -> bool:
     return not any("string" in str(type) for type in (*row.operands, row.gives))
 
 
-@pytest.mark.parametrize(("name", "row"), [row for row in ROWS if is_of_numbers(*row.values)])
-def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
-    program = compile(Source("example.dl", in_a_loss(name, row, of_targets=may_be_of_targets(name, row))))
+@pytest.mark.parametrize(("name", "row"), [row for row in ROWS if is_numeric(*row.values)])
+def test_example_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
+    program = compile(Source("example.dl", in_a_loss(name, row, of_targets=allows_targets(name, row))))
     path = tmp_path / "example.py"
     path.write_text(emit(program, model_alone=True), "utf-8")
     types = {i.name: i.declared for i in program.inputs}
     targets = {v.field: v.type for v in program.graph.inputs if v.is_target}
-    rows, weights = rows_of(types | targets, row, 3), scattered(draw(program.graph, seed=0))
+    rows, weights = rows_of(types | targets, row, 3), with_noise(draw(program.graph, seed=0))
     numbers = {field: as_tensor((types | targets)[field], given) for field, given in rows.items()}
     module = Model(specialize.validation(program), program.graph.weights, weights)
-    _, model = opened(path, weights)
+    _, model = open_emitted(path, weights)
     read = inspect.signature(model.compute_loss).parameters
     with torch.no_grad():
         wanted = module(numbers)[specialize.LOSS]
@@ -157,8 +157,8 @@ def test_row_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_names_of_torch_are_those_that_torch_has() -> None:
-    """The emitter never imports torch, and holds what it asks of it in tables."""
+def test_tables_of_torch_names_are_complete() -> None:
+    """The emitter does not import torch, so it has tables of names."""
     assert all(hasattr(torch.nn.functional, name) for name in FUNCTIONAL)
     own = {name for name in dir(torch.nn.Module()) if not name.startswith("_")}
     assert own <= MODULE_NAMES

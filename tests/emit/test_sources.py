@@ -1,4 +1,4 @@
-"""An emitted file reads the same rows as dlc, from every source."""
+"""An emitted file reads the same rows as dlc from every source."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def write_arrays(folder: Path) -> None:
     np.savez(folder / "rows.npz", **arrays)
 
 
-FAST = ("names and holes in csv", "vectors in parquet", "a table", "arrays")
+FAST = ("class names and missing values in csv", "vectors in parquet", "a table", "arrays")
 STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "names and holes in csv": (
+    "class names and missing values in csv": (
         f"""input size, weight: float
         output fast: binary(no, yes)
         {FLOW}
@@ -74,14 +74,14 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         place = columns("size", "Weight (kg)") }""",
         write_cars,
     ),
-    "a whole number that marks holes in csv": (
+    "an integer that marks missing values in csv": (
         """input size: float
         output fast: binary
         size -> impute(mean) -> dense(1) -> fast
         data { source = csv("cars.csv", missing="-999") }""",
         lambda folder: folder.joinpath("cars.csv").write_text("size,fast\n-999,1\n-999.0,0\n2,1\n", "utf-8"),
     ),
-    "numbers, truths and classes in parquet": (
+    "numbers, booleans and classes in parquet": (
         """input size, weight: float
         input make: class(a, b)
         output fast: binary
@@ -98,7 +98,7 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         both = columns("weight", "size") }""",
         write_parquet,
     ),
-    "a class with a long name in parquet": (
+    "a column name with quotes in parquet": (
         """input size: float
         output make: class(a, b)
         size -> impute(0) -> dense(2) -> make
@@ -130,7 +130,7 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         data { source = table([[1, 2.5, 0], [none, 3, 1]]) }""",
         lambda folder: None,
     ),
-    "a table of texts": (
+    "a table with strings": (
         """input place: float[2]
         input size: float
         output make: class(plum, melon)
@@ -146,7 +146,7 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         data { source = npz("rows.npz") }""",
         write_arrays,
     ),
-    "some columns of a set": (
+    "some columns of a built-in data set": (
         """input ash, hue: float
         input rest: float[11]
         output kind: class(3)
@@ -154,7 +154,7 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         data { source = builtin("wine") }""",
         lambda folder: None,
     ),
-    "the last columns of a set": (
+    "the last columns of a built-in data set": (
         """input alcohol: float
         input rest: float[12]
         output kind: class(3)
@@ -184,7 +184,7 @@ def test_rows(story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     "story", [s if s in FAST else pytest.param(s, marks=pytest.mark.slow) for s in STORIES]
 )
-def test_is_laid_out_as_ruff_does_and_trains(story: str, tmp_path: Path) -> None:
+def test_is_formatted_like_ruff_and_trains(story: str, tmp_path: Path) -> None:
     text, write = STORIES[story]
     write(tmp_path)
     path = tmp_path / "story.py"
@@ -195,7 +195,7 @@ def test_is_laid_out_as_ruff_does_and_trains(story: str, tmp_path: Path) -> None
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_folder_may_be_called_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_name_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / 'the {best} "digits"'
     folder.mkdir()
     for piece, array in (("images-idx3", np.arange(8).reshape(2, 2, 2)), ("labels-idx1", np.array([1, 0]))):
@@ -214,8 +214,8 @@ def test_a_folder_may_be_called_anything(tmp_path: Path, monkeypatch: pytest.Mon
     assert y.tolist() == [1, 0]
 
 
-def test_what_operators_learn_from_rows(tmp_path: Path) -> None:
-    """Fitted constants equal those of dlc: missing numbers, and the smallest of equally frequent values."""
+def test_fitted_constants(tmp_path: Path) -> None:
+    """Fitted constants equal those of dlc, with missing values and with equally frequent values."""
     x = np.random.default_rng(0).integers(0, 4, (40, 3)).astype(np.float32)
     x[np.random.default_rng(1).random(x.shape) < 0.3] = np.nan
     x[:, 2] = np.nan
@@ -234,7 +234,7 @@ def test_what_operators_learn_from_rows(tmp_path: Path) -> None:
         np.testing.assert_allclose(model.impute.value.numpy(), wanted["impute.value"], rtol=1e-5)
 
 
-def test_classes_that_the_rows_have_are_written_out(tmp_path: Path) -> None:
+def test_classes_of_the_rows_are_listed(tmp_path: Path) -> None:
     write_cars(tmp_path)
     spec = tmp_path / "cars.dl"
     spec.write_text("""input both: float[2]
@@ -247,7 +247,7 @@ def test_classes_that_the_rows_have_are_written_out(tmp_path: Path) -> None:
     assert "nn.Linear(2, 2)" in done.stdout
 
 
-def test_a_file_that_opens_others_says_where_to_run_it() -> None:
+def test_a_file_that_reads_files_says_where_to_run_it() -> None:
     text = """# A line.
     input x: float
     output y: float
@@ -261,21 +261,21 @@ def test_a_file_that_opens_others_says_where_to_run_it() -> None:
     assert emit(program, model_alone=True).startswith('"""A line."""\n')
 
 
-def test_classes_wait_for_rows() -> None:
+def test_classes_of_unread_rows_are_an_error() -> None:
     text = "input x: float[2]\noutput y: class(auto)\nx -> dense(y.classes) -> y\n"
-    with pytest.raises(CompileError, match="waits for the training rows"):
+    with pytest.raises(CompileError, match="is not known before the training rows are read"):
         emit(compile(Source("story.dl", text)))
 
 
-REFUSED = {
+UNSUPPORTED = {
     "has a source of its own": 'data { source = csv("fruits.csv")\ntest = csv("more.csv") }',
     "is drawn for each batch": 'data { source = csv("fruits.csv")\nx = normal() }',
 }
 
 
-@pytest.mark.parametrize("message", REFUSED)
-def test_data_that_the_script_does_not_read_is_refused_and_the_model_is_not(message: str) -> None:
-    text = f"input x: float\noutput y: float\nx -> dense(1) -> y\n{REFUSED[message]}\n"
+@pytest.mark.parametrize("message", UNSUPPORTED)
+def test_unsupported_data_is_an_error_unless_the_model_is_emitted_alone(message: str) -> None:
+    text = f"input x: float\noutput y: float\nx -> dense(1) -> y\n{UNSUPPORTED[message]}\n"
     program = compile(Source("story.dl", text))
     with pytest.raises(CompileError, match=message) as caught:
         emit(program)

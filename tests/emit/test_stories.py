@@ -1,4 +1,4 @@
-"""Realistic specs, emitted: names that Python uses, shared nets, tied weights, nested loops."""
+"""Realistic specs, emitted: names of Python, shared nets, tied weights, nested loops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from emitted import answers_of, assert_alike, scattered
+from emitted import assert_close, predicted, with_noise
 
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.initial_weights import draw
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STORIES = {
-    "names that modules have": """
+    "names of attributes of modules": """
         block double(x) { return x -> dense(4) -> relu }
         block train(x) {
           weight forward: float[4] = normal(1)
@@ -46,7 +46,7 @@ STORIES = {
         embed(anchor) -> code
         train { loss = triplet(code, embed(positive), embed(negative), margin=0.5) }
     """,
-    "identities before what is answered and kept small": """
+    "identities before outputs and regularized values": """
         input x: float[4]
         output y, z: float
         h = x -> dense(3) -> identity
@@ -70,7 +70,7 @@ STORIES = {
         output y: float
         x -> repeat(3, dense(6) -> layer(6)) -> repeat(2, residual(layer(6))) -> dense(1) -> y
     """,
-    "several tensors and answers": """
+    "several tensors and outputs": """
         block exchange(a, b; units) { return dense(a, units), a + b -> dense(units) }
         input a, b: float[4]
         output left, right: float[4]
@@ -83,7 +83,7 @@ STORIES = {
         for units in [8, 16, 8] { h = h -> dense(units) -> relu }
         h -> repeat(2, dropout(0.2) -> dense(4)) -> dense(1) -> y
     """,
-    "whole numbers and truths": """
+    "integers and booleans": """
         input x: float[4]
         output count: int64
         output big: bool
@@ -91,7 +91,7 @@ STORIES = {
         h -> sum -> count
         h[0] -> sigmoid -> big
     """,
-    "signs before powers": """
+    "unary minus and powers": """
         input x: float[4]
         output y: float[4]
         0 - (-(x ** 2)) * x -> y
@@ -109,7 +109,7 @@ STORIES = {
         (h + k) -> branch(dense(4), dense(6) -> tanh) -> concat -> repeat(2, dense(10) -> relu)
           -> dense(3) -> y
     """,
-    "a block that adds where it can": """
+    "a block with an optional residual connection": """
         block unit(x; units, step = 1) {
           h = x -> dense(units * step) -> relu
           if step == 1 and x.features == units { return x + h }
@@ -119,21 +119,21 @@ STORIES = {
         output y: float[6]
         x -> unit(4) -> unit(4, step=2) -> unit(8) -> unit(3, step=2) -> y
     """,
-    "a class against a number in a block of the loss": """
+    "a class compared with a number in a block of the loss": """
         input x: float[8]
         output y: class(4)
         x -> dense(4) -> y
         block valid(s, t) { return mean(where(t != 0, 1.0, 0.0) * cross_entropy(s, t, reduce=none)) }
         train { loss = valid(y, y.target) }
     """,
-    "a layer that nothing reads": """
+    "an unused layer": """
         input x: float[4]
         output y: float
         block unread(x) { return x -> dense(2) }
         h = x -> unread
         x -> dense(3) -> relu -> dense(1) -> y
     """,
-    "a block within itself": """
+    "a recursive block": """
         block pyramid(x; depth) {
           if depth == 0 { return x -> dense(x.features) -> relu }
           deep = x -> dense(2 * x.features) -> relu -> pyramid(depth - 1)
@@ -147,7 +147,7 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
+def test_outputs_equal_those_of_the_module(story: str, tmp_path: Path) -> None:
     program = compile(Source("story.dl", STORIES[story]))
     path = tmp_path / "story.py"
     path.write_text(emit(program, model_alone=True), "utf-8")
@@ -157,20 +157,20 @@ def test_answers_as_the_module(story: str, tmp_path: Path) -> None:
     types = {i.name: i.declared for i in program.inputs}
     read = {value.name for value in specialize.inference(program).inputs}
     types = {name: type for name, type in types.items() if name in read}
-    inputs, weights = sample(types, 4, 0), scattered(draw(program.graph, seed=0))
+    inputs, weights = sample(types, 4, 0), with_noise(draw(program.graph, seed=0))
     with torch.no_grad():
         module = Model(specialize.inference(program), program.graph.weights, weights)
         wanted = module({name: torch.from_numpy(rows) for name, rows in inputs.items()})
-    assert_alike(answers_of(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
+    assert_close(predicted(path, weights, inputs, types), {n: t.numpy() for n, t in wanted.items()})
 
 
-def test_a_block_within_itself_is_given_to_itself() -> None:
-    text = emit(compile(Source("story.dl", STORIES["a block within itself"])), model_alone=True)
+def test_a_recursive_block_is_an_argument_of_itself() -> None:
+    text = emit(compile(Source("story.dl", STORIES["a recursive block"])), model_alone=True)
     assert text.count("(nn.Module)") == 3
     assert "self.pyramid = Pyramid2(2, Pyramid2(4, Pyramid2(8, Pyramid())))" in text
 
 
-def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
+def test_values_that_only_the_loss_needs_are_computed_in_the_loss() -> None:
     text = """
         input x: float[4]
         output y: float
@@ -185,7 +185,7 @@ def test_what_is_computed_for_the_loss_stands_in_the_loss() -> None:
     assert "square" not in methods["forward"]
 
 
-def test_loops_run_over_lists_of_what_is_mostly_looped_over() -> None:
+def test_modules_are_in_lists_if_loops_use_most_of_them() -> None:
     text = emit(compile(Source("story.dl", STORIES["few copies among others"])))
     assert "for dense in (self.dense_5, self.dense_6):" in text
     assert "ModuleList" not in text
@@ -227,7 +227,7 @@ def test_modules_are_those_of_torch() -> None:
     assert emitted.count("(nn.Module)") == 1
 
 
-def test_a_file_that_answers_nothing_is_refused() -> None:
+def test_a_spec_without_outputs_is_an_error() -> None:
     program = compile(Source("blocks.dl", "block double(x) { return 2 * x }"))
     with pytest.raises(CompileError, match="has no output"):
         emit(program, model_alone=True)
@@ -249,7 +249,7 @@ def test_layers_of_the_loss_alone_are_layers_of_the_model() -> None:
     assert {*module["Story"]().state_dict()} == {weight.name for weight in program.graph.weights}
 
 
-def test_a_block_whose_layers_the_network_and_the_loss_share_out_is_refused() -> None:
+def test_a_block_with_layers_of_the_network_and_of_the_loss_is_an_error() -> None:
     text = """
         input x: float[4]
         output y: float[4]
@@ -258,12 +258,12 @@ def test_a_block_whose_layers_the_network_and_the_loss_share_out_is_refused() ->
         h -> y
         train { loss = mse(y, side) }
     """
-    with pytest.raises(CompileError, match="by the network and by the loss") as caught:
+    with pytest.raises(CompileError, match="belong to the network, others to the loss") as caught:
         emit(compile(Source("story.dl", text)), model_alone=True)
     assert [d.code for d in caught.value.diagnostics] == ["E0820"]
 
 
-def test_a_weight_of_a_block_that_is_used_outside_of_it_is_refused() -> None:
+def test_a_weight_of_a_block_that_is_used_outside_of_it_is_an_error() -> None:
     text = """
         block embed(x) {
           weight table: float[4, 3] = normal(0.5)

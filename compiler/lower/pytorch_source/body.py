@@ -1,13 +1,13 @@
-"""What is known while a model is written: the graph and its frames, and the body of each method."""
+"""The state of the emitter: the graph with its frames, and the body of each method."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import number as known
+from dlc.compiler.dims.dim import number as static_size
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, call, number, text
-from dlc.compiler.lower.pytorch_source.statements import Places, local
+from dlc.compiler.lower.pytorch_source.statements import ValueNumbers, local
 from dlc.compiler.lower.symbolic import DTYPES, BodyRecorder, Local, Symbol
 
 if TYPE_CHECKING:
@@ -18,48 +18,48 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 
-class Shared:
-    """What all writers of a graph know."""
+class EmitterState:
+    """The state that all writers of a graph share."""
 
     def __init__(self, program: CompiledProgram, graph: Graph, roots: Iterable[Value]):
         self.weights: dict[Value, Weight] = {w.value: w for w in program.graph.weights}
-        self.spelled = {node.results[0]: node for node in program.graph.nodes}
+        self.source_nodes = {node.results[0]: node for node in program.graph.nodes}
         self.readers = graph.readers()
         self.roots = {*roots, *graph.outputs.values()}
-        self.nets: dict[str, BlockFrame] = {}  # the first use of each
-        self.frames: list[BlockFrame] = []  # those that are written, inner ones first
-        self.identities: dict[Any, int] = {}  # by how frames are written
+        self.nets: dict[str, BlockFrame] = {}  # by name, the first use of each net
+        self.frames: list[BlockFrame] = []  # the written frames, inner frames first
+        self.identities: dict[Any, int] = {}  # a number for each distinct frame key
         self.identity: dict[BlockFrame, int] = {}
 
     def is_read_outside(self, value: Value, inside: Container[Node]) -> bool:
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
 
-    def operator_of(self, node: Node) -> Any:
-        """The operator as the spec has it, where targets do not follow it yet."""
-        return self.spelled.get(node.results[0], node).operator
+    def source_operator(self, node: Node) -> Any:
+        """The operator as in the spec, before target augmentation replaced it."""
+        return self.source_nodes.get(node.results[0], node).operator
 
     def add(self, frame: BlockFrame) -> None:
         self.frames.append(frame)
-        key = (frame.what, frame.name, frame_key(frame, self.key))
+        key = (frame.kind, frame.name, frame_key(frame, self.key))
         self.identity[frame] = self.identities.setdefault(key, len(self.identities))
 
     def key(self, code: Code) -> Any:
-        """A key that modules share which are written alike, numbers and all."""
+        """The key of a constructed module; modules with equal code, including numbers, share it."""
         return ("make", self.identity[code.value]) if code.kind == "make" else None
 
 
 def frame_key(frame: BlockFrame, of: Callable[[Code], Any]) -> Any:
-    """A key that frames share which are written alike, up to the parts that `of` gives a key of."""
-    seen = Places(tuple(frame.params), of)
+    """A key that frames with equal code share. `of` may give another key for a part of an expression."""
+    seen = ValueNumbers(tuple(frame.params), of)
     members = tuple((attr, code.key(of)) for attr, code in frame.members.items())
     lists = tuple(sorted(frame.lists))
     return members, lists, len(frame.params), seen.keys(frame.body), seen.codes(frame.returns)
 
 
 class Body:
-    """The body of one method of a frame, or of one copy within it, while it is written."""
+    """The body of one method of a frame, or of one copy of a loop, while it is written."""
 
-    def __init__(self, shared: Shared, frame: BlockFrame, members: dict[str, Code] | None = None):
+    def __init__(self, shared: EmitterState, frame: BlockFrame, members: dict[str, Code] | None = None):
         self.shared, self.frame = shared, frame
         self.env: dict[Any, Symbol] = {}
         self.F = BodyRecorder(self.env)
@@ -72,10 +72,10 @@ class Body:
         return self.F.statements
 
     def value(self, key: Any) -> Symbol:
-        """A value of the body, or a net: made here, a member, or given to it."""
+        """The symbol of a value or a net: computed in the body, a member, or else a new parameter."""
         if key not in self.env:
             weight = self.shared.weights.get(key)
-            if isinstance(key, tuple) and self.frame.what == "model":
+            if isinstance(key, tuple) and self.frame.kind == "model":
                 self.members.setdefault(key[1], Code("make", self.shared.nets[key[1]]))
                 self.env[key] = Symbol(self.F, Code("member", key[1]))
             elif weight is not None and self.owns(weight.name):
@@ -84,14 +84,14 @@ class Body:
                 self.env[key] = Symbol(self.F, Code("member", attr), DTYPES["float"])
             else:
                 self.params[key] = Local()
-                self.give(key, local(self.params[key]))
+                self.bind(key, local(self.params[key]))
         return self.env[key]
 
     def code(self, key: Any) -> Code:
         return self.value(key)._code
 
-    def give(self, key: Any, code: Code) -> None:
-        """Let an expression be a value."""
+    def bind(self, key: Any, code: Code) -> None:
+        """Bind a value to an expression."""
         element = key.type.element if isinstance(key, Value) else ""
         self.env[key] = Symbol(self.F, code, DTYPES.get(element, ""))
 
@@ -100,10 +100,10 @@ class Body:
 
 
 def parameter(weight: Weight) -> Code:
-    """A weight as a module holds it: a parameter, or a buffer; random initial values follow."""
+    """The construction of a weight: a parameter or a buffer. Random initial values are set later."""
     value = getattr(weight.initial, "value", None)
     fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
-    sizes = [number(known(size)) for size in weight.value.type.shape] or [text("()")]
+    sizes = [number(static_size(size)) for size in weight.value.type.shape] or [text("()")]
     dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
     made = call(text(f"torch.{fill}"), *sizes, **dtype)
     if value is not None:

@@ -1,4 +1,4 @@
-"""Classes of the file as lines of Python."""
+"""The lines of the classes of the file."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
 def class_lines(
     cls: Class, given: Mapping[Local, str], optional: Collection[Local] = (), methods: Sequence[str] = ()
 ) -> list[str]:
-    """A class: its constructor, `forward` over values with these names, of which some are optional, and other
-    methods."""
-    found = [f"class {cls.name}(nn.Module):", *doc(cls)]
+    """A class: its constructor, `forward` with these parameter names, and other methods. Parameters that are
+    `optional` have the default None."""
+    found = [f"class {cls.name}(nn.Module):", *docstring(cls)]
     body = [*(f"        self.{name} = {name}" for name in cls.params if name in cls.kept), *member_lines(cls)]
     if body:
         head = signature("    def __init__", ["self", *cls.params])
         found += [*head, "        super().__init__()", *body, ""]
     named = [f"{name}=None" if key in optional else name for key, name in given.items()]
     found += method(cls, signature("    def forward", ["self", *named]), given, cls.body, cls.returns)
-    if cls.learns:
-        found += ["", *fit_lines(cls)]
+    if cls.is_fitted:
+        found += ["", *fit_method(cls)]
     return [line.rstrip() for line in (*found, *methods)]
 
 
 def method(cls: Class, head: list[str], given: Mapping[Local, str], body: Sequence[Statement],
-           ends: Sequence[Code]) -> list[str]:  # fmt: skip
-    """A method with its head, over values with these names. Modules are called as the class has them."""
+           returns: Sequence[Code]) -> list[str]:  # fmt: skip
+    """A method with this signature and these parameter names. Members become attributes of `self`."""
 
     def change(code: Code) -> Code | None:
         if code.kind != "member":
             return None
-        base, place = numbered_name(code.value)
+        base, index = numbered_name(code.value)
         if base in cls.first.lists:
-            return Code("index", None, (text(f"self.{base}s"), number(place)))
+            return Code("index", None, (text(f"self.{base}s"), number(index)))
         return text(f"self.{safe(code.value)}")
 
-    statements, ends = [mapped(s, change) for s in body], [code.mapped(change) for code in ends]
-    namer = Namer(given, statements, ends, lambda entries: looped_over(cls, entries))
-    return [*head, *namer.block(statements, 8, ends), *namer.ending(ends, 8)]
+    statements, returns = [mapped(s, change) for s in body], [code.mapped(change) for code in returns]
+    namer = Namer(given, statements, returns, lambda entries: loop_range(cls, entries))
+    return [*head, *namer.block(statements, 8, returns), *namer.return_lines(returns, 8)]
 
 
-def names_of(cls: Class) -> dict[Local, str]:
-    """What the values are called that flow into a block, a net or an operator."""
+def parameter_names(cls: Class) -> dict[Local, str]:
+    """The parameter names of `forward` of a block, a net or an operator."""
     frame = cls.first
     own = {key: key[1] if isinstance(key, tuple) else last_name(key) for key in frame.params.values()}
-    if frame.what == "operator":
+    if frame.kind == "operator":
         node, count = frame.nodes[0], len(frame.operator.positional)
         flowing, named = node.operator.split(node.operands)
         own |= dict(zip(flowing[:count], type(frame.operator).operand_names(), strict=False))
@@ -73,20 +73,20 @@ def names_of(cls: Class) -> dict[Local, str]:
 
 
 def last_name(value: Any) -> str:
-    """The field of an input; of other values the last part of the name."""
+    """The field of an input. For other values, the last part of the name."""
     return value.field if isinstance(value, GraphInput) else value.name.split(".")[-1]
 
 
-def doc(cls: Class) -> list[str]:
+def docstring(cls: Class) -> list[str]:
     """The first sentence of an operator's documentation."""
-    if cls.first.what != "operator":
+    if cls.first.kind != "operator":
         return []
     summary = type(cls.first.operator).summary().replace("`", "").split(" (torch")[0].split(" (ONNX")[0]
     return [*indent(fill(f'"""{summary.rstrip(".")}."""', 84), "    ").split("\n"), ""]
 
 
-def fit_lines(cls: Class) -> list[str]:
-    """`fit`: fits the buffers of an operator to rows before training."""
+def fit_method(cls: Class) -> list[str]:
+    """The method `fit`, which fits the buffers of an operator to rows before training."""
     x, recorder = Local(), BodyRecorder({})
     made = cls.first.nodes[0].operator.fit_torch(recorder, Symbol(recorder, Code("local", x)))
     for leaf, symbol in made.items():
@@ -101,9 +101,9 @@ def fit_lines(cls: Class) -> list[str]:
 def member_lines(cls: Class) -> list[str]:
     found: list[str] = []
     for attr, code in cls.members.items():
-        base, place = numbered_name(attr)
+        base, index = numbered_name(attr)
         if base in cls.first.lists:
-            found += lines(module_list(cls, base), 8, f"self.{base}s = ") if not place else []
+            found += lines(module_list(cls, base), 8, f"self.{base}s = ") if not index else []
         elif code.kind == "buffer":
             found += lines(call(text("self.register_buffer"), text(f'"{attr}"'), *code.parts), 8)
         else:
@@ -112,19 +112,19 @@ def member_lines(cls: Class) -> list[str]:
 
 
 def module_list(cls: Class, base: str) -> Code:
-    """The modules of one name in a list; those that are all alike as a comprehension."""
+    """The `nn.ModuleList` of modules with one base name; a comprehension if all are equal."""
     modules = [code for attr, code in cls.members.items() if numbered_name(attr)[0] == base]
     if len({code.key(lambda c: None) for code in modules}) == 1:
         return call(text("nn.ModuleList"), Code("copies", None, (modules[0], number(len(modules)))))
     return call(text("nn.ModuleList"), Code("list", None, tuple(modules)))
 
 
-def looped_over(cls: Class, entries: Code) -> Code:
-    """The part of a list that a loop runs over, or the modules by name where they stand in no list."""
+def loop_range(cls: Class, entries: Code) -> Code:
+    """The slice of a list that a loop iterates over, or a tuple of modules that are not in a list."""
     base, start, step, copies = entries.value
     end = start + 1 + (copies - 1) * step
     if base not in cls.first.lists:
-        names = (safe(base if place == 0 else f"{base}_{place + 1}") for place in range(start, end, step))
+        names = (safe(base if index == 0 else f"{base}_{index + 1}") for index in range(start, end, step))
         return Code("tuple", None, tuple(text(f"self.{name}") for name in names))
     count = sum(numbered_name(attr)[0] == base for attr in cls.members)
     part = f"{start or ''}:{end if end < count - step + 1 else ''}" + (f":{step}" if step > 1 else "")

@@ -1,4 +1,4 @@
-"""Which frames are one class, and what its arguments are: the numbers in which the frames differ."""
+"""Groups frames into classes. The numbers in which the frames of a class differ are its arguments."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.frames import BlockFrame
     from dlc.compiler.lower.pytorch_source.statements import Statement
 
-SIZES = {"channels_in": 0, "features_in": -1}  # the axes of the first tensor that flows in
+INPUT_SIZES = {"channels_in": 0, "features_in": -1}  # axes of the first input tensor
 
 
 class Class:
-    """A class of the file: the frames that are uses of it. The first says how it is written."""
+    """A class of the file, with the frames that use it. Its code is that of the first frame."""
 
     def __init__(self, name: str):
         self.name = name
-        self.frames: dict[BlockFrame, int] = {}  # each with its place
-        self.params: dict[str, list[Code]] = {}  # each argument, with its value in every frame
-        self.kept: set[str] = set()  # arguments that `forward` reads
+        self.frames: dict[BlockFrame, int] = {}  # each with its index
+        self.params: dict[str, list[Code]] = {}  # the value of each argument in every frame
+        self.kept: set[str] = set()  # arguments that `forward` reads, stored as attributes
         self.members: dict[str, Code] = {}
         self.body: list[Statement] = []
         self.returns: list[Code] = []
@@ -37,27 +37,27 @@ class Class:
         return next(iter(self.frames))
 
     @property
-    def learns(self) -> bool:
+    def is_fitted(self) -> bool:
         """Whether it is an operator that is fitted to rows before training."""
-        return self.first.what == "operator" and self.first.operator.is_fitted()
+        return self.first.kind == "operator" and self.first.operator.is_fitted()
 
-    def constructed(self, frame: BlockFrame) -> Code:
-        """How one of its frames is constructed; many arguments by name."""
-        place = self.frames[frame]
-        given = {name: values[place] for name, values in self.params.items()}
+    def constructor(self, frame: BlockFrame) -> Code:
+        """The constructor call for a frame. With more than 3 arguments, the last ones are keywords."""
+        index = self.frames[frame]
+        given = {name: values[index] for name, values in self.params.items()}
         count = len(given) if len(given) <= 3 else 2
         positional, named = [*given.values()][:count], dict([*given.items()][count:])
         return call(Code("class", self), *positional, **named)
 
 
 def classes_of(frames: Iterable[BlockFrame]) -> list[Class]:
-    """The classes of frames, each behind those that it constructs; frames come inner ones first."""
+    """The classes of frames. Inner frames come first, so a class follows the classes that it constructs."""
     classes: dict[Any, Class] = {}
     by_frame: dict[BlockFrame, Class] = {}
     taken, numbered = {"F", "DataLoader", "Subset", "TensorDataset"}, Counter[str]()
 
     def key_of(frame: BlockFrame) -> Any:
-        """Numbers may differ between frames of a class, and which frames of the block are within it."""
+        """Frames of a class may differ in numbers, and in nested uses of their own block."""
 
         def of(code: Code) -> Any:
             if code.kind == "number":
@@ -66,13 +66,13 @@ def classes_of(frames: Iterable[BlockFrame]) -> list[Class]:
                 return None
             return "make", "itself" if frame.is_within_itself(code) else by_frame[code.value].name
 
-        return frame.what, frame.name, frame_key(frame, of)
+        return frame.kind, frame.name, frame_key(frame, of)
 
     for frame in frames:
         key = key_of(frame)
         if key not in classes:
             name = camel(frame.name)
-            name = "Model" if frame.what == "model" and name in taken else name
+            name = "Model" if frame.kind == "model" and name in taken else name
             while (own := f"{name}{numbered[name] or ''}") in taken:
                 numbered[name] = max(numbered[name], 1) + 1
             taken.add(own)
@@ -91,10 +91,10 @@ def camel(name: str) -> str:
 
 
 def complete(cls: Class, by_frame: dict[BlockFrame, Class]) -> None:
-    """Find the arguments of a class, and write it with their names."""
+    """Find the arguments of a class, and replace numbers by their names."""
 
     def construct(code: Code) -> Code | None:
-        return by_frame[code.value].constructed(code.value) if code.kind == "make" else None
+        return by_frame[code.value].constructor(code.value) if code.kind == "make" else None
 
     def parts(frame: BlockFrame) -> list[Any]:
         members = (text(safe(attr)) if frame.is_within_itself(code) else code.mapped(construct)
@@ -107,10 +107,10 @@ def complete(cls: Class, by_frame: dict[BlockFrame, Class]) -> None:
     names = iter([arguments.name(values) for values in columns])
     done = [mapped(p, lambda c: next(names) or c if c.kind == "number" else None) for p in written[0]]
     cls.params = {name: [*map(number, values)] for name, values in arguments.used.items()}
-    for frame in cls.frames:  # inner ones first: those of the block itself are given to it
+    for frame in cls.frames:  # inner frames first: nested uses of the same block are passed as arguments
         for attr, code in frame.members.items():
             if frame.is_within_itself(code):
-                cls.params.setdefault(safe(attr), []).append(by_frame[code.value].constructed(code.value))
+                cls.params.setdefault(safe(attr), []).append(by_frame[code.value].constructor(code.value))
 
     def keep(code: Code) -> Code | None:
         if code.kind == "text" and code.value in cls.params:
@@ -138,14 +138,14 @@ def numbers(part: Any) -> list[Any]:
 
 
 class ClassArguments:
-    """What the frames of a class differ in: settings of the block, sizes of its tensor, and other numbers.
-    `used` are those that are arguments of the class, with the value in each frame."""
+    """The numbers in which the frames of a class differ: settings of the block, sizes of its input, others.
+    `used` are the arguments of the class, with the value in each frame."""
 
     def __init__(self, frames: list[BlockFrame]):
         self.known: dict[str, list[Any]] = {}
         for name in frames[0].settings:
             self.add(safe(name), [frame.settings.get(name) for frame in frames])
-        for name, axis in SIZES.items():
+        for name, axis in INPUT_SIZES.items():
             self.add(name, [input_size(frame, axis) for frame in frames])
         self.used: dict[str, list[Any]] = {}
 
@@ -155,7 +155,7 @@ class ClassArguments:
             self.known[name] = values
 
     def name(self, values: Sequence[Any]) -> Code | None:
-        """What is written for a number with these values in the frames; none where it never changes."""
+        """The expression for a number with these values in the frames. None if all are equal."""
         if len({(value, type(value)) for value in values}) <= 1:
             return None
         choices = {**self.known, **self.used}
@@ -165,9 +165,9 @@ class ClassArguments:
                     if all(of(k) == value for k, value in zip(known, values, strict=True)):
                         self.used.setdefault(name, known)
                         return written
-        place = 1
-        while (name := f"size_{place}" if place > 1 else "size") in self.used:
-            place += 1
+        count = 1
+        while (name := f"size_{count}" if count > 1 else "size") in self.used:
+            count += 1
         self.used[name] = list(values)
         return text(name)
 
@@ -176,15 +176,15 @@ def expressions(name: str) -> Iterator[tuple[Code, Callable[[Any], Any]]]:
     own = text(name)
     yield own, lambda k: k
     for factor in (2, 3, 4, 8):
-        yield Code("sign", "*", (number(factor), own)), lambda k, f=factor: f * k
-        yield Code("sign", "//", (own, number(factor))), lambda k, f=factor: k // f if k % f == 0 else None
+        yield Code("operator", "*", (number(factor), own)), lambda k, f=factor: f * k
+        yield Code("operator", "//", (own, number(factor))), lambda k, f=factor: None if k % f else k // f
     for more in (1, 2, 3):
-        yield Code("sign", "-", (own, number(more))), lambda k, m=more: k - m
-        yield Code("sign", "+", (own, number(more))), lambda k, m=more: k + m
+        yield Code("operator", "-", (own, number(more))), lambda k, m=more: k - m
+        yield Code("operator", "+", (own, number(more))), lambda k, m=more: k + m
 
 
 def input_size(frame: BlockFrame, axis: int) -> Any:
-    """The size of an axis of the first tensor that flows in: channels of images, features of vectors."""
+    """The size of an axis of the first input tensor: channels of images, features of vectors."""
     shapes = [value.type.shape for value in frame.params.values() if isinstance(value, Value)]
     shape = shapes[0] if shapes else ()
     return shape[axis] if shape and (axis != 0 or len(shape) > 1) else None

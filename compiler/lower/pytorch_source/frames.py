@@ -1,4 +1,4 @@
-"""The graph by the blocks and nets that made it: each use is a frame within the frame that uses it."""
+"""Groups the nodes of a graph into frames: one for each use of a block or net, nested as in the spec."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ NUMBERED = re.compile(r"(.*?)(?:_(\d+))?")
 
 @record(eq=False)
 class Copies:
-    """What a `repeat` repeats: the items of each copy."""
+    """The copies of a `repeat`, each with its items."""
 
     copies: tuple[tuple[Any, ...], ...]
 
 
 class BlockFrame:
-    """One use of a block or net, an operator that is a class of its own, or the whole model. `prefix` is what
-    the names of its weights begin with. The writer fills in what it is given (`params`), its modules and
-    weights (`members`), which of them stand in lists, its statements, and what it returns."""
+    """One use of a block or net, an operator that is a class of its own, or the whole model. `prefix` is the
+    start of the names of its weights. The writer sets its parameters, its modules and weights (`members`),
+    which of them are in lists, its statements (`body`), and its results (`returns`)."""
 
-    operator: Any = None  # of the spec, of an operator's frame
+    operator: Any = None  # as in the spec; only in the frame of an operator
 
-    def __init__(self, what: str, name: str, prefix: str, nodes: Sequence[Node], use: Use | None = None):
-        self.what, self.name, self.prefix, self.use = what, name, prefix, use
+    def __init__(self, kind: str, name: str, prefix: str, nodes: Sequence[Node], use: Use | None = None):
+        self.kind, self.name, self.prefix, self.use = kind, name, prefix, use
         self.nodes = tuple(nodes)
-        self.params: dict[Local, Any] = {}  # each with the value, or the name of the net, that it stands for
+        self.params: dict[Local, Any] = {}  # each with its value, or the name of its net
         self.members: dict[str, Code] = {}
         self.lists: set[str] = set()
         self.body: list[Statement] = []
@@ -46,19 +46,19 @@ class BlockFrame:
 
     @property
     def given(self) -> Mapping[str, Any]:
-        """Tensors and settings of the block, by name."""
+        """The tensors and settings that the block is called with, by name."""
         return self.use.given if self.use else {}
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        return self.operator.values() if self.what == "operator" else self.given
+        return self.operator.values() if self.kind == "operator" else self.given
 
     @property
     def given_tensors(self) -> dict[Value, str]:
         return {value: name for name, value in self.given.items() if isinstance(value, Value)}
 
     def names(self) -> dict[Value, str]:
-        """What the spec calls values of its body."""
+        """The names of values of its body in the spec."""
         made = self.use.names.items() if self.use else ()
         return {value: name for name, value in made if isinstance(value, Value)} | self.given_tensors
 
@@ -67,11 +67,11 @@ class BlockFrame:
         return any(value.name.startswith(self.prefix) for n in self.nodes for value in n.weights.values())
 
     def is_within_itself(self, code: Code) -> bool:
-        """Whether a member is a use of the same block."""
-        return code.kind == "make" and (code.value.what, code.value.name) == (self.what, self.name)
+        """Whether a member is a nested use of the same block."""
+        return code.kind == "make" and (code.value.kind, code.value.name) == (self.kind, self.name)
 
     def items(self) -> list[Any]:
-        """What stands directly in it: nodes, frames, and copies."""
+        """Its direct contents: nodes, frames, and copies."""
         if self.use is None:
             return [*self.nodes]
         uses = self.nodes[0].site.uses
@@ -79,7 +79,7 @@ class BlockFrame:
 
 
 def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
-    """Nodes at a depth of uses, with a frame for each block or net, and copies for what repeats."""
+    """Nodes at a depth of nested uses, grouped into frames of blocks and nets, and copies of repeats."""
     items: list[Any] = []
     start = 0
     while start < len(nodes):
@@ -91,8 +91,8 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
         if use is None:
             items += inside
         elif not use.is_copy:
-            what, name = use.what.split(maxsplit=1)
-            items.append(BlockFrame(what, name, use.prefix, inside, use))
+            kind, name = use.what.split(maxsplit=1)
+            items.append(BlockFrame(kind, name, use.prefix, inside, use))
         else:
             copy = tuple(items_of(inside, depth + 1))
             before = items[-1] if items else None
@@ -124,6 +124,6 @@ def nodes_of(items: Collection[Any]) -> list[Node]:
 
 
 def numbered_name(attr: str) -> tuple[str, int]:
-    """`conv_2` as the second of the list of `conv`: its name, and its place from 0."""
+    """The base name and the index from 0: `("conv", 1)` for `conv_2`."""
     base, count = NUMBERED.fullmatch(attr).groups()  # type: ignore[union-attr]
     return base, int(count or 1) - 1

@@ -1,4 +1,4 @@
-"""The copies of a `repeat` as a loop, where each is written as the one before it."""
+"""Writes the copies of a `repeat` as a loop if their code is equal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.lower.python_code import Code
 from dlc.compiler.lower.pytorch_source.frames import nodes_of, numbered_name
-from dlc.compiler.lower.pytorch_source.statements import Loop, Places, local, mapped
+from dlc.compiler.lower.pytorch_source.statements import Loop, ValueNumbers, local, mapped
 from dlc.compiler.lower.symbolic import Local
 
 if TYPE_CHECKING:
@@ -16,29 +16,30 @@ if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.body import Body
     from dlc.compiler.lower.pytorch_source.frames import Copies
 
-Entries = dict[str, tuple[str, int]]  # of a module the list that it stands in, and its place there
+Entries = dict[str, tuple[str, int]]  # the list of each module, and its index there
 
 
 def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
-    """The loop that does what the copies do: each makes one value, which the next alone reads. None where
-    they differ in more than their modules."""
+    """The loop that is equivalent to the copies. None if they differ in more than their modules, or if a copy
+    has more than one result, or a result that is not read by the next copy alone."""
     reads = [list(writer.params) for writer in writers]
-    made = [made_by(outer, copies, place) for place in range(len(writers))]
+    live_out = [live_out_of(outer, copies, index) for index in range(len(writers))]
     names = entries(writers)
-    if names is None or any(len(values) != 1 for values in made) or len({*map(len, reads)}) > 1:
+    if names is None or any(len(values) != 1 for values in live_out) or len({*map(len, reads)}) > 1:
         return None
-    results = [values[0] for values in made]
-    slots = [i for i, keys in enumerate(zip(*reads, strict=True)) if len({*keys}) > 1]
-    if len(slots) != 1 or [keys[slots[0]] for keys in reads[1:]] != results[:-1]:
+    results = [values[0] for values in live_out]
+    varying = [i for i, keys in enumerate(zip(*reads, strict=True)) if len({*keys}) > 1]
+    if len(varying) != 1 or [keys[varying[0]] for keys in reads[1:]] != results[:-1]:
         return None
-    if not only_the_next_reads(outer, copies, results):
+    if not are_read_only_by_next(outer, copies, results):
         return None
     if len({body_key(*each) for each in zip(writers, results, names, strict=True)}) > 1:
         return None
-    first, begin = writers[0], reads[0][slots[0]]
-    cell, target = Local(), Local(hint=outer.hints.get(results[-1], ""))
+    first, initial = writers[0], reads[0][varying[0]]
+    carried, target = Local(), Local(hint=outer.hints.get(results[-1], ""))
     labels, members = labelled(names[0])
-    outside = {first.params[key]: outer.code(key) for key in reads[0]} | {first.params[begin]: local(cell)}
+    outside = {first.params[key]: outer.code(key) for key in reads[0]}
+    outside[first.params[initial]] = local(carried)
 
     def change(code: Code) -> Code | None:
         if code.kind == "member" and code.value in labels:
@@ -46,49 +47,49 @@ def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
         return outside.get(code.value) if code.kind == "local" else None
 
     body, update = tuple(mapped(s, change) for s in first.body), first.code(results[0]).mapped(change)
-    outer.give(results[-1], local(target))
-    return Loop(len(writers), members, target, cell, outer.code(begin), update, body)
+    outer.bind(results[-1], local(target))
+    return Loop(len(writers), members, target, carried, outer.code(initial), update, body)
 
 
-def made_by(outer: Body, copies: Copies, place: int) -> list[Value]:
-    """What a copy makes that is read outside of it."""
-    nodes = dict.fromkeys(nodes_of(copies.copies[place]))
+def live_out_of(outer: Body, copies: Copies, index: int) -> list[Value]:
+    """The values that a copy computes and that are read outside of it."""
+    nodes = dict.fromkeys(nodes_of(copies.copies[index]))
     return [v for n in nodes for v in n.results if outer.shared.is_read_outside(v, nodes)]
 
 
-def only_the_next_reads(outer: Body, copies: Copies, results: list[Value]) -> bool:
+def are_read_only_by_next(outer: Body, copies: Copies, results: list[Value]) -> bool:
     inside = [set(nodes_of(items)) for items in copies.copies]
     pairs = zip(results, inside, inside[1:], strict=False)
     return not any(outer.shared.is_read_outside(value, own | following) for value, own, following in pairs)
 
 
 def entries(writers: list[Body]) -> list[Entries] | None:
-    """For each copy its modules by their places in lists; none where these are not one behind the other."""
+    """For each copy, the list indices of its modules. None if they do not have a constant stride."""
     common = set.intersection(*(set(writer.members) for writer in writers))
     found = [{a: numbered_name(a) for a in writer.members if a not in common} for writer in writers]
     first = list(found[0].values())
     step = Counter(base for base, _ in first)
-    for place, own in enumerate(found):
-        if list(own.values()) != [(base, start + place * step[base]) for base, start in first]:
+    for index, own in enumerate(found):
+        if list(own.values()) != [(base, start + index * step[base]) for base, start in first]:
             return None
     return found
 
 
 def labelled(first: Entries) -> tuple[dict[str, str], tuple[tuple[str, str, int, int], ...]]:
-    """What the modules of a copy are called in the loop; and the lists that it runs over."""
+    """The loop variables for the modules of a copy, and the lists that the loop iterates over."""
     step, free = Counter(base for base, _ in first.values()), UniqueNames()
     labels = {attr: free.claim(base) for attr, (base, _) in first.items()}
     return labels, tuple((labels[attr], base, start, step[base]) for attr, (base, start) in first.items())
 
 
 def body_key(writer: Body, result: Value, names: Entries) -> Any:
-    """What the statements of all copies have in common."""
-    order = {attr: place for place, attr in enumerate(names)}
+    """A key of the statements of a copy; copies with equal code share it."""
+    order = {attr: index for index, attr in enumerate(names)}
 
     def of(code: Code) -> Any:
         if code.kind == "member" and code.value in order:
             return "member", order[code.value]
         return writer.shared.key(code)
 
-    seen = Places(list(writer.params.values()), of)
+    seen = ValueNumbers(list(writer.params.values()), of)
     return seen.keys(writer.body), seen.codes([writer.code(result)])

@@ -1,4 +1,4 @@
-"""The model of a program as the last class of the file: `forward`, `predict` and `compute_loss`."""
+"""The model class, which is the last class of the file: `forward`, `predict` and `compute_loss`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
-from dlc.compiler.lower.pytorch_source.body import Shared
-from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, names_of
+from dlc.compiler.lower.pytorch_source.body import EmitterState
+from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, parameter_names
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
-USED = ("answers", "loss", "rows", "table")  # by functions that name inputs and targets
+RESERVED = ("answers", "loss", "rows", "table")  # local names of functions that also name inputs and targets
 
 
-def refused(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:
-    """What has no plain PyTorch, at its place; to be raised."""
+def emit_error(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:
+    """The error for a part of a spec that cannot be emitted."""
     labels = (Label(span),) if span is not None else ()
     return CompileError([Diagnostic(code, message, labels, way, help)])
 
 
 @record(eq=False)
 class Method:
-    """A method of the model, behind `forward`."""
+    """A method of the model after `forward`."""
 
     name: str
     doc: str
-    grad: str  # the context of torch that it runs in
+    context: str  # the torch context of the call: `no_grad`, `enable_grad` or empty
     writer: Writer
     returned: Code
 
@@ -59,15 +59,15 @@ class EmittedModel:
         check(program)
         self.program, self.split = program, split(program)
         self.frame = BlockFrame("model", program.name, "", self.split.forward)
-        self.shared = Shared(program, self.split.graph, self.split.roots)
-        self.constants: dict[Labels, str] = {}  # lists of the labels of classes
-        self.scored = {output.scores: output for output in reversed(program.outputs)}
-        self.bound = {v: name for name, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
+        self.shared = EmitterState(program, self.split.graph, self.split.roots)
+        self.constants: dict[Labels, str] = {}  # the names of module-level lists of class labels
+        self.output_of_scores = {output.scores: output for output in reversed(program.outputs)}
+        self.spec_names = {v: n for n, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
         self.fields = self.named_fields()
         self.forward = self.method(self.split.forward)
         for root in self.split.roots:
             self.forward.value(root)
-        self.order(self.forward)
+        self.order_parameters(self.forward)
         self.predict = self.write_predict()
         self.loss = self.write_loss() if program.phases else None
         finish(self.forward, self.split.roots)
@@ -80,8 +80,8 @@ class EmittedModel:
         return self.classes[-1].name
 
     def named_fields(self) -> dict[Any, str]:
-        """Inputs, then targets, in the order in which methods take them, with their names."""
-        program, taken = self.program, [*IMPORTED, *USED]
+        """The parameter names of inputs, then of targets, in the order of the methods."""
+        program, taken = self.program, [*IMPORTED, *RESERVED]
         fields: dict[Any, str] = {i.value: i.name for i in program.inputs}
         fields |= {o.target_value: o.target for o in program.outputs
                    if o.target_value is not None and o.target_value not in fields}  # fmt: skip
@@ -92,8 +92,8 @@ class EmittedModel:
     # --- methods ------------------------------------------------------------------------------------------
 
     def method(self, nodes: Sequence[Node], roots: Sequence[Value] = (), forward: str = "") -> Writer:
-        """The writer of a method over these nodes, which begins with a call of `forward` that gives the
-        roots, or the first of them."""
+        """The writer of a method with these nodes. With `roots`, the method first calls `forward` and takes
+        its results, or the first of them."""
         writer = Writer(self.shared, self.frame, self.frame.members)
         if roots:
             given = [v for v in self.forward.params if roots is self.split.roots or not v.is_target]
@@ -104,24 +104,24 @@ class EmittedModel:
                 made = Code("index", None, (made, first))
             targets = tuple(Local(hint=self.hint(value)) for value in roots)
             for value, target in zip(roots, targets, strict=True):
-                writer.give(value, local(target))
+                writer.bind(value, local(target))
             writer.body.append(Let(targets, made))
         writer.write_items(items_of(nodes, 0))
         return writer
 
-    def order(self, writer: Writer) -> None:
-        """Let a method take inputs, then targets, and nothing else."""
+    def order_parameters(self, writer: Writer) -> None:
+        """Order the parameters of a method: inputs, then targets. Others are an error."""
         for value in (value for value in writer.params if value not in self.fields):
             message = f"`{value.name}` is a weight of a block, and is used outside of it"
-            raise refused("E0820", value.site.span, message, "declare the weight outside of the block")
+            raise emit_error("E0820", value.site.span, message, "declare the weight outside of the block")
         writer.params = {key: writer.params[key] for key in self.fields if key in writer.params}
 
     def hint(self, value: Value) -> str:
-        """What a value of `forward` is called outside of it; a field of this name is kept apart."""
-        if value in self.split.moved:
+        """The name for a result of `forward` in other methods. It differs from the names of all fields."""
+        if value in self.split.targets:
             return value.name.split(".")[0]
-        output = self.scored.get(value)
-        name = output.name if output is not None else self.bound.get(value, value.name.replace(".", "_"))
+        output = self.output_of_scores.get(value)
+        name = output.name if output is not None else self.spec_names.get(value, value.name.replace(".", "_"))
         if name not in self.fields.values():
             return name
         scores = output is not None and kind_of(output.declared).activation(output.declared)
@@ -135,33 +135,33 @@ class EmittedModel:
         tracked = graph.needed_by(wrt)
         for key in [key for key in writer.params if key in tracked and key.type.is_float]:
             writer.body.insert(0, Let((), call(attribute(writer.code(key), "requires_grad_"))))
-        self.order(writer)
+        self.order_parameters(writer)
         return Method("compute_loss", "The loss of a batch.", "enable_grad" if wrt else "", writer, loss)
 
     def write_predict(self) -> Method:
-        """The answers of the artifact by name; a class by its label."""
+        """`predict`, which gives the outputs of the artifact by name; classes as their labels."""
         graph, known = specialize.with_answers(self.program, self.program.graph), self.split.graph.producers()
-        writer = self.method((), self.split.answers, "self.eval()")
+        writer = self.method((), self.split.outputs, "self.eval()")
         for node in (node for node in graph.nodes if node.results[0] not in known):
             if labels := node.operator.labels():
                 places = writer.code(node.operands[0])
                 is_bool = node.operands[0].type.element == "bool"
                 places = call(attribute(places, "long")) if is_bool else places
-                writer.give(node.results[0], self.label(labels, places))
+                writer.bind(node.results[0], self.label(labels, places))
             else:
                 writer.write_items([node])
         answers = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
-        self.order(writer)
+        self.order_parameters(writer)
         return Method(
-            "predict", "The answers for a batch, by name.", "no_grad", writer, Code("dict", None, answers)
+            "predict", "The outputs for a batch, by name.", "no_grad", writer, Code("dict", None, answers)
         )
 
     def label(self, labels: Labels, places: Code) -> Code:
-        """The labels of classes by their places (as an index, NumPy takes a tensor of one for a number)."""
+        """The labels of class indices. NumPy indexing would convert a tensor of one to a scalar."""
         return call(text("np.take"), text(self.constant(labels)), call(attribute(places, "cpu")))
 
     def constant(self, labels: Labels) -> str:
-        """The constant of the file that lists these labels."""
+        """The name of the module-level list of these labels."""
         if labels not in self.constants:
             fields: Iterable[Any] = (*self.program.outputs, *self.program.inputs)
             name = next(f.name for f in fields if f.declared.classes and f.declared.classes.labels == labels)
@@ -173,7 +173,7 @@ class EmittedModel:
     def class_lines(self) -> list[str]:
         found: list[str] = []
         for cls in self.classes[:-1]:
-            found += ["", "", *class_lines(cls, names_of(cls))]
+            found += ["", "", *class_lines(cls, parameter_names(cls))]
         more = [line for each in (self.predict, self.loss) if each for line in self.method_lines(each)]
         targets = [target for key, target in self.forward.params.items() if key.is_target]
         given = self.names(self.forward)
@@ -184,7 +184,7 @@ class EmittedModel:
 
     def method_lines(self, each: Method) -> list[str]:
         given = self.names(each.writer)
-        head = ["", f"    @torch.{each.grad}()"] if each.grad else [""]
+        head = ["", f"    @torch.{each.context}()"] if each.context else [""]
         head += [*signature(f"    def {each.name}", ["self", *given.values()]), f'        """{each.doc}"""']
         return method(self.classes[-1], head, given, each.writer.body, [each.returned])
 
@@ -196,14 +196,12 @@ class EmittedModel:
 
 
 def check(program: CompiledProgram) -> None:
-    """Refuse what waits for rows, and what is fitted to several tensors at once."""
+    """Reject weights whose shapes need training rows, and operators that are fitted to several tensors."""
     for weight in program.graph.weights:
         if any(isinstance(size, Dim) for size in weight.value.type.shape):
-            message = f"the shape of `{weight.name}` waits for the training rows"
-            raise refused(
-                "E0822", weight.value.site.span, message, "write the classes out: `class(a, b, ...)`"
-            )
+            message = f"the shape of `{weight.name}` is not known before the training rows are read"
+            raise emit_error("E0822", weight.value.site.span, message, "list the classes: `class(a, b, ...)`")
     for first, *others in fitting_order.in_order(program.graph)[0]:
         if others:
             message = f"`{first.operator.name}` is fitted to the inputs of `{first.net}` at several places"
-            raise refused("E0820", first.site.span, message, "let it act on the inputs, before the net")
+            raise emit_error("E0820", first.site.span, message, "apply it to the inputs, before the net")

@@ -1,4 +1,4 @@
-"""Statements as lines: which values get a name, and which are written where they are read."""
+"""Writes statements as lines. Chooses which values get a name, and which are inlined at their use."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.statements import Loop, Statement
     from dlc.compiler.lower.symbolic import Local
 
-FLOW = ("x", "y", "z")
+DEFAULT_NAMES = ("x", "y", "z")
 IMPORTED = ("F", "torch", "nn", "np", "model", "self")
-LONGEST = 60  # of what is written within something else
-DEEPEST = 3  # calls within calls
-# Functions and methods that draw: what they give may not move behind another draw.
-DRAWING = (
+MAX_INLINED_WIDTH = 60  # of an inlined expression
+MAX_CALL_DEPTH = 3  # nested calls of an inlined expression
+# Functions and methods that draw random numbers. Inlining must not change the order of draws.
+RANDOM_FUNCTIONS = (
     "F.dropout", "sample", "torch.bernoulli", "torch.normal", "torch.rand", "torch.rand_like", "torch.randn",
     "torch.randn_like", "uniform_",
 )  # fmt: skip
 
 
-class Free:
-    """Names, with how often each is taken by a value that is still read."""
+class FreeNames:
+    """Allocates names. Counts for each name the values that have it and are still live."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter(IMPORTED)
-        self.last = 0  # of x1, x2, ...
+        self.last = 0  # the number of the last of x1, x2, ...
 
     def name(self, hint: str) -> str:
-        """A free name: the one of the spec, or one of those that the flow has."""
+        """A free name: that of the spec, or a default one."""
         if hint:
             return safe(hint, [n for n in (hint, f"{hint}_") if self.counts[n] > 0])
-        found = next((name for name in FLOW if self.counts[name] <= 0), "")
+        found = next((name for name in DEFAULT_NAMES if self.counts[name] <= 0), "")
         while not found:
             self.last += 1
             found = f"x{self.last}" if self.counts[f"x{self.last}"] <= 0 else ""
@@ -46,50 +46,50 @@ class Free:
 
 
 class Namer:
-    """Writes one body, whose values `given` have names. `over` gives the list that a loop runs over."""
+    """Writes one body. `given` are the names of its parameters. `over` gives the list of a loop."""
 
     def __init__(
         self,
         given: Mapping[Local, str],
         body: Sequence[Statement],
-        ends: Sequence[Code],
+        returns: Sequence[Code],
         over: Callable[[Code], Code] = lambda entries: entries,
     ):
         self.over = over
-        self.left = Counter(key for code in (*codes_of(body), *ends) for key in reads(code))
+        self.uses_left = Counter(key for code in (*codes_of(body), *returns) for key in reads(code))
         self.names: dict[Local, str] = {}
-        self.free = Free()
+        self.free = FreeNames()
         for key, name in given.items():
-            self.give(key, name)
-        self.pending: dict[Local, Code] = {}  # written where they are read
+            self.assign(key, name)
+        self.pending: dict[Local, Code] = {}  # inlined at their use
 
-    def give(self, key: Local, name: str) -> None:
+    def assign(self, key: Local, name: str) -> None:
         self.names[key] = name
-        if self.left[key] > 0:
+        if self.uses_left[key] > 0:
             self.free.counts[name] += 1
 
     def count(self, key: Local, times: int) -> None:
-        """So often more, or less, a value is still read."""
-        before = self.left[key] > 0
-        self.left[key] += times
-        if key in self.names and before != (self.left[key] > 0):
+        """Change the number of remaining uses of a value."""
+        before = self.uses_left[key] > 0
+        self.uses_left[key] += times
+        if key in self.names and before != (self.uses_left[key] > 0):
             self.free.counts[self.names[key]] += -1 if before else 1
 
     # --- expressions --------------------------------------------------------------------------------------
 
     def shown(self, code: Code) -> Code:
-        """The expression in names."""
+        """The expression with names for values and with inlined expressions."""
 
         def change(part: Code) -> Code | None:
             if part.kind != "local":
                 return None
-            waiting = self.pending.get(part.value)
-            return self.shown(waiting) if waiting is not None else text(self.names[part.value])
+            inlined = self.pending.get(part.value)
+            return self.shown(inlined) if inlined is not None else text(self.names[part.value])
 
         return code.mapped(change)
 
     def consume(self, code: Code) -> Code:
-        """The expression in names; what it reads is read."""
+        """`shown`, which also counts the uses of all values in the expression."""
         shown, waiting = self.shown(code), [code]
         while waiting:
             for key in reads(waiting.pop()):
@@ -100,67 +100,67 @@ class Namer:
 
     # --- statements ---------------------------------------------------------------------------------------
 
-    def block(self, body: Sequence[Statement], indent: int, ends: Sequence[Code] = ()) -> Iterator[str]:
-        """The lines of statements; `ends` is what is read behind them."""
+    def block(self, body: Sequence[Statement], indent: int, returns: Sequence[Code] = ()) -> Iterator[str]:
+        """The lines of statements. `returns` is read after them."""
         readers: dict[Local, int] = {}
-        for place, codes in enumerate([*(codes_of([statement]) for statement in body), ends]):
+        for place, codes in enumerate([*(codes_of([statement]) for statement in body), returns]):
             for key in (key for code in codes for key in reads(code)):
                 readers.setdefault(key, place)
         for place, statement in enumerate(body):
             if isinstance(statement, Let):
                 at = readers.get(statement.targets[0]) if statement.targets else None
                 reader = body[at] if at is not None and at < len(body) else None
-                if at is not None and self.waits(statement, reader, at == place + 1):
+                if at is not None and self.is_inlined(statement, reader, at == place + 1):
                     self.pending[statement.targets[0]] = statement.code
                 else:
                     yield from self.let(statement, indent)
             elif isinstance(statement, EvalReturn):
                 yield f"{' ' * indent}if not self.training:"
-                yield from self.ending(statement.returns, indent + 4)
+                yield from self.return_lines(statement.returns, indent + 4)
             else:
                 yield from self.loop(statement, indent)
 
-    def waits(self, let: Let, reader: Statement | None, is_next: bool) -> bool:
-        """Whether a result is written where it is read: once, by what fits around it; `reader` is none where
-        that stands behind the body."""
+    def is_inlined(self, let: Let, reader: Statement | None, is_next: bool) -> bool:
+        """Whether a result is inlined at its use: it is read once, and the expression is short. `reader` is
+        None if it is read after the body."""
         target = let.targets[0]
-        if len(let.targets) > 1 or self.left[target] != 1:
+        if len(let.targets) > 1 or self.uses_left[target] != 1:
             return False
         shown = self.shown(let.code)
-        long = len(inline(shown)) > (LONGEST if is_next else LONGEST // 2)
-        draws = any(c.kind in ("text", "attribute") and c.value in DRAWING for c in shown.walk())
+        long = len(inline(shown)) > (MAX_INLINED_WIDTH if is_next else MAX_INLINED_WIDTH // 2)
+        draws = any(c.kind in ("text", "attribute") and c.value in RANDOM_FUNCTIONS for c in shown.walk())
         if reader is None:
-            return let.ends or not (long or draws)
+            return let.is_result or not (long or draws)
         if (
             not isinstance(reader, Let)
             or target.hint
             or long
-            or depth(shown) > DEEPEST
+            or depth(shown) > MAX_CALL_DEPTH
             or (draws and not is_next)
         ):
             return False
-        return reader.joins or not let.ends
+        return reader.inlines or not let.is_result
 
     def let(self, let: Let, indent: int) -> Iterator[str]:
-        if let.targets and not any(self.left[target] for target in let.targets):
+        if let.targets and not any(self.uses_left[target] for target in let.targets):
             return
         yield from self.shorten(let.code, indent, 5)
         shown = self.consume(let.code)
         named = []
         for target in let.targets:
-            name = self.free.name(target.hint) if self.left[target] else "_"
-            self.give(target, name)
+            name = self.free.name(target.hint) if self.uses_left[target] else "_"
+            self.assign(target, name)
             self.free.counts[name] += 1
             named.append(name)
         self.free.counts.subtract(named)
         yield from assigned(", ".join(named), shown, indent)
 
     def shorten(self, code: Code, indent: int, used: int) -> Iterator[str]:
-        """Name the longest of what waits in an expression that neither fits on a line nor breaks well."""
+        """Name the longest inlined parts of an expression that neither fits on a line nor breaks well."""
         breaks = code.kind == "dict" or (code.kind == "call" and code.parts[0].kind != "attribute")
         while not breaks and len(inline(self.shown(code))) + indent + used > WIDTH:
-            held = [key for key in reads(code) if key in self.pending]
-            longest = max(held, key=lambda key: len(inline(self.shown(self.pending[key]))), default=None)
+            inlined = [key for key in reads(code) if key in self.pending]
+            longest = max(inlined, key=lambda key: len(inline(self.shown(self.pending[key]))), default=None)
             if longest is None:
                 return
             yield from self.let(Let((longest,), self.pending.pop(longest)), indent)
@@ -169,10 +169,10 @@ class Namer:
         outside = [key for code in codes_of(loop.body) for key in reads(code) if key in self.names]
         for key in outside:
             self.count(key, 1)
-        begin = self.consume(loop.begin)
+        initial = self.consume(loop.initial)
         name = self.free.name(loop.target.hint)
-        self.give(loop.cell, name)
-        yield from assigned(name, begin, indent)
+        self.assign(loop.carried, name)
+        yield from assigned(name, initial, indent)
         entries = {entry: safe(entry, self.free.counts) for entry, *_ in loop.members}
         over = [self.over(Code("entries", (base, *at, loop.copies))) for _, base, *at in loop.members]
         looped = (
@@ -190,9 +190,9 @@ class Namer:
         self.free.counts.subtract(entries.values())
         for key in outside:
             self.count(key, -1)
-        self.give(loop.target, name)
+        self.assign(loop.target, name)
 
-    def ending(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
+    def return_lines(self, returns: Sequence[Code], indent: int) -> Iterator[str]:
         for code in returns:
             yield from self.shorten(code, indent, len("return "))
         shown = [self.consume(code) for code in returns]
@@ -205,7 +205,7 @@ def assigned(name: str, code: Code, indent: int) -> list[str]:
 
 
 def depth(code: Code) -> int:
-    """How deep calls stand within calls; conversions do not count."""
+    """The depth of nested calls, without conversions."""
     inner = max(map(depth, code.parts), default=0)
     if code.kind != "call":
         return inner

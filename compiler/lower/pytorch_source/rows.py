@@ -1,11 +1,11 @@
-"""The rows of the spec's source, read by pandas or NumPy, and how they are parted."""
+"""Writes the code that reads the rows of the source with pandas or NumPy, and splits them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.python_code import Code, call, inline, lines, literal, quoted, text
-from dlc.compiler.lower.pytorch_source.model import refused
+from dlc.compiler.lower.pytorch_source.model import emit_error
 from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the tra
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
 READ_IDX = '''
 def read_idx(path):
-    """A file in the format of MNIST, perhaps gzipped."""
+    """Read a file in the IDX format of MNIST, which may be gzipped."""
     file = open(path, "rb") if os.path.exists(path) else gzip.open(path + ".gz")
     with file:
         content = file.read()
@@ -31,8 +31,8 @@ def read_idx(path):
 
 
 class SourceReader:
-    """The lines of `load_rows`, which gives what `compute_loss` takes, and of `main` that part the rows;
-    `parts` are those beside `training`."""
+    """`loading` are the lines of `load_rows`, which gives the arguments of `compute_loss`. `splitting` are
+    the lines of `main` that split the rows. `parts` are the splits other than `training`."""
 
     def __init__(self, model: EmittedModel, values: list[Any]):
         self.model, self.values = model, values
@@ -42,9 +42,9 @@ class SourceReader:
         self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
-            raise self.cannot(f"the source `{self.source.name}` has no plain reader")
+            raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
         self.given = "part" if self.source.name == "idx" else ""
-        self.lists: list[str] = []  # of many columns
+        self.lists: list[str] = []  # lines that assign long lists of columns
         opening, arrays = reader(self.source)
         self.loading = [
             *(READ_IDX.split("\n")[1:-1] if self.given else []),
@@ -54,19 +54,19 @@ class SourceReader:
             *lines(opening[1], 4, f"{opening[0]} = "),
             *lines(call(text("TensorDataset"), *map(self.tensor, values, arrays)), 4, "return "),
         ]
-        self.parts, self.splitting = self.part()
+        self.parts, self.splitting = self.split()
 
-    def cannot(self, message: str, span: Any = None) -> Exception:
-        return refused("E0822", span or self.source.span, message, MODEL_ALONE)
+    def error(self, message: str, span: Any = None) -> Exception:
+        return emit_error("E0822", span or self.source.span, message, MODEL_ALONE)
 
     # --- reading ------------------------------------------------------------------------------------------
 
     def tensor(self, value: Any, array: str) -> Code:
-        """An array of rows as a tensor in the type and the shape of its field."""
+        """An array of rows as a tensor with the dtype and the shape of its field."""
         declared = self.declared[value]
-        classes = declared.classes  # of which arrays hold the places
+        classes = declared.classes  # arrays contain class indices
         if self.source.name in ("npz", "idx") and classes and classes.found_in and classes.labels:
-            raise self.cannot(f"the labels of `{value.field}` are not read")
+            raise self.error(f"the labels of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")
         if declared.rank > 1:
@@ -74,7 +74,7 @@ class SourceReader:
         return call(text("torch.tensor"), text(array), text(f"dtype={dtype}"))
 
     def columns(self, value: Any) -> list[str]:
-        """The columns that `data` gives a field, else its own name."""
+        """The columns that `data` gives for a field; by default the column with its name."""
         given = self.data.fields.get(value.field)
         settings = given.values() if given is not None else {"column": value.field}
         return list(settings.get("columns") or [settings["column"]])
@@ -84,7 +84,7 @@ class SourceReader:
 
         bunch = getattr(datasets, f"load_{source.set}")()
         known = dict(zip(source.columns(bunch), bunch.feature_names, strict=True))
-        made = self.of_table(known, "target", source.labels(bunch))
+        made = self.table_arrays(known, "target", source.labels(bunch))
         return ("table", text(f"load_{source.set}(as_frame=True).frame")), made
 
     def read_csv(self, source: Any) -> Any:
@@ -93,62 +93,62 @@ class SourceReader:
         entries = tuple(Code("item", name, (code,)) for name, code in texts.items())
         dtype = {"dtype": Code("dict", None, entries)} if texts else {}
         given = (quoted(source.path), "keep_default_na=False", f"na_values={marks}")
-        return ("table", call(text("pd.read_csv"), *map(text, given), **dtype)), self.of_table()
+        return ("table", call(text("pd.read_csv"), *map(text, given), **dtype)), self.table_arrays()
 
     def read_parquet(self, source: Any) -> Any:
-        return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.of_table()
+        return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.table_arrays()
 
     def read_table(self, source: Any) -> Any:
         sizes = (v.type.shape[0] if v.type.rank else 1 for v in self.values)
         fields = [v.field for v, size in zip(self.values, sizes, strict=True) for _ in range(size)]
         rows, names = literal([list(row) for row in source.rows]), list(source.columns or fields)
         read = call(text("pd.DataFrame"), rows, columns=literal(names))  # type: ignore[arg-type]
-        return ("table", read), self.of_table(dict(zip(names, names, strict=True)))
+        return ("table", read), self.table_arrays(dict(zip(names, names, strict=True)))
 
-    def of_table(self, known: Any = None, target: str = "", labels: Any = None) -> list[str]:
-        """The columns of a table that fill each field. Of some tables the columns are `known`, by the names
-        that the spec has for them: a vector takes those that are left, and a target the column `target`."""
+    def table_arrays(self, known: Any = None, target: str = "", labels: Any = None) -> list[str]:
+        """The array of each field, from columns of a table. If all columns are `known`, by their names in the
+        spec, a vector takes the remaining columns, and a target takes the column `target`."""
         wanted = {value: self.columns(value) for value in self.values}
-        lacking = [v for v, own in wanted.items() if known is not None and not {*own} <= {*known}]
+        unmatched = [v for v, own in wanted.items() if known is not None and not {*own} <= {*known}]
         found = []
         for value, names in wanted.items():
             names = [(known or {}).get(name, name) for name in names]
-            if value in lacking and value.is_target and target:
-                found.append(self.cells(value, f"table[{quoted(target)}]", labels))
-            elif value in lacking and value.type.rank and known:
-                taken = {name for v, own in wanted.items() if v not in lacking for name in own}
+            if value in unmatched and value.is_target and target:
+                found.append(self.column_vector(value, f"table[{quoted(target)}]", labels))
+            elif value in unmatched and value.type.rank and known:
+                taken = {name for v, own in wanted.items() if v not in unmatched for name in own}
                 left = [column for name, column in known.items() if name not in taken]
                 whole = f'table.drop(columns="{target}").to_numpy()'
-                found.append(self.several(value, left) if taken or not target else whole)
-            elif value in lacking or (value.type.rank and self.source.name == "csv" and len(names) == 1):
-                raise self.cannot(f"no column of the source fills `{value.field}`")
+                found.append(self.column_matrix(value, left) if taken or not target else whole)
+            elif value in unmatched or (value.type.rank and self.source.name == "csv" and len(names) == 1):
+                raise self.error(f"no column of the source fills `{value.field}`")
             elif len(names) > 1:
-                found.append(self.several(value, names))
+                found.append(self.column_matrix(value, names))
             elif value.type.rank and known is None:
                 found.append(f"np.stack(table[{quoted(names[0])}])")
             else:
-                found.append(self.cells(value, f"table[{quoted(names[0])}]", None))
+                found.append(self.column_vector(value, f"table[{quoted(names[0])}]", None))
         return found
 
-    def several(self, value: Any, columns: list[str]) -> str:
-        """Columns as an array, many of them by a list."""
+    def column_matrix(self, value: Any, columns: list[str]) -> str:
+        """Several columns as an array."""
         listed: Any = literal(columns)
         if len(inline(listed)) <= 40:
             return f"table[{inline(listed)}].to_numpy()"
         self.lists += lines(listed, 4, f"{self.model.fields[value]} = ")
         return f"table[{self.model.fields[value]}].to_numpy()"
 
-    def cells(self, value: Any, column: str, counted: list[str] | None) -> str:
-        """A column as an array; labels of classes as their places. `counted` are the labels that numbers
-        stand for, perhaps in another order."""
+    def column_vector(self, value: Any, column: str, order: list[str] | None) -> str:
+        """A column as an array. Class labels become class indices. `order` are the labels of indices in the
+        column, which may differ from the order in the spec."""
         classes = self.declared[value].classes
-        if classes is None or not classes.labels or (counted and list(classes.labels) == counted):
+        if classes is None or not classes.labels or (order and list(classes.labels) == order):
             return f"{column}.to_numpy()"
-        if counted and {*counted} == {*classes.labels}:
-            order = {place: list(classes.labels).index(label) for place, label in enumerate(counted)}
-            return f"{column}.map({order}).to_numpy()"
+        if order and {*order} == {*classes.labels}:
+            indices = {index: list(classes.labels).index(label) for index, label in enumerate(order)}
+            return f"{column}.map({indices}).to_numpy()"
         if value.type.rank:
-            raise self.cannot(f"the labels of `{value.field}` are not read")
+            raise self.error(f"the labels of `{value.field}` are not read")
         texts = ".astype(str)" if is_parsed(classes) and self.source.name != "csv" else ""
         return f"pd.Categorical({column}{texts}, {self.model.constant(classes.labels)}).codes"
 
@@ -161,25 +161,25 @@ class SourceReader:
         arrays = [f'read_idx(f"{{folder}}/{{part}}-{name}-ubyte")' for name in files[: len(self.values)]]
         return ("folder", text(quoted(source.path))), arrays
 
-    # --- parting ------------------------------------------------------------------------------------------
+    # --- splitting ----------------------------------------------------------------------------------------
 
-    def part(self) -> tuple[list[str], list[str]]:
-        """The parts beside `training`, and the lines that make them."""
+    def split(self) -> tuple[list[str], list[str]]:
+        """The splits other than `training`, and the lines that create them."""
         data, load = self.data, f"load_rows({quoted('train') if self.given else ''})"
         shares = {name: getattr(data, name) for name in ("validation", "test") if getattr(data, name)}
         for name, share in shares.items():
             if not isinstance(share, (int, float)):
-                raise self.cannot(f"`{name}` has a source of its own", data.spans.get(name))
+                raise self.error(f"`{name}` has a source of its own", data.spans.get(name))
         found = [f"    {'rows' if shares else 'training'} = {load}"]
         if shares:
-            found.append("    # This split holds other rows than the one that dlc makes.")
-            found += self.stratified(shares) if data.stratify else self.random(shares)
+            found.append("    # These splits contain other rows than those of dlc.")
+            found += self.stratified_split(shares) if data.stratify else self.random_split(shares)
         if self.given and not data.test:
             return [*shares, "test"], [*found, '    test = load_rows("t10k")']
         return [*shares], found
 
-    def random(self, shares: Mapping[str, Any]) -> list[str]:
-        sizes = [text(size) for size in map(counted, shares.values())]
+    def random_split(self, shares: Mapping[str, Any]) -> list[str]:
+        sizes = [text(size) for size in map(row_count, shares.values())]
         sizes = [text(f"len(rows) - {' - '.join(map(inline, sizes))}"), *sizes]
         if all(isinstance(share, float) for share in shares.values()):
             sizes = [text(str(share)) for share in (round(1 - sum(shares.values()), 9), *shares.values())]
@@ -187,27 +187,27 @@ class SourceReader:
         seed = f"    seed = torch.Generator().manual_seed({self.data.seed})"
         return [seed, *lines(made, 4, f"{', '.join(['training', *shares])} = ")]
 
-    def stratified(self, shares: Mapping[str, Any]) -> list[str]:
-        """Every part has the classes in the same shares."""
+    def stratified_split(self, shares: Mapping[str, Any]) -> list[str]:
+        """Each split has the same proportions of classes."""
         data = self.data
-        place = next((i for i, v in enumerate(self.values) if v.is_target and v.field == data.stratify), None)
-        if place is None:
-            raise self.cannot("`stratify` names no target of the loss", data.spans.get("stratify"))
-        found = [f"    left, classes = range(len(rows)), rows.tensors[{place}]"]
+        index = next((i for i, v in enumerate(self.values) if v.is_target and v.field == data.stratify), None)
+        if index is None:
+            raise self.error("`stratify` does not name a target of the loss", data.spans.get("stratify"))
+        found = [f"    left, classes = range(len(rows)), rows.tensors[{index}]"]
         seed = f"random_state={data.seed}"
         for name, share in reversed([*shares.items()]):
-            given = ("left", f"test_size={counted(share)}", "stratify=classes[left]", seed)
+            given = ("left", f"test_size={row_count(share)}", "stratify=classes[left]", seed)
             found += lines(call(text("train_test_split"), *map(text, given)), 4, f"left, {name} = ")
         found.append("    training = Subset(rows, left)")
         return [*found, *(f"    {name} = Subset(rows, {name})" for name in shares)]
 
 
 def is_parsed(classes: Any) -> bool:
-    """Whether pandas would take names of classes for numbers or for booleans."""
+    """Whether pandas would parse class names as numbers or booleans."""
     names = classes.names or () if classes is not None else ()
     return any(name.lower() in ("true", "false") or name.replace(".", "").isdigit() for name in names)
 
 
-def counted(share: float) -> str:
-    """How many rows a share is."""
+def row_count(share: float) -> str:
+    """The number of rows of a share, as source."""
     return str(share) if isinstance(share, int) else f"round({share} * len(rows))"

@@ -1,4 +1,4 @@
-"""The training script: a template for a spec with one objective, plain settings and a plain source."""
+"""The training script: a template for specs with one objective and supported settings and sources."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.python_code import WIDTH, Code, attribute, call, inline, lines, text
-from dlc.compiler.lower.pytorch_source.model import refused
+from dlc.compiler.lower.pytorch_source.model import emit_error
 from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, SourceReader
 from dlc.compiler.lower.pytorch_source.weights import initialize
-from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, expanded
+from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, inlined
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes import specialize
 from dlc.compiler.training.train_section import EPOCHS
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.model import EmittedModel
     from dlc.compiler.program import CompiledProgram
 
-# Settings of `train` that the script follows; metrics beside the accuracy change nothing of the training.
+# Supported settings of `train`. Metrics other than the accuracy are ignored: they do not affect training.
 SETTINGS = ("loss", "optimizer", "schedule", "regularize", "batch", "epochs", "early_stop", "metrics", "seed")
 
-# Lines behind a word and `|` are written where the spec has that.
+# A line with `condition|` is written if the spec satisfies the condition.
 TEMPLATE = '''
 penalty|
 penalty|
 penalty|def penalty(model):
-penalty|    """What regularizers add to the loss: the weights of layers, without biases and norms."""
+penalty|    """The regularization term of the weights of layers, without biases and norms."""
 penalty|    weights = [weight for weight in model.parameters() if weight.ndim > 1]
 penalty|    return sum({penalty} for weight in weights)
 schedule|
 schedule|
 schedule|def rate(step, steps):
-schedule|    """The learning rate of a step, counted from 0."""
+schedule|    """The learning rate of a step; the first step is 0."""
 schedule|{rate}
 fit|
 fit|
@@ -77,13 +77,13 @@ stop|            best, kept, waited = loss, deepcopy(model.state_dict()), 0
 stop|        if waited == {patience}:
 stop|            break
 stop|    if kept is None:
-stop|        raise RuntimeError("the loss was no finite number after any epoch")
+stop|        raise RuntimeError("the loss was not finite after any epoch")
 stop|    model.load_state_dict(kept)
 
 
 @torch.no_grad()
 def evaluate(model, rows):
-    """The loss of rows, and how many classes are right."""
+    """The loss and the metrics of rows."""
 unmeasured|    # The spec also asks for {unmeasured}: `dlc eval` computes that.
     loss = model.eval().compute_loss(*rows[:])
 accuracy|{fields}
@@ -114,7 +114,7 @@ source|    main()
 
 
 def script(model: EmittedModel) -> list[str]:
-    """The lines of the training script; nothing for a spec that trains nothing."""
+    """The lines of the training script; none if the spec does not train."""
     program = model.program
     if not program.phases or (program.data is None and program.train.span is None):
         return []
@@ -128,7 +128,7 @@ def script(model: EmittedModel) -> list[str]:
     rows = SourceReader(model, fields) if sourced else None
     parts, loading, split = (rows.parts, rows.loading, rows.splitting) if rows else ([], [], [])
     train, optimizer = program.train, program.train.optimizer[0]
-    starts = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
+    initial = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
     formula, stop = train.schedule.formula(optimizer.lr) or "", train.early_stop
     nodes = specialize.training(program, program.objective).nodes
     one_row = train.batch != "all" and any(node.operator.needs_many_rows for node in nodes)
@@ -139,13 +139,13 @@ def script(model: EmittedModel) -> list[str]:
     taken = (text(model.fields[value]) for value in model.predict.writer.params)
     accuracy = [*accuracy_lines(model)]
     unmeasured = [f"`{m.name}`" for m in train.metrics or () if m.name != "accuracy" or not accuracy]
-    marks = {
-        "penalty": train.regularize, "schedule": formula, "initialize": starts, "one_row": one_row,
-        "many_rows": not one_row, "fit": any(cls.learns for cls in model.classes), "stop": stop,
+    conditions = {
+        "penalty": train.regularize, "schedule": formula, "initialize": initial, "one_row": one_row,
+        "many_rows": not one_row, "fit": any(cls.is_fitted for cls in model.classes), "stop": stop,
         "source": rows, "accuracy": accuracy, "loss_alone": not accuracy, "validation": "validation" in parts,
         "test": "test" in parts, "unmeasured": unmeasured,
     }  # fmt: skip
-    holes = {
+    values = {
         "penalty": [penalty(train.regularize)], "rate": rate_lines(formula), "given": [given],
         "seed": [train.seed], "optimizer": optimizer_lines(optimizer), "epochs": [train.epochs or EPOCHS],
         "batch": ["len(rows)" if train.batch == "all" else train.batch], "epoch": ["epoch" if stop else "_"],
@@ -155,26 +155,26 @@ def script(model: EmittedModel) -> list[str]:
         "load_rows": loading, "split": split, "model": [model.name], "name": [program.name],
         "arguments": [given.replace("rows", "training")], "unmeasured": [", ".join(unmeasured)],
     }  # fmt: skip
-    return [*starts, *filled(marks, holes)]
+    return [*initial, *fill_template(conditions, values)]
 
 
-def filled(marks: Mapping[str, Any], holes: Mapping[str, list[Any]]) -> Iterator[str]:
-    """The lines of the template that the spec asks for, with what stands in the holes."""
+def fill_template(conditions: Mapping[str, Any], values: Mapping[str, list[Any]]) -> Iterator[str]:
+    """The lines of the template whose conditions hold, with values in place of `{name}`."""
     for line in TEMPLATE.split("\n")[1:-1]:
-        mark, bar, rest = line.partition("|")
-        if bar and not marks[mark]:
+        condition, bar, rest = line.partition("|")
+        if bar and not conditions[condition]:
             continue
         line = rest if bar else line
-        for name, value in holes.items():
+        for name, value in values.items():
             line = line.replace(f"{{{name}}}", "\n".join(map(str, value)))
         yield from line.split("\n")
 
 
-# --- what has a place in the script -----------------------------------------------------------------------
+# --- supported settings -----------------------------------------------------------------------------------
 
 
 def check_settings(program: CompiledProgram) -> None:
-    """Refuse settings that the script has no words for, rather than leave them out."""
+    """Reject settings that the script does not support."""
     train, (optimizer, *others) = program.train, program.train.optimizer
     layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}
     acted_on = {w.name for w in program.graph.weights if train.regularize and train.regularize[0].acts_on(w)}
@@ -182,14 +182,14 @@ def check_settings(program: CompiledProgram) -> None:
     stop, phases = train.early_stop, program.phases
     for name, field in (program.data.fields if program.data is not None else {}).items():
         if not field.values():
-            raise refused("E0822", field.span, f"`{name}` is drawn for each batch", MODEL_ALONE)
+            raise emit_error("E0822", field.span, f"`{name}` is drawn for each batch", MODEL_ALONE)
     refusals = {name: (name not in SETTINGS and value != train.settings[name].default, f"`{name}`")
                 for name, value in train.values().items()}  # fmt: skip
     refusals |= {
         "loss": ([len(phase.objectives) for phase in phases] != [1], "more than one objective"),
         "optimizer": (
             others or optimizer.on or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
-            f"the optimizer `{optimizer.name}` with these settings",
+            "several optimizers" if others else f"the optimizer `{optimizer.name}` with these settings",
         ),
         "schedule": (train.schedule.formula(optimizer.lr) is None, f"the schedule `{train.schedule.name}`"),
         "regularize": (parts or (train.regularize and acted_on != layers), "a regularizer of some weights"),
@@ -198,12 +198,12 @@ def check_settings(program: CompiledProgram) -> None:
     for name, (is_refused, what) in refusals.items():
         if is_refused:
             message = f"an emitted training script does not support {what}"
-            raise refused("E0821", train.spans.get(name) or train.span, message, MODEL_ALONE)
+            raise emit_error("E0821", train.spans.get(name) or train.span, message, MODEL_ALONE)
 
 
 def optim_calls(optimizer: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The calls of torch.optim that an optimizer of the spec is, with their keyword arguments; none where it
-    is more."""
+    """The constructors of torch.optim for an optimizer, with their keyword arguments. Empty if the optimizer
+    needs more than that."""
     calls: list[tuple[str, dict[str, Any]]] = []
 
     class Optim:
@@ -221,34 +221,34 @@ def optim_calls(optimizer: Any) -> list[tuple[str, dict[str, Any]]]:
     return calls
 
 
-# --- what stands in the holes -----------------------------------------------------------------------------
+# --- values of the template -------------------------------------------------------------------------------
 
 
 def optimizer_lines(optimizer: Any) -> list[str]:
-    """Settings at PyTorch's defaults, which are those of dlc, are left out."""
+    """The construction of the optimizer, without settings at their defaults, which are those of PyTorch."""
     ((name, named),) = optim_calls(optimizer)
-    ((_, usual),) = optim_calls(type(optimizer)(lr=optimizer.lr))
-    asked = {"lr": optimizer.lr} | {key: value for key, value in named.items() if value != usual[key]}
-    given = (text(f"{key}={inline(argument(value))}") for key, value in asked.items())
+    ((_, defaults),) = optim_calls(type(optimizer)(lr=optimizer.lr))
+    changed = {"lr": optimizer.lr} | {key: value for key, value in named.items() if value != defaults[key]}
+    given = (text(f"{key}={inline(argument(value))}") for key, value in changed.items())
     return lines(call(text(f"torch.optim.{name}"), text("model.parameters()"), *given), 4, "optimizer = ")
 
 
 class PenaltyRecorder(TorchRecorder):
-    """What regularizers call torch: the dot product of a weight with itself is the sum of its squares."""
+    """`F` for regularizers. The dot product of a weight with itself is written as a sum of squares."""
 
     def dot(self, a: Symbol, b: Symbol) -> Symbol:
         return Symbol(self, text("weight")).square().sum()
 
 
 def penalty(regularizers: Iterable[Any]) -> str:
-    """What regularizers add for one weight."""
+    """The regularization term of one weight."""
     recorder = PenaltyRecorder()
     terms = [regularizer.torch(recorder, [Symbol(recorder, text("weight"))]) for regularizer in regularizers]
-    return " + ".join(inline(expanded(term._code, recorder.statements)) for term in terms)
+    return " + ".join(inline(inlined(term._code, recorder.statements)) for term in terms)
 
 
 def rate_lines(formula: str) -> list[str]:
-    """The body of `rate`: a condition of the formula as an `if`."""
+    """The body of `rate`. A conditional expression becomes an `if` statement."""
     first, condition, rest = formula.partition(" if ")
     test, _, other = rest.partition(" else ")
     if condition:
@@ -258,7 +258,7 @@ def rate_lines(formula: str) -> list[str]:
 
 
 def accuracy_lines(model: EmittedModel) -> Iterator[str]:
-    """The accuracy of each output that answers one class a row."""
+    """The accuracy of each output with one class per row."""
     several = len(model.program.outputs) > 1
     for output in model.program.outputs:
         declared, value = output.declared, output.target_value

@@ -1,4 +1,4 @@
-"""Which nodes of a program are the network, and which are the loss."""
+"""Splits the nodes of a program into network and loss."""
 
 from __future__ import annotations
 
@@ -19,42 +19,41 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class NetworkAndLoss:
-    """`forward` are the nodes of the network and `roots` the values that it returns, the `answers` first;
-    `loss` are the nodes behind it. `moved` are the targets as augmentations of the network move them."""
+    """`forward` are the nodes of the network, `loss` all others. `roots` are the values that `forward`
+    returns: the `outputs`, then those that the loss reads. `targets` are those after augmentation."""
 
     graph: Graph
     forward: list[Node]
     loss: list[Node]
-    answers: list[Value]
+    outputs: list[Value]
     roots: list[Value]
-    moved: set[Value]
+    targets: set[Value]
 
 
 def split(program: CompiledProgram) -> NetworkAndLoss:
-    """What answers need is the network, all else is the loss. A block stands in one of them as a whole; what
-    is made of inputs alone is computed in both."""
-    graph = computed(program)
-    spelled = {node.results[0]: len(node.results) for node in program.graph.nodes}
-    more = {node: node.results[spelled.get(node.results[0], len(node.results)) :] for node in graph.nodes}
-    augmented = [node for node, results in more.items() if results]  # with targets that follow
-    moved = {v for node in augmented if len(node.results) == len(node.operands) for v in more[node]}
-    answers = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != specialize.LOSS))
-    forward = network(graph, answers, [node.results[0] for node in augmented])
-    again = set(repeated(graph, forward))
+    """Nodes that outputs depend on are the network, all others are the loss. A block is not divided. Nodes
+    that depend on inputs alone are computed in both."""
+    graph = file_graph(program)
+    counts = {node.results[0]: len(node.results) for node in program.graph.nodes}
+    more = {node: node.results[counts.get(node.results[0], len(node.results)) :] for node in graph.nodes}
+    augmented = [node for node, results in more.items() if results]  # with additional results for targets
+    targets = {v for node in augmented if len(node.results) == len(node.operands) for v in more[node]}
+    outputs = list(dict.fromkeys(v for name, v in graph.outputs.items() if name != specialize.LOSS))
+    forward = network(graph, outputs, [node.results[0] for node in augmented])
+    again = set(recomputed(graph, forward))
     loss = [node for node in graph.nodes if node not in forward or node in again]
     own = {value for node in loss for value in node.results}
     made = {value for node in forward for value in node.results}
     read = (value for node in loss for value in node.reads)
     shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
-    roots = list(dict.fromkeys([*answers, *shared]))
+    roots = list(dict.fromkeys([*outputs, *shared]))
     return NetworkAndLoss(
-        graph, [node for node in graph.nodes if node in forward], loss, answers, roots, moved
+        graph, [node for node in graph.nodes if node in forward], loss, outputs, roots, targets
     )
 
 
-def computed(program: CompiledProgram) -> Graph:
-    """All that the file computes: the scores of outputs, other exports, and the loss over targets that follow
-    the augmentations."""
+def file_graph(program: CompiledProgram) -> Graph:
+    """The graph of the whole file: scores of outputs, other exports, and the loss, with augmented targets."""
     outputs: dict[str, Value] = {}
     for output in program.outputs:
         outputs |= {f"{output.name} scores": output.scores, f"{output.name} flowed": output.flowed}
@@ -68,12 +67,12 @@ def computed(program: CompiledProgram) -> Graph:
     return prune(without_identities(replace(graph, outputs=outputs)))
 
 
-def network(graph: Graph, answers: Collection[Value], augmented: Collection[Value]) -> set[Node]:
-    """The nodes that answers need, with all of their blocks that depends on no target."""
+def network(graph: Graph, outputs: Collection[Value], augmented: Collection[Value]) -> set[Node]:
+    """The nodes that outputs depend on, and all nodes of their blocks that do not depend on a target."""
     marks: dict[Value, int] = {value: 1 for value in graph.inputs if value.is_target}
     targets = graph.depends(marks, dict.fromkeys(augmented, 1))
     forward: set[Node] = set()
-    wanted = set(answers)
+    wanted = set(outputs)
     while True:
         needed = graph.needed_by(wanted)
         found = {node for node in graph.nodes if not needed.isdisjoint(node.results)}
@@ -85,15 +84,15 @@ def network(graph: Graph, answers: Collection[Value], augmented: Collection[Valu
         wanted |= {value for node in inside for value in node.results if not targets.get(value)}
 
 
-def repeated(graph: Graph, forward: Collection[Node]) -> Iterator[Node]:
-    """The nodes of the network that the loss computes by itself: what it reads that is made of inputs alone,
-    without weights, draws or blocks. What derivatives are taken of has to be the same tensor."""
+def recomputed(graph: Graph, forward: Collection[Node]) -> Iterator[Node]:
+    """The nodes of the network that the loss computes again: it reads them, and they depend on inputs alone,
+    without weights, random draws or blocks. Derivatives need the same tensor, so their operands are kept."""
     plain: set[Value] = {*graph.inputs}
     wanted: set[Value] = {value for node in graph.nodes if node not in forward for value in node.reads}
     tracked = {node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None}
     for node in graph.nodes if forward else ():
-        held = node.weights or node.operator.random or node.site.uses or node.operator.training_only
-        is_plain = not held and plain.issuperset(node.operands) and tracked.isdisjoint(node.results)
+        is_excluded = node.weights or node.operator.random or node.site.uses or node.operator.training_only
+        is_plain = not is_excluded and plain.issuperset(node.operands) and tracked.isdisjoint(node.results)
         plain.update(node.results if is_plain else ())
     for node in reversed(graph.nodes):
         if node in forward and plain.issuperset(node.results) and not wanted.isdisjoint(node.results):

@@ -1,4 +1,4 @@
-"""The statements of a body, and what bodies that are written alike have in common."""
+"""The statements of a body, and keys that bodies with equal statements share."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 @record(eq=False)
 class Loop:
-    """A loop over `copies` modules of lists. `members` are the lists: a name for the entry, the list, where
-    it begins, and the step. A value is called `cell` within; it begins as `begin`, each round makes `update`
-    of it, and `target` comes out."""
+    """A loop of `copies` rounds over lists of modules. `members` are the lists: loop variable, name of the
+    list, start and step. `carried` is the loop-carried value: it is `initial` before the first round, each
+    round sets it to `update`, and `target` is its value after the loop."""
 
     copies: int
     members: tuple[tuple[str, str, int, int], ...]
     target: Local
-    cell: Local
-    begin: Code
+    carried: Local
+    initial: Code
     update: Code
     body: tuple[Statement, ...]
 
 
 @record(eq=False)
 class EvalReturn:
-    """What an operator returns at once unless it is in training."""
+    """The values that an operator returns early unless it is in training."""
 
     returns: tuple[Code, ...]
 
@@ -47,14 +47,14 @@ def reads(code: Code) -> list[Local]:
 
 
 def codes_of(body: Sequence[Statement]) -> Iterator[Code]:
-    """All expressions of statements."""
+    """All expressions in statements."""
     for statement in body:
         if isinstance(statement, Let):
             yield statement.code
         elif isinstance(statement, EvalReturn):
             yield from statement.returns
         else:
-            yield from (statement.begin, statement.update)
+            yield from (statement.initial, statement.update)
             yield from codes_of(statement.body)
 
 
@@ -66,25 +66,25 @@ def mapped(statement: Any, change: Callable[[Code], Code | None]) -> Any:
         return replace(statement, code=statement.code.mapped(change))
     if isinstance(statement, EvalReturn):
         return EvalReturn(tuple(code.mapped(change) for code in statement.returns))
-    begin, update = statement.begin.mapped(change), statement.update.mapped(change)
+    initial, update = statement.initial.mapped(change), statement.update.mapped(change)
     body = tuple(mapped(s, change) for s in statement.body)
-    return replace(statement, begin=begin, update=update, body=body)
+    return replace(statement, initial=initial, update=update, body=body)
 
 
-class Places:
-    """Keys of statements in which values are known by their place, so that bodies of other values that do
-    the same have the same key. `of` gives the key of a part of an expression, or none."""
+class ValueNumbers:
+    """Keys of statements in which each value is its number in order of definition, so that bodies that differ
+    only in their values share a key. `of` may give another key for a part of an expression."""
 
     def __init__(self, given: Sequence[Local], of: Callable[[Code], Any]):
-        self.places: dict[Any, int] = {key: place for place, key in enumerate(given)}
+        self.numbers: dict[Any, int] = {key: index for index, key in enumerate(given)}
         self.of = of
 
     def leaf(self, code: Code) -> Any:
-        return ("local", self.places.get(code.value, -1)) if code.kind == "local" else self.of(code)
+        return ("local", self.numbers.get(code.value, -1)) if code.kind == "local" else self.of(code)
 
     def add(self, *targets: Local) -> None:
         for target in targets:
-            self.places[target] = len(self.places)
+            self.numbers[target] = len(self.numbers)
 
     def keys(self, body: Sequence[Statement]) -> tuple[Any, ...]:
         return tuple(map(self.key, body))
@@ -99,8 +99,8 @@ class Places:
             return "let", len(statement.targets), key
         if isinstance(statement, EvalReturn):
             return "return", self.codes(statement.returns)
-        begin = statement.begin.key(self.leaf)
-        self.add(statement.cell)
+        initial = statement.initial.key(self.leaf)
+        self.add(statement.carried)
         body, update = self.keys(statement.body), statement.update.key(self.leaf)
         self.add(statement.target)
-        return "loop", statement.members, begin, body, update
+        return "loop", statement.members, initial, body, update

@@ -1,4 +1,4 @@
-"""Weights of the file by the names of the spec: where they are, how they are loaded, and how they begin."""
+"""Weights of the emitted model: their keys in its state, `load_weights`, and initial values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def numbered(match):
 
 
 def state_key(model: BlockFrame, weight: str) -> str | None:
-    """The key in the state of the model of a weight of the spec; none if the model has no such weight."""
+    """The `state_dict` key of a weight of the spec. None if the model does not have the weight."""
     frame, rest, found = model, weight, []
     while True:
         attr = next((a for a in accumulate(rest.split("."), "{}.{}".format) if a in frame.members), None)
@@ -64,7 +64,7 @@ def state_key(model: BlockFrame, weight: str) -> str | None:
 
 
 def load_weights(keys: Mapping[str, str]) -> list[str]:
-    """`load_weights(model, path)`. `keys` are those of the state of the model, with the names of the spec."""
+    """The function `load_weights(model, path)`. `keys` maps `state_dict` keys to names of the spec."""
     doc, renamed, found = "Load weights.safetensors.", [], []
     parts = {part for key, own in keys.items() for part in {*key.split(".")}.difference(own.split("."))}
     endings = sorted(part[:-1] for part in parts if part.endswith("_"))
@@ -80,8 +80,8 @@ def load_weights(keys: Mapping[str, str]) -> list[str]:
 
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
-    """`initialize(model)`: the initial values of the spec, for trainable weights by their keys. Norms begin
-    with those of PyTorch."""
+    """The function `initialize(model)`, which sets the initial values of the spec. `weights` are the
+    trainable ones with their `state_dict` keys. Weights of norms keep the initial values of PyTorch."""
     groups: dict[str, list[str]] = {}
     for key, weight in weights:
         if weight.role != "norm":

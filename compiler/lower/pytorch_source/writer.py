@@ -1,4 +1,4 @@
-"""Writes frames: their modules, and their nodes as statements."""
+"""Writes frames: their modules, and statements for their nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, call, text
-from dlc.compiler.lower.pytorch_source.body import Body, Shared
+from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, local
@@ -18,7 +18,7 @@ from dlc.compiler.lower.symbolic import (
     Recorder,
     Symbol,
     Untraceable,
-    expanded,
+    inlined,
 )
 from dlc.compiler.types import Tensor
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class NotEmitted(Exception):
-    """A node that has no plain PyTorch, and why."""
+    """A node cannot be written in plain PyTorch; the message is the reason."""
 
     def __init__(self, node: Node, why: str):
         super().__init__(why)
@@ -37,7 +37,7 @@ class NotEmitted(Exception):
 
 
 class Writer(Body):
-    """Writes the items of a frame into the body."""
+    """Writes the items of a frame into its body."""
 
     def write_items(self, items: Iterable[Any]) -> None:
         for item in items:
@@ -52,14 +52,14 @@ class Writer(Body):
                 raise NotEmitted(nodes_of([item])[0], str(error)) from None
 
     def write_copies(self, copies: Copies) -> None:
-        """The copies of a `repeat`: as a loop, or one by one."""
+        """Write the copies of a `repeat`, as a loop if possible, else one after the other."""
         before, writers = len(self.shared.frames), []
         for items in copies.copies:
             writers.append(Writer(self.shared, self.frame))
             writers[-1].write_items(items)
         loop = as_loop(self, writers, copies) if len(writers) > 1 else None
         if loop is None:
-            del self.shared.frames[before:]  # they are written again
+            del self.shared.frames[before:]  # the copies are written again below
             for items in copies.copies:
                 self.write_items(items)
             return
@@ -70,31 +70,31 @@ class Writer(Body):
     def write_frame(self, frame: BlockFrame) -> None:
         write(self.shared, frame)
         arguments = [self.code(key) for key in frame.params.values()]
-        if frame.what == "net" and frame.has_weights:
+        if frame.kind == "net" and frame.has_weights:
             name = frame.prefix[:-1]
             self.shared.nets.setdefault(name, frame)
             function = self.code(("net", name))
         else:
             name = frame.prefix[len(self.frame.prefix) : -1]
             function = self.member_for(name, Code("make", frame), frame.has_weights)
-        made = leaving(self.shared, frame)
-        targets = tuple(Local(hint=self.hint(frame, value, len(made))) for value in made)
-        self.body.append(Let(targets, call(function, *arguments), ends=True))
-        for value, target in zip(made, targets, strict=True):
-            self.give(value, local(target))
+        results = live_out(self.shared, frame)
+        targets = tuple(Local(hint=self.hint(frame, value, len(results))) for value in results)
+        self.body.append(Let(targets, call(function, *arguments), is_result=True))
+        for value, target in zip(results, targets, strict=True):
+            self.bind(value, local(target))
 
     def hint(self, frame: BlockFrame, value: Value, count: int) -> str:
-        """What the spec calls a result; targets that follow an augmentation keep their names."""
-        if frame.what == "operator" and value is not frame.nodes[0].results[0]:
+        """The name of a result in the spec. Augmented targets keep the names of the targets."""
+        if frame.kind == "operator" and value is not frame.nodes[0].results[0]:
             partner = frame.operator.mixes_targets
             return value.name.replace(".", "_") if partner else value.name.split(".")[0]
         return self.hints.get(value, "") if count == 1 else ""
 
     def member_for(self, name: str, made: Code, owns: bool) -> Code:
-        """A module of the class under its name. Those without weights may be shared, or have another name."""
+        """A module of the class. Modules without weights may be shared, or renamed if the name is taken."""
         attr, place, key = name, 1, made.key(self.shared.key)
         if owns and name in self.members:
-            raise Untraceable("its block is used by the network and by the loss, each with weights of it")
+            raise Untraceable("some weights of its block belong to the network, others to the loss")
         while attr in self.members and self.members[attr].key(self.shared.key) != key:
             place += 1
             attr = f"{name}_{place}"
@@ -112,28 +112,28 @@ class Writer(Body):
             return
         for value, symbol in zip(node.results, as_list(made, len(node.results)), strict=True):
             code = symbol._code if isinstance(symbol, Symbol) else self.F.constant_of(symbol)._code
-            self.give(value, code)
+            self.bind(value, code)
             if code.kind == "local" and not code.value.hint:
                 code.value.hint = self.hints.get(value, "")
-        by_sign = operator.symbol and operator.broadcasts
-        joins = bool(operator.follows or by_sign or operator.family == "loss")
+        is_infix = operator.symbol and operator.broadcasts
+        inlines = bool(operator.follows or is_infix or operator.family == "loss")
         for place, let in enumerate(self.body[start:], start):
             if isinstance(let, Let):
-                ends = let.ends or (place == len(self.body) - 1 and not operator.glue)
-                self.body[place] = replace(let, ends=ends, joins=joins)
+                is_result = let.is_result or (place == len(self.body) - 1 and not operator.glue)
+                self.body[place] = replace(let, is_result=is_result, inlines=inlines)
 
     def run_node(self, node: Node) -> Any:
-        """What a node makes, by a module of torch.nn or by its PyTorch form; none if a class of its own is
-        called for it."""
-        operator, spelled, owner = node.operator, self.shared.operator_of(node), owner_of(node)
-        own_class = self.frame.what == "operator"
+        """The result of a node, from a module of torch.nn or its PyTorch form. None if it has a class of its
+        own: `write_frame` adds that statement."""
+        operator, source, owner = node.operator, self.shared.source_operator(node), owner_of(node)
+        own_class = self.frame.kind == "operator"
         module = None if own_class or (node.weights and not owner) else module_of(node)
-        differs = spelled.inference() is not spelled or spelled is not operator
+        differs = source.inference() is not source or source is not operator
         if module is None and not own_class and (owner or differs):
             frame = BlockFrame(
-                "operator", spelled.name, f"{owner or self.frame.prefix + spelled.name}.", [node]
+                "operator", source.name, f"{owner or self.frame.prefix + source.name}.", [node]
             )
-            frame.operator = spelled
+            frame.operator = source
             self.write_frame(frame)
             return None
         flowing, given = operator.split([self.value(v) for v in node.operands])
@@ -144,7 +144,7 @@ class Writer(Body):
         weights = {leaf: self.value(v) for leaf, v in node.weights.items()}
         if differs:
             returned = self.at_inference(node, flowing, weights, given)
-            read = leaving(self.shared, self.frame)
+            read = live_out(self.shared, self.frame)
             kept = (c for c, value in zip(returned, node.results, strict=True) if value in read)
             self.body.append(EvalReturn(tuple(kept)))
         return operator.torch(self.F, *flowing, **weights, **given)
@@ -156,19 +156,19 @@ class Writer(Body):
         weights: Mapping[str, Symbol],
         given: Mapping[str, Symbol],
     ) -> list[Code]:
-        """What a node makes at inference, without statements; targets that follow it stay as they are."""
-        spelled, recorder = self.shared.operator_of(node), BodyRecorder(self.env)
-        instead = spelled.inference()
-        if spelled is not node.operator:
-            share = [self.F.constant_of(1.0)] if spelled.mixes_targets else []
+        """The results of a node at inference, as expressions. Targets are not augmented."""
+        source, recorder = self.shared.source_operator(node), BodyRecorder(self.env)
+        instead = source.inference()
+        if source is not node.operator:
+            share = [self.F.constant_of(1.0)] if source.mixes_targets else []
             made: Any = [flowing[0], *share, *flowing[1:]]
         elif instead.identity:
             made = flowing[0]
         else:
-            bound = instead.bind(*spelled.operands_for(instead, spelled.operands))
+            bound = instead.bind(*source.operands_for(instead, source.operands))
             kept = {name: given[name] for name in instead.given}
             made = bound.torch(recorder, *flowing[: len(bound.positional)], **weights, **kept)
-        return [expanded(each._code, recorder.statements) for each in as_list(made, len(node.results))]
+        return [inlined(each._code, recorder.statements) for each in as_list(made, len(node.results))]
 
 
 def as_list(made: Any, count: int) -> list[Any]:
@@ -177,14 +177,14 @@ def as_list(made: Any, count: int) -> list[Any]:
     return [made[place] for place in range(count)]
 
 
-def leaving(shared: Shared, frame: BlockFrame) -> list[Value]:
-    """The values of a frame that are read outside of it."""
+def live_out(shared: EmitterState, frame: BlockFrame) -> list[Value]:
+    """The results of a frame: its values that are read outside of it."""
     inside = set(frame.nodes)
     made = (value for node in frame.nodes for value in node.results)
     return [value for value in made if shared.is_read_outside(value, inside)]
 
 
-def write(shared: Shared, frame: BlockFrame) -> None:
+def write(shared: EmitterState, frame: BlockFrame) -> None:
     """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
     read = {value for node in frame.nodes for value in node.reads}
@@ -192,11 +192,11 @@ def write(shared: Shared, frame: BlockFrame) -> None:
         if value in read:
             writer.value(value)
     writer.write_items(frame.items())
-    finish(writer, leaving(shared, frame))
+    finish(writer, live_out(shared, frame))
 
 
 def finish(writer: Writer, returned: Iterable[Value]) -> None:
-    """Fill in a frame what its writer has written."""
+    """Set the code of a frame to that of its writer."""
     frame = writer.frame
     frame.returns = [writer.code(value) for value in returned]
     frame.params = {target: key for key, target in writer.params.items()}
@@ -206,7 +206,7 @@ def finish(writer: Writer, returned: Iterable[Value]) -> None:
 
 
 def lists_of(frame: BlockFrame) -> set[str]:
-    """The modules that stand in lists: those that loops run over at least half of."""
+    """The base names of modules that are put into lists: loops iterate over at least half of them."""
     looped: dict[str, int] = {}
     for loop in (statement for statement in frame.body if isinstance(statement, Loop)):
         for _, base, *_ in loop.members:
@@ -215,21 +215,21 @@ def lists_of(frame: BlockFrame) -> set[str]:
     return {base for base, count in looped.items() if 2 * count >= alike[base]}
 
 
-def own_leaves(node: Node) -> list[str]:
-    """The weights that are the node's own, and not given by a setting."""
+def own_weights(node: Node) -> list[str]:
+    """The weights that belong to the node, and are not passed by a setting."""
     settings = node.operator.values()
     return [leaf for leaf in node.weights if not isinstance(settings.get(leaf), Tensor)]
 
 
 def owner_of(node: Node) -> str:
-    """What the node's own weights are named after, as `group.conv_2`."""
-    own = own_leaves(node)
+    """The name prefix of the weights that belong to the node, as `group.conv_2`."""
+    own = own_weights(node)
     return node.weights[own[0]].name[: -len(own[0]) - 1] if own else ""
 
 
 def module_of(node: Node) -> Code | None:
-    """The module of torch.nn that computes the node with the weights that it owns."""
-    if len(node.weights) != len(own_leaves(node)):
+    """The module of torch.nn for the node, if all of its weights belong to it."""
+    if len(node.weights) != len(own_weights(node)):
         return None
     recorder = Recorder()
     made = node.operator.module(Symbol(recorder, text("nn")))

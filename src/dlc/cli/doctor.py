@@ -24,7 +24,7 @@ def command(form: str) -> None:
     use on this machine. The exit code is 1 if something is broken; optional packages may be missing."""
     from dlc.doctor import CHECKS
 
-    found = [(check, check.look()) for check in CHECKS]
+    found = [(check, check.run()) for check in CHECKS]
     if form == "json":
         show_json(found)
     else:
@@ -48,7 +48,7 @@ def show_text(found: Sequence[tuple[DoctorCheck, Finding]]) -> None:
 
 
 def lines(head: str, text: str) -> str:
-    """A text after its head, wrapped with a hanging indent."""
+    """The head and a text, wrapped with a hanging indent."""
     from dlc.reference.terminal import WIDTH
 
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),

@@ -1,4 +1,4 @@
-"""The two forms of an operator as text: they are run over symbols, and each call that they make is a line."""
+"""The PyTorch and ONNX forms of an operator as text, from symbolic tracing: one line per call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InTorch(TorchRecorder):
-    """Free dimensions are written by their names."""
+    """Free dimensions are written as their names."""
 
     def size(self, size: Any) -> Any:
         if not isinstance(size, Dim):
@@ -62,7 +62,7 @@ class InOnnx(Recorder):
 
 
 def of(program: CompiledProgram, operator: type[Operator]) -> Iterator[tuple[str, list[str]]]:
-    """The forms of the first use of an operator in a program, each under its heading."""
+    """The forms of the first use of an operator in a program, each with its heading."""
     graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
     node = next((n for graph in graphs for n in graph.nodes if type(n.operator) is operator), None)
     written = {"In PyTorch": in_torch} | ({} if operator.training_only else {"In ONNX": in_onnx})
@@ -81,24 +81,24 @@ def in_torch(node: Node) -> list[str]:
 
 
 def in_onnx(node: Node) -> list[str]:
-    """What stands in its place at inference, in ONNX."""
-    standing = node_at_inference(node)
-    return run(standing.operator.onnx, InOnnx(), node, standing.operator)
+    """The inference form of a node in ONNX."""
+    at_inference = node_at_inference(node)
+    return run(at_inference.operator.onnx, InOnnx(), node, at_inference.operator)
 
 
-def run(form: Callable[..., Any], recorder: Recorder, node: Node, standing: Operator) -> list[str]:
-    """The lines of a form; the last is what it makes."""
+def run(form: Callable[..., Any], recorder: Recorder, node: Node, at_inference: Operator) -> list[str]:
+    """The lines of a form. The last one is the result."""
     names, count = type(node.operator).operand_names(), len(node.operator.positional)
     if len(names) != count:
         names = tuple("abcdefgh"[:count])
-    operands = [Symbol(recorder, text(name)) for name in names][: len(standing.positional)]
-    named = {name: Symbol(recorder, text(name)) for name in (*node.weights, *standing.given)}
+    operands = [Symbol(recorder, text(name)) for name in names][: len(at_inference.positional)]
+    named = {name: Symbol(recorder, text(name)) for name in (*node.weights, *at_inference.given)}
     made = form(recorder, *operands, **named)
     return lines(recorder, made, UniqueNames((*names, *named)))
 
 
 def lines(recorder: Recorder, made: Any, taken: UniqueNames) -> list[str]:
-    """A line for each call, named after its function; signs are written where their results are read."""
+    """One line for each call, named after its function. Infix operators are inlined at their use."""
     known: dict[Local, Code] = {}
     found: list[str] = []
 
@@ -109,7 +109,7 @@ def lines(recorder: Recorder, made: Any, taken: UniqueNames) -> list[str]:
         code = let.code.mapped(change)
         if code.kind == "call":
             names = [
-                taken.claim(target.maker.rpartition(".")[2].strip("_").lower()) for target in let.targets
+                taken.claim(target.function.rpartition(".")[2].strip("_").lower()) for target in let.targets
             ]
             found.append(f"{', '.join(names)} = {inline(code)}")
             known.update(zip(let.targets, map(text, names), strict=True))

@@ -40,7 +40,8 @@ def interleave(ours: Sample, theirs: Sample, rounds: int, patience: float = 0) -
     Each pair waits for an idle machine, and is repeated if others used the machine, for `patience` seconds in
     total.
     """
-    ours(), theirs()
+    ours()
+    theirs()
     waiting, pairs = Patience(patience), []
     while len(pairs) < 2 * rounds:
         waiting.wait()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dlc.compiler.definitions.unimplemented import LATER
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 from dlc.reference.pages import listed, signed
 from dlc.reference.words import Word
 
@@ -35,7 +35,7 @@ def reference(shown: Callable[[Word], str] = signed) -> str:
 def unbuilt() -> str:
     """The words that are planned but not built yet, by owner."""
     owners: dict[tuple[str, ...], list[str]] = {}
-    for of, named in LATER.items():
+    for of, named in UNIMPLEMENTED.items():
         owners.setdefault(named, []).append(of)
     rows = [f"- {', '.join(of)}: {', '.join(f'`{word}`' for word in named)}" for named, of in owners.items()]
     return "\n".join(["## Not built yet", "", *rows, ""]) if rows else ""

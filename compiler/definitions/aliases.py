@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.unimplemented import LATER, not_built
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, not_built
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -312,7 +312,9 @@ def _members(families: tuple[str, ...]) -> tuple[frozenset[str], dict[str, str]]
     """All members of these families; and the public ones by their names without `_`."""
     from dlc.compiler.definitions.definition import Definition
 
-    known = [word for family in families for word in (*Definition.families[family], *LATER.get(family, ()))]
+    known = [
+        word for family in families for word in (*Definition.families[family], *UNIMPLEMENTED.get(family, ()))
+    ]
     return frozenset(known), {w.replace("_", ""): w for w in known if is_public(w, families)}
 
 

@@ -8,7 +8,7 @@ NOT_BUILT = "E0901"
 SECTIONS = ("data", "train", "export")
 
 # Words by family. A key that is not a family is a definition; its words are settings.
-LATER: dict[str, tuple[str, ...]] = {
+UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
         "tan", "erf", "sign", "floor", "ceil", "round", "lgamma", "prod", "var", "std", "logsumexp", "argmin",
@@ -49,9 +49,9 @@ WITHOUT = {
 }
 
 
-def later(*families: str) -> tuple[str, ...]:
+def unimplemented_words(*families: str) -> tuple[str, ...]:
     """The words of these families that are not implemented yet."""
-    return tuple(word for family in families for word in LATER.get(family, ()))
+    return tuple(word for family in families for word in UNIMPLEMENTED.get(family, ()))
 
 
 def no_constants() -> Reject:
@@ -61,7 +61,7 @@ def no_constants() -> Reject:
 
 
 def not_built(of: str, word: str, written: str = "") -> Reject:
-    """The error for a word of `later(of)`; `written` is its name in another library."""
+    """The error for a word of `unimplemented_words(of)`; `written` is its name in another library."""
     what = f"`.{word}`" if of == "attribute" else f"`{word}`"
     if of in SECTIONS:
         what += f" in `{of}`"

@@ -10,7 +10,7 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import OneOf, Reject
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.elaborate import decimal_commas, members, settings
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
@@ -78,7 +78,7 @@ def named_setting(
 ) -> Setting:
     """The setting that a named argument refers to. `given` are the settings that have a value already."""
     name, span = argument.name or "", argument.name_span or argument.value.span
-    if name in later(definition.name):
+    if name in unimplemented_words(definition.name):
         raise ev.reject(span, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import outputs, unknown_names
 from dlc.compiler.elaborate.tensor_operands import scores_of
@@ -27,7 +27,7 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     known = OUTPUT_ATTRIBUTES if isinstance(value, OutputRef) else TENSOR_ATTRIBUTES
     if not isinstance(value, (Value, InputRef, OutputRef)):
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
-    if expr.name in later("attribute"):
+    if expr.name in unimplemented_words("attribute"):
         raise ev.reject(expr.name_span, not_built("attribute", expr.name))
     if expr.name not in known:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",

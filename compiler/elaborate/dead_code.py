@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
-from dlc.compiler.definitions.unimplemented import later
+from dlc.compiler.definitions.unimplemented import unimplemented_words
 from dlc.compiler.elaborate import arguments, unknown_names
 from dlc.compiler.elaborate.declarations import declares
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
@@ -41,7 +41,7 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *file.known(),
         *file.free,
         *FUNCTIONS,
-        *later("operator", "loss"),
+        *unimplemented_words("operator", "loss"),
         *ev.state.recovery.names,
         *bare_words(),
     }

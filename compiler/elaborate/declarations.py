@@ -9,7 +9,7 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.initializers import Initializer
 from dlc.compiler.definitions.parameter_types import MemberOf, describe
-from dlc.compiler.definitions.unimplemented import later, no_constants, not_built
+from dlc.compiler.definitions.unimplemented import no_constants, not_built, unimplemented_words
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import Dim, class_count, has_free
@@ -37,7 +37,7 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     """Reject a name of the language and, for a binding, a name that is declared."""
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
-    if families or name in FUNCTIONS or name in later("operator", "loss"):
+    if families or name in FUNCTIONS or name in unimplemented_words("operator", "loss"):
         family = families[0] if families else "operator"
         what = "a function" if name in FUNCTIONS else Definition.spoken[family]
         raise ev.fail("E0302", ident.span,
@@ -119,7 +119,7 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
         raise ev.fail("E0210", expr.span, f"a type has at most {MAX_DIMS} dimensions, found {len(shape)}")
     arguments = expr.arguments if isinstance(expr, syntax.Call) else None
     for argument in arguments or ():
-        if argument.name in later("type"):
+        if argument.name in unimplemented_words("type"):
             raise ev.reject(argument.name_span or argument.value.span, not_built("type", argument.name))
     if head.id == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))

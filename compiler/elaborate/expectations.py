@@ -9,7 +9,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.definitions.sections import PARTS
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.record import record
@@ -122,7 +122,7 @@ def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
 def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt:
     figure = figure_of_alias(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
-    if metric in later("metric"):
+    if metric in unimplemented_words("metric"):
         return ev.reject(name.span, not_built("metric", metric, name.id))
     if metric and not measured.uncertain and find_figure(metric, measured.figures) is None:
         raise unmeasured(ev, name, figure.split("."), measured)
@@ -178,7 +178,7 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
         return Halt()
     known = figure_of_alias(figure, path[0])
     metric = known.partition(".")[2]
-    if metric in later("metric"):
+    if metric in unimplemented_words("metric"):
         return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.elaborate import outputs
 from dlc.compiler.elaborate.values import Operand
-from dlc.compiler.ir.graph import Value, behind_index
+from dlc.compiler.ir.graph import Value, producer_through_index
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
@@ -26,7 +26,7 @@ def with_targets(ev: Evaluator, loss: Any, tensors: list[Operand], span: Span) -
                       help=f"give it both: `{loss.name}(prediction, target)`")  # fmt: skip
     if not loss.of_scores or not isinstance(tensors[0].value, Value):
         return tensors
-    producer = behind_index(tensors[0].value, ev.builder.producers)
+    producer = producer_through_index(tensors[0].value, ev.builder.producers)
     if producer is not None and producer.operator.matches in loss.of_scores:
         scores = outputs.scores_before(ev, producer, tensors[0].value, span)
         return [replace(tensors[0], value=scores), *tensors[1:]]

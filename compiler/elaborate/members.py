@@ -8,7 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.definitions.parameter_types import Text
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.output_kinds import kind_of
@@ -111,7 +111,7 @@ def unknown(ev: Evaluator, kind: ParameterType, head: Head) -> Halt:
     families, name = kind.families(), name_of(head)
     names = [n for f in families for n in Definition.families[f]]
     word = aliases.named(name, *families)
-    unbuilt = later(*families)
+    unbuilt = unimplemented_words(*families)
     if (word or name) in unbuilt:
         return ev.reject(head.span, not_built(families[0], word or name, name))
     what = " or ".join(Definition.spoken[f].partition(" ")[2] for f in families)
@@ -134,14 +134,14 @@ def suggestion(ev: Evaluator, kind: ParameterType, value: Any) -> str:
         return fix if words and all(words) else ""
     name = value if isinstance(value, str) else getattr(getattr(value, "definition", None), "name", "")
     loss = aliases.named(name, *kind.of_outputs()) if name and kind.of_outputs() else ""
-    if loss and loss not in later(*kind.of_outputs()):
+    if loss and loss not in unimplemented_words(*kind.of_outputs()):
         return loss_fix(ev, loss)
     if not isinstance(value, str):
         return ""
     if word := native_word(kind, value):
         return word
     found = aliases.named(value, *kind.families()) if kind.families() else ""
-    if found and found not in later(*kind.families()):
+    if found and found not in unimplemented_words(*kind.families()):
         families = (Definition.families[f] for f in kind.families())
         member = next(family[found] for family in families if found in family)
         return f"names are written without quotes: write `{member.usual_call() or found}`"

@@ -9,7 +9,7 @@ from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.dims.dim import is_free, names, substitute
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.values import Operand, OutputRef
-from dlc.compiler.ir.graph import Value, behind_index
+from dlc.compiler.ir.graph import Value, producer_through_index
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
@@ -41,7 +41,7 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     wanted = kind.scores_shape(output.declared)
     if value.type.shape != wanted:
         raise mismatch(ev, output, value, wanted, span)
-    producer = behind_index(value, ev.builder.producers)
+    producer = producer_through_index(value, ev.builder.producers)
     output.flowed = value
     output.scores = value
     del ev.state.unfilled_outputs[output.name]

@@ -12,7 +12,7 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
 from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
@@ -110,7 +110,7 @@ def find_sections(state: Elaboration, tree: syntax.File) -> dict[str, syntax.Sec
                 f"there are two sections `{word}`",
                 help="put their settings into one",
             )
-        elif word in later("section"):
+        elif word in unimplemented_words("section"):
             unbuilt = not_built("section", word)
             state.problems.report(unbuilt.code, statement.name.span, unbuilt.message, help=unbuilt.help)
         written.setdefault(word, statement)
@@ -158,7 +158,7 @@ def settings_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator[s
                 )
             except Halt:
                 continue
-        elif isinstance(statement, syntax.Section) and statement.name.id in later("train"):
+        elif isinstance(statement, syntax.Section) and statement.name.id in unimplemented_words("train"):
             ev.reject(statement.name.span, not_built("train", statement.name.id))
         else:
             ev.state.problems.report("E0602", statement.span, "expected a setting, `name = value`")
@@ -170,7 +170,7 @@ def setting_for(ev: Evaluator, definition: type[Definition], statement: syntax.B
     key = statement.targets[0]
     if len(statement.targets) > 1:
         raise ev.fail("E0602", statement.span, "a setting has one name")
-    if key.id in later(definition.name):
+    if key.id in unimplemented_words(definition.name):
         raise ev.reject(key.span, not_built(definition.name, key.id))
     if key.id not in definition.settings:
         raise unknown_setting(ev, definition, statement, body)
@@ -183,7 +183,7 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
                body: Sequence[syntax.Statement]) -> Halt:  # fmt: skip
     """The error for an unknown setting. If the name is an alias, the value is checked too."""
     key = statement.targets[0]
-    names = [*definition.settings, *later(definition.name)]
+    names = [*definition.settings, *unimplemented_words(definition.name)]
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
     own = optimizer_setting(key.id, body) if definition is Train else ""
     help = own or aliases.setting(key.id, names)

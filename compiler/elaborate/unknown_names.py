@@ -10,7 +10,7 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES
 from dlc.compiler.definitions.libraries import MODULES
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.elaborate import foreign_calls
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, settings_only_fix
 from dlc.compiler.elaborate.values import Halt, is_tensor
@@ -30,7 +30,7 @@ def unresolved(
 ) -> Halt:
     """The error for a name that is not in scope. `call` is the call of which it is the function. `otherwise`
     is the help text if no similar name exists."""
-    if name in later(*UNBUILT):
+    if name in unimplemented_words(*UNBUILT):
         return ev.reject(span, not_built("operator", name))
     if name in FUNCTIONS:
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
@@ -53,7 +53,7 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
             otherwise: str = "", call: syntax.Call | None = None) -> Halt:  # fmt: skip
     """The error for a name that nothing has, and whose absence is not caused by another error."""
     word = aliases.named(name, *STAGES)
-    if word in later(*UNBUILT):
+    if word in unimplemented_words(*UNBUILT):
         return ev.reject(span, not_built("operator", word, name))
     replaced, help = native_call(span, call)
     help = (
@@ -95,7 +95,7 @@ def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | No
     if ev.state.problems.seen("E0301", root.span):
         return Halt()
     word = aliases.named(path.name, *STAGES)
-    if word in later(*UNBUILT):
+    if word in unimplemented_words(*UNBUILT):
         return ev.reject(path.span, not_built("operator", word, path.span.text))
     replaced, help = native_call(path.span, call)
     if not help and root.id not in MODULES:

@@ -1,4 +1,4 @@
-"""Printers of the syntax tree and the graph: deterministic text. `lower.text` has those of the later
+"""Printers of the syntax tree and the graph: deterministic text. `lower.lowered_text` has those of the later
 stages."""
 
 from __future__ import annotations

@@ -144,8 +144,8 @@ class Graph:
         return needed
 
 
-def behind_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
-    """The node that made a value, looking behind the index that makes one value of the shape [1]."""
+def producer_through_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
+    """The node that computes a value; for an index into the shape [1], the node that computes its operand."""
     node = producers.get(value)
     return producers.get(node.operands[0]) if node is not None and node.operator.indexes_one else node
 

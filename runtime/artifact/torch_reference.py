@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dlc.compiler.ir.graph import behind_index
+from dlc.compiler.ir.graph import producer_through_index
 from dlc.compiler.lower.torch import Model
 from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
 from dlc.runtime.training.batches import as_tensor
@@ -86,7 +86,7 @@ class Reference:
         outputs = dict(graph.outputs)
         producers = graph.producers()
         for name, value in graph.outputs.items():
-            node = behind_index(value, producers)
+            node = producer_through_index(value, producers)
             if node is not None and (labels := node.operator.labels()):
                 self.named[name] = tuple(label for label in labels if isinstance(label, str))
                 node = producers.get(node.operands[0])
@@ -121,7 +121,7 @@ class Reference:
 
 
 def is_probability(value: Value, producers: Mapping[Value, Node]) -> bool:
-    node = behind_index(value, producers)
+    node = producer_through_index(value, producers)
     return node is not None and bool(node.operator.matches)
 
 

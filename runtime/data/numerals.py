@@ -194,7 +194,7 @@ def with_unit(text: str) -> str:
     found = re.fullmatch(rf"([+-]?[\d.,{GAPS}]*\d)\s*([^\W\d_]\D{{0,11}}|\u00b0\D{{0,2}})", text)
     if not found or not (number := normalized(found[1])):
         return ""
-    return f"`{found[2]}` stands behind it: write {number}, in the same unit in every row"
+    return f"`{found[2]}` follows it: write {number}, in the same unit in every row"
 
 
 CHECKS = (invisible, foreign_digits, minus_sign, quoted, separators, percentage, currency, other_notation,

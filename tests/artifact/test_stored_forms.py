@@ -155,7 +155,7 @@ def test_a_form_of_numbers_in_the_spec(tmp_path: Path) -> None:
 
 def test_a_computed_weight_has_no_stored_form(tmp_path: Path) -> None:
     flow = "weight w: float[4, 4] = normal(1)\nx -> projected(weight=w * 2) -> y\n"
-    with pytest.raises(dlc.CompileError, match="computed ones are not built yet") as caught:
+    with pytest.raises(dlc.CompileError, match="not built yet for computed weights") as caught:
         make(f"{IN}{OUT}{flow}", tmp_path)
     (found,) = caught.value.diagnostics
     assert (found.code, found.span and found.span.place) == ("E0901", "text.dl:4:6")

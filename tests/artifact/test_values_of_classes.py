@@ -47,7 +47,7 @@ ROWS = """post,size,colour,paid,grade
 00501,44,,3,1000
 12,38,red,4,5
 """
-LATER = """post,size,colour,paid,grade
+UNIMPLEMENTED = """post,size,colour,paid,grade
 00501,38,red,1,5
 0501,40,green,2,1
 ,41,-,3,1000
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     (folder / "shop.dl").write_text(SHOP)
     (folder / "shop.csv").write_text(ROWS)
-    (folder / "later.csv").write_text(LATER)
+    (folder / "later.csv").write_text(UNIMPLEMENTED)
     return folder
 
 
@@ -129,7 +129,7 @@ def test_all_interfaces_agree_on_unknown_values(trained: Any, folder: Path, monk
 
 def test_an_unknown_target_class_ends_eval(trained: Any, folder: Path, monkeypatch) -> None:
     monkeypatch.chdir(folder)
-    (folder / "wrong.csv").write_text(LATER.replace(",5\n", ",6\n"))
+    (folder / "wrong.csv").write_text(UNIMPLEMENTED.replace(",5\n", ",6\n"))
     done = CliRunner().invoke(commands, ["eval", str(trained.model), "wrong.csv"])
     assert done.exit_code == 1
     assert 'row 1 (line 2), column "grade": 6 is not one of the 3 classes' in done.output

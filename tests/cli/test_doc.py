@@ -11,7 +11,7 @@ from stories import dlc
 
 import dlc as face
 from dlc.compiler.definitions.definition import Definition
-from dlc.compiler.definitions.unimplemented import LATER
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 from dlc.compiler.elaborate.scope import FUNCTIONS
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.parse.syntax_hints import DECLARATIONS
@@ -83,7 +83,7 @@ def test_a_typo_gets_a_suggestion() -> None:
 
 def test_a_planned_word_is_reported_as_not_built() -> None:
     built = {word.name for word in (*words(), *keys())}
-    (word, *_) = [w for named in LATER.values() for w in named if w not in built]
+    (word, *_) = [w for named in UNIMPLEMENTED.values() for w in named if w not in built]
     assert f"`{word}` is not built yet" in dlc("doc", word).output
 
 
@@ -93,7 +93,7 @@ def test_a_planned_word_is_reported_as_not_built() -> None:
 def test_every_type_function_and_declaration_is_a_word() -> None:
     known = {word.name for word in words()}
     assert {*ELEMENTS, *FUNCTIONS} - {"string"} <= known
-    assert DECLARATIONS - {*LATER["train"]} <= known
+    assert DECLARATIONS - {*UNIMPLEMENTED["train"]} <= known
 
 
 def test_every_definition_is_a_word() -> None:

@@ -18,7 +18,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.libraries import LIBRARIES
-from dlc.compiler.definitions.unimplemented import LATER, later
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, unimplemented_words
 from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.elaborate.scope import is_public
 from dlc.compiler.operators.base import Operator
@@ -57,13 +57,13 @@ def test_pytorch_classes_are_aliases_of_their_members(family: str) -> None:
 
 
 def test_aliases_map_to_words_that_exist_or_are_planned() -> None:
-    stages = {w for family in STAGES for w in (*Definition.families[family], *later(family))}
-    others = {w for family in OTHERS for w in (*Definition.families[family], *later(family))}
+    stages = {w for family in STAGES for w in (*Definition.families[family], *unimplemented_words(family))}
+    others = {w for family in OTHERS for w in (*Definition.families[family], *unimplemented_words(family))}
     assert set(aliases.OPERATORS.values()) <= stages
     assert set(aliases.MEMBERS.values()) <= others
     assert {text.partition("(")[0] for text in aliases.TYPES.values()} <= set(ELEMENTS)
     settings = {s for members in Definition.families.values() for d in members.values() for s in d.settings}
-    planned = {"heads", "layers", "temperature", *(w for words in LATER.values() for w in words)}
+    planned = {"heads", "layers", "temperature", *(w for words in UNIMPLEMENTED.values() for w in words)}
     assert {w for words in aliases.SETTINGS.values() for w in words} <= settings | planned | {"classes"}
 
 
@@ -118,11 +118,11 @@ def test_no_hint_names_an_unimplemented_feature() -> None:
     ]
     spans = " ".join(span for text in texts for span in re.findall("`([^`]*)`", text))
     assert set(re.findall(r"\w+(?=\()|\.\w+", spans)) & {
-        *later(*STAGES), *(f".{word}" for word in later("attribute"))
+        *unimplemented_words(*STAGES), *(f".{word}" for word in unimplemented_words("attribute"))
     } == set()  # fmt: skip
     known = {s for members in Definition.families.values() for d in members.values() for s in d.settings}
     assert set(re.findall(r"(\w+) ?= ?", spans)) - known <= {"x", "n", "name", "beta1", "f"}
-    assert all(word in later(family) for family, word in aliases.UNBUILT.values())
+    assert all(word in unimplemented_words(family) for family, word in aliases.UNBUILT.values())
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_no_pytorch_class_is_taken_for_a_typo_of_another() -> None:
 
 
 def later_of(name: str) -> bool:
-    return aliases.named(name, *STAGES) in later("operator", "loss")
+    return aliases.named(name, *STAGES) in unimplemented_words("operator", "loss")

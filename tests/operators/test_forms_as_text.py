@@ -1,5 +1,5 @@
-"""The forms in the reference are correct: the PyTorch form is Python code that computes the same values,
-and the ONNX form has the node types of the export."""
+"""The forms that the reference shows are those that run: the PyTorch one is Python that computes the same,
+the ONNX one names the nodes that are exported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from dlc.compiler import Source, compile
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Node
 from dlc.compiler.lower import onnx
-from dlc.compiler.lower.symbolic import Untraceable
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.passes.specialize import node_at_inference, training
@@ -27,7 +26,7 @@ BATCH = 3
 
 
 def uses() -> Iterator[Any]:
-    """A node of every operator, from the spec of its page."""
+    """The use of every operator in the spec of its page."""
     for word in words():
         if not (isinstance(word.of, type) and issubclass(word.of, Operator)):
             continue
@@ -53,7 +52,7 @@ class Sized(TorchFunctions):
         return evaluate(size, FREE) if names(size) else size
 
 
-def random_tensor(type: Any) -> torch.Tensor:
+def drawn(type: Any) -> torch.Tensor:
     shape = [*([BATCH] if type.batched else []), *(evaluate(s, FREE) if names(s) else s for s in type.shape)]
     if type.element == "class":
         return torch.randint(0, type.classes.count, shape)
@@ -63,14 +62,11 @@ def random_tensor(type: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("node", USES)
-def test_the_form_in_pytorch_computes_the_values_of_the_operator(node: Node) -> None:
-    try:
-        *lines, last = in_torch(node)
-    except Untraceable:
-        return
+def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> None:
+    *lines, last = in_torch(node)
     torch.manual_seed(0)
-    operands = [random_tensor(v.type) for v in node.operands]
-    weights = {leaf: random_tensor(v.type) for leaf, v in node.weights.items()}
+    operands = [drawn(v.type) for v in node.operands]
+    weights = {leaf: drawn(v.type) for leaf, v in node.weights.items()}
     named = type(node.operator).operand_names()
     given = dict(zip(named if len(named) == len(operands) else "abcdefgh", operands, strict=False)) | weights
     if named == ("of", "wrt"):
@@ -87,34 +83,18 @@ def test_the_form_in_pytorch_computes_the_values_of_the_operator(node: Node) -> 
 
 
 @pytest.mark.parametrize("node", [use for use in USES if not use.values[0].operator.training_only])
-def test_the_form_in_onnx_has_the_exported_node_types(node: Node) -> None:
-    try:
-        lines = in_onnx(node)
-    except Untraceable:
-        return
-    written = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
-    at_inference = node_at_inference(node)
+def test_the_form_in_onnx_names_the_nodes_that_are_exported(node: Node) -> None:
+    lines = in_onnx(node)
+    said = [kind for line in lines for kind in re.findall(r"\b([A-Z]\w+)\(", line)]
+    standing = node_at_inference(node)
     builder = onnx.OnnxBuilder(20)
     values = {}
-    for value in (*at_inference.operands, *at_inference.weights.values()):
+    for value in (*standing.operands, *standing.weights.values()):
         values[value] = onnx.typed(onnx.ir.Value(name=value.name), value.type)
-    builder.inputs = {v: values[v] for v in at_inference.operands}
-    builder.initializers = {v.name: values[v] for v in at_inference.weights.values()}
+    builder.inputs = {v: values[v] for v in standing.operands}
+    builder.initializers = {v.name: values[v] for v in standing.weights.values()}
     builder.name = "it"
-    onnx.run_node(at_inference, onnx.Operators(builder), values)
+    onnx.run_node(standing, onnx.Operators(builder), values)
     made = [n.op_type for n in builder.nodes if n.name.startswith("it/")]
-    assert set(written) <= set(made)
-    assert set(made) - set(written) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}
-
-
-def test_few_forms_cannot_be_traced() -> None:
-    def is_traced(write: Any, node: Node) -> bool:
-        try:
-            return bool(write(node))
-        except Untraceable:
-            return False
-
-    nodes = [use.values[0] for use in USES]
-    exported = [node for node in nodes if not node.operator.training_only]
-    assert sum(is_traced(in_torch, node) for node in nodes) > 0.9 * len(nodes)
-    assert sum(is_traced(in_onnx, node) for node in exported) > 0.9 * len(exported)
+    assert set(said) <= set(made)
+    assert set(made) - set(said) <= {"Concat", "Unsqueeze", "Transpose", "Shape", "Gather", "Mul", "Cast"}

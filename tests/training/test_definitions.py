@@ -10,7 +10,7 @@ from torch.optim import lr_scheduler as schedulers
 
 from dlc.compiler.definitions.definition import Definition, Reject, family
 from dlc.compiler.definitions.sections import Export
-from dlc.compiler.definitions.unimplemented import LATER, later
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, unimplemented_words
 from dlc.compiler.diagnostics.source import Site, Source, Span
 from dlc.compiler.ir.graph import Value, Weight
 from dlc.compiler.training.adam import Adam, Adamax, Adamw, Nadam, Radam
@@ -295,10 +295,10 @@ def test_the_section_has_defaults_and_rejects_contradictions():
 
 
 def test_no_unimplemented_word_is_defined():
-    for name in LATER.keys() & Definition.families.keys():
-        assert not set(later(name)) & set(family(name)), name
+    for name in UNIMPLEMENTED.keys() & Definition.families.keys():
+        assert not set(unimplemented_words(name)) & set(family(name)), name
     for section in (Train, Export):
-        assert not set(later(section.name)) & set(section.settings)
+        assert not set(unimplemented_words(section.name)) & set(section.settings)
 
 
 def test_precision_is_one_of_three():

@@ -92,7 +92,7 @@ def test_functions_of_means_are_computed_once(around):
 def test_losses_of_whole_batches_are_known():
     assert {"dice"} == OF_BATCH
     listed = (DOCS / "training.md").read_text(encoding="utf-8")
-    assert all(f"of each batch as a whole: `{name}`" in listed for name in OF_BATCH)
+    assert all(f"`{name}`, which is a loss of each batch as a whole" in listed for name in OF_BATCH)
     (row,) = [row for name, row in EXAMPLES if name == "dice" and row.operands[0] == "float[3]"]
     graph, rows = loss_of_row(row)
     apart = [float(call(graph, rows, part)["loss"]) for part in PARTS]

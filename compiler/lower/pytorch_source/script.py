@@ -189,7 +189,7 @@ def check_settings(program: CompiledProgram) -> None:
         "loss": ([len(phase.objectives) for phase in phases] != [1], "more than one objective"),
         "optimizer": (
             others or optimizer.on or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
-            f"the optimizer `{optimizer.name}` with these settings",
+            "several optimizers" if others else f"the optimizer `{optimizer.name}` with these settings",
         ),
         "schedule": (train.schedule.formula(optimizer.lr) is None, f"the schedule `{train.schedule.name}`"),
         "regularize": (parts or (train.regularize and acted_on != layers), "a regularizer of some weights"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.unimplemented import later, not_built
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.parse.dialects.statement import (
     DialectHint,
     Tokens,
@@ -74,7 +74,7 @@ def block_without_brackets(s: UnknownStatement) -> DialectHint | None:
 
 def net_of_a_net(s: UnknownStatement) -> DialectHint | None:
     """`net follower = average(encoder)`."""
-    if not s.types("NET", "NAME", "EQUAL", "NAME", "LPAR") or s.tokens[3] not in later("net"):
+    if not s.types("NET", "NAME", "EQUAL", "NAME", "LPAR") or s.tokens[3] not in unimplemented_words("net"):
         return None
     unbuilt = not_built("net", str(s.tokens[3]))
     return s.error(unbuilt.message, unbuilt.help, s.tokens[3:4], code=unbuilt.code)

@@ -84,10 +84,12 @@ def of_definition(definition: type[Definition]) -> Iterator[str]:
 
 
 def written_forms(definition: type[Operator], program: CompiledProgram) -> Iterator[str]:
-    """Its forms in that spec, without those that are too long to read."""
-    found = [(heading, lines) for heading, lines in forms.of(program, definition) if len(lines) <= LINES]
-    for heading, lines in found:
+    """Its forms in that spec; of those that are too long to read, the number of lines."""
+    for heading, lines in forms.of(program, definition):
         yield f"## {heading}"
+        if len(lines) > LINES:
+            yield f"{len(lines)} lines, which are not shown."
+            continue
         if heading == "In PyTorch" and any("F." in line for line in lines):
             yield "`F` is `torch.nn.functional`."
         yield fenced("text", "\n".join(lines))

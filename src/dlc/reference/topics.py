@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Definition
-from dlc.compiler.definitions.unimplemented import LATER, PLAIN
+from dlc.compiler.definitions.unimplemented import PLAIN, UNIMPLEMENTED
 from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 from dlc.reference.language import Entry
@@ -85,7 +85,7 @@ def page(name: str) -> str:
 
 def not_built(name: str) -> str:
     """`window` of `csv` and `parquet` is not built yet; empty for words that are built or not planned."""
-    owners = [owner for owner, named in LATER.items() if name in named]
+    owners = [owner for owner, named in UNIMPLEMENTED.items() if name in named]
     if not owners:
         return ""
     settings = [f"`{owner}`" for owner in owners if owner not in (*Definition.families, *PLAIN)]

@@ -138,7 +138,7 @@ train {{ loss = {loss.format(f", reduce={reduce}")} }}"""
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["model", "loss", "rows", "np", "torch", "F", "predictions", "KIND"])
+@pytest.mark.parametrize("name", ["model", "loss", "rows", "np", "torch", "F", "answers", "KIND"])
 def test_names_of_inputs_and_outputs_may_be_names_of_the_file(name: str, tmp_path: Path) -> None:
     spec = """input {0}: float[3]
     output {1}: float

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Labels = tuple[str, ...] | tuple[int, ...]
 
-RESERVED = ("loss", "predictions", "rows", "table")  # other local names in functions with inputs and targets
+RESERVED = ("loss", "answers", "rows", "table")  # other local names in functions with inputs and targets
 
 
 def emit_error(code: str, span: Any, message: str, help: str = "", way: tuple[str, ...] = ()) -> CompileError:

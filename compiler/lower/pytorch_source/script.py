@@ -87,7 +87,7 @@ def evaluate(model, rows):
 unmeasured|    # The spec also asks for {unmeasured}: `dlc eval` computes that.
     loss = model.eval().compute_loss(*rows[:])
 accuracy|{fields}
-accuracy|{predictions}
+accuracy|{answers}
 accuracy|    return {
 accuracy|        "loss": loss.item(),
 accuracy|{accuracy}
@@ -151,7 +151,7 @@ def script(model: EmittedModel) -> list[str]:
         "batch": ["len(rows)" if train.batch == "all" else train.batch], "epoch": ["epoch" if stop else "_"],
         "plus": [" + penalty(model)" if train.regularize else ""], "watched": [watched],
         "patience": [stop.n if stop else 0], "fields": unpacked,
-        "predictions": lines(call(text("model.predict"), *taken), 4, "predictions = "), "accuracy": accuracy,
+        "answers": lines(call(text("model.predict"), *taken), 4, "answers = "), "accuracy": accuracy,
         "load_rows": loading, "split": split, "model": [model.name], "name": [program.name],
         "arguments": [given.replace("rows", "training")], "unmeasured": [", ".join(unmeasured)],
     }  # fmt: skip
@@ -268,6 +268,6 @@ def accuracy_lines(model: EmittedModel) -> Iterator[str]:
         if declared.classes and declared.classes.labels:
             indices = call(attribute(target, "long")) if declared.element == "binary" else target
             target, mean = model.label(declared.classes.labels, indices), "mean"
-        made = text(f'(predictions["{output.name}"] == {inline(target)}).{mean}()')
+        made = text(f'(answers["{output.name}"] == {inline(target)}).{mean}()')
         name = f"{output.name} accuracy" if several else "accuracy"
         yield from lines(call(text("float"), made), 8, f'"{name}": ', ",")

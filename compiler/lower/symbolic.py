@@ -328,6 +328,6 @@ def inlined(code: Code, statements: list[Let]) -> Code:
         made |= {target: Code("index", None, (let.code, number(index))) for index, target in entries}
 
     def change(part: Code) -> Code | None:
-        return inlined(made[part.value], statements) if part.kind == "local" and part.value in made else None
+        return made[part.value].mapped(change) if part.kind == "local" and part.value in made else None
 
     return code.mapped(change)

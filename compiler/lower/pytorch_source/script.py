@@ -15,7 +15,7 @@ from dlc.compiler.passes import specialize
 from dlc.compiler.training.train_section import EPOCHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.lower.pytorch_source.model import EmittedModel
     from dlc.compiler.program import CompiledProgram
@@ -146,13 +146,13 @@ def script(model: EmittedModel) -> list[str]:
         "test": "test" in parts, "unmeasured": unmeasured,
     }  # fmt: skip
     values = {
-        "penalty": [penalty(train.regularize)], "rate": rate_lines(formula), "given": [given],
+        "penalty": [" + ".join(map(penalty, train.regularize))], "rate": rate_lines(formula),
         "seed": [train.seed], "optimizer": optimizer_lines(optimizer), "epochs": [train.epochs or EPOCHS],
         "batch": ["len(rows)" if train.batch == "all" else train.batch], "epoch": ["epoch" if stop else "_"],
         "plus": [" + penalty(model)" if train.regularize else ""], "watched": [watched],
         "patience": [stop.n if stop else 0], "fields": unpacked,
         "answers": lines(call(text("model.predict"), *taken), 4, "answers = "), "accuracy": accuracy,
-        "load_rows": loading, "split": split, "model": [model.name], "name": [program.name],
+        "load_rows": loading, "split": split, "model": [model.name], "name": [program.name], "given": [given],
         "arguments": [given.replace("rows", "training")], "unmeasured": [", ".join(unmeasured)],
     }  # fmt: skip
     return [*initial, *fill_template(conditions, values)]
@@ -240,11 +240,11 @@ class PenaltyRecorder(TorchRecorder):
         return Symbol(self, text("weight")).square().sum()
 
 
-def penalty(regularizers: Iterable[Any]) -> str:
-    """The regularization term of one weight."""
+def penalty(regularizer: Any) -> str:
+    """The term that a regularizer adds for one weight."""
     recorder = PenaltyRecorder()
-    terms = [regularizer.torch(recorder, [Symbol(recorder, text("weight"))]) for regularizer in regularizers]
-    return " + ".join(inline(inlined(term._code, recorder.statements)) for term in terms)
+    term = regularizer.torch(recorder, [Symbol(recorder, text("weight"))])
+    return inline(inlined(term._code, recorder.statements))
 
 
 def rate_lines(formula: str) -> list[str]:

@@ -283,7 +283,7 @@ WITHOUT_TORCH = [
     ("fmt --check iris.dl", ""),
     ("explain E0203", "shapes that do not match"),
     ("doc conv", "Convolution over one to three space axes"),
-    ("doc input", "What the model is given."),
+    ("doc input", "The inputs of the model."),
     ("verify iris.onnx", "iris.onnx answers as torch did"),
     ("predict iris.onnx rows.csv", "species_probabilities.setosa"),
     ("eval iris.onnx rows.csv", "accuracy"),

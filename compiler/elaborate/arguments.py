@@ -16,7 +16,7 @@ from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container
 
     from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.definitions.parameter_types import ParameterType
@@ -52,10 +52,8 @@ def bind(
                 continue
             if setting is None:
                 raise settings.surplus_argument(ev, definition, value, expr.span, call)
-            entries = entries_of(setting, value) if by_name else (value,)
-            unnamed = None if by_name else call
-            checked = [check(ev, definition, setting, entry, expr.span, unnamed) for entry in entries]
-            values.setdefault(setting.name, []).extend(checked)
+            entries = check(ev, definition, setting, value, expr.span, None if by_name else call)
+            values.setdefault(setting.name, []).extend(entries)
             spans.setdefault(setting.name, expr.span)
             if by_name or not setting.rest:
                 unfilled = [s for s in unfilled if s.name != setting.name]
@@ -93,14 +91,8 @@ def named_setting(
 
 def value_of(ev: Evaluator, definition: type[Definition], setting: Setting, expr: syntax.Expr) -> Any:
     """Read and check the value of a setting that is given by name."""
-    entries = entries_of(setting, read(ev, setting.kind, expr))
-    checked = [check(ev, definition, setting, entry, expr.span) for entry in entries]
-    return tuple(checked) if setting.rest else checked[0]
-
-
-def entries_of(setting: Setting, value: Any) -> Sequence[Any]:
-    """The entries of a value given by name: those of a list for a variadic setting, else the value itself."""
-    return value if setting.rest and isinstance(value, (list, tuple)) else (value,)
+    entries = check(ev, definition, setting, read(ev, setting.kind, expr), expr.span)
+    return tuple(entries) if setting.rest else entries[0]
 
 
 def check(
@@ -110,15 +102,20 @@ def check(
     value: Any,
     span: Span,
     call: syntax.Call | None = None,
-) -> Any:
-    """The value, checked and converted by the setting. `call` is set if the argument is positional."""
+) -> list[Any]:
+    """The entries of a value, checked and converted by the setting: one, or for a variadic setting those of a
+    list that is given by name. `call` is set if the argument is positional."""
+    several = call is None and setting.rest and isinstance(value, (list, tuple))
     takes_tensors = isinstance(setting.kind, (TensorValue, OneOf))
-    if isinstance(value, OutputRef) and takes_tensors and value.scores is not None:
-        value = value.scores
-    try:
-        return setting.kind.accept(value)
-    except Reject as reject:
-        raise settings.rejected(ev, definition, setting, value, reject, span, call) from None
+    checked = []
+    for entry in value if several else (value,):
+        if takes_tensors and isinstance(entry, OutputRef) and entry.scores is not None:
+            entry = entry.scores
+        try:
+            checked.append(setting.kind.accept(entry))
+        except Reject as reject:
+            raise settings.rejected(ev, definition, setting, entry, reject, span, call) from None
+    return checked
 
 
 # --- values of a parameter type ---------------------------------------------------------------------------

@@ -91,8 +91,6 @@ def test_plateau_lowers_every_rate():
 @pytest.mark.parametrize("name", sorted(family("optimizer")))
 def test_decay_of_weights_excludes_biases_and_norms(name):
     """If the loss has no gradient, only decaying weights change."""
-    if name == "muon" and not hasattr(torch.optim, "Muon"):
-        pytest.skip("this torch has no Muon")
     text = classifier(
         f"optimizer = {name}(lr=0.1, weight_decay=0.5, decay=weights)\n"
         "loss = 0 * mse(y.logits, y.logits)\nepochs = 2\nbatch = all",

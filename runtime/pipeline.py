@@ -11,10 +11,10 @@ from dlc.compiler.passes import specialize
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
 from dlc.runtime.open_rows import open_data
+from dlc.runtime.pretrained import loaded
 from dlc.runtime.run_folder import MODEL, Run
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.history import Figures, Listener
-from dlc.runtime.training.pretrained import loaded
 from dlc.runtime.weights_origin import figures_of, origin_of, write_figures, write_origin
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from dlc.compiler import name_of, read_source, reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.program import Facts
+from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
 from dlc.runtime.strict_json import MAX_TEXT, is_dict_of, parse
@@ -247,8 +248,6 @@ class Spec:
 def read_spec(folder: Path) -> Spec:
     """The spec of a run. Imported files are read from the run folder. `ArtifactError` if it cannot be
     read."""
-    from dlc.runtime.artifact.metadata import classes_from_json
-
     info = read_json(folder / INFO)
     name: Any = info.get("name")
     params: Any = info.get("params")

@@ -124,7 +124,7 @@ def test_every_folder_of_the_compiler_has_its_place_in_the_order() -> None:
     assert {path.parent.name for path in (ROOT / "compiler").glob("*/__init__.py")} == set(FOLDERS)
 
 
-def test_no_folder_of_the_compiler_is_in_a_circle() -> None:
+def test_no_folder_of_the_compiler_or_the_runtime_is_in_a_circle() -> None:
     """A file outside of the folders counts as a folder."""
     order = TopologicalSorter()
     for module, found in all_imported().items():
@@ -133,9 +133,9 @@ def test_no_folder_of_the_compiler_is_in_a_circle() -> None:
 
 
 def entry_of(module: str) -> str:
-    """The folder or file of the compiler that contains a module, or the layer of other modules."""
+    """The folder or file of the compiler or the runtime that contains a module, or the layer of others."""
     parts = [*module.split("."), ""]
-    if parts[1] == "compiler":
+    if parts[1] in ("compiler", "runtime"):
         return ".".join(parts[:3])
     return parts[1] if parts[1] in LAYERS else "src"
 

@@ -17,12 +17,12 @@ from dlc.program import Program as Face
 from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.data.requirements import required_fields
 from dlc.runtime.open_rows import open_data
+from dlc.runtime.pretrained import loaded
 from dlc.runtime.training import training_plan
 from dlc.runtime.training.batch_means import OBJECTIVE
 from dlc.runtime.training.batches import Passes
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.learner import Learner
-from dlc.runtime.training.pretrained import loaded
 from dlc.runtime.training.torch_forms import Forms
 
 if TYPE_CHECKING:

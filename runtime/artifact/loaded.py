@@ -46,7 +46,7 @@ class Artifact(OpenArtifact):
         return self.run(feed)
 
     def _predict_rows(self, rows: Opened) -> dict[str, np.ndarray]:
-        from dlc.runtime import evaluate
+        from dlc.runtime.artifact import evaluate
 
         predicted = evaluate.predict(self, rows)
         warn_unknown(predicted.unknown_values)

@@ -16,8 +16,7 @@ from pyarrow import parquet
 
 import dlc
 from dlc.cli import commands
-from dlc.runtime import evaluate
-from dlc.runtime.artifact import ArtifactError
+from dlc.runtime.artifact import ArtifactError, evaluate
 from dlc.runtime.artifact.export import export
 
 TEXT = (

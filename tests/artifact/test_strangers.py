@@ -568,7 +568,7 @@ def strange(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def use(content: bytes, folder: Path) -> None:
     """Use an artifact in every way; only errors of dlc may be raised."""
     from dlc.compiler.diagnostics.problems import CompileError
-    from dlc.runtime import evaluate
+    from dlc.runtime.artifact import evaluate
     from dlc.show.stored import read_metadata
 
     path, rows = folder / "strange.onnx", folder / "rows.csv"

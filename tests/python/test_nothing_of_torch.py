@@ -50,7 +50,7 @@ program = dlc.compile("m.dl")
 print(program.compiled.name, program.onnx().graph.node[0].op_type)
 found = dlc.load("m.onnx").predict({"x": [[1, 2]]})
 print(found["kind_probabilities"].shape)
-from dlc.runtime import evaluate
+from dlc.runtime.artifact import evaluate
 from dlc.runtime.artifact import verify
 from pathlib import Path
 print(verify("m.onnx").holds, evaluate.evaluate(dlc.load("m.onnx"), Path("rows.npz")).rows)

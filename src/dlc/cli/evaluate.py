@@ -25,8 +25,7 @@ def command(model: str, data: str, form: str) -> None:
     or a built-in set."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of
-    from dlc.runtime import evaluate
-    from dlc.runtime.artifact import load
+    from dlc.runtime.artifact import evaluate, load
 
     found = evaluate.evaluate(load(model), source_of(data))
     command_errors.note(found.unknown_values)

@@ -79,7 +79,7 @@ def check_ending(place: str) -> None:
 def read(weights: Path, compiled: CompiledProgram) -> dict[str, Any]:
     """The weights of a file."""
     from dlc.cli.command_errors import refuse
-    from dlc.runtime.training.pretrained import weights_at
+    from dlc.runtime.pretrained import weights_at
 
     try:
         return weights_at(weights, compiled)

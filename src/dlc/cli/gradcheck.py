@@ -16,7 +16,7 @@ from dlc.cli.terminal_text import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dlc.runtime.training.gradcheck import Check, Checked
+    from dlc.runtime.gradcheck import Check, Checked
 
 MAX_NAMES = 4  # names of weights that are listed
 
@@ -42,7 +42,7 @@ def command(
     from dlc.cli.specs import open_spec
 
     program = open_spec(spec, dict(settings))
-    from dlc.runtime.training.gradcheck import Check
+    from dlc.runtime.gradcheck import Check
 
     check = Check(program, source_of(data), seed)
     found = list(report(check, form))

@@ -36,8 +36,7 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.output_kinds import kind_of
-    from dlc.runtime import evaluate
-    from dlc.runtime.artifact import load
+    from dlc.runtime.artifact import evaluate, load
     from dlc.runtime.files import spared, writable, write
     from dlc.runtime.run_folder import model_at, parts_of
 

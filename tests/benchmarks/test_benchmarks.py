@@ -94,6 +94,7 @@ def test_a_cold_process_is_timed_against_the_imports() -> None:
     assert found.costs and found.asked == 2 and min(found.timing.ours + found.timing.theirs) > 0.01
 
 
+@pytest.mark.slow
 def test_every_training_is_timed(monkeypatch) -> None:
     monkeypatch.setattr(training, "QUICK", 65)
     found = list(training.compare(Effort(quick=True)))

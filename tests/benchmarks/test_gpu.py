@@ -46,7 +46,13 @@ def outcomes(part: str) -> dict[str, Row]:
 # --- the checks, on a CPU ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", ["placement", "parity", "precision", "optimizers", "memory", "layout"])
+SLOW = ("optimizers", "memory", "layout")
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["placement", "parity", "precision", *(pytest.param(p, marks=pytest.mark.slow) for p in SLOW)],
+)
 def test_checks_pass_on_a_cpu(part: str) -> None:
     rows = outcomes(part)
     assert rows

@@ -153,8 +153,8 @@ def test_every_golden_file_is_used(unused_golden) -> None:
     ("name", "metric", "minimum"),
     [
         ("iris", "accuracy", 0.9),
-        ("xor", "accuracy", 1.0),
-        ("breast_cancer", "accuracy", 0.9),
+        pytest.param("xor", "accuracy", 1.0, marks=pytest.mark.slow),
+        pytest.param("breast_cancer", "accuracy", 0.9, marks=pytest.mark.slow),
     ],
 )
 def test_trains_to_what_the_spec_expects(name: str, metric: str, minimum: float, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`python -m benchmarks` runs all benchmarks and writes `docs/benchmarks.md`; the exit code is 1 if a
-target is missed. `python -m benchmarks gpu` runs the GPU checks and measurements, and writes `docs/gpu.md`.
+target is missed. `python -m benchmarks gpu` runs the GPU checks and measurements, and writes `docs/gpu.md`;
+`python -m benchmarks results` trains golden specs, and writes `docs/results.md`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from benchmarks.timing import Effort
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PARTS = ("start", "training", "exporting")
-GPU = "gpu"
+GPU, RESULTS = "gpu", "results"
 
 
 def main() -> int:
@@ -25,10 +26,15 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="once each, on little data, and write nothing")
     wait = "per row: time to wait for an idle machine, and to repeat disturbed samples (60)"
     parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help=wait)
-    parser.epilog = "`gpu` alone runs the checks and measurements for an NVIDIA GPU, within 8 minutes."
+    parser.epilog = (
+        "`gpu` alone runs the checks and measurements for an NVIDIA GPU, within 8 minutes. "
+        "`results [SPEC ...]` trains these specs, or those that have changed, and writes docs/results.md."
+    )
     asked = parser.parse_args()
     if asked.parts == [GPU]:
         return import_module("benchmarks.gpu.command").main()
+    if asked.parts[:1] == [RESULTS]:
+        return import_module("benchmarks.results").main(asked.parts[1:])
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     effort = Effort(asked.quick, patience=0 if asked.quick else asked.patience)

@@ -1,0 +1,135 @@
+"""`python -m benchmarks results [SPEC ...]`: trains specs on one core, and writes what their `expect` sections
+compare. Without arguments, these are the specs that have changed since their results were recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from datetime import date
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import machine, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Results = dict[str, dict[str, Any]]  # by spec, as in the JSON file
+
+ROOT = Path(__file__).parent.parent
+SPECS = ROOT / "specs"
+RESULTS, PAGE = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md"
+TEXT = """\
+# Results of the golden specs
+
+`python -m benchmarks results` trains the specs whose text has changed since the last time, and writes this
+page; `python -m benchmarks results specs/vae.dl` trains this one again. Each is trained on one core, with the
+data, the seed and the settings in its file. The time is that of the processor, from reading the data to the
+verified artifact. `dlc test specs/` checks the same conditions.
+
+Specs without data, and those that need no training, are not listed.
+
+| spec | what it is | time | expected and found |
+|---|---|--:|---|
+{rows}
+
+Measured on {machine}; {versions}.
+"""
+
+
+def main(asked: Sequence[str]) -> int:
+    """Train the specs at the paths, or all that have changed; 1 if an expectation is not met."""
+    import torch
+
+    torch.set_num_threads(1)
+    results = recorded()
+    for path in [Path(a).resolve() for a in asked] or changed(results):
+        name = path.relative_to(SPECS).with_suffix("").as_posix()
+        found = measure(path)
+        if found is None:
+            print(f"{name}: nothing to measure without data or training", file=sys.stderr)
+            results.pop(name, None)
+        else:
+            print(row(name, found), file=sys.stderr, flush=True)
+            results[name] = found
+        save(results)
+    return int(any(not each["met"] for of in results.values() for each in of["expectations"]))
+
+
+def specs() -> list[Path]:
+    return sorted(SPECS.rglob("*.dl"))
+
+
+def recorded() -> Results:
+    """The recorded results of the specs that exist."""
+    found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    return {name: of for name, of in found.items() if (SPECS / f"{name}.dl").exists()}
+
+
+def changed(results: Results) -> Iterable[Path]:
+    """The specs that are trained, and whose text is not the measured one."""
+    for path in specs():
+        of = results.get(path.relative_to(SPECS).with_suffix("").as_posix())
+        if of is None or of["text"] != digest(path):
+            yield path
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def measure(path: Path) -> dict[str, Any] | None:
+    """The results of one spec; none if it is not trained, or its data is absent."""
+    import dlc
+    from dlc.cli import testing
+    from dlc.runtime.expectations import check_expectations, needs_training
+
+    program = dlc.compile(path)
+    if not needs_training(program.compiled):
+        return None
+    began = time.process_time()
+    measured, lacking = testing.measure(program, "cpu")
+    if lacking:
+        return None
+    seconds = time.process_time() - began
+    checked = [
+        {"text": one.expectation.text, "found": dict(one.found), "met": bool(one.met)}
+        for one in check_expectations(program.compiled, measured)
+    ]
+    return {"text": digest(path), "seconds": round(seconds, 1), "date": date.today().isoformat(),
+            "machine": machine(), "versions": versions(), "expectations": checked}  # fmt: skip
+
+
+def save(results: Results) -> None:
+    """Write both files."""
+    ordered = dict(sorted(results.items()))
+    RESULTS.write_text(json.dumps(ordered, indent=1) + "\n", "utf-8")
+    PAGE.write_text(page(ordered), "utf-8")
+
+
+def page(results: Results) -> str:
+    rows = "\n".join(row(name, of) for name, of in results.items())
+    latest = max(results.values(), key=lambda of: of["date"])
+    return TEXT.format(rows=rows, machine=latest["machine"], versions=latest["versions"])
+
+
+def row(name: str, of: Mapping[str, Any]) -> str:
+    conditions = "<br>".join(map(condition, of["expectations"]))
+    spec = f"[`{name}`](../specs/{name}.dl) | {title(SPECS / f'{name}.dl')}"
+    return f"| {spec} | {of['seconds']:.0f} s | {conditions} |"
+
+
+def condition(one: Mapping[str, Any]) -> str:
+    """`test.accuracy >= 0.9`: 0.9545."""
+    found = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in one["found"].values())
+    return f"`{one['text']}`: {found}{'' if one['met'] else ' (**not met**)'}"
+
+
+def title(path: Path) -> str:
+    """The first sentence of the comment at the top of a spec."""
+    lines = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
+    comment = " ".join(line.removeprefix("#").strip() for line in lines)
+    return comment.partition(". ")[0].rstrip(".").replace("|", "\\|")

@@ -66,6 +66,8 @@ class Operator(Definition, family="operator", what="an operator"):
     # moves or scales numbers; it "subtracts" one if it subtracts or compares. `int64` and `float64` inputs
     # are cast to float32 only after the last operator that subtracts: see `passes/offsets.py`.
     offset: ClassVar[Literal["", "keeps", "subtracts"]] = ""
+    # The positions of operands that hold indices: their numbers do not reach the result.
+    index_operands: ClassVar[tuple[int, ...]] = ()
     # True if it replaces each missing number.
     fills: ClassVar[bool] = False
     # Set where ONNX Runtime and PyTorch treat a NaN operand differently: one sentence about the difference.

@@ -97,6 +97,7 @@ class Gather(Operator):
 
     group = "shape"
     keeps = ("numbers",)
+    index_operands = (1,)
     takes = "any"
     usage = """
     input  state: float[4]

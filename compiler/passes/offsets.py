@@ -53,7 +53,7 @@ def wide_nodes(graph: Graph) -> set[Node]:
         if node in wide:
             continue
         wide.add(node)
-        before = (producers.get(value) for value in node.operands)
+        before = (producers.get(value) for value in numbers(node))
         worklist += [n for n in before if n and n.operator.offset and reads_exact(n, exact)]
         worklist += [use for value in node.weights.values() for use in uses.get(value, ())]
     return wide
@@ -63,15 +63,20 @@ def exact_values(graph: Graph) -> set[Value]:
     """The values with more digits than float32 has, now or if they are computed in float64."""
     exact = {v for v in graph.values() if v.type.element in EXACT}
     for node in graph.nodes:
-        if (node.operator.converts or node.operator.offset) and not exact.isdisjoint(node.operands):
+        if (node.operator.converts or node.operator.offset) and not exact.isdisjoint(numbers(node)):
             exact.update(v for v in node.results if v.type.is_float)
     return exact
 
 
 def reads_exact(node: Node, exact: set[Value]) -> bool:
     """Whether it computes in floats from such values. Integer arithmetic is exact anyway."""
-    floats = any(v.type.is_float for v in (*node.operands, *node.results))
-    return floats and not exact.isdisjoint(node.operands)
+    floats = any(v.type.is_float for v in (*numbers(node), *node.results))
+    return floats and not exact.isdisjoint(numbers(node))
+
+
+def numbers(node: Node) -> list[Value]:
+    """The operands without indices."""
+    return [v for position, v in enumerate(node.operands) if position not in node.operator.index_operands]
 
 
 # --- the rewrite ------------------------------------------------------------------------------------------
@@ -95,7 +100,8 @@ class Widening:
         self.graph = replace(graph, nodes=tuple(self.nodes), weights=weights)
 
     def widen(self, node: Node) -> None:
-        operands = tuple(self.float64(value) for value in node.operands)
+        indices = node.operator.index_operands
+        operands = tuple(v if n in indices else self.float64(v) for n, v in enumerate(node.operands))
         operator = node.operator.bind(*(v.type for v in operands))
         weights = {leaf: self.weight(value) for leaf, value in node.weights.items()}
         results = tuple(

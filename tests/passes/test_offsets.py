@@ -38,6 +38,9 @@ def elements(graph: Graph) -> dict[str, str]:
         ("t -> bucketize(4) -> one_hot", True),
         ("where(t > 0.5, 1.0, 2.0)", True),
         ("where(t == 0.5, 1.0, 2.0)", True),
+        ("gather(t, argmax(x)) - 1.5", True),
+        ("gather(x - 1.5, argmax(x))", False),  # an index is no number of the result
+        ("gather(x, t) - 1.5", False),
         ("t - 1", False),  # integers are exact
         ("where(t > 1, 1.0, 2.0)", False),
         ("t -> dense(2)", False),

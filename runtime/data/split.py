@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from dlc.compiler.definitions.sections import Data, DataSource
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.data_errors import counted
+
+SPLIT = zlib.crc32(b"split")
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ def split_rows(rows: int, data: Data, labels: np.ndarray | None, file: str) -> R
 
 def random_order(rows: int, seed: int) -> np.ndarray:
     """A random permutation. It sorts raw bits of PCG64, which are the same in every version of NumPy;
-    `permutation` may change between versions."""
-    return np.argsort(np.random.PCG64(seed).random_raw(rows), kind="stable")
+    `permutation` may change between versions. It does not depend on rows that were drawn with this seed."""
+    return np.argsort(np.random.PCG64([seed, SPLIT]).random_raw(rows), kind="stable")
 
 
 def stratified(order: np.ndarray, labels: np.ndarray) -> np.ndarray:

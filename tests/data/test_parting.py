@@ -44,7 +44,13 @@ def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
 
 
 def test_the_order_is_the_same_everywhere():
-    assert random_order(10, 0).tolist() == [3, 2, 1, 8, 6, 0, 7, 4, 5, 9]
+    assert random_order(10, 0).tolist() == [4, 3, 1, 0, 7, 2, 6, 8, 5, 9]
+
+
+def test_parts_of_rows_drawn_with_the_same_seed_are_alike():
+    rows = np.random.default_rng(0).random(4000)
+    parts = split_rows(4000, Data(test=0.25, seed=0), None, "the rows")
+    assert abs(rows[parts.test].std() - rows[parts.train].std()) < 0.01
 
 
 def test_test_rows_do_not_depend_on_the_validation_fraction():

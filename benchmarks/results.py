@@ -1,5 +1,5 @@
 """`python -m benchmarks results [SPEC ...]`: trains specs on one core, and writes the values that they
-expect and reach. Without arguments, these are the specs that have changed since their results were recorded."""
+expect and reach. Without arguments, these are the specs that have changed since they were trained."""
 
 from __future__ import annotations
 

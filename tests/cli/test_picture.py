@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stories import dlc, write
 
 from dlc.compiler import compile, read_source
-from dlc.show import picture
+from dlc.show import scene as layout
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
 from dlc.show.layers import Item, LayoutEdge, arrange
 
@@ -33,7 +33,7 @@ def size_of(path: Path) -> tuple[float, float]:
     return float(root.get("width", 0)), float(root.get("height", 0))
 
 
-def scenes(scene: picture.Scene) -> Iterator[picture.Scene]:
+def scenes(scene: layout.Scene) -> Iterator[layout.Scene]:
     yield scene
     for item in scene.items:
         if item.inside:
@@ -63,8 +63,8 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
 def test_nothing_overlaps(spec: Path) -> None:
     program = compile(read_source(spec))
     parts = diagram(program)
-    fitting = picture.best_scene(diagram(program, picture.fitting_depth(program)))
-    found = [picture.scene(parts, "down"), picture.scene(parts, "right"), picture.best_scene(parts), fitting]
+    fitting = layout.best_scene(diagram(program, layout.fitting_depth(program)))
+    found = [layout.scene(parts, "down"), layout.scene(parts, "right"), layout.best_scene(parts), fitting]
     for scene in (inner for each in found for inner in scenes(each)):
         drawn = [item for item in scene.items if item.part is not None]
         assert not [(a, b) for n, a in enumerate(drawn) for b in drawn[:n] if overlap(a, b)]
@@ -79,7 +79,7 @@ def test_a_picture_can_be_read_on_one_page(spec: Path, tmp_path: Path) -> None:
 
 
 def test_a_chain_stands_in_one_column() -> None:
-    scene = picture.scene(parts_of(next(s for s in SPECS if s.stem == "lenet")), "down")
+    scene = layout.scene(parts_of(next(s for s in SPECS if s.stem == "lenet")), "down")
     assert max(item.x for item in scene.items) - min(item.x for item in scene.items) < 1e-6
 
 
@@ -87,7 +87,7 @@ def test_many_inputs_flow_to_the_right(tmp_path: Path) -> None:
     names = ", ".join(f"measurement_{n}" for n in range(12))
     text = f"input {names}: float[3] as all\noutput y: float\n"
     spec = write(tmp_path, "x.dl", text + "all -> each(dense(4)) -> concat -> dense(1) -> y\n")
-    assert picture.best_scene(parts_of(spec)).flow == "right"
+    assert layout.best_scene(parts_of(spec)).flow == "right"
     assert dlc("show", spec, "--svg", tmp_path / "x.svg").exit_code == 0
     root = ElementTree.parse(tmp_path / "x.svg").getroot()
     places = {text.text: float(text.get("x", 0)) for text in root.iter(f"{SVG}text")}
@@ -98,14 +98,15 @@ def test_many_inputs_flow_to_the_right(tmp_path: Path) -> None:
 def test_a_u_net_is_a_u(name: str) -> None:
     """Down on the left, up on the right, and both ends of a skip connection at the same height."""
     program = compile(read_source(next(s for s in SPECS if s.stem == name)))
-    scene = picture.best_scene(diagram(program, picture.fitting_depth(program)))
+    scene = layout.best_scene(diagram(program, layout.fitting_depth(program)))
     items, levels = scene.items, {"unet": 4, "segmentation": 2}[name]
     middles = [item.y + item.height / 2 for item in items]
     bottom = max(range(len(items)), key=lambda n: middles[n])
     assert middles[: bottom + 1] == sorted(middles[: bottom + 1])
     assert middles[bottom:] == sorted(middles[bottom:], reverse=True)
     assert max(i.x for i in items[:bottom]) < items[bottom].x < min(i.x for i in items[bottom + 1 :])
-    skips = [line for line in scene.lines if items.index(line.target) - items.index(line.source) > 1]
+    position: dict[Item, int] = {item: n for n, item in enumerate(items)}
+    skips = [line for line in scene.lines if position[line.target] - position[line.source] > 1]
     assert len(skips) == levels
     for line in skips:
         middle = line.source.y + line.source.height / 2
@@ -120,7 +121,7 @@ b = a -> dense(8)
 c = (b -> dense(8)) + a
 (c -> dense(8)) + b -> y
 """
-    assert picture.u_scene(parts_of(write(tmp_path, "x.dl", text))) is None
+    assert layout.u_scene(parts_of(write(tmp_path, "x.dl", text))) is None
 
 
 def test_blocks_within_a_depth_are_one_box(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def draw(program: CompiledProgram, svg: str, depth: int | None, folder: str) -> 
     from dlc.runtime.files import spared, writable, write
     from dlc.show.diagram import depth_of
     from dlc.show.layers import TooLarge
-    from dlc.show.picture import fitting_depth, picture
+    from dlc.show.picture import picture
+    from dlc.show.scene import fitting_depth
 
     try:
         spared(writable(svg), files_of(program, folder))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from dlc.show.layers import GAP_X, GAP_Y
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from dlc.show.layers import Item, LayoutEdge
 
@@ -96,7 +97,7 @@ def stack_up(way: Sequence[Item], middle: float) -> None:
             middle -= (item.height + after.height) / 2 + GAP_Y
 
 
-def route(line: LayoutEdge, position: dict[Item, int], bottom: int) -> list[tuple[float, float]]:
+def route(line: LayoutEdge, position: Mapping[Any, int], bottom: int) -> list[tuple[float, float]]:
     """The corners of an edge, from the border of its source to that of its target."""
     a, b = line.source, line.target
     start, end = position[a], position[b]

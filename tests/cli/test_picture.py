@@ -1,4 +1,4 @@
-"""`dlc show --svg`: boxes do not overlap, lines lead down, and the XML is valid."""
+"""`dlc show --svg`: boxes do not overlap, edges lead on, it fits a page, and the XML is valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stories import dlc, write
 
 from dlc.compiler import compile, read_source
-from dlc.show import picture
+from dlc.show import scene as layout
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
 from dlc.show.layers import Item, LayoutEdge, arrange
 
@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
+LARGE = ("activations", "real_nvp")  # many operators that are in no block
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def parts_of(spec: Path) -> list:
-    return diagram(compile(read_source(spec)))
+def parts_of(spec: Path, depth: int | None = None) -> list:
+    return diagram(compile(read_source(spec)), depth)
 
 
-def scenes(scene: picture.Scene) -> Iterator[picture.Scene]:
+def size_of(path: Path) -> tuple[float, float]:
+    root = ElementTree.parse(path).getroot()
+    return float(root.get("width", 0)), float(root.get("height", 0))
+
+
+def scenes(scene: layout.Scene) -> Iterator[layout.Scene]:
     yield scene
     for item in scene.items:
         if item.inside:
@@ -42,7 +48,7 @@ def overlap(a: Item, b: Item) -> bool:
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
     done = dlc("show", spec, "--svg", tmp_path / "net.svg")
-    assert (done.exit_code, done.output) == (0, f"wrote {tmp_path / 'net.svg'}\n")
+    assert done.exit_code == 0 and done.output.startswith(f"wrote {tmp_path / 'net.svg'}")
     root = ElementTree.parse(tmp_path / "net.svg").getroot()
     words = {text.text for text in root.iter(f"{SVG}text")}
     program = compile(read_source(spec))
@@ -55,14 +61,106 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_nothing_overlaps(spec: Path) -> None:
-    for scene in scenes(picture.scene(parts_of(spec))):
+    program = compile(read_source(spec))
+    parts = diagram(program)
+    fitting = layout.best_scene(diagram(program, layout.fitting_depth(program)))
+    found = [layout.scene(parts, "down"), layout.scene(parts, "right"), layout.best_scene(parts), fitting]
+    for scene in (inner for each in found for inner in scenes(each)):
         drawn = [item for item in scene.items if item.part is not None]
         assert not [(a, b) for n, a in enumerate(drawn) for b in drawn[:n] if overlap(a, b)]
 
 
+@pytest.mark.parametrize("spec", [s for s in SPECS if s.stem not in LARGE], ids=lambda p: p.stem)
+def test_a_picture_can_be_read_on_one_page(spec: Path, tmp_path: Path) -> None:
+    """The small text has at least five points on A4: 11 pixels of 1/96 inch, reduced to 0.6."""
+    assert dlc("show", spec, "--svg", tmp_path / "net.svg").exit_code == 0
+    short, long = sorted(size_of(tmp_path / "net.svg"))
+    assert short * 0.6 <= 794 and long * 0.6 <= 1123
+
+
 def test_a_chain_stands_in_one_column() -> None:
-    scene = picture.scene(parts_of(next(s for s in SPECS if s.stem == "lenet")))
+    scene = layout.scene(parts_of(next(s for s in SPECS if s.stem == "lenet")), "down")
     assert max(item.x for item in scene.items) - min(item.x for item in scene.items) < 1e-6
+
+
+def test_many_inputs_flow_to_the_right(tmp_path: Path) -> None:
+    names = ", ".join(f"measurement_{n}" for n in range(12))
+    text = f"input {names}: float[3] as all\noutput y: float\n"
+    spec = write(tmp_path, "x.dl", text + "all -> each(dense(4)) -> concat -> dense(1) -> y\n")
+    assert layout.best_scene(parts_of(spec)).flow == "right"
+    assert dlc("show", spec, "--svg", tmp_path / "x.svg").exit_code == 0
+    root = ElementTree.parse(tmp_path / "x.svg").getroot()
+    places = {text.text: float(text.get("x", 0)) for text in root.iter(f"{SVG}text")}
+    assert places["measurement_0"] == places["measurement_11"] < places["concat"] < places["dense(1)"]
+
+
+@pytest.mark.parametrize("name", ["unet", "segmentation"])
+def test_a_u_net_is_a_u(name: str) -> None:
+    """Down on the left, up on the right, and both ends of a skip connection at the same height."""
+    program = compile(read_source(next(s for s in SPECS if s.stem == name)))
+    scene = layout.best_scene(diagram(program, layout.fitting_depth(program)))
+    items, levels = scene.items, {"unet": 4, "segmentation": 2}[name]
+    middles = [item.y + item.height / 2 for item in items]
+    bottom = max(range(len(items)), key=lambda n: middles[n])
+    assert middles[: bottom + 1] == sorted(middles[: bottom + 1])
+    assert middles[bottom:] == sorted(middles[bottom:], reverse=True)
+    assert max(i.x for i in items[:bottom]) < items[bottom].x < min(i.x for i in items[bottom + 1 :])
+    position: dict[Item, int] = {item: n for n, item in enumerate(items)}
+    skips = [line for line in scene.lines if position[line.target] - position[line.source] > 1]
+    assert len(skips) == levels
+    for line in skips:
+        middle = line.source.y + line.source.height / 2
+        assert middle == pytest.approx(line.target.y + line.target.height / 2)
+
+
+def test_crossed_skip_connections_are_no_u(tmp_path: Path) -> None:
+    text = """input x: float[8]
+output y: float[8]
+a = x -> dense(8)
+b = a -> dense(8)
+c = (b -> dense(8)) + a
+(c -> dense(8)) + b -> y
+"""
+    assert layout.u_scene(parts_of(write(tmp_path, "x.dl", text))) is None
+
+
+def test_blocks_within_a_depth_are_one_box(tmp_path: Path) -> None:
+    text = """input x: float[8]
+output y: float
+block unit(x) { return x -> dense(8) -> relu }
+block pair(x) { return x -> unit -> dense(4) -> dense(8) }
+x -> pair -> repeat(2, unit) -> dense(1) -> y
+"""
+    spec = write(tmp_path, "x.dl", text)
+    shown = {
+        depth: [
+            (type(p).__name__, p.times, p.calls[0] if isinstance(p, Box) else "")
+            for p in parts_of(spec, depth)
+            if not isinstance(p, Tag)
+        ]
+        for depth in (0, 1, None)
+    }
+    last = ("Box", 1, "dense(1)")
+    assert shown[0] == [("ClosedBlock", 1, "pair"), ("ClosedBlock", 2, "unit"), last]
+    assert shown[1] == shown[None] == [("DrawnFrame", 1, ""), ("DrawnFrame", 2, ""), last]
+    assert dlc("show", spec, "--svg", tmp_path / "x.svg", "--depth", 0).exit_code == 0
+    words = (tmp_path / "x.svg").read_text("utf-8")
+    assert "float[8] \u00b7 148 parameters" in words and "dense(4)" not in words
+
+
+def test_what_is_closed_is_reported(tmp_path: Path) -> None:
+    spec = next(s for s in SPECS if s.stem == "resnet18")
+    path = tmp_path / "net.svg"
+    closed = "; blocks are one box each from depth 1, `--depth` opens them"
+    assert dlc("show", spec, "--svg", path).output == f"wrote {path}{closed}\n"
+    assert dlc("show", spec, "--svg", path, "--depth", "9").output == f"wrote {path}\n"
+    assert size_of(path)[1] > 3000
+    assert dlc("show", spec, "--depth", "9").stderr.startswith("error: `--depth` is for a picture")
+
+
+def test_a_block_that_calls_itself_has_no_frame() -> None:
+    frames = [p for p in parts_of(next(s for s in SPECS if s.stem == "unet")) if isinstance(p, DrawnFrame)]
+    assert {part.name.partition("_")[0] for part in frames} == {"double"} and len(frames) == 9
 
 
 def test_operators_that_keep_the_shape_are_in_the_box_before_them(tmp_path: Path) -> None:

@@ -24,13 +24,25 @@ STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 )
 @click.option("--stage", "stage", type=click.Choice(STAGES), help="Show a stage of compilation as text.")
 @click.option("--svg", metavar="FILE", help="Write a picture of the network.")
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    help="With `--svg`: draw blocks within this many others as one box. [default: what fits on one page]",
+)
 @set_option
 def command(
-    spec: str, wanted: str | None, stage: str | None, svg: str | None, settings: tuple[tuple[str, Any], ...]
+    spec: str,
+    wanted: str | None,
+    stage: str | None,
+    svg: str | None,
+    depth: int | None,
+    settings: tuple[tuple[str, Any], ...],
 ) -> None:
     """Show the network of a spec as a table, or the spec that an ONNX file was made from."""
     if sum(map(bool, (wanted, stage, svg))) > 1:
         raise click.UsageError("`--weights`, `--stage` and `--svg` are shown one at a time")
+    if depth is not None and not svg:
+        raise click.UsageError("`--depth` is for a picture: give `--svg FILE` too")
     if spec.endswith(".onnx") or in_run(spec):
         if wanted or stage or svg or settings:
             raise click.UsageError("a model is shown as its spec, without other options")
@@ -43,7 +55,7 @@ def command(
 
     program = compile_spec(spec, dict(settings))
     if svg:
-        draw(program, svg, os.path.dirname(spec))
+        draw(program, svg, depth, os.path.dirname(spec))
     else:
         pass_on(text(program, stage or wanted or "table"))
 
@@ -65,19 +77,27 @@ def text(program: CompiledProgram, what: str) -> str:
     return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
 
 
-def draw(program: CompiledProgram, svg: str, folder: str) -> None:
+def draw(program: CompiledProgram, svg: str, depth: int | None, folder: str) -> None:
     from dlc.cli.command_errors import refuse
     from dlc.cli.sources import files_of
     from dlc.runtime.files import spared, writable, write
+    from dlc.show.diagram import depth_of
     from dlc.show.layers import TooLarge
     from dlc.show.picture import picture
+    from dlc.show.scene import fitting_depth
 
     try:
         spared(writable(svg), files_of(program, folder))
-        write(svg, picture(program).encode())
+        opened = fitting_depth(program) if depth is None else depth
+        write(svg, picture(program, opened).encode())
     except TooLarge as error:
         refuse(str(error))
-    click.echo(f"wrote {svg}")
+    more = (
+        f"; blocks are one box each from depth {opened}, `--depth` opens them"
+        if opened < depth_of(program)
+        else ""
+    )
+    click.echo(f"wrote {svg}{more if depth is None else ''}")
 
 
 def syntax(spec: str) -> str:

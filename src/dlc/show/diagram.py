@@ -1,4 +1,7 @@
-"""The parts of a picture (boxes, operator symbols, frames and tags) and the values that they read."""
+"""The parts of a picture (boxes, operator symbols, frames and tags) and the values that they read.
+
+A block or net is a frame around its parts, or, past a depth, one box. A block that calls itself has no frame:
+its parts are among those around it."""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from dlc.show.layers import TooLarge
 from dlc.show.outline import Group, Outline, OutlineStep, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
     from typing import Any
 
     from dlc.compiler.dims.dim import Size
@@ -60,6 +63,15 @@ class Box(DrawnPart):
 
 
 @dataclass(eq=False)
+class ClosedBlock(Box):
+    """A block or net without its parts."""
+
+    @property
+    def kind(self) -> str:
+        return "block"
+
+
+@dataclass(eq=False)
 class DrawnSign(DrawnPart):
     """The symbol of arithmetic between tensors: `+`."""
 
@@ -83,9 +95,35 @@ class Tag(DrawnPart):
     kind: str = "input"
 
 
-def diagram(program: CompiledProgram) -> list[DrawnPart]:
-    """All parts of the picture, inputs first, in topological order."""
-    return Diagram(program).parts()
+def diagram(program: CompiledProgram, depth: int | None = None) -> list[DrawnPart]:
+    """All parts of the picture, inputs first, in topological order. Blocks within `depth` others are
+    closed."""
+    return Diagram(program, depth).parts()
+
+
+def depth_of(program: CompiledProgram) -> int:
+    """The number of frames around the innermost operator, if all are open."""
+    parts = Outline(visible(program)).parts()
+    return frames_around(parts, recursive_blocks(parts))
+
+
+def frames_around(parts: Iterable[OutlineStep | Group], recursive: Container[str]) -> int:
+    inner = (
+        frames_around(part.parts, recursive) + (part.what not in recursive)
+        for part in parts
+        if isinstance(part, Group)
+    )
+    return max(inner, default=0)
+
+
+def recursive_blocks(parts: Iterable[OutlineStep | Group], within: tuple[str, ...] = ()) -> set[str]:
+    """The blocks that call themselves."""
+    found: set[str] = set()
+    for part in parts:
+        if isinstance(part, Group):
+            found |= {part.what} & {*within}
+            found |= recursive_blocks(part.parts, (*within, part.what))
+    return found
 
 
 def kind_of(step: OutlineStep) -> str:
@@ -98,8 +136,10 @@ def sign_of(step: OutlineStep) -> str:
 
 
 class Diagram:
-    def __init__(self, program: CompiledProgram) -> None:
+    def __init__(self, program: CompiledProgram, depth: int | None) -> None:
         self.program = program
+        self.depth = depth
+        self.recursive: set[str] = set()
         self.graph = visible(program)
         self.outline = Outline(self.graph)
         self.readers: dict[Value, int] = {}
@@ -107,11 +147,12 @@ class Diagram:
 
     def parts(self) -> list[DrawnPart]:
         found = self.outline.parts()
+        self.recursive = recursive_blocks(found)
         outputs: list[DrawnPart] = [self._output(o.name, o.declared, o.flowed) for o in self.program.outputs]
         reads = [v for part in found for step in part.steps() for v in self._operands(step)]
         for value in (*reads, *(v for output in outputs for v in output.reads)):
             self.readers[value] = self.readers.get(value, 0) + 1
-        return [*self._sources(set(reads)), *self._level(found), *outputs]
+        return [*self._sources(set(reads)), *self._level(found, 0), *outputs]
 
     def _sources(self, reads: set[Value]) -> Iterable[DrawnPart]:
         declared = {i.value: i.declared for i in self.program.inputs}
@@ -138,22 +179,40 @@ class Diagram:
 
     # --- one level ----------------------------------------------------------------------------------------
 
-    def _level(self, parts: Sequence[OutlineStep | Group]) -> list[DrawnPart]:
-        made: list[DrawnPart] = []
-        for part in parts:
-            if isinstance(part, OutlineStep) and made and self._follows(part, made[-1]):
-                self._join(part, made[-1])
-            else:
-                made.append(self._step(part) if isinstance(part, OutlineStep) else self._frame(part))
+    def _level(self, parts: Sequence[OutlineStep | Group], depth: int) -> list[DrawnPart]:
+        made = self._merged(self._parts(parts, depth))
         self.count += len(made)
         if self.count > MAX_PARTS:
             raise TooLarge(f"a picture of more than {MAX_PARTS:_} operators cannot be read")
-        return self._merged(made)
+        return made
+
+    def _parts(self, parts: Sequence[OutlineStep | Group], depth: int) -> list[DrawnPart]:
+        made: list[DrawnPart] = []
+        for part in parts:
+            if isinstance(part, Group):
+                made += self._group(part, depth)
+            elif made and self._follows(part, made[-1]):
+                self._join(part, made[-1])
+            else:
+                made.append(self._step(part))
+        return made
+
+    def _group(self, group: Group, depth: int) -> list[DrawnPart]:
+        if group.what in self.recursive:
+            return self._parts(group.parts, depth)
+        if depth == self.depth:
+            return [self._closed(group)]
+        return [self._frame(group, depth)]
 
     def _follows(self, step: OutlineStep, before: DrawnPart) -> bool:
         """Whether a step joins the previous box: it follows it, and nothing else reads the result of the
         box."""
-        if not isinstance(before, Box) or not step.node.operator.follows or step.makes != before.shape:
+        if (
+            not isinstance(before, Box)
+            or isinstance(before, ClosedBlock)
+            or not step.node.operator.follows
+            or step.makes != before.shape
+        ):
             return False
         value = before.makes[-1]
         return self._operands(step) == [value] and self.readers[value] == 1
@@ -180,13 +239,24 @@ class Diagram:
             shown.sort()
         return f"{shown[0]} {sign} {shown[-1]}".strip()
 
-    def _frame(self, group: Group) -> DrawnPart:
-        parts, steps = self._level(group.parts), tuple(group.steps())
+    def _frame(self, group: Group, depth: int) -> DrawnPart:
+        parts, steps = self._level(group.parts, depth + 1), tuple(group.steps())
         made = {v for part in parts for v in part.gives}
         reads = list(dict.fromkeys(v for part in parts for v in part.reads if v not in made))
-        within = Counter(v for step in steps for v in self._operands(step))
-        makes = [v for part in parts for v in part.gives if self.readers.get(v, 0) > within[v]]
+        makes = self._read_outside(steps, [v for part in parts for v in part.gives])
         return DrawnFrame(steps, reads, makes, makes, name=group.name, parts=parts)
+
+    def _closed(self, group: Group) -> DrawnPart:
+        steps = tuple(group.steps())
+        made = [v for step in steps for v in step.node.results]
+        reads = list(dict.fromkeys(v for s in steps for v in self._operands(s) if v not in set(made)))
+        makes = self._read_outside(steps, made)
+        return ClosedBlock(steps, reads, makes, makes, calls=[group.name])
+
+    def _read_outside(self, steps: Sequence[OutlineStep], made: Sequence[Value]) -> list[Value]:
+        """The values that other steps read too."""
+        within = Counter(v for step in steps for v in self._operands(step))
+        return [v for v in made if self.readers.get(v, 0) > within[v]]
 
     def _merged(self, parts: list[DrawnPart]) -> list[DrawnPart]:
         """Merge equal neighbors in a chain into one part."""

@@ -26,7 +26,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "field": ("files", "ahead"),
     "section": ("tune",),
     "type": ("ignore",),
-    "net": ("average",),
     "data": ("split", "drop"),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),

@@ -14,10 +14,11 @@ from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_tensors
+from dlc.compiler.elaborate.values import AverageTemplate, Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
+from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind
-    from dlc.compiler.operators.base import Operator, WeightSpec
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.training.average_nets import Average
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
@@ -45,11 +47,17 @@ RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
 class Level:
-    """A namespace of node and weight names: the file, one use of a block, or a net."""
+    """A namespace of node and weight names: the file, one use of a block, or a net. The weights of an average
+    net follow those with the prefix `follows`; it is None elsewhere."""
 
-    def __init__(self, prefix: str = "", *, net: str | None = None):
-        self.prefix, self.net = prefix, net
+    def __init__(self, prefix: str = "", *, net: str | None = None, follows: str | None = None):
+        self.prefix, self.net, self.follows = prefix, net, follows
         self.names = UniqueNames()
+
+    def within(self, name: str) -> Level:
+        """The namespace of one use of a block in this one."""
+        follows = None if self.follows is None else f"{self.follows}{name}."
+        return Level(f"{self.prefix}{name}.", net=self.net, follows=follows)
 
 
 class GraphBuilder:
@@ -66,6 +74,7 @@ class GraphBuilder:
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
+        self.averages: dict[str, Average] = {}  # average nets in use, by name
         self._open_nets: list[str] = []
         self._complete_nets: set[str] = set()  # nets after their first use: they create no more weights
 
@@ -112,7 +121,7 @@ class GraphBuilder:
         """The namespace of one use of a block. Its name is taken only if the block has weights."""
         outer, name = self.level, block.name
         own = outer.names.next(name)
-        self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
+        self.level = outer.within(own)
         with self._use(use_of(block, span, self.level.prefix, scope)):
             try:
                 yield
@@ -124,8 +133,8 @@ class GraphBuilder:
     @contextmanager
     def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
         """The namespace of a net, the same at every use. The first use creates the weights."""
-        outer, name = self.level, self.net_name(net)
-        self.level = Level(f"{name}.", net=name)
+        outer, self.level = self.level, self._level_of(net, span)
+        name = self.level.net
         self._open_nets.append(name)
         with self._use(use_of(net, span, self.level.prefix, scope)):
             try:
@@ -135,6 +144,22 @@ class GraphBuilder:
                 self.level = outer
         if name not in self._open_nets:
             self._complete_nets.add(name)
+
+    def _level_of(self, net: Template, span: Span) -> Level:
+        """The namespace of a net. An average net has copies of the nets that it uses."""
+        outer, name = self.level, self.net_name(net)
+        if isinstance(net, AverageTemplate):
+            if outer.follows is not None:
+                raise self.fail("E0505", span, f"`{name}` is an average net, and it is used within the average "
+                                f"net `{outer.net}`", help="pass what it makes as a tensor")  # fmt: skip
+            self.averages[name] = net.average
+            return Level(f"{name}.", net=name, follows=f"{self.net_name(net.source)}.")
+        return Level(f"{name}.", net=name) if outer.follows is None else self._copies(f"{name}.")
+
+    def _copies(self, prefix: str) -> Level:
+        """In an average net, the namespace of its copies of the weights with a prefix."""
+        net = self.level.net
+        return Level(f"{net}.{prefix}", net=net, follows=prefix)
 
     def net_name(self, net: Template) -> str:
         """The prefix of its weights: its own name, made unique if another file has a net of that name."""
@@ -176,9 +201,12 @@ class GraphBuilder:
     def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
         """A new weight in the current namespace, or the existing weight if a net is used again."""
         level = self.level
-        full = f"{level.prefix}{name}"
+        full, follows = f"{level.prefix}{name}", "" if level.follows is None else f"{level.follows}{name}"
         if level.net and full in self.weights:
             found = self.weights[full]
+            if found.follows != follows:
+                raise self.fail("E0505", span, f"`{full}` would be the average of `{found.follows}` and of "
+                                f"`{follows}`", help="give one of them another name")  # fmt: skip
             if found.value.type.shape != spec.shape:
                 raise self.fail("E0505", span,
                                 f"the weights of net `{level.net}` are shared, and `{full}` was "
@@ -199,8 +227,21 @@ class GraphBuilder:
             )
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
         fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
+        fans, initial = (fan_in, fan_out), spec.initial or Auto()
+        self.weights[full] = Weight(value, initial, spec.role, fans, level.net, follows)
         return value
+
+    def declared(self, value: Value) -> Value:
+        """A weight that the file declares; within an average net, its copy there."""
+        level, weight = self.level, self.weights.get(value.name)
+        if level.follows is None or weight is None or weight.follows:
+            return value
+        spec = WeightSpec(value.name, value.type.shape, weight.role, weight.initial, weight.fans)
+        self.level = self._copies("")
+        try:
+            return self.declare_weight(value.name, spec, value.site.span)
+        finally:
+            self.level = level
 
     # --- nodes --------------------------------------------------------------------------------------------
 

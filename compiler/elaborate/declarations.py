@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
 MAX_DIMS = 8
+NAMED = (syntax.Param, syntax.Output, syntax.Weight, syntax.Block, syntax.AverageNet)
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
         return (*statement.names, *([group] if group else []))
     return (
         (statement.name,)
-        if isinstance(statement, (syntax.Param, syntax.Output, syntax.Weight, syntax.Block))
+        if isinstance(statement, NAMED)
         else ()
     )
 

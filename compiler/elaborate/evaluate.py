@@ -76,7 +76,9 @@ class ExpressionEvaluator(Evaluator):
             found = free(name)
         else:
             raise unknown_names.unresolved(self, name, span, otherwise, call)
-        return self._weight(found) if isinstance(found, syntax.Weight) else found
+        if table is file.weights:
+            return self.builder.declared(self._weight(found) if isinstance(found, syntax.Weight) else found)
+        return found
 
     def _weight(self, statement: syntax.Weight) -> Value:
         """A weight of the file, created at its first use if that precedes its declaration."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import GraphInput
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.training.average_nets import Average
     from dlc.compiler.types import Tensor
 
 
@@ -101,6 +102,19 @@ class Template:
     @property
     def what(self) -> str:
         return "net" if self.is_net else "block"
+
+
+@record(eq=False)
+class AverageTemplate(Template):
+    """A net with the declaration of the net `source`, whose weights are moving averages of its weights."""
+
+    ident: syntax.Ident
+    source: Template
+    average: Average
+
+    @property
+    def name(self) -> str:
+        return self.ident.id
 
 
 @record(eq=False)

@@ -105,8 +105,12 @@ class Elaborator(Elaboration):
             except Halt:
                 statements.break_names(ev, [statement])
                 imports.break_declared(file, statement)
-        averages = {s.name.id: s for s in tree.body if isinstance(s, syntax.AverageNet)}
-        for statement in averages.values():
+        self._average_nets(ev, [s for s in tree.body if isinstance(s, syntax.AverageNet)])
+
+    def _average_nets(self, ev: Evaluator, written: list[syntax.AverageNet]) -> None:
+        file = ev.scope.file
+        averages = {s.name.id for s in written if s.name not in file.rejected}
+        for statement in written:
             try:
                 average_nets.declare(ev, statement, averages)
             except Halt:

@@ -31,11 +31,11 @@ def declare(ev: Evaluator, statement: syntax.AverageNet, averages: Container[str
     except Reject as reject:
         help = f"give it a body: `net {statement.name.id}(x) {{ return x -> ... }}`"
         raise ev.fail("E0403", statement.value.span, reject.message, help=help) from None
-    source = average.of.template
+    source = average.net.template
     if isinstance(source, AverageTemplate):
-        raise of_average(ev, source.name, average.spans["of"])
-    if average.of.settings is not None or average.of.given:
-        raise ev.fail("E0403", average.spans["of"], f"`average` takes the net `{source.name}` without arguments",
+        raise of_average(ev, source.name, average.spans["net"])
+    if average.net.settings is not None or average.net.given:
+        raise ev.fail("E0403", average.spans["net"], f"`average` takes the net `{source.name}` without arguments",
                       help=f"write `average({source.name})`, and give them where `{statement.name.id}` is "
                            "used")  # fmt: skip
     template = AverageTemplate(source.declaration, source.home, statement.name, source, average)

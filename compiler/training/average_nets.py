@@ -24,11 +24,11 @@ class Decay(OneOf):
         return accepted
 
 
-class NetOfANet(Definition, family="net", what="a net that is made of another net"):
+class DerivedNet(Definition, family="net", what="an average net"):
     """A net that is made of another net."""
 
 
-class Average(NetOfANet):
+class Average(DerivedNet):
     """A net with the layers of another net, and with moving averages of its weights.
 
     It starts as a copy of the net, after `weights` are loaded. After each optimizer step that changes the net,
@@ -51,6 +51,6 @@ class Average(NetOfANet):
     train { loss = cross_entropy(kind) + mse(softmax(student(noisy)), detach(softmax(teacher(x)))) }
     """
 
-    of: Any = setting("the net whose weights are averaged", Net())
+    net: Any = setting("the net whose weights are averaged", Net())
     decay: float | Ramp = setting("the share of the average that is kept in each step", Decay(), 0.99,
                                   usual=(0.5, 1))  # fmt: skip

@@ -35,9 +35,9 @@ def declare(ev: Evaluator, statement: syntax.AverageNet, averages: Container[str
     if isinstance(source, AverageTemplate):
         raise of_average(ev, source.name, average.spans["net"])
     if average.net.settings is not None or average.net.given:
-        raise ev.fail("E0403", average.spans["net"], f"`average` takes the net `{source.name}` without arguments",
-                      help=f"write `average({source.name})`, and give them where `{statement.name.id}` is "
-                           "used")  # fmt: skip
+        message = f"`average` takes the net `{source.name}` without arguments"
+        help = f"write `average({source.name})`, and give them where `{statement.name.id}` is used"
+        raise ev.fail("E0403", average.spans["net"], message, help=help)
     template = AverageTemplate(source.declaration, source.home, statement.name, source, average)
     ev.scope.file.templates[statement.name.id] = template
     if ev.scope is ev.state.top:

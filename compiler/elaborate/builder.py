@@ -150,8 +150,8 @@ class GraphBuilder:
         outer, name = self.level, self.net_name(net)
         if isinstance(net, AverageTemplate):
             if outer.follows is not None:
-                raise self.fail("E0505", span, f"`{name}` is an average net, and it is used within the average "
-                                f"net `{outer.net}`", help="pass what it makes as a tensor")  # fmt: skip
+                message = f"`{name}` is an average net, and it is used within the average net `{outer.net}`"
+                raise self.fail("E0505", span, message, help="pass what it makes as a tensor")
             self.averages[name] = net.average
             return Level(f"{name}.", net=name, follows=f"{self.net_name(net.source)}.")
         return Level(f"{name}.", net=name) if outer.follows is None else self._copies(f"{name}.")

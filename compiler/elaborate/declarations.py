@@ -79,11 +79,7 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
     if isinstance(statement, (syntax.Import, syntax.Input)):
         group = getattr(statement, "group", None)
         return (*statement.names, *([group] if group else []))
-    return (
-        (statement.name,)
-        if isinstance(statement, NAMED)
-        else ()
-    )
+    return (statement.name,) if isinstance(statement, NAMED) else ()
 
 
 def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:

@@ -64,8 +64,8 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(state.inputs),
-        outputs=state.outputs(ev.scope.file), graph=graph,
-        averages=state.builder.averages, phases=objective.phases(train, loss, losses, graph), data=data, train=train,
+        outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
+        phases=objective.phases(train, loss, losses, graph), data=data, train=train,
         export=export, exports=answers, expectations=expected, metrics=metrics,
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names}, facts=state.facts,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from dlc.compiler.passes import fitting_order
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.problems import Problems
-    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.ir.graph import Graph, Node
 
 
 def fitted_operators(graph: Graph, problems: Problems) -> None:

@@ -14,7 +14,7 @@ class Decay(OneOf):
     """A number from 0 to 1, or a ramp between two such numbers."""
 
     def __init__(self) -> None:
-        super().__init__(Number(minimum=0, maximum=1), MemberOf("number", "a `ramp` between two such numbers"))
+        super().__init__(Number(minimum=0, maximum=1), MemberOf("number", "a `ramp` between two of them"))
 
     def accept(self, value: Any) -> Any:
         accepted = super().accept(value)
@@ -31,11 +31,11 @@ class DerivedNet(Definition, family="net", what="an average net"):
 class Average(DerivedNet):
     """A net with the layers of another net, and with moving averages of its weights.
 
-    It starts as a copy of the net, after `weights` are loaded. After each optimizer step that changes the net,
+    It starts as the net does, after `weights` are loaded. After each optimizer step that changes the net,
     `average = decay * average + (1 - decay) * weight`, and running statistics and fitted values are copied
-    (torch `AveragedModel`). No optimizer trains the averages; gradients pass through to what flows in. In
-    training, its norms use the batch and its dropout is active. Nets that it uses, and weights that the file
-    declares, are copied and averaged too.
+    (torch `AveragedModel`). No optimizer trains the averages, and `ema` does not change them; gradients pass
+    through to what flows in. In training, its norms use the batch and its dropout is active. The nets and the
+    declared weights that the net uses are averaged for it too.
     """
 
     usage = """

@@ -166,7 +166,8 @@ class Train(Section):
                 where = "here" if regularizer.on is None else f"in the net `{regularizer.on.net}`"
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could penalize",
                              at="regularize", code="E0613",
-                             help="leave it out: biases, norms, average nets and unused nets do not count")  # fmt: skip
+                             help="leave it out: biases, norms, and average or unused nets do not count",
+                             )  # fmt: skip
         self._check_shares([w for w in weights if w.trainable])
 
     def _check_shares(self, weights: Sequence[Weight]) -> None:

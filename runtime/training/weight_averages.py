@@ -49,9 +49,9 @@ class Averages:
 
 
 class FollowingNet:
-    """An average net. After a step that changes its net, its weights follow: `average = decay * average +
-    (1 - decay) * weight`. Its buffers are copies after every step. Equal to `AveragedModel` of torch that begins
-    with a copy."""
+    """The weights of an average net. After a step that changes its net,
+    `average = decay * average + (1 - decay) * weight`; buffers are copied after every step. Equal to
+    `torch.optim.swa_utils.AveragedModel`."""
 
     def __init__(
         self, name: str, average: Average, program: CompiledProgram, held: Mapping[str, torch.Tensor]

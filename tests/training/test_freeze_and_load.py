@@ -188,16 +188,6 @@ def test_weights_of_another_spec_are_reported_before_writing(tmp_path, spoil, me
     assert not (tmp_path / "runs").exists()
 
 
-def test_names_of_the_whole_spec_are_reported_for_a_net(tmp_path):
-    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
-    write(path.parent, {f"encoder.{n}": a for n, a in of_encoder().items()})
-    with pytest.raises(CompileError) as caught:
-        dlc.train(path, data=data(), out=tmp_path / "runs")
-    assert caught.value.diagnostics[0].help == (
-        "with `into=encoder` names are without the net's own: `batchnorm.bias`, not `encoder.batchnorm.bias`"
-    )
-
-
 def test_integers_are_not_weights(tmp_path):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     arrays = of_encoder() | {"dense.weight": np.zeros((6, 2), np.int64)}

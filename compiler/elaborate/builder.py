@@ -14,12 +14,12 @@ from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
+from dlc.compiler.elaborate.level import Level, use_of
 from dlc.compiler.elaborate.values import AverageTemplate, Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.operators.base import WeightSpec
-from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
@@ -44,20 +44,6 @@ MAX_SIZE = 10**12
 
 LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often than intended"
 RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
-
-
-class Level:
-    """A namespace of node and weight names: the file, one use of a block, or a net. The weights of an average
-    net follow those with the prefix `follows`; it is None elsewhere."""
-
-    def __init__(self, prefix: str = "", *, net: str | None = None, follows: str | None = None):
-        self.prefix, self.net, self.follows = prefix, net, follows
-        self.names = UniqueNames()
-
-    def within(self, name: str) -> Level:
-        """The namespace of one use of a block in this one."""
-        follows = None if self.follows is None else f"{self.follows}{name}."
-        return Level(f"{self.prefix}{name}.", net=self.net, follows=follows)
 
 
 class GraphBuilder:
@@ -134,7 +120,7 @@ class GraphBuilder:
     def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
         """The namespace of a net, the same at every use. The first use creates the weights."""
         outer, self.level = self.level, self._level_of(net, span)
-        name = self.level.net
+        name = self.level.net or ""
         self._open_nets.append(name)
         with self._use(use_of(net, span, self.level.prefix, scope)):
             try:
@@ -154,12 +140,7 @@ class GraphBuilder:
                 raise self.fail("E0505", span, message, help="pass what it makes as a tensor")
             self.averages[name] = net.average
             return Level(f"{name}.", net=name, follows=f"{self.net_name(net.source)}.")
-        return Level(f"{name}.", net=name) if outer.follows is None else self._copies(f"{name}.")
-
-    def _copies(self, prefix: str) -> Level:
-        """In an average net, the namespace of its copies of the weights with a prefix."""
-        net = self.level.net
-        return Level(f"{net}.{prefix}", net=net, follows=prefix)
+        return Level(f"{name}.", net=name) if outer.follows is None else outer.copies(f"{name}.")
 
     def net_name(self, net: Template) -> str:
         """The prefix of its weights: its own name, made unique if another file has a net of that name."""
@@ -198,9 +179,9 @@ class GraphBuilder:
 
     # --- weights ------------------------------------------------------------------------------------------
 
-    def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
-        """A new weight in the current namespace, or the existing weight if a net is used again."""
-        level = self.level
+    def declare_weight(self, name: str, spec: WeightSpec, span: Span, level: Level | None = None) -> Value:
+        """A new weight in a namespace, or the existing one if a net is used again."""
+        level = level or self.level
         full, follows = f"{level.prefix}{name}", "" if level.follows is None else f"{level.follows}{name}"
         if level.net and full in self.weights:
             found = self.weights[full]
@@ -237,11 +218,7 @@ class GraphBuilder:
         if level.follows is None or weight is None or weight.follows:
             return value
         spec = WeightSpec(value.name, value.type.shape, weight.role, weight.initial, weight.fans)
-        self.level = self._copies("")
-        try:
-            return self.declare_weight(value.name, spec, value.site.span)
-        finally:
-            self.level = level
+        return self.declare_weight(value.name, spec, value.site.span, level.copies(""))
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -327,7 +304,7 @@ class GraphBuilder:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
-                reject.code, operands[at].span, reject.message, help=reject.help, label=label_of(operands[at])
+                reject.code, operands[at].span, reject.message, help=reject.help, label=operands[at].label
             )
         help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
@@ -336,7 +313,7 @@ class GraphBuilder:
             help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
         labels = (
-            [Label(o.span, label_of(o)) for o in operands if o.span != span]
+            [Label(o.span, o.label) for o in operands if o.span != span]
             if len(operands) > 1 and at is None
             else []
         )
@@ -420,14 +397,3 @@ class GraphBuilder:
         if not value.type.batched or not missing:
             return value
         return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
-
-
-def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
-    return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
-
-
-def label_of(operand: Operand) -> str:
-    if not isinstance(operand.value, Value):
-        return str(operand.value)
-    type = operand.value.type
-    return spell_classes(type) if type.element == "class" else str(type)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.combinators import Stage
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -124,6 +125,14 @@ class Operand:
     value: Value | int | float | bool
     span: Span
     output: OutputRef | None = None  # set if it was written as the name of an output
+
+    @property
+    def label(self) -> str:
+        """Its type or its number, for messages."""
+        if not isinstance(self.value, Value):
+            return str(self.value)
+        type = self.value.type
+        return spell_classes(type) if type.element == "class" else str(type)
 
 
 @dataclass(eq=False)

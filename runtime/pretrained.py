@@ -46,7 +46,7 @@ def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.nda
         help = did_you_mean(load.from_, nets) or (f"it has {listed(nets)}" if nets else "")
         message = f"{load.path} has no weights of a net `{load.from_}`"
         raise CompileError.of("E0803", message, load.span, help=help)
-    places = {name: weight for name, weight in wanted.items() if name in names or not weight.follows}
+    places = {name: weight for name, weight in wanted.items() if name in names or load.needs(weight)}
     net = f"the net `{load.into.net}`" if load.into else ""
     what = f"{place} does not hold the weights of {net or 'this spec'}"
     made = accept(places, RenamedWeights(stored, names), what=what, whose=net or "the spec", span=load.span,

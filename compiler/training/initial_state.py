@@ -106,6 +106,10 @@ class Load(TrainedWeights):
             return {w.name: w for w in weights}
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
 
+    def needs(self, weight: Weight) -> bool:
+        """Whether the weight has to be there. Fitted values that a file does not have are fitted to the rows."""
+        return not weight.follows and (weight.role != "fitted" or self.is_run)
+
     def found(self, names: Collection[str], wanted: Collection[str]) -> dict[str, str]:
         """The stored names to load, by the names without the name of the net. Names that are not wanted are
         included, except those of other parts of a run."""

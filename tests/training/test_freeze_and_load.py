@@ -165,6 +165,17 @@ def test_fitted_weights_are_taken_from_the_file_if_it_has_them(tmp_path):
         np.testing.assert_array_equal(result.weights[f"encoder.{name}"], array)
 
 
+def test_fitted_weights_that_the_file_does_not_have_are_fitted_to_the_rows(tmp_path):
+    text = SPEC.replace("return a ->", "return a -> standardize ->").format(
+        '  weights = load("encoder.safetensors", into=encoder)'
+    )
+    (tmp_path / "m.dl").write_text(text)
+    write(tmp_path, of_encoder())
+    result = dlc.train(tmp_path / "m.dl", data=data(), out=tmp_path / "runs")
+    mean = result.weights["encoder.standardize.mean"]
+    np.testing.assert_allclose(mean, data()["x"].mean(0), rtol=1e-5, atol=1e-6)
+
+
 def without(name):
     return lambda arrays: {n: a for n, a in arrays.items() if n != name}
 

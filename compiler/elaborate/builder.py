@@ -139,7 +139,8 @@ class GraphBuilder:
                 message = f"`{name}` is an average net, and it is used within the average net `{outer.net}`"
                 raise self.fail("E0505", span, message, help="pass what it makes as a tensor")
             self.averages[name] = net.average
-            return Level(f"{name}.", net=name, follows=f"{self.net_name(net.source)}.")
+            source = f"{self.net_name(net.source)}."
+            return Level(f"{name}.", net=name, source=source, follows=source)
         return Level(f"{name}.", net=name) if outer.follows is None else outer.copies(f"{name}.")
 
     def net_name(self, net: Template) -> str:

@@ -14,21 +14,29 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """A namespace of node and weight names: the file, one use of a block, or a net. The weights of an average
-    net follow those with the prefix `follows`; it is None elsewhere."""
+    """A namespace of node and weight names: the file, one use of a block, or a net. In an average net of the
+    net with the prefix `source`, its weights follow those with the prefix `follows`; both are None elsewhere."""
 
-    def __init__(self, prefix: str = "", *, net: str | None = None, follows: str | None = None):
-        self.prefix, self.net, self.follows = prefix, net, follows
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        net: str | None = None,
+        source: str | None = None,
+        follows: str | None = None,
+    ):
+        self.prefix, self.net, self.source, self.follows = prefix, net, source, follows
         self.names = UniqueNames()
 
     def within(self, name: str) -> Level:
         """The namespace of one use of a block in this one."""
         follows = None if self.follows is None else f"{self.follows}{name}."
-        return Level(f"{self.prefix}{name}.", net=self.net, follows=follows)
+        return Level(f"{self.prefix}{name}.", net=self.net, source=self.source, follows=follows)
 
     def copies(self, prefix: str) -> Level:
         """In an average net, the namespace of its copies of the weights with a prefix."""
-        return Level(f"{self.net}.{prefix}", net=self.net, follows=prefix)
+        own = "" if prefix == self.source else prefix
+        return Level(f"{self.net}.{own}", net=self.net, source=self.source, follows=prefix)
 
 
 def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:

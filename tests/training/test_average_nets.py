@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from copy import deepcopy
 
 import numpy as np
@@ -9,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.numpy import load_file
 from torch import nn
 from torch.nn import functional as F
@@ -17,6 +20,7 @@ from trainings import program
 
 import dlc
 from dlc import CompileError
+from dlc.cli import commands
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.training.loop import train
@@ -304,3 +308,80 @@ def test_a_training_that_diverges_keeps_the_last_good_averages(tmp_path):
         dlc.train(text=text, data={"x": 100 * pairs()["a"]}, out=tmp_path)
     [path] = tmp_path.glob("*/latest/weights.safetensors")
     assert all(np.isfinite(a).all() for a in load_file(path).values())
+
+
+# --- BYOL on images ---------------------------------------------------------------------------------------
+
+IMAGES = """# Bootstrap your own latent: a net learns to say what a slowly following copy of itself sees.
+input image: uint8[1, 28, 28]
+output code: float[64]
+
+net encoder(x) {
+  return x -> conv(16, 3, stride=2, padding=1) -> batchnorm -> relu
+           -> conv(32, 3, stride=2, padding=1) -> batchnorm -> relu
+           -> flatten -> dense(64)
+}
+
+net predictor(z) {
+  return z -> dense(64) -> relu -> dense(64)
+}
+
+net follower = average(encoder, decay=ramp(0.97, 1, 2000))
+
+block seen(x) {
+  return x -> random_crop(28, padding=4) -> random_rotate(15)
+}
+
+pixels = image / 255
+a = pixels -> seen
+b = pixels -> seen
+
+pixels -> encoder -> code
+
+data { source = idx("data/mnist") }
+
+train {
+  loss      = cosine(predictor(encoder(a)), detach(follower(b)))
+              + cosine(predictor(encoder(b)), detach(follower(a)))
+  optimizer = adamw(lr=1e-3)
+  batch     = 64
+  steps     = 12
+  PRECISION
+}
+"""
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16", "float64"])
+def test_byol_learns_from_images_without_labels(tmp_path, precision):
+    images = np.random.default_rng(0).integers(0, 255, (128, 1, 28, 28)).astype(np.uint8)
+    text = IMAGES.replace("PRECISION", f"precision = {precision}")
+    result = dlc.train(text=text, data={"image": images}, out=tmp_path)
+    losses = [epoch.train["loss"] for epoch in result.trained.history]
+    assert losses[-1] < losses[0] - 0.1
+    own = {n.removeprefix("follower."): a for n, a in result.weights.items() if n.startswith("follower.")}
+    distances = [
+        np.abs(array - result.weights[f"encoder.{name}"]).max()
+        for name, array in own.items()
+        if name.endswith("weight")
+    ]
+    assert distances and all(0 < d < 0.1 for d in distances)
+    stored = {i.name for i in onnx.load(result.model).graph.initializer}
+    assert not any("follower" in name for name in stored)
+
+
+def test_what_is_shown_and_checked_of_an_average_net(tmp_path):
+    (tmp_path / "m.dl").write_text(NESTED.replace("tanh", "dropout(0.1) -> tanh"))
+    given = CliRunner().invoke(commands, ["show", "--weights", str(tmp_path / "m.dl")]).stdout
+    assert re.search(r"h\.back\.dense\.weight +\[3, 3\] +9 +weight +as `back\.dense\.weight`", given)
+    assert "29 parameters, and 29 numbers that no optimizer changes" in given
+    np.savez(tmp_path / "rows.npz", x=pairs(8)["a"])
+    rows = ["--data", str(tmp_path / "rows.npz"), "--format", "json"]
+    checked = CliRunner().invoke(commands, ["gradcheck", str(tmp_path / "m.dl"), *rows])
+    assert {w["name"] for w in json.loads(checked.stdout)["weights"]} == {
+        "table", "back.dense.weight", "back.dense.bias", "g.dense.weight", "g.dense.bias",
+    }  # fmt: skip
+    for more in ([], ["--model"]):
+        emitted = CliRunner().invoke(commands, ["emit", str(tmp_path / "m.dl"), *more])
+        assert (
+            emitted.exit_code == 1 and "E0820" in emitted.stderr and "`h` is an average net" in emitted.stderr
+        )

@@ -68,7 +68,8 @@ def setting(
     shown: str = "",
     usual: tuple[float, float] | None = None,
 ) -> Any:
-    """Declare a setting in the body of a definition. The order is that of positional arguments."""
+    """Declare a setting in the body of a definition. The order is that of positional arguments. A name that
+    is a word of Python ends in `_`: `from_` declares the setting `from`."""
     return Setting(doc, kind, default, keyword, rest, shown, usual)
 
 

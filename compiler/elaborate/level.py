@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """A namespace of node and weight names: the file, one use of a block, or a net. In an average net of the
-    net with the prefix `source`, its weights follow those with the prefix `follows`; both are None elsewhere."""
+    """A namespace of node and weight names: the file, one use of a block, or a net. In an average net, which
+    averages the net with the prefix `source`, the weights follow those with the prefix `follows`; both are
+    None elsewhere."""
 
     def __init__(
         self,

@@ -107,7 +107,7 @@ class Load(TrainedWeights):
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
 
     def needs(self, weight: Weight) -> bool:
-        """Whether the weight has to be there. Fitted values that a file does not have are fitted to the rows."""
+        """Whether the weight has to be there. Fitted values that a file lacks are fitted to the rows."""
         return not weight.follows and (weight.role != "fitted" or self.is_run)
 
     def found(self, names: Collection[str], wanted: Collection[str]) -> dict[str, str]:

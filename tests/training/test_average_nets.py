@@ -351,7 +351,10 @@ train {
 """
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16", "float64"])
+@pytest.mark.parametrize(
+    "precision",
+    ["float32", *(pytest.param(other, marks=pytest.mark.slow) for other in ("bf16", "float64"))],
+)
 def test_byol_learns_from_images_without_labels(tmp_path, precision):
     images = np.random.default_rng(0).integers(0, 255, (128, 1, 28, 28)).astype(np.uint8)
     text = IMAGES.replace("PRECISION", f"precision = {precision}")

@@ -31,7 +31,8 @@ def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None)
     Each weight has its own generator, so that its values do not depend on other weights."""
     made = dict(known or {})
     made |= {w.name: draw_one(w, seed) for w in graph.weights if w.name not in made and not w.follows}
-    return {w.name: made[w.name if w.name in made else w.follows] for w in graph.weights}
+    made |= {w.name: made[w.follows].astype(dtype(w)) for w in graph.weights if w.name not in made}
+    return {w.name: made[w.name] for w in graph.weights}
 
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:

@@ -36,7 +36,7 @@ def fit(
     for uses in fitting_order.in_order(graph)[0]:
         first = uses[0]
         if follows.keys() >= {*first.weights.values()}:
-            fitted.update({v.name: fitted[follows[v]] for v in first.weights.values()})
+            fitted.update({v.name: fitted[follows[v]].astype(dtypes[v]) for v in first.weights.values()})
             continue
         if all(v.name in known for v in first.weights.values()):
             continue

@@ -50,14 +50,14 @@ class Averages:
 
 class FollowingNet:
     """The weights of an average net. After a step that changes its net,
-    `average = decay * average + (1 - decay) * weight`; buffers are copied after every step. Equal to
-    `torch.optim.swa_utils.AveragedModel`."""
+    `average = decay * average + (1 - decay) * weight`; running statistics are copied after every step, and
+    fitted values do not change. Equal to `torch.optim.swa_utils.AveragedModel`."""
 
     def __init__(
         self, name: str, average: Average, program: CompiledProgram, held: Mapping[str, torch.Tensor]
     ) -> None:
-        pairs = [w for w in program.graph.weights if w.net == name and w.follows and w.name in held]
-        averaged, copied = [w for w in pairs if not w.is_buffer], [w for w in pairs if w.is_buffer]
+        own = [w for w in program.graph.weights if w.net == name]
+        averaged, copied = [w for w in own if not w.is_buffer], [w for w in own if w.role == "statistic"]
         self._decay, self._names = average.decay, {w.follows for w in averaged}
         self._averages, self._weights = [held[w.name] for w in averaged], [held[w.follows] for w in averaged]
         self._copies, self._buffers = [held[w.name] for w in copied], [held[w.follows] for w in copied]

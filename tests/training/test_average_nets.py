@@ -310,6 +310,26 @@ def test_a_training_that_diverges_keeps_the_last_good_averages(tmp_path):
     assert all(np.isfinite(a).all() for a in load_file(path).values())
 
 
+def test_fitted_values_are_copied_into_the_dtype_of_the_average_net(tmp_path):
+    """Offsets are subtracted from timestamps in float64; the average net gets other numbers in float32."""
+    text = """
+input  t: int64[2]
+input  x: float[2]
+output y: float[2]
+net g(x) { return x -> standardize -> dense(2) }
+net h = average(g)
+g(t) -> y
+train { loss = mse(y, 0) + mse(h(x), 0)
+        epochs = 1 }
+"""
+    stamps = 1_700_000_000 + np.arange(80).reshape(40, 2)
+    result = dlc.train(text=text, data={"t": stamps, "x": pairs()["a"][:, :2]}, out=tmp_path)
+    assert result.weights["g.standardize.mean"].dtype == np.float64
+    assert result.weights["h.standardize.mean"].dtype == np.float32
+    np.testing.assert_allclose(result.weights["g.standardize.mean"], stamps.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(result.weights["h.standardize.mean"], stamps.mean(0), rtol=1e-6)
+
+
 # --- BYOL on images ---------------------------------------------------------------------------------------
 
 IMAGES = """# Bootstrap your own latent: a net learns to say what a slowly following copy of itself sees.

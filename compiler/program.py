@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
     from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.ir.graph import Graph, Input, Output, Value
+    from dlc.compiler.training.average_nets import Average
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
@@ -47,6 +48,7 @@ class CompiledProgram:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     graph: Graph
+    averages: Mapping[str, Average]  # the average nets in use, by name
     phases: tuple[Phase, ...]
     data: Data | None
     train: Train

@@ -26,7 +26,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "field": ("files", "ahead"),
     "section": ("tune",),
     "type": ("ignore",),
-    "net": ("average",),
     "data": ("split", "drop"),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),
@@ -39,7 +38,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "pad": ("mode",),
     "batchnorm": ("sync",),
     "bce": ("positive",),
-    "load": ("from", "names"),
+    "load": ("names",),
     **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
 PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.elaborate import (
     allowed_warnings,
+    average_nets,
     dead_code,
     declarations,
     imports,
@@ -64,6 +65,7 @@ class Elaborator(Elaboration):
             syntax.Input,
             syntax.Output,
             syntax.Block,
+            syntax.AverageNet,
             syntax.Section,
         )
         continue_after_error(
@@ -102,6 +104,16 @@ class Elaborator(Elaboration):
                     file.weights[statement.name.id] = statement
             except Halt:
                 statements.break_names(ev, [statement])
+                imports.break_declared(file, statement)
+        self._average_nets(ev, [s for s in tree.body if isinstance(s, syntax.AverageNet)])
+
+    def _average_nets(self, ev: Evaluator, written: list[syntax.AverageNet]) -> None:
+        file = ev.scope.file
+        averages = {s.name.id for s in written if s.name not in file.rejected}
+        for statement in written:
+            try:
+                average_nets.declare(ev, statement, averages)
+            except Halt:
                 imports.break_declared(file, statement)
 
     def _check_block(self, ev: Evaluator, block: syntax.Block) -> None:

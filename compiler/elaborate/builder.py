@@ -14,11 +14,12 @@ from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_tensors
+from dlc.compiler.elaborate.level import Level, use_of
+from dlc.compiler.elaborate.values import AverageTemplate, Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
-from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind
-    from dlc.compiler.operators.base import Operator, WeightSpec
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.training.average_nets import Average
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
@@ -42,14 +44,6 @@ MAX_SIZE = 10**12
 
 LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often than intended"
 RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
-
-
-class Level:
-    """A namespace of node and weight names: the file, one use of a block, or a net."""
-
-    def __init__(self, prefix: str = "", *, net: str | None = None):
-        self.prefix, self.net = prefix, net
-        self.names = UniqueNames()
 
 
 class GraphBuilder:
@@ -66,6 +60,7 @@ class GraphBuilder:
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
+        self.averages: dict[str, Average] = {}  # average nets in use, by name
         self._open_nets: list[str] = []
         self._complete_nets: set[str] = set()  # nets after their first use: they create no more weights
 
@@ -112,7 +107,7 @@ class GraphBuilder:
         """The namespace of one use of a block. Its name is taken only if the block has weights."""
         outer, name = self.level, block.name
         own = outer.names.next(name)
-        self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
+        self.level = outer.within(own)
         with self._use(use_of(block, span, self.level.prefix, scope)):
             try:
                 yield
@@ -124,8 +119,8 @@ class GraphBuilder:
     @contextmanager
     def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
         """The namespace of a net, the same at every use. The first use creates the weights."""
-        outer, name = self.level, self.net_name(net)
-        self.level = Level(f"{name}.", net=name)
+        outer, self.level = self.level, self._level_of(net, span)
+        name = self.level.net or ""
         self._open_nets.append(name)
         with self._use(use_of(net, span, self.level.prefix, scope)):
             try:
@@ -135,6 +130,18 @@ class GraphBuilder:
                 self.level = outer
         if name not in self._open_nets:
             self._complete_nets.add(name)
+
+    def _level_of(self, net: Template, span: Span) -> Level:
+        """The namespace of a net. An average net has copies of the nets that it uses."""
+        outer, name = self.level, self.net_name(net)
+        if isinstance(net, AverageTemplate):
+            if outer.follows is not None:
+                message = f"`{name}` is an average net, and it is used within the average net `{outer.net}`"
+                raise self.fail("E0505", span, message, help="pass what it makes as a tensor")
+            self.averages[name] = net.average
+            source = f"{self.net_name(net.source)}."
+            return Level(f"{name}.", net=name, source=source, follows=source)
+        return Level(f"{name}.", net=name) if outer.follows is None else outer.copies(f"{name}.")
 
     def net_name(self, net: Template) -> str:
         """The prefix of its weights: its own name, made unique if another file has a net of that name."""
@@ -173,12 +180,15 @@ class GraphBuilder:
 
     # --- weights ------------------------------------------------------------------------------------------
 
-    def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
-        """A new weight in the current namespace, or the existing weight if a net is used again."""
-        level = self.level
-        full = f"{level.prefix}{name}"
+    def declare_weight(self, name: str, spec: WeightSpec, span: Span, level: Level | None = None) -> Value:
+        """A new weight in a namespace, or the existing one if a net is used again."""
+        level = level or self.level
+        full, follows = f"{level.prefix}{name}", "" if level.follows is None else f"{level.follows}{name}"
         if level.net and full in self.weights:
             found = self.weights[full]
+            if found.follows != follows:
+                raise self.fail("E0505", span, f"`{full}` would be the average of `{found.follows}` and of "
+                                f"`{follows}`", help="give one of them another name")  # fmt: skip
             if found.value.type.shape != spec.shape:
                 raise self.fail("E0505", span,
                                 f"the weights of net `{level.net}` are shared, and `{full}` was "
@@ -199,8 +209,17 @@ class GraphBuilder:
             )
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
         fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
+        fans, initial = (fan_in, fan_out), spec.initial or Auto()
+        self.weights[full] = Weight(value, initial, spec.role, fans, level.net, follows)
         return value
+
+    def declared(self, value: Value) -> Value:
+        """A weight that the file declares; within an average net, its copy there."""
+        level, weight = self.level, self.weights.get(value.name)
+        if level.follows is None or weight is None or weight.follows:
+            return value
+        spec = WeightSpec(value.name, value.type.shape, weight.role, weight.initial, weight.fans)
+        return self.declare_weight(value.name, spec, value.site.span, level.copies(""))
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -286,7 +305,7 @@ class GraphBuilder:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
-                reject.code, operands[at].span, reject.message, help=reject.help, label=label_of(operands[at])
+                reject.code, operands[at].span, reject.message, help=reject.help, label=operands[at].label
             )
         help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
@@ -295,7 +314,7 @@ class GraphBuilder:
             help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
         labels = (
-            [Label(o.span, label_of(o)) for o in operands if o.span != span]
+            [Label(o.span, o.label) for o in operands if o.span != span]
             if len(operands) > 1 and at is None
             else []
         )
@@ -379,14 +398,3 @@ class GraphBuilder:
         if not value.type.batched or not missing:
             return value
         return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
-
-
-def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
-    return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
-
-
-def label_of(operand: Operand) -> str:
-    if not isinstance(operand.value, Value):
-        return str(operand.value)
-    type = operand.value.type
-    return spell_classes(type) if type.element == "class" else str(type)

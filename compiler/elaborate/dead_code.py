@@ -29,6 +29,7 @@ DECLARATIONS = (
     syntax.Output,
     syntax.Weight,
     syntax.Block,
+    syntax.AverageNet,
     syntax.Section,
 )
 

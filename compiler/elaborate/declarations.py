@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
 MAX_DIMS = 8
+NAMED = (syntax.Param, syntax.Output, syntax.Weight, syntax.Block, syntax.AverageNet)
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -78,11 +79,7 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
     if isinstance(statement, (syntax.Import, syntax.Input)):
         group = getattr(statement, "group", None)
         return (*statement.names, *([group] if group else []))
-    return (
-        (statement.name,)
-        if isinstance(statement, (syntax.Param, syntax.Output, syntax.Weight, syntax.Block))
-        else ()
-    )
+    return (statement.name,) if isinstance(statement, NAMED) else ()
 
 
 def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:

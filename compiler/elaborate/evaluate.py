@@ -76,7 +76,8 @@ class ExpressionEvaluator(Evaluator):
             found = free(name)
         else:
             raise unknown_names.unresolved(self, name, span, otherwise, call)
-        return self._weight(found) if isinstance(found, syntax.Weight) else found
+        found = self._weight(found) if isinstance(found, syntax.Weight) else found
+        return self.builder.declared(found) if table is file.weights and isinstance(found, Value) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
         """A weight of the file, created at its first use if that precedes its declaration."""

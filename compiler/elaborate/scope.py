@@ -86,6 +86,8 @@ def settings_only_fix(name: str) -> str:
 
 def location_of(family: str) -> str:
     """The section and setting in which the members of a family are written."""
+    if family == "net":
+        return "declare one with `net NAME = average(...)`"
     for section in Definition.families["section"].values():
         for setting in section.settings.values():
             if family in setting.kind.families():

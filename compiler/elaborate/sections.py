@@ -56,6 +56,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(state, ev, export)
     graph = initial_values.choose(state.graph({"loss": loss} if loss else {}))
+    graph_checks.average_nets(graph, state.problems)
     graph_checks.fitted_operators(graph, state.problems)
     graph_checks.derivatives(graph, state.problems)
     target_augmentation.check(graph, state.problems)
@@ -63,7 +64,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), inputs=tuple(state.inputs),
-        outputs=state.outputs(ev.scope.file), graph=graph,
+        outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
         phases=objective.phases(train, loss, losses, graph), data=data, train=train,
         export=export, exports=answers, expectations=expected, metrics=metrics,
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names}, facts=state.facts,

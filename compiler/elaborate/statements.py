@@ -77,9 +77,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
     elif isinstance(statement, syntax.Weight):
         declarations.weight(ev, statement)
     elif not ev.scope.top:
-        word = (
-            statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
-        )
+        word = statement.span.text.split(maxsplit=1)[0]
         raise ev.fail(
             "E0509", statement.span, f"`{word}` is allowed only at the top of a file, not in a block"
         )

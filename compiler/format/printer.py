@@ -35,8 +35,8 @@ def print_graph(graph: Graph, name: str) -> str:
 
 def print_weight(weight: Weight) -> str:
     """A weight with its role: `weight %dense.weight : float[16, 4] = he_normal  # iris.dl:7:6`."""
-    value = weight.value
-    return f"{weight.role} %{value.name} : {value.type} = {weight.initial}{place(value)}"
+    value, initial = weight.value, f"%{weight.follows}" if weight.follows else weight.initial
+    return f"{weight.role} %{value.name} : {value.type} = {initial}{place(value)}"
 
 
 def print_node(node: Node) -> str:

@@ -27,10 +27,12 @@ HELP_CLASSES = (  # files of weights do not have the names of classes
 
 
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Initial values by name; known arrays are used as they are.
+    """Initial values by name; known arrays are used as they are, and average nets start as their nets.
     Each weight has its own generator, so that its values do not depend on other weights."""
-    known = known or {}
-    return {w.name: known[w.name] if w.name in known else draw_one(w, seed) for w in graph.weights}
+    made = dict(known or {})
+    made |= {w.name: draw_one(w, seed) for w in graph.weights if w.name not in made and not w.follows}
+    made |= {w.name: made[w.follows].astype(dtype(w)) for w in graph.weights if w.name not in made}
+    return {w.name: made[w.name] for w in graph.weights}
 
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:
@@ -47,7 +49,8 @@ def dtype(weight: Weight) -> Any:
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Reject a graph with class counts or fitted weights that are not known before training."""
     waiting, help = [], HELP_WAITING
-    unknown = {w.value for w in graph.weights if w.role == "fitted" and w.name not in (known or {})}
+    fitted = [w for w in graph.weights if w.role == "fitted"]
+    unknown = {w.value for w in fitted if {w.name, w.follows}.isdisjoint(known or ())}
     for node in graph.nodes:
         values = (*node.results, *node.weights.values())
         counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))

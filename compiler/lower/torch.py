@@ -93,7 +93,8 @@ class Model(nn.Module):
     """A compiled spec as a module. It takes a dict of tensors, batch first, and returns a dict of tensors by
     output name.
 
-    Weights are registered under their dotted names, in the order in which the spec creates them.
+    Weights are registered under their dotted names, in the order in which the spec creates them. Those of
+    average nets need no gradient.
     """
 
     def __init__(self, graph: Graph, weights: Iterable[Weight], values: Mapping[str, np.ndarray]):
@@ -102,10 +103,10 @@ class Model(nn.Module):
         for weight in weights:
             self._names.append(weight.name)
             tensor = torch.from_numpy(values[weight.name].copy())
-            if weight.trainable:
-                self._parameters[weight.name] = nn.Parameter(tensor)
-            else:
+            if weight.is_buffer:
                 self._buffers[weight.name] = tensor
+            else:
+                self._parameters[weight.name] = nn.Parameter(tensor, requires_grad=weight.trainable)
         self.attach(graph)
 
     def attach(self, graph: Graph) -> None:

@@ -143,8 +143,13 @@ class Train(Section):
             *((optimizer, on) for optimizer in self.optimizer for on in optimizer.on),
         ]
         owned, values = by_net(weights), {w.value for w in weights}
+        averages = {w.net for w in weights if w.follows}
         for key, selected in named:
             net = getattr(selected, "net", None)
+            if net in averages:
+                raise Reject(f"`{net}` is an average net: it starts as the net that it follows, and no "
+                             "optimizer trains it", at=key, code="E0613",
+                             help="leave it out, or name the net that it follows")  # fmt: skip
             if selected is None or net in owned or selected in values:
                 continue
             if net:
@@ -157,11 +162,12 @@ class Train(Section):
             if regularizer.value is not None:
                 continue
             among = weights if regularizer.on is None else owned.get(regularizer.on.net, ())
-            if not any(map(regularizer.acts_on, among)):
+            if not any(w.trainable and regularizer.acts_on(w) for w in among):
                 where = "here" if regularizer.on is None else f"in the net `{regularizer.on.net}`"
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could penalize",
                              at="regularize", code="E0613",
-                             help="leave it out: biases, norms and unused nets do not count")  # fmt: skip
+                             help="leave it out: biases, norms, and average or unused nets do not count",
+                             )  # fmt: skip
         self._check_shares([w for w in weights if w.trainable])
 
     def _check_shares(self, weights: Sequence[Weight]) -> None:

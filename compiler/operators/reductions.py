@@ -213,7 +213,10 @@ class Norm(Reduction):
 
 
 class Prod(Reduction):
-    """The product over axes (torch `prod`, ONNX `ReduceProd`)."""
+    """The product over axes (torch `prod`, ONNX `ReduceProd`).
+
+    Products of integers are exact up to 2 ** 53: ONNX Runtime computes them in float64.
+    """
 
     takes = "number"
 
@@ -224,6 +227,15 @@ class Prod(Reduction):
 
     def onnx_reduced(self, op, x, axes, keepdims):
         return op.ReduceProd(x, axes, keepdims=keepdims)
+
+    def tolerance(self, np):
+        axes = tuple(self.tensor_axes())
+
+        def of(x: Any) -> Any:
+            products = np.prod(x.astype(np.float64), axis=axes, keepdims=self.keepdims)
+            return np.where(np.abs(products) > 2.0**53, np.inf, 0)
+
+        return of if self.results[0].is_integer else None
 
     examples = (
         Example("prod", "float[3, 4]", "float"),
@@ -276,13 +288,17 @@ class _Spread(Reduction, abstract=True):
         """The number of values that are reduced to one."""
         return product(x.shape[axis] for axis in self.axes(x))
 
-    def divisor(self) -> Size:
-        return self.count(self.operands[0]) - 1
+    def torch_divisor(self, F: Any) -> Any:
+        return F.size(self.count(self.operands[0])) - 1
 
     def onnx_variance(self, op: Any, x: Any, axes: Any, keepdims: int) -> Any:
         deviation = op.Sub(x, op.ReduceMean(x, axes, keepdims=1))
         squares = op.ReduceSum(op.Mul(deviation, deviation), axes, keepdims=keepdims)
-        return op.Div(squares, onnx_cast(op, op.size(self.divisor()), "int64", "float"))
+        count = self.count(self.operands[0])
+        if isinstance(count, int):
+            return op.Div(squares, op.constant(float(count - 1), "float32"))
+        divisor = op.Sub(op.size(count), op.constant(1, "int64"))
+        return op.Div(squares, onnx_cast(op, divisor, "int64", "float"))
 
 
 def spread_examples(name: str) -> tuple[Example, ...]:
@@ -306,7 +322,7 @@ class Var(_Spread):
     """
 
     def torch_reduced(self, F, x, axes, keep):
-        return (x - x.mean(axes, keepdim=True)).square().sum(axes, **keep) / F.size(self.divisor())
+        return (x - x.mean(axes, keepdim=True)).square().sum(axes, **keep) / self.torch_divisor(F)
 
     def onnx_reduced(self, op, x, axes, keepdims):
         return self.onnx_variance(op, x, axes, keepdims)
@@ -323,7 +339,7 @@ class Std(_Spread):
 
     def torch_reduced(self, F, x, axes, keep):
         deviation = (x - x.mean(axes, keepdim=True)).norm(p=2, dim=axes, **keep)
-        return deviation / F.size(self.divisor()) ** 0.5
+        return deviation / self.torch_divisor(F) ** 0.5
 
     def onnx_reduced(self, op, x, axes, keepdims):
         return op.Sqrt(self.onnx_variance(op, x, axes, keepdims))

@@ -127,6 +127,16 @@ class Maxpool(_Pool):
     dilation: Any = setting("distance between the values of a window", PerAxis(Integer(1)), 1)
     ceil: bool = ceil_setting()
 
+    def type(self, x: Tensor) -> Tensor:
+        made = super().type(x)
+        window = (self.axes(name) for name in ("kernel", "stride", "padding", "dilation"))
+        for size, count, *axis in zip(x.shape[1:], made.shape[1:], *window, strict=True):
+            if isinstance(size, int) and steps_over(size, number(count), *axis):
+                raise Reject(f"a window with a dilation of {axis[-1]} steps over an axis of size {size}, and "
+                             "contains only padding", at="dilation", code="E0404",
+                             help="use a smaller dilation or less padding")  # fmt: skip
+        return made
+
     def extents(self) -> list[int]:
         return extents(self.axes("kernel"), self.axes("dilation"))
 
@@ -153,7 +163,15 @@ class Maxpool(_Pool):
         Example("maxpool(3, stride=2, dilation=2, ceil=true)", "float[3, T, 8]", "float[3, T // 2 - 1, 3]"),
         Example("maxpool(2, stride=1, dilation=2)", "float[2, 3, 4, 5]", "float[2, 1, 2, 3]"),
         Example("maxpool(3, dilation=4)", "float[3, 8]", rejects="E0201"),
+        Example("maxpool(2, stride=1, padding=1, dilation=3)", "float[3, 2]", rejects="E0404"),
         Example("maxpool(3, dilation=0)", "float[3, 8]", rejects="E0403"),
+    )
+
+
+def steps_over(size: int, count: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:
+    """Whether one of the windows over an axis contains only padding."""
+    return dilation > size and any(
+        not any(0 <= i * stride - padding + j * dilation < size for j in range(kernel)) for i in range(count)
     )
 
 

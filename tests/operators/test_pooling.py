@@ -20,7 +20,7 @@ from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.lower.onnx import model, serialize
 
 FREE = "HWD"
-FEW, MANY = 12, 600
+FEW, MANY = 12, 150
 
 
 @st.composite
@@ -73,16 +73,18 @@ def means_by_axis(x: torch.Tensor, chosen: dict[str, Any]) -> torch.Tensor:
 
 
 def hold(name: str, taken: str, sizes: list[int], chosen: dict[str, Any]) -> None:
-    """All engines give the result of torch; where torch finds no window over known sizes, it is an error."""
+    """All engines give the result of torch. Known sizes without a window, or with one of padding alone, are
+    an error."""
     x = np.random.default_rng(0).standard_normal((2, 2, *sizes)).astype(np.float32)
     wanted = pooled(name, torch.from_numpy(x), chosen)
     call = f"{name}({', '.join(f'{key}={spell_value(value)}' for key, value in chosen.items())})"
+    empty = wanted is None or bool(wanted.isinf().any())  # no window, or one of padding alone
     try:
         made, graph = compile_flow(f"a -> {call}", (taken,))
     except CompileError as error:
-        assert wanted is None and error.diagnostics[0].code == "E0201"
+        assert empty and error.diagnostics[0].code in ("E0201", "E0404")
         return
-    if wanted is None:
+    if empty:
         assert set(FREE) & set(taken)
         return
     graph = inference(graph, made)

@@ -68,17 +68,18 @@ class _Position(Operator, abstract=True):
 
     def tolerance(self, np):
         have = self.operands[0]
+        searched = range(have.batched, have.batched + have.rank)
 
         def of(x: Any) -> Any:
             values = self.sign * x.astype(np.float64)
-            if self.axis is None:
-                values = values.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :]))
-            axis = -1 if self.axis is None else have.axis(self.axis)
-            return near_maximum(np, axis)(values).reshape(without(x.shape))
-
-        def without(shape: tuple[int, ...]) -> tuple[int, ...]:
-            sample = Tensor("float", shape[have.batched :])
-            return (*shape[: have.batched], *self.with_settings().type(sample).shape)
+            if self.axis is not None:
+                axis = have.axis(self.axis)
+                near = near_maximum(np, axis)(values)
+                return np.expand_dims(near, axis) if self.keepdims else near
+            near = near_maximum(np, -1)(
+                values.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :]))
+            )
+            return np.expand_dims(near, tuple(searched)) if self.keepdims else near
 
         return of
 
@@ -196,7 +197,7 @@ class Topk(Operator):
 
 
 class Sort(Operator):
-    """The values of an axis in ascending order, and their indices before (torch `sort`, ONNX `TopK`).
+    """The values of an axis in ascending order, and their former indices (torch `sort`, ONNX `TopK`).
 
     Returns two tensors, `values, places = x -> sort(axis=0)`; the indices are `int64`. Equal values keep
     their order. `sort(x)[0]` is the values alone.
@@ -223,20 +224,18 @@ class Sort(Operator):
         only_axis(x, self.axis, "sort")
         return x, x.with_element("int64")
 
-    def sample_axis(self) -> int:
-        return only_axis(self.operands[0], self.axis, "sort")
-
     def tensor_axis(self) -> int:
-        return self.operands[0].axis(self.sample_axis())
+        x = self.operands[0]
+        return x.axis(only_axis(x, self.axis, "sort"))
 
     def torch(self, F, x):
         ordered = F.sort(x, dim=self.tensor_axis(), stable=True)
         return ordered[0], ordered[1]
 
     def onnx(self, op, x):
-        count = self.operands[0].shape[self.sample_axis()]
-        k = op.Reshape(op.size(count), op.constant([1], "int64"))
-        return op.TopK(x, k, axis=self.tensor_axis(), largest=0, sorted=1, outputs=2)
+        size = self.operands[0].shape[only_axis(self.operands[0], self.axis, "sort")]
+        count = op.shape(Tensor("int64", (size,), batched=False))
+        return op.TopK(x, count, axis=self.tensor_axis(), largest=0, sorted=1, outputs=2)
 
     def tolerance(self, np):
         return near_neighbours(np, self.tensor_axis())

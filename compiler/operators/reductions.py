@@ -232,8 +232,9 @@ class Prod(Reduction):
         axes = tuple(self.tensor_axes())
 
         def of(x: Any) -> Any:
-            products = np.prod(x.astype(np.float64), axis=axes, keepdims=self.keepdims)
-            return np.where(np.abs(products) > 2.0**53, np.inf, 0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                products = np.prod(x.astype(np.float64), axis=axes, keepdims=self.keepdims)
+            return np.where(np.abs(products) <= 2.0**53, 0, np.inf)
 
         return of if self.results[0].is_integer else None
 

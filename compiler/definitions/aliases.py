@@ -292,10 +292,10 @@ OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "we
 
 def normalized(name: str) -> list[str]:
     """The name in the form of the table keys, and without the affixes of other libraries."""
-    plain = name.lower().replace("_", "")
+    plain = name.lower().replace("_", "").removeprefix("lazy")
     bare = re.sub(r"[123]d", "", plain)
     around = [bare.removesuffix(word) for word in ("layer", "loss", "cell", "score", "metric")]
-    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("lazy"), bare.removeprefix("sync"))))
+    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("sync"))))
 
 
 def named(name: str, *families: str) -> str:

@@ -196,7 +196,7 @@ def whole_examples(name: str) -> tuple[Example, ...]:
     )
 
 
-class Floor(_Whole):
+class FloorOperator(_Whole):
     """The greatest integer that is not above `x`, as a float (torch `floor`, ONNX `Floor`).
 
     Its gradient is 0 everywhere.

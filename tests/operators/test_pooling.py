@@ -20,7 +20,7 @@ from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.lower.onnx import model, serialize
 
 FREE = "HWD"
-FEW, MANY = 12, 150
+FEW, MANY = 6, 150
 
 
 @st.composite

@@ -40,6 +40,8 @@ OPERATORS = {
     "randombrightness": "color_jitter", "randomcontrast": "color_jitter", "colorjitter": "color_jitter",
     "noop": "identity", "drop": "dropout", "heaviside": "threshold", "lrelu": "leaky_relu",
     "reducemean": "mean", "reducesum": "sum", "reducemax": "max", "reducemin": "min", "avg": "mean",
+    "product": "prod", "variance": "var", "standarddeviation": "std", "reducelogsumexp": "logsumexp",
+    "gammaln": "lgamma", "argsort": "sort",
     "ce": "cross_entropy", "xent": "cross_entropy", "nll": "cross_entropy", "logloss": "cross_entropy",
     "categoricalcrossentropy": "cross_entropy", "sparsecategoricalcrossentropy": "cross_entropy",
     "softmaxcrossentropy": "cross_entropy", "softmaxcrossentropywithintegerlabels": "cross_entropy",
@@ -92,8 +94,10 @@ SETTINGS = {
     "width": ("units", "w"), "embedding_dim": ("dim",), "height": ("h",), "use_bias": ("bias",),
     "with_bias": ("bias",), "epsilon": ("eps",), "p": ("rate",), "prob": ("rate", "p"),
     "probability": ("rate", "p"), "dim": ("axis",), "dims": ("axis",), "axes": ("axis",), "pad": ("padding",),
-    "num_groups": ("groups",), "feature_group_count": ("groups",), "negative_slope": ("slope",),
-    "alpha": ("slope",), "kernel_initializer": ("init",), "kernel_init": ("init",), "weight_init": ("init",),
+    "ceil_mode": ("ceil",), "count_include_pad": ("count_padding",), "keepdim": ("keepdims",),
+    "keep_dims": ("keepdims",), "num_groups": ("groups",), "feature_group_count": ("groups",),
+    "negative_slope": ("slope",), "alpha": ("slope",), "kernel_initializer": ("init",),
+    "kernel_init": ("init",), "weight_init": ("init",),
     "embeddings_initializer": ("init",), "beta_1": ("beta1",), "beta_2": ("beta2",), "b1": ("beta1",),
     "b2": ("beta2",), "std": ("stddev",), "sigma": ("stddev",), "scale_factor": ("scale",),
     "size": ("scale",), "upscale_factor": ("r",), "output_size": ("size",), "num_heads": ("heads",),
@@ -288,10 +292,10 @@ OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "we
 
 def normalized(name: str) -> list[str]:
     """The name in the form of the table keys, and without the affixes of other libraries."""
-    plain = name.lower().replace("_", "")
+    plain = name.lower().replace("_", "").removeprefix("lazy")
     bare = re.sub(r"[123]d", "", plain)
     around = [bare.removesuffix(word) for word in ("layer", "loss", "cell", "score", "metric")]
-    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("lazy"), bare.removeprefix("sync"))))
+    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("sync"))))
 
 
 def named(name: str, *families: str) -> str:

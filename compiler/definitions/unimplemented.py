@@ -11,9 +11,7 @@ SECTIONS = ("data", "train", "export")
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
-        "tan", "erf", "sign", "floor", "ceil", "round", "lgamma", "prod", "var", "std", "logsumexp", "argmin",
-        "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
-        "mel", "mfcc",
+        "random_resized_crop", "cutmix", "grid_sample", "spectrogram", "mel", "mfcc",
     ),
     "loss": ("quantile", "info_nce"),
     "function": ("eye", "batch", "ramp"),
@@ -32,14 +30,11 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "csv": ("separator", "decimal", "encoding", "header", "comment", "series", "order", "window", "step"),
     "column": ("unit",),
     "parquet": ("series", "order", "window", "step"),
-    "maxpool": ("dilation", "ceil"),
-    "avgpool": ("ceil", "count_padding"),
     "resize": ("align_corners", "antialias"),
     "pad": ("mode",),
     "batchnorm": ("sync",),
     "bce": ("positive",),
     "load": ("names",),
-    **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
 PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.

@@ -91,7 +91,7 @@ class Run:
         classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
         info = {
             "name": program.source.name,
-            "params": dict(program.params),
+            "params": program.overrides,
             "files": files,
             "classes": classes,
         }

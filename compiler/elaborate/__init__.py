@@ -10,6 +10,7 @@ from dlc.compiler.elaborate import (
     allowed_warnings,
     dead_code,
     declarations,
+    given_settings,
     imports,
     misplaced_settings,
     params,
@@ -40,7 +41,7 @@ class Elaborator(Elaboration):
     def run(self, source: Source) -> CompiledProgram:
         """The program of a spec. Raises `CompileError` if the spec has errors."""
         try:
-            program = self._run(self.parse(source))
+            program = self._run(given_settings.apply(self.parse(source), self.settings, self.problems))
         except Stop:
             program = None
         allowed = allowed_warnings.apply(self.problems, self.comments)

@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Write a spec, or a run (its folder), as one ONNX file, which is checked against the torch module."""
     from dlc.cli.sources import files_of
-    from dlc.cli.specs import open_run, open_spec
+    from dlc.cli.specs import open_run, open_spec, refuse_set
     from dlc.runtime.artifact.export import export
     from dlc.runtime.errors import ArtifactError
     from dlc.runtime.files import spared, writable
@@ -44,8 +44,7 @@ def command(
 
     folder = run_at(Path(spec))
     is_run = folder.is_dir()
-    if is_run and settings:
-        raise click.UsageError("--set is for specs: a run keeps the params that it was trained with")
+    refuse_set(settings if is_run else ())
     program = open_run(folder, outputs) if is_run else open_spec(spec, dict(settings), outputs)
     compiled = program.compiled
     place = writable(output or f"{compiled.name}.onnx", streams=False)

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from dlc.cli.options import data_option, device_option, set_option
+from dlc.cli.options import data_option, device_option, set_option, told
+from dlc.cli.terminal_text import say
 
 
 @click.command(short_help="Train a spec and export it.")
@@ -27,6 +28,8 @@ def command(
     from dlc.cli.specs import open_spec
 
     program = open_spec(spec, dict(settings))
+    if settings:
+        say(f"set: {told(settings)}")
     import torch  # noqa: F401  fails before the data is read, if torch is not installed
     from rich.console import Console
 

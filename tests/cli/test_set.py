@@ -11,6 +11,7 @@ from stories import IRIS, dlc, write
 
 from dlc import compile
 from dlc.compiler import CompileError
+from dlc.compiler.definitions.sections import ColumnField
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_section_that_is_not_in_the_file_is_made() -> None:
     program = compile(text=text, params=given).compiled
     assert program.data is not None
     assert (program.data.source.set, program.export.opset) == ("iris", 18)
-    assert program.data.fields["sepal_length"].columns == ("x",)
+    assert program.data.fields["sepal_length"] == ColumnField(column="x")
 
 
 @pytest.mark.parametrize(
@@ -178,5 +179,5 @@ def test_a_value_that_the_rows_refuse_is_shown_at_the_argument(tmp_path: Path) -
 
 
 def test_values_from_python_are_checked() -> None:
-    with pytest.raises(CompileError, match="`train.epochs` was set to `nan`, which is not a finite number"):
+    with pytest.raises(CompileError, match="was set to `nan`, which is not a finite number"):
         compile(text=SPEC, params={"train.epochs": float("nan")})

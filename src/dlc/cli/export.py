@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     metavar="FILE",
-    help="A safetensors file, in place of the weights of the run or initial values.",
+    help="A safetensors file, in place of the weights of the run or initial values. Of a run also `best` or "
+    "`last`: the weights of that epoch.",
 )
 @click.option("--outputs", metavar="NAMES",
               help="The outputs, written as in `export { outputs }`: y.logits, h.")  # fmt: skip
@@ -48,13 +49,13 @@ def command(
     program = open_run(folder, outputs) if is_run else open_spec(spec, dict(settings), outputs)
     compiled = program.compiled
     place = writable(output or f"{compiled.name}.onnx", streams=False)
-    path = Path(weights) if weights else folder / WEIGHTS if is_run else None
+    path = weights_path(weights, folder if is_run else None)
     files = [folder / n for n in KEPT if n != MODEL] if is_run else files_of(compiled, program.folder)
     check_ending(spared(place, [*files, *([path] if path else [])]))
-    if is_run and not (weights or (folder / WEIGHTS).exists()):
+    if is_run and path == folder / WEIGHTS and not path.exists():
         raise ArtifactError(how_far(folder))
     values = read(path, compiled) if path else program.weights()
-    origin = read_origin(folder, compiled, own=not weights) if is_run else Origin()
+    origin = read_origin(folder, compiled, own=path == folder / WEIGHTS) if is_run else Origin()
     made = export(compiled, values, Path(place), **vars(origin))
     if path is None and compiled.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
@@ -64,6 +65,15 @@ def command(
     )
     for line in made.excused:
         say(f"  {line}")
+
+
+def weights_path(given: str | None, run: Path | None) -> Path | None:
+    """The weight file: the given one, or `best` or `last` of a run, or that of the model of the run."""
+    from dlc.runtime.run_folder import WEIGHTS, weights_of_run
+
+    if run is not None and given in ("best", "last"):
+        return weights_of_run(run, given)
+    return Path(given) if given else run and run / WEIGHTS
 
 
 def check_ending(place: str) -> None:

@@ -50,16 +50,21 @@ def command(
 
 def report(console: Any, result: Any) -> None:
     """Print the table of metrics, the parity check, the files, and the next command."""
-    from dlc.runtime.run_folder import WEIGHTS
+    from dlc.runtime.run_folder import WEIGHTS, epochs_of
     from dlc.runtime.training import progress
 
     model, folder = os.path.relpath(result.model), os.path.relpath(result.folder)
     exported = result.exported
     parity = f"torch and ONNX Runtime agree to {exported.worst:.1e} on {exported.batches} batches"
-    files = (("model", model), ("weights", os.path.join(folder, WEIGHTS)))
+    trained = result.trained
+    epochs = (
+        {n: f" ({trained.described(epoch)})" for n, epoch in epochs_of(trained).items()} if trained else {}
+    )
+    weights = [os.path.join(folder, name) + of for name, of in (epochs or {WEIGHTS: ""}).items()]
+    files = [("model", model), *zip(("weights", ""), weights, strict=False)]
     progress.summary(
         console,
-        result.trained,
+        trained,
         parity=(parity, *exported.excused),
         files=files,
         next=f"dlc predict {shlex.quote(model)} rows.csv",

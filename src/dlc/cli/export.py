@@ -52,10 +52,11 @@ def command(
     path = weights_path(weights, folder if is_run else None)
     files = [folder / n for n in KEPT if n != MODEL] if is_run else files_of(compiled, program.folder)
     check_ending(spared(place, [*files, *([path] if path else [])]))
-    if is_run and path == folder / WEIGHTS and not path.exists():
+    own = is_run and path == folder / WEIGHTS
+    if own and not (folder / WEIGHTS).exists():
         raise ArtifactError(how_far(folder))
     values = read(path, compiled) if path else program.weights()
-    origin = read_origin(folder, compiled, own=path == folder / WEIGHTS) if is_run else Origin()
+    origin = read_origin(folder, compiled, own=own) if is_run else Origin()
     made = export(compiled, values, Path(place), **vars(origin))
     if path is None and compiled.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)

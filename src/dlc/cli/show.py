@@ -12,6 +12,7 @@ from dlc.cli.options import set_option
 from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
+    from dlc.compiler import Source
     from dlc.compiler.program import CompiledProgram
 
 STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
@@ -19,6 +20,7 @@ STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 
 @click.command(short_help="Show a network as a table, a picture or text.")
 @click.argument("spec", metavar="SPEC|MODEL_OR_RUN")
+@click.option("--table", "wanted", flag_value="table", help="The table, which is not the default of a model.")
 @click.option(
     "--weights", "wanted", flag_value="weights", help="List names, shapes and initial values of the weights."
 )
@@ -28,33 +30,62 @@ STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 def command(
     spec: str, wanted: str | None, stage: str | None, svg: str | None, settings: tuple[tuple[str, Any], ...]
 ) -> None:
-    """Show the network of a spec as a table, or the spec that an ONNX file was made from."""
+    """Show the network of a spec or of a run as a table, or the spec that an ONNX file was made from. The
+    classes that a run or an ONNX file found in its data are known."""
     if sum(map(bool, (wanted, stage, svg))) > 1:
         raise click.UsageError("`--weights`, `--stage` and `--svg` are shown one at a time")
-    if spec.endswith(".onnx") or in_run(spec):
-        if wanted or stage or svg or settings:
-            raise click.UsageError("a model is shown as its spec, without other options")
+    if is_model(spec) and not (wanted or stage or svg or settings):
         pass_on(spec_within(spec))
-        return
-    if stage == "syntax":
-        pass_on(syntax(spec))
-        return
-    from dlc.cli.specs import compile_spec
-
-    program = compile_spec(spec, dict(settings))
-    if svg:
-        draw(program, svg, os.path.dirname(spec))
+    elif stage == "syntax":
+        pass_on(syntax(source_at(spec)))
+    elif svg:
+        draw(program_at(spec, settings), svg, os.path.dirname(spec))
     else:
-        pass_on(text(program, stage or wanted or "table"))
+        pass_on(text(program_at(spec, settings), stage or wanted or "table"))
 
 
-def in_run(path: str) -> bool:
+def is_model(path: str) -> bool:
+    return path.endswith(".onnx")
+
+
+def in_runs(path: str) -> bool:
     """Whether a path is the folder of one run, or of several runs."""
     if not os.path.isdir(path) and os.path.splitext(path)[1]:
         return False
     from dlc.runtime.run_folder import INFO, LATEST, run_at
 
     return any((run_at(Path(path)) / name).exists() for name in (INFO, LATEST))
+
+
+def program_at(path: str, settings: tuple[tuple[str, Any], ...]) -> CompiledProgram:
+    """The program of a spec, a run or a model."""
+    from dlc.cli.specs import compile_spec, open_run, refuse_set
+
+    if not (is_model(path) or in_runs(path)):
+        return compile_spec(path, dict(settings))
+    refuse_set(settings)
+    if is_model(path):
+        from dlc.show.stored import program_of, read_metadata
+
+        return program_of(read_metadata(Path(path)))
+    from dlc.runtime.run_folder import run_at
+
+    return open_run(run_at(Path(path))).compiled
+
+
+def source_at(path: str) -> Source:
+    """The text of a spec, of the spec of a run, or of the spec in a model."""
+    if is_model(path):
+        from dlc.show.stored import read_metadata, source_of
+
+        return source_of(read_metadata(Path(path)))
+    if in_runs(path):
+        from dlc.runtime.run_folder import read_spec, run_at
+
+        return read_spec(run_at(Path(path))).source
+    from dlc.cli.specs import read
+
+    return read(path, os.path.basename(path))
 
 
 def text(program: CompiledProgram, what: str) -> str:
@@ -80,23 +111,22 @@ def draw(program: CompiledProgram, svg: str, folder: str) -> None:
     click.echo(f"wrote {svg}")
 
 
-def syntax(spec: str) -> str:
+def syntax(source: Source) -> str:
     """The syntax tree of a spec; only syntax errors are reported."""
-    from dlc.cli.specs import read
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.format.printer import print_syntax
     from dlc.compiler.parse.parser import parse
 
     problems = Problems()
-    tree = parse(read(spec, os.path.basename(spec)), problems)
+    tree = parse(source, problems)
     problems.check()
     return print_syntax(tree)
 
 
 def spec_within(model: str) -> str:
     """The spec in an artifact, and the files that it imports."""
-    from dlc.show.stored import read_metadata
+    from dlc.show.stored import read_metadata, spec_of
 
     metadata = read_metadata(Path(model))
     imported = [f"\n# --- {name} ---\n\n{text}" for name, text in metadata.imports.items()]
-    return "".join([metadata.spec, *imported])
+    return "".join([spec_of(metadata), *imported])

@@ -40,6 +40,8 @@ def spelled(overrides: Mapping[Any, Any], problems: Problems) -> dict[str, str]:
 
 def apply(tree: syntax.File, settings: Mapping[str, str], problems: Problems) -> syntax.File:
     """The tree with these settings in place of those of the file, each as if it stood in its section."""
+    if not settings:
+        return tree
     lines = []
     for name, value in settings.items():
         section, _, key = name.partition(".")

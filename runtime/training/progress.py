@@ -98,12 +98,12 @@ class Progress:
         return f"loss {loss}  rate {moment.rate:.3g}  {speed:_.0f} rows/s"
 
     def _best(self, trained: Trained) -> str:
-        """`best epoch: 12 of 60, validation loss 0.381`."""
+        """`best epoch: 12 of 60, validation loss 0.381`; an interrupted epoch is not validated."""
         best = trained.history[trained.best - 1]
         part, figure = compared(self._settings.early_stop, bool(best.validation))
-        value = (best.validation if part == "validation" else best.train)[figure]
-        words = f"{part} {printable(figure)} {number(value)}"
-        return f"best epoch: {trained.best} of {trained.last}, {words}"
+        figures = best.validation if part == "validation" else best.train
+        ending = f", {part} {printable(figure)} {number(figures[figure])}" if figure in figures else ""
+        return f"best epoch: {trained.best} of {trained.last}{ending}"
 
     def _print(self, words: str) -> None:
         self._console.print(words, highlight=False, markup=False, soft_wrap=True)

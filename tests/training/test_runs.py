@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 from datetime import datetime
 from pathlib import Path
 
@@ -270,6 +271,21 @@ def test_a_long_epoch_gets_a_line_now_and_then(monkeypatch):
     assert [(int(m[1]), int(m[2])) for m in found if m] == [
         (epoch, rows) for epoch in (1, 2, 3) for rows in (10, 20, 30, 40)
     ]
+
+
+def test_an_interrupted_first_epoch_is_the_best_one(monkeypatch):
+    class Interrupting(Progress):
+        def step(self, moment):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
+    console = Console(file=io.StringIO(), width=40)
+    p = program({"train.early_stop": "patience(2)", "train.batch": 10})
+    data = Dataset(rows(), validation=rows(10))
+    train(p, data, draw(p.graph, 0), on="cpu", listeners=[Interrupting(console)])
+    assert console.file.getvalue().splitlines()[1:] == [
+        "interrupted: the weights of epoch 1 are kept", "best epoch: 1 of 1",
+    ]  # fmt: skip
 
 
 def test_a_terminal_has_a_progress_bar_that_is_removed(monkeypatch):

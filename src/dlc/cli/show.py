@@ -12,6 +12,8 @@ from dlc.cli.options import set_option
 from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dlc.compiler import Source
     from dlc.compiler.program import CompiledProgram
 
@@ -39,7 +41,7 @@ def command(
     elif stage == "syntax":
         pass_on(syntax(source_at(spec)))
     elif svg:
-        draw(program_at(spec, settings), svg, os.path.dirname(spec))
+        draw(program_at(spec, settings), svg, spec)
     else:
         pass_on(text(program_at(spec, settings), stage or wanted or "table"))
 
@@ -96,15 +98,27 @@ def text(program: CompiledProgram, what: str) -> str:
     return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
 
 
-def draw(program: CompiledProgram, svg: str, folder: str) -> None:
-    from dlc.cli.command_errors import refuse
+def files_at(path: str, program: CompiledProgram) -> Iterable[Path]:
+    """The files of the spec, the run or the model at a path."""
     from dlc.cli.sources import files_of
+    from dlc.runtime.run_folder import MODEL, model_at, parts_of, run_at
+
+    if is_model(path):
+        return parts_of(model_at(Path(path)))
+    if in_runs(path):
+        return parts_of(run_at(Path(path)) / MODEL)
+    return files_of(program, os.path.dirname(path))
+
+
+def draw(program: CompiledProgram, svg: str, spec: str) -> None:
+    """Write a picture of the program, which was read from the path `spec`."""
+    from dlc.cli.command_errors import refuse
     from dlc.runtime.files import spared, writable, write
     from dlc.show.layers import TooLarge
     from dlc.show.picture import picture
 
     try:
-        spared(writable(svg), files_of(program, folder))
+        spared(writable(svg), files_at(spec, program))
         write(svg, picture(program).encode())
     except TooLarge as error:
         refuse(str(error))

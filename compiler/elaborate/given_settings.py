@@ -9,7 +9,7 @@ from dlc.compiler import static, syntax
 from dlc.compiler.definitions.definition import spell_value
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.parse.parser import parse
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ def spelled(overrides: Mapping[Any, Any], problems: Problems) -> dict[str, str]:
 
 def apply(tree: syntax.File, settings: Mapping[str, str], problems: Problems) -> syntax.File:
     """The tree with these settings in place of those of the file, each as if it stood in its section."""
-    if not settings:
-        return tree
     lines = []
     for name, value in settings.items():
         section, _, key = name.partition(".")
@@ -58,6 +56,24 @@ def apply(tree: syntax.File, settings: Mapping[str, str], problems: Problems) ->
         else:
             problems.report("E0602", statement.span, "expected a setting, `name = value`")
     return replace(tree, body=body)
+
+
+def comments_of(before: syntax.File, after: syntax.File) -> list[tuple[Span, str]]:
+    """The comments of a file, without those on the lines of settings that were replaced."""
+    left = {id(setting) for setting in settings_of(after.body)}
+    replaced = [s.span for s in settings_of(before.body) if id(s) not in left]
+    position = before.source.position
+    lines = {line for s in replaced for line in range(position(s.start)[0], position(s.end)[0] + 1)}
+    return [(span, text) for span, text in before.comments if position(span.start)[0] not in lines]
+
+
+def settings_of(body: Iterable[syntax.Statement]) -> Iterator[syntax.Bind]:
+    """The settings in the sections of a file, also within `if`."""
+    for statement in body:
+        if isinstance(statement, syntax.Bind):
+            yield statement
+        elif isinstance(statement, (syntax.Section, syntax.If)):
+            yield from settings_of(syntax.bodies(statement))
 
 
 def with_settings(body: Iterable[syntax.Statement], given: syntax.Section) -> Iterator[syntax.Statement]:

@@ -172,6 +172,16 @@ def test_errors_of_the_file_stay_at_their_place(tmp_path: Path) -> None:
     assert "1 error in" in done.output
 
 
+def test_a_comment_on_a_replaced_setting_allows_nothing(tmp_path: Path) -> None:
+    text = SPEC.replace("lr=0.02)", "lr=50)  # allow W0410: a test")
+    spec = write(tmp_path, "iris.dl", text)
+    assert "no errors in" in dlc("check", spec, *sets("train.epochs=3")).output
+    assert "no errors in" in dlc("check", spec, *sets("train.optimizer=sgd(lr=0.1)")).output
+    found = dlc("check", spec, *sets("train.optimizer=sgd(lr=70)")).output
+    assert "--> --set:1:28" in found
+    assert "no errors and 1 warning in" in found
+
+
 def test_a_value_that_the_rows_refuse_is_shown_at_the_argument(tmp_path: Path) -> None:
     done = dlc("train", write(tmp_path, "iris.dl", SPEC), *sets("data.test=1000"), "--out", tmp_path)
     assert done.exit_code == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.diagnostics.quoting import printable
-from dlc.runtime.training.history import compared
+from dlc.runtime.training.history import Moment, compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.training.history import Epoch, Figures, Moment, Trained
+    from dlc.runtime.training.history import Epoch, Figures, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
 LINES = 20  # approximate number of epochs that get a line
@@ -49,18 +49,19 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, completed=moment.step)
             if now >= self._due:
-                self._bar.update(self._task, now=self._now(moment))
+                self._bar.update(self._task, now=self._state(moment))
                 self._due = time.monotonic() + (time.monotonic() - now) / SHARE
         elif now - self._printed >= LONG:
             self._printed = now
-            rows = f"{self._done(moment):_} of {sum(self._plan.rows):_} rows"
-            self._print(f"epoch {self._epoch}/{self._plan.epochs}  {rows}  {self._now(moment)}")
+            rows = f"{self._done(moment.step):_} of {sum(self._plan.rows):_} rows"
+            self._print(f"epoch {self._epoch}/{self._plan.epochs}  {rows}  {self._state(moment)}")
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Any]) -> None:
-        self._epoch, self._step, self._entered = epoch.epoch + 1, epoch.step, time.monotonic()
         if self._bar:
-            after = min(self._epoch, self._plan.epochs)
-            self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}")
+            after = min(epoch.epoch + 1, self._plan.epochs)
+            state = self._state(Moment(epoch.step, epoch.rate, lambda: epoch.train))
+            self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}", now=state)
+        self._epoch, self._step, self._entered = epoch.epoch + 1, epoch.step, time.monotonic()
         every, last = ceil(self._plan.epochs / LINES), epoch.step == self._plan.steps
         if epoch.epoch % every and epoch.epoch > 1 and not last and time.monotonic() - self._printed < QUIET:
             return
@@ -86,15 +87,15 @@ class Progress:
             self._bar.stop()
             self._bar = None
 
-    def _done(self, moment: Moment) -> int:
-        """The rows of the epoch so far."""
-        return sum(self._plan.rows[: moment.step - self._step])
+    def _done(self, step: int) -> int:
+        """The rows of the epoch up to a step."""
+        return sum(self._plan.rows[: step - self._step])
 
-    def _now(self, moment: Moment) -> str:
+    def _state(self, moment: Moment) -> str:
         """`loss 0.4120  rate 0.001  3_300 rows/s`: the mean loss of the epoch so far, the learning rate, and
         the speed in this epoch."""
         loss = number(moment.losses()["loss"])  # waits for the device, so before the time is read
-        speed = self._done(moment) / max(time.monotonic() - self._entered, 1e-9)
+        speed = self._done(moment.step) / max(time.monotonic() - self._entered, 1e-9)
         return f"loss {loss}  rate {moment.rate:.3g}  {speed:_.0f} rows/s"
 
     def _best(self, trained: Trained) -> str:

@@ -65,9 +65,10 @@ def test(path: str, params: dict[str, Any], device: str) -> bool:
 
     run = run_named(path)
     refuse_set(params if run else ())
+    trained = open_run(run) if run else None
     say(path, newline=False)  # before the training, which may take long
     try:
-        program = open_run(run) if run else open_spec(path, params)
+        program = trained or open_spec(path, params)
         measured, lacking = measure(program, device)
     except CompileError as error:
         say()

@@ -94,7 +94,7 @@ def without(body: Iterable[syntax.Statement], names: set[str]) -> Iterator[synta
     """The statements of a section, also within `if`, except the settings with these names."""
     for statement in body:
         if isinstance(statement, syntax.If):
-            branches = (tuple(without(side, names)) for side in (statement.then, statement.otherwise))
-            yield replace(statement, **dict(zip(("then", "otherwise"), branches, strict=True)))
+            then, otherwise = (tuple(without(s, names)) for s in (statement.then, statement.otherwise))
+            yield replace(statement, then=then, otherwise=otherwise)
         elif not (isinstance(statement, syntax.Bind) and {t.id for t in statement.targets} <= names):
             yield statement

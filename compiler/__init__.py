@@ -25,9 +25,10 @@ def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: F
             outputs: str | None = None) -> CompiledProgram:  # fmt: skip
     """Compile a spec. CompileError lists all independent errors.
 
-    `params` are values for the params of the spec. `facts` are properties of the data. `read` returns the
-    source of an imported path; without it there are no imports. `outputs` replaces the setting of `export`,
-    in the same syntax: `y.logits, h`.
+    `params` are values for the params of the spec and, by names such as `train.epochs`, for settings of its
+    sections; a `str` for a setting is an expression of the language. `facts` are properties of the data.
+    `read` returns the source of an imported path; without it there are no imports. `outputs` replaces the
+    setting of `export`, in the same syntax: `y.logits, h`.
     """
     import dlc.compiler.operators
     import dlc.compiler.training  # noqa: F401

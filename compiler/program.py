@@ -45,6 +45,7 @@ class CompiledProgram:
     name: str
     description: str
     params: Mapping[str, Any]
+    settings: Mapping[str, str]  # of sections, as a command gave them: `train.epochs`, with the text of `3`
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     graph: Graph
@@ -60,6 +61,11 @@ class CompiledProgram:
     bindings: Mapping[str, Any]  # the values of the names at the end of the file
     facts: Facts = field(default_factory=Facts)
     allowed: tuple[Allowed, ...] = ()  # `allow` comments for warnings that depend on the data
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The values with which the texts give this program again: of all params, and of given settings."""
+        return {**self.params, **self.settings}
 
     def output(self, name: str) -> Output:
         return self._outputs[name]

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.training.history import Epoch, Trained
+    from dlc.runtime.training.history import Epoch, Moment, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
-SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
-    "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
-    "data.json", "rows.safetensors", "figures.json",
+SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = (
+    "model.dl", "weights.safetensors", "best.safetensors", "last.safetensors", "epochs.json", "model.onnx",
+    "metrics.jsonl", "spec.json", "tables.json", "data.json", "rows.safetensors", "figures.json",
 )  # fmt: skip
+KEPT = (SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES)
 LATEST = "latest"
 OTHER_FOLDER = "name another folder with `--out`"
 MAX_POINTER = 255  # bytes of `latest` if it is a text file
@@ -91,7 +92,7 @@ class Run:
         classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
         info = {
             "name": program.source.name,
-            "params": dict(program.params),
+            "params": program.overrides,
             "files": files,
             "classes": classes,
         }
@@ -117,9 +118,7 @@ class Run:
         return f"make room first; {kept}; then {go_on}" if full else f"{kept}; {go_on}"
 
     def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
-        from safetensors.numpy import save
-
-        path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
+        path = self._write_arrays(WEIGHTS, weights)
         if self.latest_warning is None:
             try:
                 point(self.folder.parent / LATEST, self.folder.name)
@@ -127,12 +126,17 @@ class Run:
                 self.latest_warning = latest_warning(self.folder, error)
         return path
 
+    def _write_arrays(self, name: str, weights: Mapping[str, np.ndarray]) -> Path:
+        from safetensors.numpy import save
+
+        return self.write(name, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
+
     # --- as a listener ------------------------------------------------------------------------------------
 
     def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
         self.write_spec(program)
 
-    def step(self, step: int) -> None:
+    def step(self, moment: Moment) -> None:
         """Nothing is written within an epoch."""
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -146,8 +150,21 @@ class Run:
     def end(self, trained: Trained) -> None:
         self._waiting = None
         self.write_weights(trained.weights)
+        epochs = epochs_of(trained)
+        for name in epochs.keys() - {WEIGHTS}:
+            self._write_arrays(name, trained.other)
+        self.write(EPOCHS, as_json(epochs))
         if any(trained.tables.values()):
             self.write(TABLES, as_json({part: records(of) for part, of in trained.tables.items()}, None))
+
+
+def epochs_of(trained: Trained) -> dict[str, int]:
+    """The weight files of a training, each with the epoch of its weights."""
+    epochs = {WEIGHTS: trained.kept}
+    if trained.other:
+        is_last = trained.kept == trained.last
+        epochs |= {BEST_WEIGHTS: trained.best} if is_last else {LAST_WEIGHTS: trained.last}
+    return epochs
 
 
 def records(tables: Mapping[str, CountTable]) -> dict[str, Any]:
@@ -201,6 +218,14 @@ def parts_of(model: Path) -> list[Path]:
     """The files of a model: the model, its external weights, and the files of its run."""
     run = [model.with_name(name) for name in KEPT] if model.with_name(INFO).is_file() else []
     return [model, model.with_name(f"{model.name}.data"), *run]
+
+
+def weights_of_run(run: Path, epoch: str = "best") -> Path:
+    """The weights of the `best` or the `last` epoch of a run. `ArtifactError` if it has not ended."""
+    path = run / {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS}[epoch]
+    if epoch == "last" and not (run / EPOCHS).is_file():
+        raise ArtifactError(f"{run} holds no weights of its last epoch: it has not ended")
+    return path if path.is_file() else run / WEIGHTS
 
 
 def how_far(run: Path) -> str:

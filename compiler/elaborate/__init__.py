@@ -11,6 +11,7 @@ from dlc.compiler.elaborate import (
     average_nets,
     dead_code,
     declarations,
+    given_settings,
     imports,
     misplaced_settings,
     params,
@@ -41,13 +42,21 @@ class Elaborator(Elaboration):
     def run(self, source: Source) -> CompiledProgram:
         """The program of a spec. Raises `CompileError` if the spec has errors."""
         try:
-            program = self._run(self.parse(source))
+            program = self._run(self._with_settings(self.parse(source)))
         except Stop:
             program = None
         allowed = allowed_warnings.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None
         return replace(program, warnings=tuple(self.problems.sorted()), allowed=allowed)
+
+    def _with_settings(self, written: syntax.File) -> syntax.File:
+        """The file with the settings that a command gives."""
+        if not self.settings:
+            return written
+        tree = given_settings.apply(written, self.settings, self.problems)
+        self.comments = given_settings.comments_of(written, tree)
+        return tree
 
     def _run(self, tree: syntax.File) -> CompiledProgram:
         file = FileScope(tree.source)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
 from dlc.compiler.diagnostics.suggest import Nearest
+from dlc.compiler.elaborate import given_settings
 from dlc.compiler.elaborate.builder import GraphBuilder
 from dlc.compiler.elaborate.error_recovery import ErrorRecovery
 from dlc.compiler.elaborate.values import Halt, OutputRef
@@ -33,12 +34,14 @@ ENTRIES_A_STEP = 20  # list entries that count as one step of work
 
 class Elaboration:
     """The state of one elaboration. `read` returns the source of an imported path, relative to the importing
-    source. `chosen` are the outputs that a command asks for."""
+    source. `overrides` are values that a command gives to params and, as `SECTION.SETTING`, to settings.
+    `chosen` are the outputs that it asks for."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
                  read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
-        self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
-        self.chosen = chosen
+        self.problems, self.facts, self.read, self.chosen = problems, facts, read, chosen
+        self.settings = given_settings.spelled(overrides, problems)
+        self.overrides = {name: v for name, v in overrides.items() if not given_settings.is_setting(name)}
         self.builder = GraphBuilder(problems)
         self.nearest = Nearest()
         self.sources: list[Source] = []

@@ -63,7 +63,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     return CompiledProgram(
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
-        params=dict(ev.scope.file.params), inputs=tuple(state.inputs),
+        params=dict(ev.scope.file.params), settings=state.settings, inputs=tuple(state.inputs),
         outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
         phases=objective.phases(train, loss, losses, graph), data=data, train=train,
         export=export, exports=answers, expectations=expected, metrics=metrics,
@@ -80,10 +80,9 @@ def is_uncertain(state: Elaboration, ev: Evaluator, train: syntax.Section | None
 
 def has_error(state: Elaboration, section: syntax.Section | None) -> bool:
     """Whether the section contains an error."""
-    spans = [d.span for d in state.problems.found if d.span and d.severity == "error"] if section else ()
-    return section is not None and any(
-        p.source is section.span.source and section.span.start <= p.start < section.span.end for p in spans
-    )
+    errors = [d.span for d in state.problems.found if d.span and d.severity == "error"] if section else ()
+    spans = [section.span, *(s.span for s in section.body)] if section else ()  # a command may give settings
+    return any(e.source is span.source and span.start <= e.start < span.end for e in errors for span in spans)
 
 
 def measured_parts(state: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:

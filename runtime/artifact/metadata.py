@@ -193,7 +193,7 @@ def describe(
         name=program.name,
         spec=spec,
         imports={s.name: s.text for s in program.sources[1:] if s.name != "std"},
-        params=dict(program.params),
+        params=program.overrides,
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         columns=other_columns(program, columns or {}),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dlc.runtime.data.column_match import Match
     from dlc.runtime.data.source import Opened
 
+STANDARD_INPUT = Path("-")
+
 __all__ = [
     "Dataset",
     "InMemoryRows",
@@ -43,6 +45,7 @@ __all__ = [
     "facts",
     "gather",
     "load",
+    "open_rows",
     "read_rows",
     "required_fields",
 ]
@@ -85,9 +88,18 @@ def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Requ
     a folder has the format of MNIST. A source without rows is an error unless `empty` is true.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
+    return decode(read_columns(open_rows(source, missing), known, empty=empty), raw=True)
+
+
+def open_rows(source: Path | sections.DataSource | Opened, missing: Sequence[str] = ()) -> Opened:
+    """The source of rows for an artifact. The path `-` is standard input."""
+    if source == STANDARD_INPUT:
+        from dlc.runtime.data.sources.standard_input import open_standard_input
+
+        source = open_standard_input(missing)
     opened = open_source(source_of(source, missing) if isinstance(source, Path) else source, Path())
     opened.own_names = opened.for_model = True
-    return decode(read_columns(opened, known, empty=empty), raw=True)
+    return opened
 
 
 def gather(

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-OCCUPATIONS = ("artist", "baker", "clerk", "doctor", "driver", "farmer", "lawyer", "miner", "nurse", "teacher")
+OCCUPATIONS = (
+    "artist",
+    "baker",
+    "clerk",
+    "doctor",
+    "driver",
+    "farmer",
+    "lawyer",
+    "miner",
+    "nurse",
+    "teacher",
+)
 FILMS, ROWS = 50, 12_000
 
 

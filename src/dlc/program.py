@@ -125,8 +125,8 @@ def rebuild(source: Source, folder: Path, params: Mapping[str, Any], facts: Fact
 def compile(
     path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
 ) -> Program:
-    """Check the spec at a path, or a text. `params` are values of its params. Raises `CompileError` with all
-    errors."""
+    """Check the spec at a path, or a text. `params` are values of its params and, by names such as
+    `train.epochs`, of settings; a `str` for a setting is an expression. `CompileError` has all errors."""
     from dlc.runtime.python_arguments import params_of, path_of
 
     if path is not None and text is None:

@@ -569,14 +569,15 @@ def use(content: bytes, folder: Path) -> None:
     """Use an artifact in every way; only errors of dlc may be raised."""
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime.artifact import evaluate
-    from dlc.show.stored import read_metadata
+    from dlc.show.stored import program_of, read_metadata, spec_of
 
     path, rows = folder / "strange.onnx", folder / "rows.csv"
     path.write_bytes(content)
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     for act in (
         verify,
-        read_metadata,
+        lambda path: spec_of(read_metadata(path)),
+        lambda path: program_of(read_metadata(path)),
         lambda path: evaluate.predict(dlc.load(path), rows),
         lambda path: evaluate.evaluate(dlc.load(path), rows),
     ):

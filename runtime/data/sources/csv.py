@@ -44,12 +44,14 @@ POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}\.\d{3}(?![\w.,%])")
 class CsvFile(Opened):
     no_rows = "has a heading and no rows"
 
-    def __init__(self, source: Csv, folder: Path) -> None:
-        path = need_file(folder / source.path, source)
+    def __init__(self, source: Csv, folder: Path, content: bytes | None = None) -> None:
+        """`content` is that of the file, if it is already read."""
         self.file, self.definition = display_path(source.path), source
         self.marks, self._missing = source.missing or (), source.marked
         self._bound = bounds.memory_limit()
-        self._data = self._read_bytes(path)
+        if content is None:
+            content = self._read_bytes(need_file(folder / source.path, source))
+        self._data = content
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
         heading = first_lines[0] if first_lines else b""

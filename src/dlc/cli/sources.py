@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 
-def source_of(given: str | None) -> Any:
-    """A path, if the file or folder exists, else the built-in set of that name."""
+def source_of(given: str | None, *, stdin: bool = False) -> Any:
+    """A path, if the file or folder exists, else the built-in set of that name. `-` is standard input where
+    `stdin` allows it."""
     if given is None:
         return None
-    if os.path.exists(given):
+    if os.path.exists(given) or (given == "-" and stdin):
         return Path(given)
     from dlc.compiler.definitions.sections import BUILTINS, Builtin
 

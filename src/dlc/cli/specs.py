@@ -6,11 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from dlc.compiler import MAX_BYTES, Source, reading
 from dlc.compiler.diagnostics.problems import CompileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from dlc.compiler.program import CompiledProgram, Facts
@@ -134,6 +136,22 @@ def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) 
     program = Program(read(path, os.path.basename(path)), folder, params, outputs=outputs)
     command_errors.show(program.compiled.warnings, sys.stderr)
     return program
+
+
+def run_named(path: str) -> Path | None:
+    """The folder of the run that a path names; None if it names something else."""
+    from pathlib import Path
+
+    from dlc.runtime.run_folder import INFO, run_at
+
+    folder = run_at(Path(path))
+    return folder if (folder / INFO).is_file() else None
+
+
+def refuse_set(settings: Collection[Any]) -> None:
+    """`UsageError` for `--set` where a run or an artifact is named."""
+    if settings:
+        raise click.UsageError("--set is for specs: a run keeps what it was trained with")
 
 
 def open_run(folder: Path, outputs: str | None = None) -> Program:

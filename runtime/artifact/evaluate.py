@@ -13,7 +13,7 @@ from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
-from dlc.runtime.artifact.metadata import type_from_json
+from dlc.runtime.artifact.metadata import csv_from_json, type_from_json
 from dlc.runtime.data import RequiredField, read_rows
 from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
@@ -91,7 +91,7 @@ class Evaluated:
 
 def predict(artifact: OpenArtifact, source: Any) -> Predicted:
     """Outputs for every row of a file or data set, which may be empty."""
-    rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
+    rows = read_rows(source, inputs_of(artifact), csv_from_json(artifact.metadata.csv), empty=True)
     parts: list[dict[str, np.ndarray]] = []
     for size, _, answers in run_chunks(artifact, rows):
         if not parts:
@@ -114,7 +114,8 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     """The artifact's metrics on the rows of a file or data set."""
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
-    rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
+    metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
+    rows = read_rows(source, fields, csv_from_json(metadata.csv), drop=metadata.drop)
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows):
         for m in measured:

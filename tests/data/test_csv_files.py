@@ -57,10 +57,10 @@ def test_bfloat16_comes_as_float32(tmp_path):
     )
 
 
-@pytest.mark.parametrize("sign", [",", ";", "\t"])
-def test_columns_may_have_other_delimiters(tmp_path, sign):
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|", " "])
+def test_columns_may_have_other_separators(tmp_path, sign):
     text = "a,b\n1,2\n".replace(",", sign)
-    rows = read(csv_of(tmp_path, text), wanted("a"), wanted("b"), folder=tmp_path).train
+    rows = read(csv_of(tmp_path, text, separator=sign), wanted("a"), wanted("b"), folder=tmp_path).train
     assert (rows["a"].tolist(), rows["b"].tolist()) == ([1], [2])
 
 

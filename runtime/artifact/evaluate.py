@@ -80,13 +80,14 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The number of rows, the metrics on them (numbers and tables), and the class inputs that have missing or
-    unknown values."""
+    """The number of rows, the metrics on them (numbers and tables), the class inputs that have missing or
+    unknown values, and notes that count the rows that were left out."""
 
     rows: int
     figures: Figures
     tables: dict[str, CountTable]
     unknown_values: list[UnknownValues]
+    notes: tuple[str, ...] = ()
 
 
 def predict(artifact: OpenArtifact, source: Any) -> Predicted:
@@ -121,7 +122,7 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values())
+    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
 
 
 def check_answers(

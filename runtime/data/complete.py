@@ -38,5 +38,5 @@ def lacks_value(column: Column, field: RequiredField) -> np.ndarray:
     """Mask of the rows without a value of a field. For a field of numbers, the text `nan` is missing too."""
     missing = column.missing_rows
     if column.is_text and field.declared.element not in NOT_NUMBERS and column.parsed is not None:
-        missing |= np.isnan(column.parsed).reshape(len(missing), -1).any(axis=1)
+        missing |= np.isnan(column.parsed).any(axis=tuple(range(1, column.parsed.ndim)))
     return missing

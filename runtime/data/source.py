@@ -62,7 +62,7 @@ class Column:
         nulls = None if self.nulls is None else self.nulls[rows]
         if not self.is_text:
             return replace(self, values=self.values[rows], nulls=nulls)
-        places = np.arange(len(self.values)).reshape(self.count, -1)[rows].ravel()
+        places = np.arange(len(self.values)).reshape(self.count, prod(self.shape))[rows].ravel()
         return replace(self, values=self.values.take(places))
 
     @property
@@ -74,9 +74,9 @@ class Column:
 
     @property
     def missing_rows(self) -> np.ndarray:
-        """Mask of the rows without a value, or without one of several. Text that is a number may be NaN."""
+        """Mask of the rows that miss a value, or one of several."""
         missing = self.missing_texts if self.is_text else self.missing_numbers
-        return missing.reshape(self.count, -1).any(axis=1)
+        return np.any(missing.reshape(self.count, prod(self.shape)), axis=1)
 
     @cached_property
     def trimmed(self) -> Any:

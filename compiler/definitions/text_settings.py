@@ -16,7 +16,7 @@ class Separator(Text):
     """The character between two cells."""
 
     def describe(self) -> str:
-        return 'one ASCII sign in quotes, such as ";" or "\\t"'
+        return "one ASCII sign in quotes"
 
     def accept(self, value: Any) -> str:
         if value in ("\\t", "tab"):
@@ -44,7 +44,7 @@ class CommentSign(Text):
     """The beginning of a comment line."""
 
     def describe(self) -> str:
-        return 'a sign in quotes, such as "#"'
+        return "a sign in quotes"
 
     def accept(self, value: Any) -> str:
         text = super().accept(value)
@@ -73,7 +73,7 @@ class Encoding(Text):
 def is_text_encoding(name: str) -> bool:
     """Whether Python can decode bytes in this encoding to text; not for the encodings of host names."""
     try:
-        return not b"".decode(name) and codecs.lookup(name).name not in ("idna", "punycode")
+        return bool("a".encode(name)) and codecs.lookup(name).name not in ("idna", "punycode")
     except (LookupError, ValueError):
         return False
 

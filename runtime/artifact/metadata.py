@@ -14,6 +14,8 @@ from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
+from dlc.runtime.data.column_match import numbered_columns
+from dlc.runtime.data.requirements import required_fields
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_integer, parse
 
 if TYPE_CHECKING:
@@ -233,6 +235,8 @@ def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]])
     fields = program.data.fields if program.data is not None else {}
     written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
+    if program.data is not None and program.data.csv is not None and not program.data.csv.header:
+        written |= numbered_columns(required_fields(program))
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
     return {n: columns for n, columns in once.items() if columns != [n]}
 

@@ -27,6 +27,7 @@ from dlc.runtime.data.data_errors import MISSING_VALUE, error, fail
 from dlc.runtime.data.decode import FieldColumns, decode, drawn, read_columns, refusal_error
 from dlc.runtime.data.requirements import SPLIT_COLUMN, RequiredField, required_fields
 from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
+from dlc.runtime.data.source import number_of
 from dlc.runtime.data.sources import open_source, source_of
 from dlc.runtime.data.split import split_rows
 
@@ -93,7 +94,7 @@ def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Requ
     opened = open_source(source_of(source, like) if isinstance(source, Path) else source, Path())
     opened.own_names = opened.for_model = True
     if opened.numbered:
-        opened.names = tuple(opened.name(index) for index in range(len(opened.sizes)))
+        opened.names = tuple(map(number_of, range(len(opened.sizes))))
     filled = read_columns(opened, known, empty=empty)
     filled, note = complete_rows(filled) if drop else (filled, "")
     rows = decode(filled, raw=True)
@@ -123,7 +124,7 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
     for name in (name for name in splits if name in own):
         filled, note = read(own[name], name)
         dataset[name] = decode(filled, classes)
-        notes.append(note)
+        notes += [f"{name} rows: {note}"] if note else []
     if asked := [name for name in splits if name not in own]:
         decoded = decode(main, classes, strict=True)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}

@@ -14,6 +14,7 @@ from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.confusable_names import can_be_written, difference
 from dlc.runtime.data.data_errors import counted, error
+from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -228,8 +229,20 @@ def by_order(
 
 
 def _count(opened: Opened, wanted: RequiredField, start: int) -> int:
-    """The number of columns that fill a field: one, or the length of a vector if the columns are scalars."""
-    if start >= len(opened.sizes) or opened.sizes[start] != 1:
-        return 1
+    """The number of columns that fill a field: one, or one for each value if the columns are scalars."""
+    return values_of(wanted) if start < len(opened.sizes) and opened.sizes[start] == 1 else 1
+
+
+def values_of(wanted: RequiredField) -> int:
+    """The number of values of a field; one if it has free dimensions."""
     sizes = [size for size in wanted.declared.shape if isinstance(size, int)]
     return prod(sizes) if len(sizes) == wanted.declared.rank else 1
+
+
+def numbered_columns(wanted: Sequence[RequiredField]) -> dict[str, tuple[str, ...]]:
+    """The columns of each field in a file without names, whose columns are single values."""
+    columns, start = {}, 0
+    for w in sorted((w for w in wanted if not w.drawn), key=lambda w: w.is_target):
+        columns[w.name] = tuple(map(number_of, range(start, start + values_of(w))))
+        start += values_of(w)
+    return columns

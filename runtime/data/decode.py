@@ -21,6 +21,7 @@ from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -68,7 +69,7 @@ class FieldColumns:
     def names(self, wanted: str) -> tuple[str, ...]:
         """The names of the columns that a field was read from."""
         indices = next(m.indices for m in self.matches if m.wanted.name == wanted)
-        return tuple(self.opened.names[p] if self.opened.names else self.opened.name(p) for p in indices)
+        return tuple(self.opened.names[p] if self.opened.names else number_of(p) for p in indices)
 
 
 def read_columns(
@@ -173,10 +174,8 @@ def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refus
     if what:
         none = Refused(data_errors.VALUE, what, refused.rows, help)
         return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
-    at = (
-        (wanted.source or wanted.span, f"`{wanted.name}` is {wanted.declared}"),
-        (opened.definition, "read here"),
-    )
+    said = "" if wanted.role == "split" else f"`{wanted.name}` is {wanted.declared}"
+    at = ((wanted.source or wanted.span, said), (opened.definition, "read here"))
     if refused.text:
         refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing, words=refused.words)
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)

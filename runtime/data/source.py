@@ -171,7 +171,7 @@ class Opened:
         return f"row {number + 1}"
 
     def name(self, index: int) -> str:
-        return f'column "{self.names[index]}"' if self.names else f"field {index + 1}"
+        return f'column "{self.names[index]}"' if self.names else number_of(index)
 
     def heading_help(self, wanted: Sequence[str]) -> str:
         """The fix if no column has any of the names wanted, and there is one cause for all of them."""
@@ -197,6 +197,11 @@ class Opened:
 
         marks = self.marks if self.marks is None else (*self.marks, *self.undeclared_marks)
         return help_for(text, marks, in_spec=not self.for_model, lacks=lacks, words=words)
+
+
+def number_of(index: int) -> str:
+    """The name of a column of a source without names."""
+    return f"field {index + 1}"
 
 
 def display_path(path: str) -> str:

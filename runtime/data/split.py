@@ -14,6 +14,9 @@ from dlc.runtime.data.data_errors import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EXACT = 4096  # rows of a part for which the best groups are searched
+SEARCHED = 1 << 25  # bound of the number of rows times the number of groups that are searched
+
 
 @dataclass(frozen=True)
 class RowSplit:
@@ -83,15 +86,37 @@ def split_groups(groups: np.ndarray, test: int, validation: int, data: Data, fil
 
 
 def nearest_groups(order: Sequence[int], sizes: Sequence[int], rows: int, most: int) -> set[int]:
-    """In this order, each group that brings the number of rows nearer to `rows`: at least one group, and at
-    most so many. No other group would bring it nearer, unless there are too many already."""
-    taken: set[int] = set()
-    total = 0
+    """Groups that have together about this number of rows: at least one group, and at most so many. Earlier
+    groups of the order are preferred."""
+    taken, rest = [], []
     for group in order:
-        if len(taken) < most and abs(total + sizes[group] - rows) < abs(total - rows):
-            taken.add(group)
-            total += sizes[group]
-    return taken or {min(order, key=lambda group: sizes[group])}
+        if sizes[group] <= rows - EXACT:
+            taken.append(group)
+            rows -= sizes[group]
+        else:
+            rest.append(group)
+    taken += nearest_subset(rest, sizes, rows)
+    taken = taken or [min(order, key=lambda group: sizes[group])]
+    return {*sorted(taken, key=lambda group: -sizes[group])[:most]}
+
+
+def nearest_subset(groups: Sequence[int], sizes: Sequence[int], rows: int) -> list[int]:
+    """The groups whose sizes have the sum that is nearest to this number of rows (subset sum, with bit n of an
+    integer for the sum n)."""
+    groups = [group for group in groups if sizes[group] < 2 * rows][: SEARCHED // max(rows, 1)]
+    reached, bound = [1], (1 << 2 * rows) - 1
+    for group in groups:
+        reached.append(reached[-1] | reached[-1] << sizes[group] & bound)
+        if reached[-1] >> rows & 1:
+            break
+    near = (total for away in range(rows + 1) for total in (rows - away, rows + away))
+    total = next(total for total in near if reached[-1] >> total & 1)
+    taken = []
+    for group, before in reversed([*zip(groups, reached[:-1], strict=False)]):
+        if not before >> total & 1:
+            taken.append(group)
+            total -= sizes[group]
+    return taken
 
 
 def random_order(rows: int, seed: int) -> np.ndarray:

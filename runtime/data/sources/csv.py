@@ -90,8 +90,9 @@ class CsvFile(Opened):
         for line, _, row in itertools.islice(self._lines(), 1, LINES):
             if {*wanted} <= {cell.strip() for cell in row}:
                 return f"the heading is in line {line}: remove what precedes it"
-        if any(is_decimal(name) for name in self.names):
-            return "the first line looks like data; a csv file has a heading with the names of the columns"
+        if any(map(self._is_number, self.names)):
+            fix = "csv(..., header=false)" if self._in_spec else "write the names of the columns above it"
+            return f"the first line looks like data, and is read as the heading: {fix}"
         if not any(self.names):
             return "the first line names no columns; it is the heading of a csv file"
         return self.separator_help(self.names[0], wanted) if len(self.names) == 1 else ""
@@ -122,6 +123,8 @@ class CsvFile(Opened):
             return (what, help) if all(self._cells(row) == cells for row in rows[1:]) else ("", "")
         if [*rows] == [0] and self._is_of_heading(cells, self._cells(1)):
             if_so = f"{help}, if it belongs to the heading, as units and second names do"
+            if not self._headings:
+                if_so = "if it names the columns, leave out `header=false`" if self._in_spec else help
             return f"no cell is a number: {listed(cells[:3], VALUES)}", if_so
         return "", ""
 
@@ -130,12 +133,14 @@ class CsvFile(Opened):
         row = next(self._rows(number), (0, 0, []))[2]
         return [cell.strip().lstrip("\ufeff") for cell in row]
 
-    @staticmethod
-    def _is_of_heading(first: list[str], second: list[str]) -> bool:
+    def _is_of_heading(self, first: list[str], second: list[str]) -> bool:
         """Whether the first row has words above several numbers of the second row, and no numbers."""
-        above = [name for name, cell in zip(first, second, strict=False) if is_decimal(cell)]
+        above = [name for name, cell in zip(first, second, strict=False) if self._is_number(cell)]
         words = [name for name in above if name.lower() not in MARKS]
-        return len(above) == len(words) > 1 and not any(map(is_decimal, first))
+        return len(above) == len(words) > 1 and not any(map(self._is_number, first))
+
+    def _is_number(self, cell: str) -> bool:
+        return is_decimal(cell.replace(".", ";").replace(self._decimal.replace(".", ";"), "."))
 
     def help_for(self, text: str, **known: bool) -> str:
         if self._decimal == "," and (number := normalized(text)):
@@ -309,6 +314,8 @@ class CsvFile(Opened):
 
     def _ragged_help(self, row: list[str]) -> str:
         """The fix for a row with more or fewer cells than the heading."""
+        if not self.names and (help := self.separator_help(self._delimiter.join(row))):
+            return help
         width, sign = self._width, named(self._delimiter)
         if width == 1 < len(row):
             return "the heading is the first line: remove what precedes it"

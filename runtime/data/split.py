@@ -101,22 +101,31 @@ def nearest_groups(order: Sequence[int], sizes: Sequence[int], rows: int, most: 
 
 
 def nearest_subset(groups: Sequence[int], sizes: Sequence[int], rows: int) -> list[int]:
-    """The groups whose sizes have the sum that is nearest to this number of rows (subset sum, with bit n of an
-    integer for the sum n)."""
+    """The groups whose sizes have the sum nearest to this number of rows (subset sum; bit n of an integer
+    stands for the sum n)."""
     groups = [group for group in groups if sizes[group] < 2 * rows][: SEARCHED // max(rows, 1)]
+    if not groups:
+        return []
     reached, bound = [1], (1 << 2 * rows) - 1
     for group in groups:
         reached.append(reached[-1] | reached[-1] << sizes[group] & bound)
         if reached[-1] >> rows & 1:
             break
-    near = (total for away in range(rows + 1) for total in (rows - away, rows + away))
-    total = next(total for total in near if reached[-1] >> total & 1)
+    total = nearest_bit(reached[-1], rows)
     taken = []
     for group, before in reversed([*zip(groups, reached[:-1], strict=False)]):
         if not before >> total & 1:
             taken.append(group)
             total -= sizes[group]
     return taken
+
+
+def nearest_bit(bits: int, place: int) -> int:
+    """The place of the set bit that is nearest; bit 0 is set."""
+    below = (bits & (1 << place + 1) - 1).bit_length() - 1
+    above = bits >> place
+    distance = (above & -above).bit_length() - 1
+    return below if not above or place - below <= distance else place + distance
 
 
 def random_order(rows: int, seed: int) -> np.ndarray:

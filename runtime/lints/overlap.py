@@ -35,11 +35,12 @@ def overlapping_parts(
     for part, rows in list(data.parts())[1:]:
         if rows.count is None or rows.count < 2:
             continue
-        train = row_hashes(data.train) if train is None else train
-        found = row_hashes(rows)
-        equal = int(np.isin(found, train).sum())
-        few = len(np.unique(train)) < FEW * len(train)
-        if equal <= SHARE * len(found) or (few and not np.array_equal(np.sort(found), np.sort(train))):
+        train = np.sort(row_hashes(data.train)) if train is None else train
+        found = np.sort(row_hashes(rows))
+        places = np.minimum(np.searchsorted(train, found), len(train) - 1)
+        equal = np.count_nonzero(train[places] == found)
+        few = 1 + np.count_nonzero(np.diff(train)) < FEW * len(train)
+        if equal <= SHARE * len(found) or (few and not np.array_equal(found, train)):
             continue
         share = f"{100 * equal / len(found):.0f} %"
         message = f"{equal} of the {len(found)} {part} rows ({share}) equal a training row in every field"

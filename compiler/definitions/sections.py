@@ -80,7 +80,7 @@ class DataSource(Definition, family="source", what="a source of rows"):
     """A source of rows."""
 
 
-class Split(Definition, family="split", what="a way to split the rows"):
+class SplitMethod(Definition, family="split", what="a way to split the rows"):
     """A way to split the rows into training, validation and test."""
 
 
@@ -88,15 +88,15 @@ class Field(Definition, family="field", what="a field of the data"):
     """The origin of the values of one input or target."""
 
 
-class RandomSplit(Split):
+class RandomSplit(SplitMethod):
     """Random rows for each part of the split."""
 
 
-class OrderedSplit(Split):
+class OrderedSplit(SplitMethod):
     """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn)."""
 
 
-class GroupsSplit(Split):
+class GroupsSplit(SplitMethod):
     """Random groups of rows for each part of the split: rows with the same value of a column stay together
     (scikit-learn `GroupShuffleSplit`). A part gets about as many rows as its fraction or count."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,29 @@ def test_a_gzipped_file_in_another_encoding(tmp_path: Path) -> None:
     (tmp_path / "rows.csv.gz").write_bytes(gzip.compress("x\n1\n#\n2\n".encode("utf-16")))
     source = Csv(path="rows.csv.gz", encoding="utf-16", comment="#")
     assert read(source, wanted("x"), folder=tmp_path).train["x"].tolist() == [1, 2]
+
+
+def plain_comments(text: str) -> str:
+    """The same, character by character."""
+    lines: list[str] = []
+    opened = False
+    for line in re.findall(r"[^\r\n]*(?:[\r\n]|\Z)", text):
+        if not opened and line.startswith("#"):
+            lines.append(line[len(line.rstrip("\r\n")) :])
+            continue
+        lines.append(line)
+        place = 0
+        while place < len(line):
+            if line[place] == '"' and opened:
+                opened = line[place + 1 : place + 2] == '"'
+                place += opened
+            elif line[place] == '"':
+                opened = place == 0 or line[place - 1] == ","
+            place += 1
+    return "".join(lines)
+
+
+@given(st.lists(st.sampled_from(["#", '"', '""', ",", "\n", "\r\n", "a", '"b"', '\n"', "\n#"]), max_size=25))
+def test_comments_are_those_found_character_by_character(parts: list[str]) -> None:
+    text = "".join(parts) + "\n"
+    assert b"".join(without_comments([text.encode()], "#", ",")).decode() == plain_comments(text)

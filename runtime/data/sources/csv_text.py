@@ -44,16 +44,15 @@ def without_comments(pieces: Iterable[bytes], comment: str, separator: str) -> I
     """A UTF-8 csv file with comment lines made empty, so that the lines keep their numbers. A line within a
     cell in quotes is no comment."""
     cells = QuotedCells(separator)
-    begins = re.compile(rb"(?<![^\r\n])(?:\xef\xbb\xbf)?%b[^\r\n]*" % re.escape(comment.encode()))
-    for lines in whole_lines(pieces):
-        kept, last = [], 0
+    begins = re.compile(rb"[\r\n]((?:\xef\xbb\xbf)?%b[^\r\n]*)" % re.escape(comment.encode()))
+    for piece in whole_lines(pieces):
+        lines, kept, last = b"\n" + piece, [], 0
         for found in begins.finditer(lines):
-            kept.append(lines[last : found.start()])
-            last = found.start()
-            if not cells.open_after(kept[-1]):
-                last = found.end()
-        cells.open_after(lines[last:])
-        yield b"".join([*kept, lines[last:]])
+            kept.append(lines[last : found.start(1)])
+            last = found.start(1) if cells.open_after(kept[-1]) else found.end()
+        kept.append(lines[last:])
+        cells.open_after(kept[-1])
+        yield b"".join(kept)[1:]
 
 
 def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -72,19 +71,24 @@ class QuotedCells:
     """Whether a cell in quotes is open, in a csv file that is read from its beginning."""
 
     def __init__(self, separator: str) -> None:
-        content = rb'(?:[^"]++|"")*+("?)'
-        self._rest = re.compile(content)
-        self._cell = re.compile(rb'(?<![^%b\r\n])"%b' % (re.escape(separator).encode(), content))
+        cell, start = rb'(?:[^"]++|"")*+', rb"(?<![^%b\r\n])" % re.escape(separator).encode()
+        self._rest = re.compile(cell + rb'"?')
+        # Up to a quote that opens a cell and is not closed; a quote within a cell without quotes is text.
+        self._closed = re.compile(rb'(?:[^"]++|%b"%b"|(?!%b)")*+' % (start, cell, start))
         self._open = False
 
     def open_after(self, text: bytes) -> bool:
         """Read on, to the end of a line."""
         start = 0
         if self._open:
-            rest = self._rest.match(text)
-            assert rest is not None, "it matches the empty text"
-            self._open, start = not rest[1], rest.end()
-        if not self._open and b'"' in text[start:]:
-            for cell in self._cell.finditer(text, start):
-                self._open = not cell[1]
+            start = self._end(self._rest, text, 0)
+            self._open = not text.endswith(b'"', 0, start)
+        if not self._open:
+            self._open = self._end(self._closed, text, start) < len(text)
         return self._open
+
+    @staticmethod
+    def _end(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
+        found = pattern.match(text, start)
+        assert found is not None, "it matches the empty text"
+        return found.end()

@@ -35,7 +35,8 @@ class Result:
     """The result of a run: its folder with all files, the artifact in it, and the figures.
 
     `trained` is None for a spec without trainable weights. `warnings` are the warnings that depend on the
-    rows; `notes` count the input values that are missing or not one of their classes.
+    rows; `notes` count the rows that are left out, and the input values that are missing or not one of their
+    classes.
     """
 
     folder: Path
@@ -83,7 +84,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         dry_run(program, weights)
     found = lints.run_lints(program, dataset, weights) if dataset else []
     warn(found)
-    notes = unknown_value_notes(dataset) if dataset else []
+    notes = [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
     note(notes)
     run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset)
     latest_warning = run.latest_warning

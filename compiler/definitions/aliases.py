@@ -117,7 +117,9 @@ SETTINGS = {
     "valid": ("validation",), "validation_size": ("validation",), "test_size": ("test",),
     "test_split": ("test",), "validation_data": ("validation",), "dataset": ("source",), "path": ("source",),
     "file": ("source", "path"), "filename": ("path",), "data": ("source",), "url": ("source",),
-    "na_values": ("missing",), "opset_version": ("opset",), "output_names": ("outputs",),
+    "sep": ("separator",), "delimiter": ("separator",), "delim": ("separator",), "dropna": ("drop",),
+    "na_values": ("missing",), "null_values": ("missing",), "opset_version": ("opset",),
+    "output_names": ("outputs",),
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
-from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
+from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx, RandomSplit
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
@@ -337,9 +337,13 @@ def report_rejects(state: Elaboration, train: Train, written: syntax.Section | N
 
 
 def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
-    """Check that `stratify` names an output of the file."""
+    """Check that `stratify` names an output of the file, and that the split can be stratified."""
     if data is None or data.stratify is None:
         return
+    if not isinstance(data.split, RandomSplit):
+        state.problems.report("E0408", data.spans["stratify"],
+                              f"`stratify` chooses rows of each class, and `split = {data.split}` other rows",
+                              help="leave it out")  # fmt: skip
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
     lost = output is BROKEN or data.stratify in state.recovery.names or state.recovery.name_lost

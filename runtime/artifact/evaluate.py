@@ -14,7 +14,7 @@ from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
-from dlc.runtime.artifact.metadata import type_from_json
+from dlc.runtime.artifact.metadata import csv_from_json, type_from_json
 from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
@@ -86,18 +86,19 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The number of rows, the metrics on them (numbers and tables), and the class inputs that have missing or
-    unknown values."""
+    """The number of rows, the metrics on them (numbers and tables), the class inputs that have missing or
+    unknown values, and notes that count the rows that were left out."""
 
     rows: int
     figures: Figures
     tables: dict[str, CountTable]
     unknown_values: list[UnknownValues]
+    notes: tuple[str, ...] = ()
 
 
 def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Predicted:
     """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows."""
-    opened = open_rows(source, artifact.metadata.missing)
+    opened = open_rows(source, csv_from_json(artifact.metadata.csv))
     rows = read_rows(opened, inputs_of(artifact), empty=True)
     kept = read_kept(opened, keep)
     parts: list[dict[str, np.ndarray]] = []
@@ -158,13 +159,14 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     """The artifact's metrics on the rows of a file or data set."""
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
-    rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
+    metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
+    rows = read_rows(source, fields, csv_from_json(metadata.csv), drop=metadata.drop)
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows):
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values())
+    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
 
 
 def check_answers(

@@ -132,7 +132,7 @@ def integer_values(column: Column) -> IntegerValues | None:
 def all_integers(column: Column) -> bool:
     from dlc.runtime.data.arrow_compute import pc
 
-    matched = (pc.match_substring_regex(column.trimmed, pattern) for pattern in (WHOLE, DOTTED))
+    matched = (pc.match_substring_regex(column.numerals, pattern) for pattern in (WHOLE, DOTTED))
     return any(pc.all(found).as_py() is not False for found in matched)
 
 
@@ -152,7 +152,7 @@ def integers_of(column: Column) -> IntegerValues:
 def parse_integers(column: Column) -> IntegerValues:
     from dlc.runtime.data.arrow_compute import pc
 
-    cells, shape = column.trimmed, (-1, *column.shape)
+    cells, shape = column.numerals, (-1, *column.shape)
     is_integer = pc.or_(pc.match_substring_regex(cells, WHOLE), pc.match_substring_regex(cells, DOTTED))
     is_integer = pc.fill_null(is_integer, False)
     plain = pc.if_else(is_integer, pc.replace_substring_regex(cells, r"\.0$", ""), "0")

@@ -60,7 +60,7 @@ def unparsable(column: Column) -> np.ndarray:
     """Mask of the first texts that are not numbers. Bisection makes this fast if few texts are bad."""
     import pyarrow as pa
 
-    cells = column.trimmed
+    cells = column.numerals
     bad = np.zeros(len(cells), bool)
     spans = [(0, len(cells))]
     found = 0
@@ -83,7 +83,7 @@ def has_numbers(column: Column) -> bool:
     from dlc.runtime.data.arrow_compute import pc
     from dlc.runtime.data.numerals import NUMBER
 
-    return bool(pc.any(pc.match_substring_regex(column.trimmed, f"^(?:{NUMBER.pattern})$")).as_py())
+    return bool(pc.any(pc.match_substring_regex(column.numerals, f"^(?:{NUMBER.pattern})$")).as_py())
 
 
 def _exact(column: Column, values: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def _exact(column: Column, values: np.ndarray) -> np.ndarray:
     import pyarrow as pa
 
     try:
-        return column.trimmed.cast(pa.int64()).to_numpy(zero_copy_only=False).reshape(values.shape)
+        return column.numerals.cast(pa.int64()).to_numpy(zero_copy_only=False).reshape(values.shape)
     except pa.ArrowInvalid:
         bad = np.abs(values) >= EXACT
         raise refusal(

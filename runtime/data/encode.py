@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,6 @@ from dlc.runtime.data.conversion import (
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.numerals import PAIRS, is_decimal
 from dlc.runtime.data.requirements import Purpose
-from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,7 +152,7 @@ def booleans_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -
     others = codes < 0
     if not others.any():
         return codes
-    rest = texts(column.values.filter(others.ravel()))
+    rest = replace(column, values=column.values.filter(others.ravel()), shape=())
     if rest.parsed is None:
         bad = np.zeros_like(others)
         bad[others] = unparsable(rest)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes, Tensor
 
 
+SPLIT_COLUMN = "split = groups(...)"  # no field of a program has this name
+
+
 @dataclass(frozen=True)
 class RequiredField:
     """One required field. `declared` is its declared type; `source` is the columns or the distribution that
@@ -25,7 +28,7 @@ class RequiredField:
 
     name: str
     declared: Tensor
-    role: str = "input"  # or "target"
+    role: str = "input"  # or "target", or "split" for the column that the split reads
     source: Field | None = None
     span: Span | None = None
     measured: bool = False
@@ -37,6 +40,11 @@ class RequiredField:
     @property
     def is_target(self) -> bool:
         return self.role == "target"
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether a row without a value of this field cannot be used, because nothing fills it in."""
+        return not self.drawn and not self.declared.missing
 
     def classes_among(self, found: Mapping[str, Classes]) -> Classes | None:
         """Its classes: those of its type, or those `found` in the data for `class(auto)`."""
@@ -50,6 +58,8 @@ class RequiredField:
         return classes is not None and isinstance(classes.count, Dim)
 
     def __str__(self) -> str:
+        if self.role == "split":
+            return f"`{self.name}`"
         return f"{'target' if self.is_target else 'input'} `{self.name}`"
 
 

@@ -83,10 +83,8 @@ def missing_marks(
 
 def marks_of(program: CompiledProgram) -> tuple[str, ...] | None:
     """The texts that mark a missing value; None if the source has no such setting."""
-    source = program.data and program.data.source
-    if program.data is None or source is None or "missing" not in source.settings:
-        return None
-    return program.data.marks
+    source = program.data and program.data.csv
+    return None if source is None else source.missing or ()
 
 
 def confusable(

@@ -1,24 +1,13 @@
 """Draws `films.csv`, which viewers liked which films: `python specs/data/films.py`.
 
-Whether a film is liked follows from two rules: how near its style is to the taste of viewers of that age, which
-generalizes, and what each occupation thinks of each film, which has to be memorized."""
+Whether a film is liked follows from two rules: how near its style is to the taste of viewers of that age,
+which generalizes, and what each occupation thinks of each film, which has to be memorized."""
 
 from pathlib import Path
 
 import numpy as np
 
-OCCUPATIONS = (
-    "artist",
-    "baker",
-    "clerk",
-    "doctor",
-    "driver",
-    "farmer",
-    "lawyer",
-    "miner",
-    "nurse",
-    "teacher",
-)
+OCCUPATIONS = ("artist", "baker", "clerk", "doctor", "driver", "farmer", "lawyer", "miner", "nurse", "pilot")
 FILMS, ROWS = 50, 12_000
 
 

@@ -15,7 +15,7 @@ from dlc.runtime.data.sources.arrays import ArraySource
 from dlc.runtime.data.sources.csv import CsvFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from dlc.runtime.data.source import Opened
 
@@ -23,12 +23,13 @@ NAME = "standard input"
 POINTER = 8  # bytes of a value in a list
 
 
-def open_standard_input(missing: Sequence[str] = ()) -> Opened:
-    """Read standard input to its end. `missing` lists the texts that mark a missing value in csv."""
+def open_standard_input(like: Csv | None = None) -> Opened:
+    """Read standard input to its end; csv with the settings of `like`."""
     content = read_all()
     if content.lstrip()[:1] in (b"[", b"{"):
         return JsonRows(content)
-    return CsvFile(Csv(path=NAME, missing=tuple(missing)), Path(), content)
+    settings = like.values() if like is not None else {}
+    return CsvFile(Csv(**settings | {"path": NAME}), Path(), content)
 
 
 def read_all() -> bytes:

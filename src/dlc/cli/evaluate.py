@@ -28,7 +28,7 @@ def command(model: str, data: str, form: str) -> None:
     from dlc.runtime.artifact import evaluate, load
 
     found = evaluate.evaluate(load(model), source_of(data, stdin=True))
-    command_errors.note(found.unknown_values)
+    command_errors.note([*found.notes, *found.unknown_values])
     if form == "json":
         from dlc.runtime.run_folder import records
         from dlc.runtime.training.history import plain

@@ -12,7 +12,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
         "tan", "erf", "sign", "floor", "ceil", "round", "lgamma", "prod", "var", "std", "logsumexp", "argmin",
-        "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
+        "sort", "channel_dropout", "drop_path", "spectrogram",
         "mel", "mfcc",
     ),
     "loss": ("quantile", "info_nce"),
@@ -35,8 +35,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "parquet": ("series", "order", "window", "step"),
     "maxpool": ("dilation", "ceil"),
     "avgpool": ("ceil", "count_padding"),
-    "resize": ("align_corners", "antialias"),
-    "pad": ("mode",),
     "batchnorm": ("sync",),
     "bce": ("positive",),
     "load": ("from", "names"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 # Their sums are taken in the order of the engine.
 SUMS = {
-    "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool", "groupnorm",
+    "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
+    "grid_sample", "groupnorm",
     "instancenorm", "layernorm", "local_response_norm", "log_softmax", "matmul", "mean", "norm", "resize",
     "rmsnorm", "softmax", "sum", "upsample",
 }  # fmt: skip

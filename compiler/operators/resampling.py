@@ -8,6 +8,7 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, PerAxis
 from dlc.compiler.dims.dim import Size
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
+from dlc.compiler.operators.operands import onnx_repeat
 from dlc.compiler.operators.pooling import need_space
 from dlc.compiler.types import Tensor
 
@@ -128,7 +129,8 @@ class Resize(Operator):
     def onnx(self, op, x):
         if self.antialias:
             rows, columns = (averaging_matrix(op, *sizes, self.mode) for _, sizes in self.axes())
-            return op.MatMul(op.MatMul(rows, x), op.Transpose(columns, perm=[1, 0]))
+            rows = onnx_repeat(op, op.Transpose(rows, perm=[1, 0]), 3)
+            return op.MatMul(op.MatMul(rows, x), columns)
         if self.mode != "nearest":
             shape = op.shape(self.results[0])
             return op.Resize(x, None, None, shape, **onnx_mode(self.mode, self.align_corners))
@@ -176,7 +178,7 @@ def positions(op: Any, size: Size) -> Any:
 
 
 def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
-    """The weights [wanted, size] with which antialiasing averages an axis: a function of the distance between
+    """The weights [size, wanted] with which antialiasing averages an axis: a function of the distance between
     the centres of two pixels, in pixels of the coarser axis; the sum for each pixel of the result is 1.
 
     The distances are computed in integers. The cubic polynomials have the coefficient -0.5, as in Pillow and
@@ -187,12 +189,12 @@ def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
     def scaled_centres(count: Size, other: Size) -> Any:
         return op.Mul(op.Add(op.Mul(positions(op, count), two), one), op.size(other))
 
-    ends = op.Unsqueeze(scaled_centres(wanted, size), op.constant([1], "int64"))
-    between = op.Abs(op.Sub(scaled_centres(size, wanted), ends))
+    given = op.Unsqueeze(scaled_centres(size, wanted), op.constant([1], "int64"))
+    between = op.Abs(op.Sub(given, scaled_centres(wanted, size)))
     coarser = op.Mul(op.Max(op.size(size), op.size(wanted)), two)
     distance = op.Div(op.Cast(between, to=1), op.Cast(coarser, to=1))
     weights = triangle(op, distance) if mode == "bilinear" else cubic(op, distance)
-    return op.Div(weights, op.ReduceSum(weights, op.constant([1], "int64"), keepdims=1))
+    return op.Div(weights, op.ReduceSum(weights, op.constant([0], "int64"), keepdims=1))
 
 
 def triangle(op: Any, distance: Any) -> Any:

@@ -185,10 +185,10 @@ class Transpose(ShapeOperator):
 class Pad(ShapeOperator):
     """Adds entries before and after an axis (torch `pad`, ONNX `Pad`).
 
-    `constant` adds `value`. `edge` repeats the first and the last entry (torch `replicate`). `reflect` mirrors
-    the entries at the first and the last one, which are not repeated; it adds fewer entries than a known size.
-    A free size that is smaller at run time is mirrored again at the other end, as in NumPy's `pad`; of a
-    single entry, copies are added.
+    `constant` adds `value`. `edge` repeats the first and the last entry (torch `replicate`). `reflect`
+    mirrors the entries at the first and the last one, which are not repeated; it adds fewer entries than
+    there are. A free size that is too small at run time is mirrored again at the other end, as in NumPy's
+    `pad`; a single entry is repeated.
     """
 
     keeps = ("numbers", "axes", "missing")

@@ -6,9 +6,8 @@ from __future__ import annotations
 # Their sums are taken in the order of the engine.
 SUMS = {
     "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
-    "grid_sample", "groupnorm",
-    "instancenorm", "layernorm", "local_response_norm", "log_softmax", "matmul", "mean", "norm", "resize",
-    "rmsnorm", "softmax", "sum", "upsample",
+    "grid_sample", "groupnorm", "instancenorm", "layernorm", "local_response_norm", "log_softmax", "matmul",
+    "mean", "norm", "random_resized_crop", "resize", "rmsnorm", "softmax", "sum", "upsample",
 }  # fmt: skip
 # Made of functions and constants that engines round differently.
 FUNCTIONS = {

@@ -41,8 +41,8 @@ class GlobalAveragePool(OpRun):
 
 
 class GridSample(TheirGridSample):
-    """`onnx.reference` does not know the name that `linear` has before opset 20; for an empty batch it returns
-    nothing."""
+    """`onnx.reference` does not know the name that `linear` has before opset 20; for an empty batch it
+    returns nothing."""
 
     def _run(self, x: Any, grid: Any, mode: str = "linear", **settings: Any) -> tuple[Any]:
         if not len(x):

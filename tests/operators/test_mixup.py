@@ -12,7 +12,7 @@ import dlc
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.operators.mixup import Mixup
+from dlc.compiler.operators.mixing import Mixup
 from dlc.compiler.passes import specialize
 
 HEAD = """

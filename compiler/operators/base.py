@@ -238,7 +238,7 @@ class Operator(Definition, family="operator", what="an operator"):
         """`Reject` a target that has to be augmented and cannot be."""
 
     def blends_target(self, target: Tensor) -> bool:
-        """Whether the losses of a target of this type and of its partner are mixed. It moves other targets."""
+        """Whether the losses of a target of this type and of its partner are mixed; else it is moved."""
         return self.mixes_targets
 
     def with_targets(self, smooth: tuple[bool, ...]) -> Operator:

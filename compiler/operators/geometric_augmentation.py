@@ -223,8 +223,6 @@ class RandomResizedCrop(RandomWindow):
         return top, left, tall, wide
 
     def move(self, F, x, have, smooth, top, left, tall, wide):
-        computed = not smooth or have.element == "float"
-        x = x if computed else x.to(F.float32)
         parts = zip((-2, -1), (top, left), (tall, wide), have.shape[-2:], self.window(), strict=True)
         for axis, first, length, size, wanted in parts:
             size, wanted = F.size(size), F.size(wanted)
@@ -233,7 +231,7 @@ class RandomResizedCrop(RandomWindow):
             else:
                 places = first + (F.indices(first, wanted) * length / wanted).floor()
                 x = take_entries(F, x, axis, have.rank, places, wanted)
-        return x if computed else x.to(torch_dtype(F, have.element))
+        return x
 
     examples = (
         Example("random_resized_crop(4)", "float[3, 8, 6]", "float[3, 4, 4]"),

@@ -270,6 +270,6 @@ def mixed_losses(
         nodes.append(twin)
     extension.nodes = nodes
     return {
-        name: extension.add(Blend(), (share, v, twins[v]), f"{v.name}.mixup", v.site) if v in twins else v
+        name: extension.add(Blend(), (share, v, twins[v]), f"{v.name}.mixed", v.site) if v in twins else v
         for name, v in extension.graph.outputs.items()
     }

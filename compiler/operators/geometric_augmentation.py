@@ -212,14 +212,13 @@ class RandomResizedCrop(RandomWindow):
         height, width = map(F.size, image.shape[-2:])
         tall, wide = draw_sizes(F, x, image, self.scale, RATIO)
         fits = (tall > 0) & (tall <= height) & (wide > 0) & (wide <= width)
-        first = fits.to(F.uint8).argmax(1, True)
+        found, first = fits.any(1, True), fits.to(F.uint8).argmax(1, True)
         rows, columns = tall[:, :1] * 0 + height, wide[:, :1] * 0 + width
-        tallest = F.minimum(rows, (columns * RATIO[1]).round())
-        widest = F.minimum(columns, (rows * RATIO[1]).round())
-        found = fits.any(1, True)
-        tall = F.where(found, tall.gather(1, first), tallest)
-        wide = F.where(found, wide.gather(1, first), widest)
+        tall = F.where(found, tall.gather(1, first), F.minimum(rows, (columns * RATIO[1]).round()))
+        wide = F.where(found, wide.gather(1, first), F.minimum(columns, (rows * RATIO[1]).round()))
         top, left = draw_place(F, x, image, tall, wide)
+        top = F.where(found, top, ((rows - tall) / 2).floor())
+        left = F.where(found, left, ((columns - wide) / 2).floor())
         return top, left, tall, wide
 
     def move(self, F, x, have, smooth, top, left, tall, wide):

@@ -117,10 +117,14 @@ class Resize(Operator):
         return x.with_shape(x.shape[0], self.h, self.w)
 
     def torch(self, F, x):
+        if self.antialias:  # along rows only: PyTorch 2.14 averages a single column wrongly on CPUs
+            for _, (wanted, _) in reversed(self.axes()):
+                size = x.shape[2], F.size(wanted)
+                x = F.interpolate(x, size=size, mode=self.mode, antialias=True).transpose(2, 3)
+            return x
         if self.mode != "nearest":
             size, align = (F.size(self.h), F.size(self.w)), self.align_corners or None
-            antialias = {"antialias": True} if self.antialias else {}
-            return F.interpolate(x, size=size, mode=self.mode, align_corners=align, **antialias)
+            return F.interpolate(x, size=size, mode=self.mode, align_corners=align)
         for axis, (wanted, size) in self.axes():
             wanted = F.size(wanted)
             x = F.index_select(x, axis, F.arange(wanted, device=x.device) * F.size(size) // wanted)

@@ -248,6 +248,8 @@ class GridSample(Operator):
         return F.grid_sample(x, grid, "bilinear", "zeros", False)
 
     def onnx(self, op, x, grid):
+        # All is 0 beyond 3. ONNX Runtime converts positions that are too large for an integer to wrong ones.
+        grid = op.Clip(grid, op.constant(-3, "float32"), op.constant(3, "float32"))
         mode = "linear" if op.opset >= 20 else "bilinear"  # the name changed
         return op.GridSample(x, grid, mode=mode, padding_mode="zeros", align_corners=0)
 

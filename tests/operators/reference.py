@@ -41,13 +41,13 @@ class GlobalAveragePool(OpRun):
 
 
 class GridSample(TheirGridSample):
-    """`onnx.reference` does not know the name that `linear` has before opset 20; for an empty batch it
-    returns nothing."""
+    """`onnx.reference` does not know the name that `linear` has before opset 20, and no position NaN; for an
+    empty batch it returns nothing."""
 
     def _run(self, x: Any, grid: Any, mode: str = "linear", **settings: Any) -> tuple[Any]:
         if not len(x):
             return (np.zeros((0, x.shape[1], *grid.shape[1:3]), x.dtype),)
-        return super()._run(x, grid, mode={"bilinear": "linear"}.get(mode, mode), **settings)
+        return super()._run(x, np.nan_to_num(grid), mode={"bilinear": "linear"}.get(mode, mode), **settings)
 
 
 class LogSoftmax(OpRun):

@@ -194,7 +194,7 @@ COUNTS: dict[str, str] = dict.fromkeys(
     ("params", "param_count", "num_params", "n_params", "num_parameters"), "parameters"
 )
 # Bare words as values of settings.
-WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal"}
+WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal", "replicate": "edge"}
 TYPES = {
     **dict.fromkeys(("float32", "f32", "number", "num", "numeric", "numerical", "real", "decimal", "Tensor",
                      "tensor", "FloatTensor", "ndarray", "array", "vector", "Float", "Float32",
@@ -263,6 +263,10 @@ NAME_HELP = {
     "Slice": "a slice is written `x[0:3]`", "Softmax2d": "it is `softmax(axis=0)`",
     "UpsamplingBilinear2d": "it is `upsample(2, mode=bilinear)`", "Hardtanh": "it is `clip(-1, 1)`",
     "Tanhshrink": "it is `x - tanh(x)`", "LogSigmoid": "it is `log(sigmoid(x))`",
+    **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d"),
+                    "each axis is padded by `pad(1, 1, axis=-1, mode=reflect)`"),
+    **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d"),
+                    "each axis is padded by `pad(1, 1, axis=-1, mode=edge)`"),
     "Softmin": "it is `softmax(-x)`", "Reciprocal": "it is `1 / x`", "Neg": "it is `-x`",
     "rsqrt": "it is `1 / sqrt(x)`",
     **dict.fromkeys(("y_true", "targets", "target", "labels", "ground_truth"),

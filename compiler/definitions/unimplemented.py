@@ -11,7 +11,7 @@ SECTIONS = ("data", "train", "export")
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
-        "random_resized_crop", "cutmix", "grid_sample", "spectrogram", "mel", "mfcc",
+        "spectrogram", "mel", "mfcc",
     ),
     "loss": ("quantile", "info_nce"),
     "function": ("eye", "batch", "ramp", "path"),
@@ -29,8 +29,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "csv": ("series", "order", "window", "step"),
     "column": ("unit",),
     "parquet": ("series", "order", "window", "step"),
-    "resize": ("align_corners", "antialias"),
-    "pad": ("mode",),
     "batchnorm": ("sync",),
     "bce": ("positive",),
     "load": ("names",),

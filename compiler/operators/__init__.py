@@ -19,7 +19,7 @@ from dlc.compiler.operators import impute as impute
 from dlc.compiler.operators import indexing as indexing
 from dlc.compiler.operators import layers as layers
 from dlc.compiler.operators import matmul as matmul
-from dlc.compiler.operators import mixup as mixup
+from dlc.compiler.operators import mixing as mixing
 from dlc.compiler.operators import normalization as normalization
 from dlc.compiler.operators import ordering as ordering
 from dlc.compiler.operators import pooling as pooling

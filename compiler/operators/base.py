@@ -239,10 +239,15 @@ class Operator(Definition, family="operator", what="an operator"):
     def check_target(self, target: Tensor) -> None:
         """`Reject` a target that has to be augmented and cannot be."""
 
+    def blends_target(self, target: Tensor) -> bool:
+        """Whether the losses of a target of this type and of its partner are mixed; else it is moved."""
+        return self.mixes_targets
+
     def with_targets(self, smooth: tuple[bool, ...]) -> Operator:
         """The operator that replaces it in training and augments targets too. It takes the targets after its
         own operands and returns them augmented. `smooth` says for each target whether its values may be
-        interpolated. An operator that mixes targets returns its share first, then the partners' targets."""
+        interpolated. An operator with `mixes_targets` returns its share first; in place of a target that it
+        blends, it returns the partners' targets."""
         raise NotImplementedError
 
     def drops(self) -> bool:

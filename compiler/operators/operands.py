@@ -190,6 +190,13 @@ def sample_axis(x: Tensor, axis: int, at: str = "axis") -> int:
                       else "")  # fmt: skip
 
 
+def onnx_repeat(op: Any, matrix: Any, axes: int) -> Any:
+    """A matrix without a batch axis, expanded to the batch and to this number of sample axes: ONNX Runtime
+    does not broadcast it over an empty batch."""
+    batch = op.Unsqueeze(op.batch(), op.constant([0], "int64"))
+    return op.Expand(matrix, op.Concat(batch, op.constant([1] * axes, "int64"), axis=0))
+
+
 def only_axis(x: Tensor, axis: int | None, name: str) -> int:
     """The given axis, or the only axis of `x`."""
     if axis is not None or not x.rank:

@@ -47,7 +47,10 @@ def bind(
             else:
                 setting = unfilled[0] if unfilled else None
             value = read(ev, setting.kind, expr) if setting else ev.evaluate(expr)
-            if not by_name and settings.is_operand(definition, value):
+            if not by_name and (
+                settings.is_operand(definition, value, setting)
+                or settings.is_static_operand(definition, call, value, tensors)
+            ):
                 tensors += operands(ev, value, expr)
                 continue
             if setting is None:

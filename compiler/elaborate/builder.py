@@ -208,7 +208,7 @@ class GraphBuilder:
         return self._node(Constant(value=number).bind(), (), {}, "constant", span)[0]
 
     def tensor(self, operand: Operand) -> Value:
-        """The operand as a value of the graph. A number becomes a constant."""
+        """The operand as a value of the graph. Numbers become a constant."""
         return (
             operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
         )
@@ -264,6 +264,10 @@ class GraphBuilder:
     ) -> Value:
         """The tensor given in place of a weight, or a new weight."""
         if value is None:
+            try:
+                spec.initial and spec.initial.check_shape(spec.shape)
+            except Reject as reject:
+                raise self.fail(reject.code, spans.get("init", span), reject.message, help=reject.help) from None
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         given_at = spans.get(spec.leaf, span)
         if value.type.shape != spec.shape or value.type.batched:
@@ -385,8 +389,13 @@ def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
     return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
 
 
+def describe_numbers(value: Any) -> str:
+    """A number, or the type of a constant list."""
+    return str(Constant(value=value).bind().results[0]) if isinstance(value, tuple) else str(value)
+
+
 def label_of(operand: Operand) -> str:
     if not isinstance(operand.value, Value):
-        return str(operand.value)
+        return describe_numbers(operand.value)
     type = operand.value.type
     return spell_classes(type) if type.element == "class" else str(type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import static, syntax
+from dlc.compiler import constants, static, syntax
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.diagnostics.source import Span
 from dlc.compiler.dims.dim import Dim
@@ -30,6 +30,8 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
         return ev.builder.apply(operator, [operand(ev, value, expr.operand.span)], expr.span)[0]
     if expr.operator == "not":
         return not static.truth(value)
+    if static.is_numbers(value):
+        return constants.mapped(lambda n: -n if expr.operator == "-" else n, value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
         raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
     return -value if expr.operator == "-" else value

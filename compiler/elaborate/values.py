@@ -105,9 +105,9 @@ class Template:
 
 @record(eq=False)
 class Operand:
-    """A tensor, or a number in place of one, that flows into an operator."""
+    """A tensor, or numbers in place of one, that flows into an operator."""
 
-    value: Value | int | float | bool
+    value: Value | int | float | bool | tuple
     span: Span
     output: OutputRef | None = None  # set if it was written as the name of an output
 

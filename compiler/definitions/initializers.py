@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.constants import nested_shape, numbers
+from dlc.compiler.constants import nested_list, nested_shape, numbers
 from dlc.compiler.definitions.definition import Definition, Reject, setting
 from dlc.compiler.definitions.parameter_types import (
     LARGEST_FLOAT,
@@ -13,11 +13,14 @@ from dlc.compiler.definitions.parameter_types import (
     Integer,
     Number,
     OneOf,
+    Path,
+    Text,
 )
 from dlc.compiler.types import spell
 
 if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
+    from dlc.compiler.types import Tensor
 
 MAX_SHOWN = 16  # numbers of a list that are shown
 MAX_EYE = 4096
@@ -186,7 +189,7 @@ class Full(Initializer):
 
     def torch(self, init, weight, shape, fans):
         if isinstance(self.value, tuple):
-            return weight.data.copy_(weight.new_tensor(self.value))
+            return weight.data.copy_(weight.new_tensor(nested_list(self.value)))
         return init.constant_(weight, self.value)
 
     def __repr__(self) -> str:
@@ -211,6 +214,31 @@ class EyeInitial(Initializer):
 
     def torch(self, init, weight, shape, fans):
         return init.eye_(weight)
+
+
+class LoadInitial(Initializer):
+    """A tensor of an npz or safetensors file, by its name there. In an expression `load(path, name)` is that
+    tensor as a constant: word vectors, anchors, a filter bank. Its shape is read from the file when the spec
+    is checked; floats are converted to float32, integers to int64.
+    """
+
+    usage = """
+    input  words: class(1000)[T]
+    output kind: class(3)
+
+    words -> embedding(50, weight=load("vectors.npz", "words")) -> mean(axis=0) -> dense(3) -> kind
+    """
+
+    path: str = setting("the file, relative to the spec", Path())
+    tensor: str = setting("name of the tensor in the file", Text())
+
+    type: Tensor  # of the tensor in the file; known after elaboration
+
+    def check_shape(self, shape):
+        check_equal(self.type.shape, shape)
+
+    def draw(self, np, rng, shape, fans):
+        raise ValueError(f"{self.path} is read before weights are drawn")
 
 
 def check_equal(found: tuple[int, ...], wanted: tuple[Size, ...]) -> None:

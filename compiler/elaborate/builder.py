@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from dlc.compiler.definitions.initializers import LoadInitial
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind
     from dlc.compiler.operators.base import Operator, WeightSpec
@@ -65,6 +67,7 @@ class GraphBuilder:
         self.size = 0
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
+        self._loaded: dict[tuple[str, str, str], Value] = {}  # by path, name and element
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
         self._complete_nets: set[str] = set()  # nets after their first use: they create no more weights
@@ -189,18 +192,35 @@ class GraphBuilder:
             raise self.fail("E0505", span,
                             f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
-        size = prod(s for s in spec.shape if isinstance(s, int))
+        self._count_numbers(full, spec.shape, span)
+        value = self.value(full, Tensor("float", spec.shape, batched=False), span)
+        fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
+        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
+        return value
+
+    def loaded(self, initial: LoadInitial, element: str, span: Span) -> Value:
+        """A tensor of a file as a constant, converted to an element. All uses share it."""
+        key = initial.path, initial.tensor, element
+        if key not in self._loaded:
+            shape = initial.type.shape
+            self._count_numbers(initial.tensor, shape, span)
+            name = self.root.names.next("load")
+            self.root.names.take(name)
+            value = self.value(name, Tensor(element, shape, batched=False), span)
+            self.weights[name] = Weight(value, initial, "constant")
+            self._loaded[key] = value
+        return self._loaded[key]
+
+    def _count_numbers(self, name: str, shape: tuple[Size, ...], span: Span) -> None:
+        """Count the numbers of a weight. Error `E0904` above `MAX_WEIGHTS`."""
+        size = prod(s for s in shape if isinstance(s, int))
         self.size += size
         if self.size > MAX_WEIGHTS:
             raise self.fail(
                 "E0904",
                 span,
-                f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
+                f"too large: `{name}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
             )
-        value = self.value(full, Tensor("float", spec.shape, batched=False), span)
-        fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
-        return value
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -372,6 +392,9 @@ class GraphBuilder:
         constant = producer.operator.constant() if producer is not None else None
         if constant is not None:
             return self.constant(converted(constant, CONVERSIONS[to]), span)
+        weight = self.weights.get(value.name) if producer is None else None
+        if weight is not None and weight.role == "constant":
+            return self.loaded(weight.initial, to, span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
 
     def _expand_batch(self, value: Value, span: Span) -> Value:

@@ -6,12 +6,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
-from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.definition import Definition, family
+from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.elaborate import arguments, blocks, flow, stored_constants, unknown_names
+from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
 from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
+from dlc.compiler.operators.arithmetic import Eye
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.static import MAX_LIST
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
+    from dlc.compiler.ir.graph import Value
 
 
 def call(ev: Evaluator, expr: syntax.Call) -> Any:
@@ -27,8 +30,8 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
-        if function.id in stored_constants.FUNCTIONS and not is_named(ev, function.id):
-            return stored_constants.call(ev, expr)
+        if function.id in ("eye", "load") and not is_named(ev, function.id):
+            return stored_constant(ev, family("initial")[function.id], expr)
         if function.id in static.FUNCTIONS and not find_operator(function.id, losses=False):
             return static_function(ev, function.id, expr)
         target = called(ev, function, expr)
@@ -109,6 +112,14 @@ def static_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     if len(values) != 1 or not static.is_number(values[0]) or expr.arguments[0].name:
         raise unknown_names.unresolved(ev, name, expr.function.span)
     return static.call(name, *values)
+
+
+def stored_constant(ev: Evaluator, initial: type[Definition], expr: syntax.Call) -> Value:
+    """`eye(n)` or `load(path, name)` in an expression: the initial value of that name as a constant tensor."""
+    made = arguments.member(ev, initial, expr)
+    if isinstance(made, LoadInitial):
+        return ev.builder.loaded(made, made.type.element, expr.span)
+    return ev.builder.apply(Eye(size=made.size), [], expr.span)[0]
 
 
 def is_named(ev: Evaluator, name: str) -> bool:

@@ -33,11 +33,14 @@ ENTRIES_A_STEP = 20  # list entries that count as one step of work
 
 class Elaboration:
     """The state of one elaboration. `read` returns the source of an imported path, relative to the importing
-    source. `chosen` are the outputs that a command asks for."""
+    source. `type_in` returns the type of a tensor of a file, by the path relative to the spec and its name.
+    `chosen` are the outputs that a command asks for."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
-                 read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
+                 read: Callable[[Source, str], Source], type_in: Callable[[str, str], Tensor],
+                 chosen: str | None = None):  # fmt: skip
         self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
+        self.type_in, self.tensors = type_in, dict(facts.tensors)
         self.chosen = chosen
         self.builder = GraphBuilder(problems)
         self.nearest = Nearest()

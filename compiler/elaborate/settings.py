@@ -118,7 +118,10 @@ def missing_settings(
     """The error for missing required settings."""
     needed = [s.name for s in definition.settings.values() if s.required and s.name not in given]
     wanted = " and ".join(f"`{name}`" for name in needed)
-    help = tensor_for_setting(ev, call) or f"write `{definition.usual_call() or definition.signature()}`"
+    usual = f"write `{definition.usual_call() or definition.signature()}`"
+    lists = [a.value for a in call.arguments if isinstance(a.value, syntax.ListExpr)] if call else []
+    usual = f"`{lists[0].span.text}` is taken as its tensor; {usual}" if lists else usual
+    help = tensor_for_setting(ev, call) or usual
     return ev.fail("E0405", span, f"`{definition.name}` needs {wanted}", help=help)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import class_counts, number
+from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +41,9 @@ def draw_one(weight: Weight, seed: int) -> np.ndarray:
 
 
 def dtype(weight: Weight) -> Any:
-    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers."""
-    return np.float64 if weight.value.type.element == "float64" else np.float32
+    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers. Constants may
+    hold integers and booleans."""
+    return np.dtype(DTYPES[weight.value.type.element][0]).type
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.constants import nested_list
+from dlc.compiler.definitions.tensor_parameter_types import converted
 from dlc.compiler.dims.dim import number as static_size
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.lower.python_code import Code, call, number, text
+from dlc.compiler.lower.python_code import Code, call, literal, number, text
 from dlc.compiler.lower.pytorch_source.statements import ValueNumbers, local
 from dlc.compiler.lower.symbolic import DTYPES, BodyRecorder, Local, Symbol
 
@@ -106,6 +108,8 @@ def parameter(weight: Weight) -> Code:
     sizes = [number(static_size(size)) for size in weight.value.type.shape] or [text("()")]
     dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
     made = call(text(f"torch.{fill}"), *sizes, **dtype)
-    if value is not None:
+    if isinstance(value, tuple):
+        made = call(text("torch.tensor"), literal(nested_list(converted(value, float))))
+    elif value is not None:
         made = call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
     return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))

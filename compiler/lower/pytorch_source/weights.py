@@ -81,10 +81,11 @@ def load_weights(keys: Mapping[str, str]) -> list[str]:
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     """The function `initialize(model)`, which sets the initial values of the spec. `weights` are the
-    trainable ones with their `state_dict` keys. Weights of norms keep the initial values of PyTorch."""
+    trainable ones with their `state_dict` keys. Weights of norms keep the initial values of PyTorch, and those
+    with numbers of a list are made with them."""
     groups: dict[str, list[str]] = {}
     for key, weight in weights:
-        if weight.role != "norm":
+        if not is_made(weight):
             groups.setdefault(initial(weight), []).append(key)
     by_key = dict(weights)
     biases = [key for key in by_key if key.endswith("bias")]
@@ -94,11 +95,11 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     for made, keys in sorted(groups.items(), key=lambda group: len(group[1])):
         listed: Any = literal(tuple(keys) if len(keys) > 1 else keys[0])
         cases.append(("if name in " if len(keys) > 1 else "if name == ", listed, ":", made))
-    norms = any(weight.role == "norm" for _, weight in weights)
+    norms = any(is_made(weight) for _, weight in weights)
     matrices = groups and all(by_key[key].value.type.rank > 1 for key in [*groups.values()][-1])
     if cases and not norms:
         cases[-1] = ("", text(""), "", cases[-1][-1])
-    elif matrices and all(weight.value.type.rank < 2 for _, weight in weights if weight.role == "norm"):
+    elif matrices and all(weight.value.type.rank < 2 for _, weight in weights if is_made(weight)):
         cases[-1] = ("if weight.ndim > ", text("1"), ":", cases[-1][-1])
     found = ["", "", "def initialize(model):", '    """Set the initial values of the spec."""']
     if len(cases) == 1 and not norms:
@@ -108,6 +109,11 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
         word = lines(condition, 8, "el" * bool(index) + before, after) if before else ["        else:"]
         found += [*word, f"            {made}"]
     return found if cases else []
+
+
+def is_made(weight: Weight) -> bool:
+    """Whether a weight has its initial values when it is made."""
+    return weight.role == "norm" or isinstance(getattr(weight.initial, "value", None), tuple)
 
 
 def initial(weight: Weight) -> str:

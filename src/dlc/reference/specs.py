@@ -13,6 +13,7 @@ from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.format.formatter import format
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +50,7 @@ def compiles(text: str) -> bool:
 
 def compiled(text: str) -> CompiledProgram | None:
     try:
-        return compile(Source(NAME, text))
+        return compile(Source(NAME, text), type_in=lambda path, name: Tensor("float", (1000, 50), batched=False))
     except CompileError:
         return None
 

@@ -240,6 +240,9 @@ class LoadInitial(Initializer):
     def draw(self, np, rng, shape, fans):
         raise ValueError(f"{self.path} is read before weights are drawn")
 
+    def __repr__(self) -> str:
+        return f'load("{self.path}", "{self.tensor}")'
+
 
 def check_equal(found: tuple[int, ...], wanted: tuple[Size, ...]) -> None:
     if found != wanted:

@@ -355,6 +355,11 @@ class GraphBuilder:
         read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
         return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
+    def used_weights(self, nodes: tuple[Node, ...], outputs: Mapping[str, Value]) -> tuple[Weight, ...]:
+        """The weights, without loaded constants that only casts would read."""
+        read = {v for node in nodes for v in node.reads} | set(outputs.values())
+        return tuple(w for w in self.weights.values() if w.role != "constant" or w.value in read)
+
     # --- operands -----------------------------------------------------------------------------------------
 
     def _prepare_operands(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:

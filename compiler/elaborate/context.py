@@ -87,7 +87,8 @@ class Elaboration:
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.used_nodes(outputs), outputs)
+        nodes = self.builder.used_nodes(outputs)
+        return Graph(inputs, self.builder.used_weights(nodes, outputs), nodes, outputs)
 
     def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []

@@ -10,6 +10,7 @@ from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.diagnostics.source import Span
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.elaborate import unknown_names
+from dlc.compiler.elaborate.class_operands import compared
 from dlc.compiler.elaborate.tensor_operands import operand
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Stage, is_tensor
 from dlc.compiler.operators import arithmetic, comparisons
@@ -117,5 +118,6 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
         return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
-    sides = [operand(ev, left, expr.left.span), operand(ev, right, expr.right.span)]
+    sides = [compared(ev, expr.operator, value, other, side.span)
+             for value, other, side in ((left, right, expr.left), (right, left, expr.right))]  # fmt: skip
     return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]

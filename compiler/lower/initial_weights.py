@@ -52,7 +52,9 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
     unknown = {w.value for w in graph.weights if w.role == "fitted" and w.name not in (known or {})}
     for node in graph.nodes:
         values = (*node.results, *node.weights.values())
-        counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))
+        sizes = [size for v in values for size in v.type.shape]
+        sizes += [v.type.classes.count for v in node.operands if v.type.classes]
+        counts = sorted(count for size in sizes for count in class_counts(size))
         if counts:
             help = HELP_CLASSES
         if counts or not unknown.isdisjoint(node.weights.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MAX_DIRECTORY = 1 << 24  # bytes of the list of tensors of a file
 MAX_ARRAY_HEADER = 10_000  # bytes of the header of an array, as in NumPy
 MAX_SIZE = 10**9  # of an axis
+MAX_BESIDE = 1000  # files of a folder among which the nearest name is found
 FORMATS = (".npz", ".safetensors")
 # The header that NumPy writes before an array.
 NPY = re.compile(
@@ -42,14 +44,32 @@ class NoTensor(KeyError):
         self.names = names
 
 
+class NoFile(FileNotFoundError):
+    """A file does not exist. `names` are the files of these formats in its folder."""
+
+    def __init__(self, names: list[str]):
+        super().__init__(errno.ENOENT, "there is no such file")
+        self.names = names
+
+
+def beside(path: str | os.PathLike[str]) -> list[str]:
+    """The names of the first files of these formats in the folder of a path."""
+    try:
+        names = sorted(os.listdir(os.path.dirname(path) or "."))
+    except OSError:
+        return []
+    return [name for name in names if name.endswith(FORMATS)][:MAX_BESIDE]
+
+
 def type_in(path: str | os.PathLike[str], name: str) -> Tensor:
     """The type of one tensor of a file, without batch axis. OSError if the file cannot be opened, ValueError
     if it is not of its format or the tensor is not of numbers, `NoTensor` if there is none of that name."""
-    with reading.open_file(path) as file:
-        if os.fspath(path).endswith(".npz"):
-            code, shape = of_npz(file, name)
-        else:
-            code, shape = of_safetensors(file, name)
+    header = of_npz if os.fspath(path).endswith(".npz") else of_safetensors
+    try:
+        with reading.open_file(path) as file:
+            code, shape = header(file, name)
+    except FileNotFoundError:
+        raise NoFile(beside(path)) from None
     if code not in ELEMENTS:
         raise ValueError(f'"{name}" holds {KINDS.get(code[:1], code.lower())}, and a constant holds numbers')
     if len(shape) > MAX_RANK or not all(0 < size <= MAX_SIZE for size in shape):

@@ -12,7 +12,7 @@ from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.definitions.parameter_types import OneOf, Reject
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
-from dlc.compiler.elaborate import decimal_commas, members, settings, stored_constants
+from dlc.compiler.elaborate import decimal_commas, members, settings, loaded_constants
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
 
@@ -166,7 +166,7 @@ def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> An
     made, tensors, _ = bind(ev, definition, call, expr.span)
     if tensors:
         raise members.takes_no_tensor(ev, definition, tensors[0].span)
-    return stored_constants.found(ev, made) if isinstance(made, LoadInitial) else made
+    return loaded_constants.found(ev, made) if isinstance(made, LoadInitial) else made
 
 
 def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:

@@ -10,7 +10,7 @@ from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.scope import CONSTANTS, FUNCTIONS, find_operator
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.arithmetic import Eye
@@ -30,7 +30,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
-        if function.id in ("eye", "load") and not is_named(ev, function.id):
+        if function.id in CONSTANTS and not is_named(ev, function.id):
             return stored_constant(ev, family("initial")[function.id], expr)
         if function.id in static.FUNCTIONS and not find_operator(function.id, losses=False):
             return static_function(ev, function.id, expr)

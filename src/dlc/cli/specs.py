@@ -43,8 +43,8 @@ def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | No
                *, facts: Facts | None = None) -> CompiledProgram:  # fmt: skip
     from dlc.compiler import compile, reader, tensor_reader
 
-    tensors = tensor_reader(os.path.join(folder, os.path.dirname(name)))
-    return compile(read(path, name), params=params, facts=facts, read=reader(folder), type_in=tensors)
+    readers = {"read": reader(folder), "type_in": tensor_reader(folder)}
+    return compile(read(path, name), params=params, facts=facts, **readers)
 
 
 def read(path: str, name: str) -> Source:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from dlc.compiler import reading
+from dlc.compiler import name_of, reading
 from dlc.compiler.diagnostics.quoting import listed, shorten
-from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.diagnostics.suggest import nearest
 
 if TYPE_CHECKING:
     from dlc.compiler.definitions.initializers import LoadInitial
@@ -18,24 +18,17 @@ UNREADABLE = "E0808"
 
 
 def found(ev: Evaluator, load: LoadInitial) -> LoadInitial:
-    """The load with the path relative to the spec, and the type of its tensor."""
-    path = relative_to_spec(ev, load.path)
+    """The load with the type of its tensor. A path in an imported file is relative to that file; it becomes
+    relative to the spec."""
+    path = name_of(ev.scope.file.source, load.path)
     tensors = ev.state.tensors
     if (path, load.tensor) not in tensors:
         tensors[path, load.tensor] = read(ev, load, path)
     return load.knowing(path=path, type=tensors[path, load.tensor])
 
 
-def relative_to_spec(ev: Evaluator, path: str) -> str:
-    """A path of an imported file, which is relative to that file, relative to the spec."""
-    main, here = (posixpath.dirname(s.name) for s in (ev.state.sources[0], ev.scope.file.source))
-    if posixpath.isabs(path):
-        return path
-    return posixpath.relpath(posixpath.join(here, path), main or ".")
-
-
 def read(ev: Evaluator, load: LoadInitial, path: str) -> Tensor:
-    from dlc.compiler.tensor_files import FORMATS, NoTensor
+    from dlc.compiler.tensor_files import FORMATS, NoFile, NoTensor
 
     span = load.spans["path"]
     if not path.endswith(FORMATS):
@@ -45,11 +38,19 @@ def read(ev: Evaluator, load: LoadInitial, path: str) -> Tensor:
     try:
         return ev.state.type_in(path, load.tensor)
     except NoTensor as error:
-        names = error.names
-        raise ev.fail("E0808", load.spans["tensor"], f'{path} holds no tensor "{shorten(load.tensor, 60)}"',
-                      help=did_you_mean(load.tensor, names) or f"it holds {listed(names)}") from None  # fmt: skip
+        names, message = error.names, f'{path} holds no tensor "{shorten(load.tensor, 60)}"'
+        raise ev.fail(UNREADABLE, load.spans["tensor"], message,
+                      help=in_quotes(load.tensor, names) or f"it holds {listed(names)}") from None  # fmt: skip
     except OSError as error:
+        folder, file = posixpath.split(load.path)
+        near = in_quotes(file, error.names, folder) if isinstance(error, NoFile) else ""
         raise ev.fail(UNREADABLE, span, f"{path} {reading.why(error)}",
-                      help="paths are relative to the spec") from None  # fmt: skip
+                      help=near or "paths are relative to the spec") from None  # fmt: skip
     except ValueError as error:
         raise ev.fail(UNREADABLE, span, f"{path} cannot be read: {error}") from None
+
+
+def in_quotes(name: str, names: list[str], folder: str = "") -> str:
+    """The fix with the nearest name; empty if there is none."""
+    near = nearest(name, names)
+    return f'write `"{posixpath.join(folder, near)}"`' if near else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError, Problems
-from dlc.compiler.diagnostics.source import MAX_BYTES, Source
+from dlc.compiler.diagnostics.source import MAX_BYTES, Source, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram, Facts
     from dlc.compiler.types import Tensor
 
-__all__ = ["MAX_BYTES", "CompileError", "Diagnostic", "Problems", "Source", "compile", "read_source"]
+__all__ = [
+    "MAX_BYTES",
+    "CompileError",
+    "Diagnostic",
+    "Problems",
+    "Source",
+    "compile",
+    "name_of",
+    "read_source",
+]
 
 
 def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: Facts | None = None,
@@ -29,8 +38,8 @@ def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: F
 
     `params` are values for the params of the spec. `facts` are properties of the files that it names. `read`
     returns the source of an imported path; without it there are no imports. `type_in` returns the type of a
-    tensor of a file, for a path relative to the spec and its name; without it only those in `facts` are known.
-    `outputs` replaces the setting of `export`, in the same syntax: `y.logits, h`.
+    tensor of a file, for a path relative to the spec and its name; without it only those in `facts` are
+    known. `outputs` replaces the setting of `export`, in the same syntax: `y.logits, h`.
     """
     import dlc.compiler.operators
     import dlc.compiler.training  # noqa: F401
@@ -87,8 +96,3 @@ def among(sources: Iterable[Source]) -> Callable[[Source, str], Source]:
         return held[name]
 
     return read
-
-
-def name_of(importing: Source, path: str) -> str:
-    """The name of the source of an import."""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))

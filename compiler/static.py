@@ -8,7 +8,7 @@ import os
 from math import isfinite
 from typing import Any
 
-from dlc.compiler import constants
+from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.dims.dim import Dim, DimError, minimum
 

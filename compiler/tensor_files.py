@@ -1,4 +1,4 @@
-"""Headers of npz and safetensors files: the names, elements and shapes of their tensors, read without NumPy."""
+"""Headers of npz and safetensors files: names, elements and shapes of tensors, read without NumPy."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ MAX_BESIDE = 1000  # files of a folder among which the nearest name is found
 FORMATS = (".npz", ".safetensors")
 # The header that NumPy writes before an array.
 NPY = re.compile(
-    r"\{'descr': '[<>|=]?(?P<dtype>\w+)', 'fortran_order': (True|False), 'shape': \((?P<shape>[\d, ]*)\), *\}\s*"
+    r"\{'descr': '[<>|=]?(?P<dtype>\w+)', 'fortran_order': (True|False), "
+    r"'shape': \((?P<shape>[\d, ]*)\), *\}\s*"
 )
+# Exceptions of zipfile for damaged files.
+BROKEN = (zipfile.BadZipFile, zlib.error, OverflowError, EOFError, NotImplementedError, RuntimeError)
 # The element of a loaded tensor, by the codes of NumPy and of safetensors. Numbers are converted to it.
 ELEMENTS = {
     **dict.fromkeys(("f2", "f4", "f8", "F16", "BF16", "F32", "F64"), "float"),
@@ -102,7 +105,7 @@ def of_safetensors(file: BinaryIO, name: str) -> tuple[str, list[int]]:
 def of_npz(file: BinaryIO, name: str) -> tuple[str, list[int]]:
     """The code of the dtype and the shape of an array."""
     try:
-        with zipfile.ZipFile(ArchivePieces(file)) as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(ArchivePieces(file)) as archive:
             names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
             if name not in names:
                 raise NoTensor(names)
@@ -110,7 +113,7 @@ def of_npz(file: BinaryIO, name: str) -> tuple[str, list[int]]:
                 start = array.read(8)
                 length = int.from_bytes(array.read(2 if start[6:7] == b"\x01" else 4), "little")
                 header = array.read(min(length, MAX_ARRAY_HEADER)).decode("latin-1")
-    except (zipfile.BadZipFile, zlib.error, OverflowError, EOFError, NotImplementedError, RuntimeError) as error:
+    except BROKEN as error:
         raise ValueError(f"it is not an npz file: {str(error).lower()}") from None
     found = NPY.fullmatch(header) if start.startswith(b"\x93NUMPY") else None
     if found is None:

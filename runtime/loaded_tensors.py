@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 UNREADABLE = "E0808"
-BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, OverflowError, EOFError, MemoryError,
-          NotImplementedError, RuntimeError)  # fmt: skip
+# Exceptions of zipfile and NumPy for damaged files, and of a tensor that is not there any more.
+BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, OverflowError, EOFError,
+          MemoryError, NotImplementedError, RuntimeError)  # fmt: skip
 
 
 def tensors_of(program: CompiledProgram, folder: Path, known: Container[str] = ()) -> dict[str, np.ndarray]:
@@ -61,7 +62,7 @@ def read(path: Path, name: str) -> np.ndarray:
     if path.suffix != ".npz":
         array = WeightFile(path)[name]
         return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
-    with reading.open_file(path) as file, zipfile.ZipFile(ArchivePieces(file)) as archive:  # type: ignore[arg-type]
+    with reading.open_file(path) as file, zipfile.ZipFile(ArchivePieces(file)) as archive:
         entry = archive.getinfo(f"{name}.npy")
         with archive.open(entry) as stream:
             shape, kind = array_header(stream)

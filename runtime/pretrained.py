@@ -34,9 +34,10 @@ def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
 
 
 def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.ndarray]:
-    """The weights of one `load` of the spec."""
-    places = load.weights_in_file(program.graph.weights)
+    """The weights of one `load` of the spec. The file may leave out constants, which have their own files."""
     stored = opened(load, folder)
+    named = load.weights_in_file(program.graph.weights).items()
+    places = {name: weight for name, weight in named if weight.role != "constant" or name in stored}
     net = f"the net `{load.into.net}`" if load.into else ""
     what = f"{load.path} does not hold the weights of {net or 'this spec'}"
     help = help_names(load, places, stored)

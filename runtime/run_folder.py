@@ -285,6 +285,7 @@ def read_spec(folder: Path) -> Spec:
 
 def tensors_from_json(written: Any, folder: Path) -> dict[tuple[str, str], Tensor]:
     """The types of loaded tensors by path and name."""
+    found: dict[tuple[str, str], Any] = {}
     try:
         found = {(str(path), str(name)): (element, shape) for path, name, element, shape in written}
         sound = all(element in ("float", "int64", "bool") and len(shape) <= MAX_RANK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.constants import nested_list, nested_shape, numbers
+from dlc.compiler.definitions.constants import nested_list, nested_shape, numbers
 from dlc.compiler.definitions.definition import Definition, Reject, setting
 from dlc.compiler.definitions.parameter_types import (
     LARGEST_FLOAT,
@@ -202,7 +202,14 @@ class EyeInitial(Initializer):
     """The unit matrix, 1 on the diagonal and 0 elsewhere. In an expression `eye(n)` is that matrix as a
     constant tensor (torch `eye`)."""
 
-    usage = "eye(4)"
+    usage = """
+    input  x: float[4]
+    output y: float[4]
+
+    weight mix: float[4, 4] = eye(4)
+
+    x @ mix -> y
+    """
 
     size: int = setting("number of rows and columns", Integer(1, MAX_EYE))
 
@@ -244,7 +251,7 @@ class LoadInitial(Initializer):
         return f'load("{self.path}", "{self.tensor}")'
 
 
-def check_equal(found: tuple[int, ...], wanted: tuple[Size, ...]) -> None:
+def check_equal(found: tuple[Size, ...], wanted: tuple[Size, ...]) -> None:
     if found != wanted:
         raise Reject(f"these are the numbers of {spell('float', found)}, and the weight is "
                      f"{spell('float', wanted)}", code="E0406")  # fmt: skip

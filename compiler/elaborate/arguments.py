@@ -12,7 +12,7 @@ from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.definitions.parameter_types import OneOf, Reject
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
-from dlc.compiler.elaborate import decimal_commas, members, settings, loaded_constants
+from dlc.compiler.elaborate import decimal_commas, loaded_constants, members, settings
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
 

@@ -36,9 +36,8 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
             given[argument.name] = ev.evaluate(argument.value)
             continue
         value = ev.evaluate(argument.value)
-        if is_tensor(value) or is_tensors(value):
-            tensors += operands(ev, value, argument.value)
-        elif not names and (isinstance(value, (int, float)) or is_numbers(value)):
+        is_number = isinstance(value, (int, float)) or is_numbers(value)
+        if is_tensor(value) or is_tensors(value) or (is_number and not names):
             tensors += operands(ev, value, argument.value)
         elif (name := next(unfilled, None)) is None:
             raise ev.fail("E0404", argument.value.span,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.initializers import Auto
+from dlc.compiler.definitions.initializers import Auto, LoadInitial
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, converted
 from dlc.compiler.diagnostics.diagnostic import Label
@@ -18,7 +18,6 @@ from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_t
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.operators.arithmetic import Cast, Constant
-from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from dlc.compiler.definitions.initializers import LoadInitial
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.dims.dim import Size
@@ -198,6 +196,13 @@ class GraphBuilder:
         self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
         return value
 
+    def check_initial(self, spec: WeightSpec, span: Span) -> None:
+        """Report initial values that do not have the shape of the weight."""
+        try:
+            (spec.initial or Auto()).check_shape(spec.shape)
+        except Reject as reject:
+            raise self.fail(reject.code, span, reject.message, help=reject.help) from None
+
     def loaded(self, initial: LoadInitial, element: str, span: Span) -> Value:
         """A tensor of a file as a constant, converted to an element. All uses share it."""
         key = initial.path, initial.tensor, element
@@ -216,11 +221,8 @@ class GraphBuilder:
         size = prod(s for s in shape if isinstance(s, int))
         self.size += size
         if self.size > MAX_WEIGHTS:
-            raise self.fail(
-                "E0904",
-                span,
-                f"too large: `{name}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
-            )
+            message = f"too large: `{name}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}"
+            raise self.fail("E0904", span, message)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -284,10 +286,7 @@ class GraphBuilder:
     ) -> Value:
         """The tensor given in place of a weight, or a new weight."""
         if value is None:
-            try:
-                spec.initial and spec.initial.check_shape(spec.shape)
-            except Reject as reject:
-                raise self.fail(reject.code, spans.get("init", span), reject.message, help=reject.help) from None
+            self.check_initial(spec, spans.get("init", span))
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         given_at = spans.get(spec.leaf, span)
         if value.type.shape != spec.shape or value.type.batched:
@@ -310,7 +309,7 @@ class GraphBuilder:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
-                reject.code, operands[at].span, reject.message, help=reject.help, label=label_of(operands[at])
+                reject.code, operands[at].span, reject.message, help=reject.help, label=operands[at].label
             )
         help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
@@ -318,25 +317,17 @@ class GraphBuilder:
         if len(operands) == 1 and isinstance(operands[0].value, Value):
             help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
-        labels = (
-            [Label(o.span, label_of(o)) for o in operands if o.span != span]
-            if len(operands) > 1 and at is None
-            else []
-        )
+        labels = [
+            Label(o.span, o.label) for o in operands if o.span != span and len(operands) > 1 and at is None
+        ]
         if not labels:
             return self.fail(reject.code, span, reject.message, help=help)
         return self.fail(
             reject.code, labels[0].span, reject.message, help=help, label=labels[0].text, more=labels[1:]
         )
 
-    def _node(
-        self,
-        operator: Operator,
-        operands: tuple[Value, ...],
-        weights: dict[str, Value],
-        name: str,
-        span: Span,
-    ):
+    def _node(self, operator: Operator, operands: tuple[Value, ...], weights: dict[str, Value], name: str,
+              span: Span) -> tuple[Value, ...]:  # fmt: skip
         if len(self.nodes) >= MAX_NODES:
             raise self.stop(
                 "E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", LOOP_HELP
@@ -349,16 +340,6 @@ class GraphBuilder:
         if not self.input_dependent.isdisjoint(operands):
             self.input_dependent.update(results)
         return results
-
-    def used_nodes(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
-        """The nodes, without unused constants. A constant is unused if all its readers cast it."""
-        read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
-        return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
-
-    def used_weights(self, nodes: tuple[Node, ...], outputs: Mapping[str, Value]) -> tuple[Weight, ...]:
-        """The weights, without loaded constants that only casts would read."""
-        read = {v for node in nodes for v in node.reads} | set(outputs.values())
-        return tuple(w for w in self.weights.values() if w.role != "constant" or w.value in read)
 
     # --- operands -----------------------------------------------------------------------------------------
 
@@ -398,7 +379,7 @@ class GraphBuilder:
         if constant is not None:
             return self.constant(converted(constant, CONVERSIONS[to]), span)
         weight = self.weights.get(value.name) if producer is None else None
-        if weight is not None and weight.role == "constant":
+        if weight is not None and isinstance(weight.initial, LoadInitial) and weight.role == "constant":
             return self.loaded(weight.initial, to, span)
         return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
 
@@ -415,15 +396,3 @@ class GraphBuilder:
 
 def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
     return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
-
-
-def describe_numbers(value: Any) -> str:
-    """A number, or the type of a constant list."""
-    return str(Constant(value=value).bind().results[0]) if isinstance(value, tuple) else str(value)
-
-
-def label_of(operand: Operand) -> str:
-    if not isinstance(operand.value, Value):
-        return describe_numbers(operand.value)
-    type = operand.value.type
-    return spell_classes(type) if type.element == "class" else str(type)

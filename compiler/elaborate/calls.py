@@ -115,7 +115,7 @@ def static_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
 
 
 def stored_constant(ev: Evaluator, initial: type[Definition], expr: syntax.Call) -> Value:
-    """`eye(n)` or `load(path, name)` in an expression: the initial value of that name as a constant tensor."""
+    """`eye(n)` or `load(path, name)` in an expression: the initial value of that name as a constant."""
     made = arguments.member(ev, initial, expr)
     if isinstance(made, LoadInitial):
         return ev.builder.loaded(made, made.type.element, expr.span)

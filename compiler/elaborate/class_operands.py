@@ -40,8 +40,8 @@ def index_of(ev: Evaluator, classes: Classes, name: str, span: Span) -> int:
     if name in classes.names:
         return classes.names.index(name)
     near, _ = ev.state.nearest.suggestion(name, lambda: classes.names or ())
-    raise ev.fail(INVALID, span, f'there is no class "{shorten(name, 60)}"',
-                  help=f'write `"{near}"`' if near else f"the classes are {listed(classes.names)}")  # fmt: skip
+    help = f'write `"{near}"`' if near else f"the classes are {listed(classes.names)}"
+    raise ev.fail(INVALID, span, f'there is no class "{shorten(name, 60)}"', help=help)
 
 
 def check_number(ev: Evaluator, classes: Classes, number: int, span: Span) -> None:

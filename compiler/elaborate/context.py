@@ -16,6 +16,7 @@ from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Graph, Input, Output
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse.parser import parse
+from dlc.compiler.passes.unused_constants import without_unused_constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,8 +88,8 @@ class Elaboration:
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        nodes = self.builder.used_nodes(outputs)
-        return Graph(inputs, self.builder.used_weights(nodes, outputs), nodes, outputs)
+        weights, nodes = tuple(self.builder.weights.values()), tuple(self.builder.nodes)
+        return without_unused_constants(Graph(inputs, weights, nodes, outputs))
 
     def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []

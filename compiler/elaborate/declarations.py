@@ -8,7 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.initializers import Full, Initializer
-from dlc.compiler.definitions.parameter_types import MemberOf, Reject, describe
+from dlc.compiler.definitions.parameter_types import MemberOf, describe
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
@@ -303,15 +303,11 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0403", statement.init.span,
                       f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
                       help=initializer_fix(ev, initial))  # fmt: skip
-    try:
-        initial.check_shape(type.shape)
-    except Reject as reject:
-        raise ev.reject(statement.init.span, reject) from None
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
-    value = ev.builder.declare_weight(
-        own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span
-    )
+    spec = WeightSpec(own, type.shape, initial=initial, fans=fans)
+    ev.builder.check_initial(spec, statement.init.span)
+    value = ev.builder.declare_weight(own, spec, statement.name.span)
     ev.builder.level.names.take(own)
     if ev.scope.top:
         file.weights[name] = value

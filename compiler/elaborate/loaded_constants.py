@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from dlc.compiler import name_of, reading
+from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import listed, shorten
+from dlc.compiler.diagnostics.source import name_of
 from dlc.compiler.diagnostics.suggest import nearest
 
 if TYPE_CHECKING:
@@ -32,15 +33,16 @@ def read(ev: Evaluator, load: LoadInitial, path: str) -> Tensor:
 
     span = load.spans["path"]
     if not path.endswith(FORMATS):
-        raise ev.fail("E0403", span, f'expected the path of an npz or safetensors file, found "{shorten(path, 60)}"',
+        message = f'expected the path of an npz or safetensors file, found "{shorten(path, 60)}"'
+        raise ev.fail("E0403", span, message,
                       help="`numpy.savez` writes the first format, `safetensors.torch.save_file` the "
                            "second")  # fmt: skip
     try:
         return ev.state.type_in(path, load.tensor)
     except NoTensor as error:
-        names, message = error.names, f'{path} holds no tensor "{shorten(load.tensor, 60)}"'
-        raise ev.fail(UNREADABLE, load.spans["tensor"], message,
-                      help=in_quotes(load.tensor, names) or f"it holds {listed(names)}") from None  # fmt: skip
+        help = in_quotes(load.tensor, error.names) or f"it holds {listed(error.names)}"
+        message = f'{path} holds no tensor "{shorten(load.tensor, 60)}"'
+        raise ev.fail(UNREADABLE, load.spans["tensor"], message, help=help) from None
     except OSError as error:
         folder, file = posixpath.split(load.path)
         near = in_quotes(file, error.names, folder) if isinstance(error, NoFile) else ""

@@ -67,7 +67,8 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         outputs=state.outputs(ev.scope.file), graph=graph,
         phases=objective.phases(train, loss, losses, graph), data=data, train=train,
         export=export, exports=answers, expectations=expected, metrics=metrics,
-        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names}, facts=replace(state.facts, tensors=state.tensors),
+        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
+        facts=replace(state.facts, tensors=state.tensors),
     )  # fmt: skip
 
 

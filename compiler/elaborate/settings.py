@@ -49,8 +49,8 @@ def is_operand(definition: type[Definition], value: Any, setting: Setting | None
 def is_static_operand(
     definition: type[Definition], call: syntax.Call | None, value: Any, before: Sequence[Operand]
 ) -> bool:
-    """Whether a positional number is one of several operands of a static function, as in `max(2, n)`. `before`
-    are the operands before it."""
+    """Whether a positional number is one of several operands of a static function, as in `max(2, n)`.
+    `before` are the operands before it."""
     several = definition.name in FUNCTIONS_OF_SEVERAL and call is not None and len(call.arguments) > 1
     return several and is_number(value) and all(is_number(operand.value) for operand in before)
 

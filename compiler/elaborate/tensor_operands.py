@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import constants, syntax
+from dlc.compiler import syntax
+from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.elaborate.values import Halt, InputRef, Operand, OutputRef, Stage
 from dlc.compiler.ir.graph import Value

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.ir.graph import Value
+from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.combinators import Stage
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -110,6 +112,16 @@ class Operand:
     value: Value | int | float | bool | tuple
     span: Span
     output: OutputRef | None = None  # set if it was written as the name of an output
+
+    @property
+    def label(self) -> str:
+        """Its type as messages show it; a number itself."""
+        if isinstance(self.value, tuple):
+            return str(Constant(value=self.value).bind().results[0])
+        if not isinstance(self.value, Value):
+            return str(self.value)
+        type = self.value.type
+        return spell_classes(type) if type.element == "class" else str(type)
 
 
 @dataclass(eq=False)

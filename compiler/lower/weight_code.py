@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.constants import nested_list
+from dlc.compiler.definitions.constants import nested_list
 from dlc.compiler.definitions.initializers import Full, LoadInitial
 from dlc.compiler.definitions.tensor_parameter_types import converted
 from dlc.compiler.dims.dim import number as static_size

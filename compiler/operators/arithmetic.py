@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from dlc.compiler.constants import nested_list, nested_shape, numbers
 from dlc.compiler.definitions import parameter_types
+from dlc.compiler.definitions.constants import nested_list, nested_shape, numbers
 from dlc.compiler.definitions.initializers import MAX_EYE
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.constants import nested_list
+from dlc.compiler.definitions.constants import nested_list
 from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.ir.graph import Graph, Node, Value, Weight
 

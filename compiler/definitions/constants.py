@@ -86,8 +86,10 @@ def multiplied(a: Any, b: Any) -> Any:
         raise Reject(f"these constants cannot be multiplied as matrices: {found}", code="E0203",
                      help="`@` takes lists with one or two axes; the last axis of the first is as long as "
                           "the first axis of the second")  # fmt: skip
-    if len(rows) * len(matrix) * len(matrix[0]) > MAX_PRODUCTS:
-        raise Reject(f"`@` of constants with more than {MAX_PRODUCTS:_} products", code="E0904")
+    size = len(rows) * len(matrix[0])
+    if size > MAX_NUMBERS or size * len(matrix) > MAX_PRODUCTS:
+        message = f"`@` of constants with more than {MAX_NUMBERS:_} numbers or {MAX_PRODUCTS:_} products"
+        raise Reject(message, code="E0904")
     columns = list(zip(*matrix, strict=True))
     product = [[sum(x * y for x, y in zip(row, column, strict=True)) for column in columns] for row in rows]
     product = product if len(shapes[1]) == 2 else [row[0] for row in product]

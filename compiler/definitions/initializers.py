@@ -195,7 +195,7 @@ class Full(Initializer):
     def __repr__(self) -> str:
         """A long list is shown as its shape."""
         shape = nested_shape(self.value)
-        return super().__repr__() if prod(shape) <= MAX_SHOWN else f"full(value=numbers{[*shape]})"
+        return super().__repr__() if prod(shape) <= MAX_SHOWN else f"full(value=constant{[*shape]})"
 
 
 class EyeInitial(Initializer):

@@ -251,6 +251,9 @@ class TorchRecorder(Recorder):
         both = Symbol(self, call(text("torch.distributions.Beta"), number(alpha), number(alpha)))
         return both.sample().to(x.device)
 
+    def expand(self, x: Symbol, *sizes: Any) -> Symbol:
+        return x.expand(*sizes)
+
     def indices(self, x: Symbol, size: Any) -> Symbol:
         made = call(text("torch.arange"), argument(size), device=attribute(x._code, "device"))
         return self.record(made, "arange", "torch.int64")

@@ -51,21 +51,21 @@ def test_an_image_is_normalized_per_channel() -> None:
     [
         ("x - [1, 2, 3]", lambda x: x - [1, 2, 3]),
         ("[1, 2, 3] * x", lambda x: x * [1, 2, 3]),
-        ("2 ** [0, 1, 2] + x", lambda x: x + [1, 2, 4]),
+        ("2 ** [0, 1, 2] + x", lambda x: np.add(x, [1, 2, 4])),
         ("x @ [[1, 2, 3], [4, 5, 6], [7, 8, 9]]", lambda x: x @ np.arange(1, 10).reshape(3, 3)),
         ("maximum(x, [0, 1, 0.5])", lambda x: np.maximum(x, [0, 1, 0.5])),
         ("where(x > [0, 1, -1], [1, 2, 3], 0)", lambda x: np.where(x > [0, 1, -1], [1, 2, 3], 0)),
-        ("([1, 4, 9] -> sqrt) + x", lambda x: x + [1, 2, 3]),
-        ("sqrt([1, 4, 9]) + x", lambda x: x + [1, 2, 3]),
-        ("(x, [1.5, 2.5, 0]) -> stack -> sum(0)", lambda x: x + [1.5, 2.5, 0]),
-        ("[x, [1.5, 2.5, 0]] -> stack -> sum(0)", lambda x: x + [1.5, 2.5, 0]),
+        ("([1, 4, 9] -> sqrt) + x", lambda x: np.add(x, [1, 2, 3])),
+        ("sqrt([1, 4, 9]) + x", lambda x: np.add(x, [1, 2, 3])),
+        ("(x, [1.5, 2.5, 0]) -> stack -> sum(0)", lambda x: np.add(x, [1.5, 2.5, 0])),
+        ("[x, [1.5, 2.5, 0]] -> stack -> sum(0)", lambda x: np.add(x, [1.5, 2.5, 0])),
         ("x * (2 * eye(3))[1]", lambda x: x * [0, 2, 0]),
         ("x @ (eye(3) + eye(3))", lambda x: 2 * x),
         ("x -> dense(3, weight=[[1, 2, 3], [0, 1, 0], [0, 0, 1]] / 2, bias=[1, 2, 3])",
          lambda x: x @ (np.array([[1, 2, 3], [0, 1, 0], [0, 0, 1]]) / 2).T + [1, 2, 3]),
         ("x -> dense(3, weight=eye(3), bias=false)", lambda x: x),
-        ("twice([1, 2, 3]) + x", lambda x: x + [2, 4, 6]),
-        ("x + constant_of(x)", lambda x: x + [3, 2, 1]),
+        ("twice([1, 2, 3]) + x", lambda x: np.add(x, [2, 4, 6])),
+        ("x + constant_of(x)", lambda x: np.add(x, [3, 2, 1])),
         ("(x -> constant_of -> sqrt) + x", lambda x: x + np.sqrt([3, 2, 1])),
     ],
 )  # fmt: skip
@@ -136,9 +136,15 @@ def test_arithmetic_of_lists_and_numbers_is_static(text: str, wanted: Any) -> No
 
 @pytest.mark.parametrize(
     "flow",
-    ["x -> sum([0])", "x -> max(0)", "x -> reshape([1])", "x -> dense(max(3, 1))", "x -> dense(round(2.5 * 2))",
-     "x -> gaussian_noise(1 / sqrt(64)) -> sum"],
-)  # fmt: skip
+    [
+        "x -> sum([0])",
+        "x -> max(0)",
+        "x -> reshape([1])",
+        "x -> dense(max(3, 1))",
+        "x -> dense(round(2.5 * 2))",
+        "x -> gaussian_noise(1 / sqrt(64)) -> sum",
+    ],
+)
 def test_a_setting_takes_a_list_or_a_number_first(flow: str) -> None:
     assert codes(f"input x: float[1]\noutput y: float\n{flow} -> dense(1) -> y\n") == []
 
@@ -190,5 +196,7 @@ def test_the_work_of_static_arithmetic_is_bounded(text: str) -> None:
 
 def test_a_long_list_is_shown_as_its_shape() -> None:
     numbers = f"[{', '.join(map(str, range(100)))}]"
-    program = spec(f"input x: float[100]\noutput y: float[100]\nweight a: float[100] = {numbers}\nx * a -> y\n")
+    program = spec(
+        f"input x: float[100]\noutput y: float[100]\nweight a: float[100] = {numbers}\nx * a -> y\n"
+    )
     assert repr(program.graph.weights[0].initial) == "full(value=constant[100])"

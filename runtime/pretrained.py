@@ -8,6 +8,7 @@ from dlc.compiler import reading
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.given_weights import accept, weights_of
 from dlc.compiler.lower.initial_weights import check_known
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.run_folder import run_at
 from dlc.runtime.weight_files import WeightFile
 
@@ -37,7 +38,7 @@ def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.nda
     """The weights of one `load` of the spec. The file may leave out constants, which have their own files."""
     stored = opened(load, folder)
     named = load.weights_in_file(program.graph.weights).items()
-    places = {name: weight for name, weight in named if weight.role != "constant" or name in stored}
+    places = {name: weight for name, weight in named if weight.role != "constant" or name in stored.types}
     net = f"the net `{load.into.net}`" if load.into else ""
     what = f"{load.path} does not hold the weights of {net or 'this spec'}"
     help = help_names(load, places, stored)
@@ -45,12 +46,16 @@ def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.nda
     return {places[name].name: array for name, array in made.items()}
 
 
-def weights_at(path: Path, program: CompiledProgram) -> dict[str, np.ndarray]:
-    """The weights of a program from a file. OSError if it cannot be opened, ValueError if it has another
-    format."""
-    stored = WeightFile(run_at(path))
+def weights_at(path: Path, program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
+    """The weights of a program in this folder, from a file that may leave out constants. OSError if it cannot
+    be opened, ValueError if it has another format."""
+    stored, wanted = WeightFile(run_at(path)), weights_of(program.graph)
     check_known(program.graph, stored)
-    return accept(weights_of(program.graph), stored, what=f"{path} does not hold the weights of this spec")
+    trained = (name for name, weight in wanted.items() if weight.role != "constant")
+    constants = tensors_of(program, folder, {*stored, *trained})
+    wanted = {name: weight for name, weight in wanted.items() if name not in constants}
+    accepted = accept(wanted, stored, what=f"{path} does not hold the weights of this spec")
+    return constants | accepted
 
 
 def opened(load: Load, folder: Path) -> WeightFile:

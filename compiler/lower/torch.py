@@ -77,7 +77,9 @@ class TorchFunctions(Draws):
         """`x.expand(*sizes)`. While tracing, a constant is a tensor that takes no size of a later run."""
         later = next((size for size in sizes if isinstance(size, fx.Proxy)), None)
         if later is not None and isinstance(x, torch.Tensor):
-            x = fx.Proxy(later.tracer.create_arg(x), later.tracer)
+            constant = later.tracer.create_arg(x)
+            assert isinstance(constant, fx.Node)
+            x = fx.Proxy(constant, later.tracer)
         return x.expand(*sizes)
 
     def size(self, size: Size) -> Any:

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 import dlc
 from dlc.compiler import CompileError
-from dlc.runtime import loaded_tensors
+from dlc.runtime import loaded_tensors, pretrained
 
 WORDS = np.random.default_rng(0).normal(size=(6, 4))
 SPEC = """
@@ -121,6 +121,21 @@ def test_a_path_in_an_imported_file_is_relative_to_that_file(folder: Path) -> No
 def test_given_weights_may_replace_a_constant(folder: Path) -> None:
     program = dlc.compile(folder / "spec.dl")
     assert np.array_equal(program.weights({"load": np.zeros((6, 4))})["load"], np.zeros((6, 4)))
+
+
+def test_a_weight_file_may_leave_out_constants(folder: Path) -> None:
+    program = dlc.compile(folder / "spec.dl")
+    trained = {name: array + 1 for name, array in program.weights().items() if name != "load"}
+    save_file(trained, folder / "trained.safetensors")
+    weights = pretrained.weights_at(folder / "trained.safetensors", program.compiled, folder)
+    assert np.array_equal(weights["load"], WORDS.astype(np.float32))
+    assert np.array_equal(weights["mix"], np.eye(4) + 1)
+
+    loading = SPEC.replace("epochs = 2", 'epochs = 1\n  weights = load("trained.safetensors")')
+    (folder / "spec.dl").write_text(loading)
+    result = dlc.train(folder / "spec.dl", out=folder / "runs", device="cpu")
+    assert np.array_equal(result.weights["load"], WORDS.astype(np.float32))
+    assert np.abs(result.weights["mix"] - trained["mix"]).max() < 0.01
 
 
 # --- elements ---------------------------------------------------------------------------------------------

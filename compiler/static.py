@@ -42,7 +42,9 @@ def call(name: str, *given: Any) -> Any:
     try:
         result = FUNCTIONS.get(name, FUNCTIONS_OF_SEVERAL.get(name))(*given)  # type: ignore[misc]
     except (ValueError, OverflowError):
-        raise Reject(f"`{name}({', '.join(map(str, given))})` has no value", code="E0206") from None
+        result = math.nan
+    if not abs(result) <= MAX_NUMBER:
+        raise Reject(f"`{name}({', '.join(map(str, given))})` has no value, or is too large", code="E0206")
     return result
 
 

@@ -60,7 +60,10 @@ def tensor(weight: Weight, load: LoadInitial, folder: Path) -> np.ndarray:
 def read(path: Path, name: str) -> np.ndarray:
     """One array of a file. Its size is compared with the file and with the free memory before it is read."""
     if path.suffix != ".npz":
-        array = WeightFile(path)[name]
+        file = WeightFile(path)
+        if name not in file.types:
+            raise ValueError(f'it holds no tensor "{name}" now')
+        array = file[name]
         return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
     with reading.open_file(path) as file, zipfile.ZipFile(ArchivePieces(file)) as archive:
         entry = archive.getinfo(f"{name}.npy")

@@ -247,6 +247,14 @@ def test_a_file_that_has_changed_since_the_check_is_an_error(folder: Path) -> No
         program.torch()
 
 
+def test_a_tensor_that_is_gone_since_the_check_is_an_error(folder: Path) -> None:
+    save_file({"a": np.ones(3)}, folder / "a.safetensors")
+    program = small(folder, "a.safetensors", "a")
+    save_file({"b": np.ones(3)}, folder / "a.safetensors")
+    with pytest.raises(CompileError, match='it holds no tensor "a" now'):
+        program.torch()
+
+
 def test_check_imports_no_numpy(folder: Path) -> None:
     (folder / "small.dl").write_text(SMALL.format("words.npz", "numbers"))
     script = (

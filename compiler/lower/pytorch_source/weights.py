@@ -85,7 +85,7 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     trainable ones with their `state_dict` keys. Weights of norms, and those with values of a list or a file,
     keep the values with which they are made."""
     groups: dict[str, list[str]] = {}
-    kept = [weight for _, weight in weights if weight.role == "norm" or written_values(weight)]
+    kept = {weight for _, weight in weights if weight.role == "norm" or written_values(weight)}
     for key, weight in weights:
         if weight not in kept:
             groups.setdefault(initial(weight), []).append(key)

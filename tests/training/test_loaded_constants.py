@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 import dlc
 from dlc.compiler import CompileError
 from dlc.runtime import loaded_tensors, pretrained
+from dlc.runtime.run_folder import read_spec
 
 WORDS = np.random.default_rng(0).normal(size=(6, 4))
 SPEC = """
@@ -160,6 +161,43 @@ def test_floats_are_converted_to_float32_and_integers_to_int64(element: str, tmp
         session = onnxruntime.InferenceSession(program.onnx().SerializeToString())
         assert np.array_equal(made, x + np.array([0, 1, 1], np.float32))
         assert np.array_equal(session.run(None, {"x": x})[0], made)
+
+
+WHOLE = """
+input  x: float[3]
+output y: float
+h = x -> dense(3)
+where(load("a.npz", "mask"), h, 0) * (load("a.npz", "index") + [1, 2, 3]) -> dense(1) -> y
+data { source = npz("rows.npz") }
+train {
+  epochs = 1
+  precision = PRECISION
+}
+"""
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16", "float64"])
+def test_integers_and_booleans_keep_their_elements_in_a_run(precision: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", index=np.array([2, 0, 1]), mask=np.array([True, False, True]))
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, y=x[:, 0])
+    (tmp_path / "a.dl").write_text(WHOLE.replace("PRECISION", precision))
+    result = dlc.train(tmp_path / "a.dl", out=tmp_path, device="cpu")
+    (tmp_path / "a.npz").unlink()
+    spec = read_spec(result.folder)
+    kept = dlc.Program(spec.source, result.folder, spec.params, spec.facts, spec.read)
+    stored = pretrained.weights_at(result.folder / "weights.safetensors", kept.compiled, result.folder)
+    elements = {name: array.dtype.name for name, array in stored.items() if name.startswith("load")}
+    assert elements == {"load": "bool", "load_2": "int64"}
+    w = result.weights
+    hidden = np.where([True, False, True], x @ w["dense.weight"].T + w["dense.bias"], 0) * [3, 2, 4]
+    wanted = hidden @ w["dense_2.weight"][0] + w["dense_2.bias"]
+    answers = onnxruntime.InferenceSession(result.model).run(None, {"x": x})[0]
+    np.testing.assert_allclose(answers, wanted, rtol=1e-4, atol=1e-5)
+    with pytest.raises(CompileError, match="holds numbers that are not integers"):
+        kept.weights({"load_2": np.array([0.5, 1, 2])})
+    with pytest.raises(CompileError, match="`load` holds float64 instead of bool"):
+        kept.weights({"load": np.array([0.5, 1, 2])})
 
 
 def test_an_offset_of_a_file_is_subtracted_in_float64(tmp_path: Path) -> None:

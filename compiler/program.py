@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.train_section import Train
-    from dlc.compiler.types import Classes
+    from dlc.compiler.types import Classes, Tensor
 
 
 @record
 class Facts:
-    """Properties of the data: the classes of `class(auto)` fields, by field."""
+    """Properties of the files that a spec names: the classes of `class(auto)` fields, by field, and the types
+    of tensors that `load` takes from files, by path, relative to the spec, and name."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
+    tensors: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
 
 
 @record(eq=False)

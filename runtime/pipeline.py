@@ -10,6 +10,7 @@ from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.passes import specialize
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.pretrained import loaded
 from dlc.runtime.run_folder import MODEL, Run
@@ -72,8 +73,9 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     dataset = rows_for(face, data)
     program = face.compiled
     begun = loaded(program, face.folder)
+    tensors = tensors_of(program, face.folder, begun)
     weights = (
-        fit(program, dataset.train, draw(program.graph, program.train.seed, begun), begun)
+        fit(program, dataset.train, draw(program.graph, program.train.seed, tensors | begun), begun)
         if dataset
         else face.weights(begun)
     )
@@ -86,7 +88,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     warn(found)
     notes = [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
     note(notes)
-    run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset)
+    run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset, tensors)
     latest_warning = run.latest_warning
     warn([latest_warning] if latest_warning else [])
     trained = None

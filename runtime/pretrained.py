@@ -11,6 +11,7 @@ from dlc.compiler.diagnostics.suggest import did_you_mean, nearest
 from dlc.compiler.lower.given_weights import Given, accept, weights_of
 from dlc.compiler.lower.initial_weights import check_known
 from dlc.runtime.errors import ArtifactError
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.run_folder import LATEST, WEIGHTS, run_at
 from dlc.runtime.weight_files import WeightFile
 
@@ -37,7 +38,7 @@ def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
 
 
 def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.ndarray]:
-    """The weights of one `load` of the spec."""
+    """The weights of one `load` of the spec. The file may leave out constants, which have their own files."""
     stored, wanted = opened(load, folder), load.wanted(program.graph.weights)
     names = load.found(stored, wanted)
     place = f"the net `{load.from_}` of {load.path}" if load.from_ else load.path
@@ -54,12 +55,16 @@ def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.nda
     return {places[name].name: array for name, array in made.items()}
 
 
-def weights_at(path: Path, program: CompiledProgram) -> dict[str, np.ndarray]:
-    """The weights of a program from a file. OSError if it cannot be opened, ValueError if it has another
-    format."""
-    stored = WeightFile(run_at(path))
+def weights_at(path: Path, program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
+    """The weights of a program in this folder, from a file that may leave out constants. OSError if it cannot
+    be opened, ValueError if it has another format."""
+    stored, wanted = WeightFile(run_at(path)), weights_of(program.graph)
     check_known(program.graph, stored)
-    return accept(weights_of(program.graph), stored, what=f"{path} does not hold the weights of this spec")
+    trained = (name for name, weight in wanted.items() if weight.role != "constant")
+    constants = tensors_of(program, folder, {*stored, *trained})
+    wanted = {name: weight for name, weight in wanted.items() if name not in constants}
+    accepted = accept(wanted, stored, what=f"{path} does not hold the weights of this spec")
+    return constants | accepted
 
 
 class RenamedWeights(Given):

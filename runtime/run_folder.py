@@ -20,6 +20,8 @@ from dlc.compiler import name_of, read_source, reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.program import Facts
+from dlc.compiler.tensor_files import MAX_SIZE
+from dlc.compiler.types import MAX_RANK, Tensor
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
@@ -82,7 +84,7 @@ class Run:
 
     def write_spec(self, program: CompiledProgram) -> None:
         """Write the spec as `model.dl`, the files that it imports, and `spec.json` with the rest of the
-        program: params, classes found in the data, and the paths of the files."""
+        program: params, classes found in the data, types of loaded tensors, and the paths of the files."""
         files = {program.source.name: SPEC}
         for source in program.sources:
             if source.name not in files:
@@ -90,11 +92,13 @@ class Run:
         for source in program.sources:
             self.write(files[source.name], source.text.encode())
         classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
+        tensors = [[*key, type.element, [*type.shape]] for key, type in program.facts.tensors.items()]
         info = {
             "name": program.source.name,
             "params": program.overrides,
             "files": files,
             "classes": classes,
+            "tensors": tensors,
         }
         self.write(INFO, as_json(info))
 
@@ -284,9 +288,10 @@ def read_spec(folder: Path) -> Spec:
     if not all(map(is_within, files.values())):
         raise unreadable(folder, f"{INFO} names files outside of the folder")
     try:
-        facts = Facts({n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()})
+        found = {n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()}
     except (KeyError, ValueError):
         raise unreadable(folder, f"{INFO} has invalid classes") from None
+    facts = Facts(found, tensors_from_json(info.get("tensors", []), folder))
     try:
         source = read_source(folder / SPEC, name)
     except OSError as error:
@@ -301,6 +306,21 @@ def read_spec(folder: Path) -> Spec:
         return read_source(folder / files[name], name)
 
     return Spec(source, params, facts, read)
+
+
+def tensors_from_json(written: Any, folder: Path) -> dict[tuple[str, str], Tensor]:
+    """The types of loaded tensors by path and name."""
+    found: dict[tuple[str, str], Any] = {}
+    try:
+        found = {(str(path), str(name)): (element, shape) for path, name, element, shape in written}
+        sound = all(element in ("float", "int64", "bool") and len(shape) <= MAX_RANK
+                    and all(type(size) is int and 0 < size <= MAX_SIZE for size in shape)
+                    for element, shape in found.values())  # fmt: skip
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise unreadable(folder, f"{INFO} has invalid types of tensors")
+    return {key: Tensor(element, tuple(shape), batched=False) for key, (element, shape) in found.items()}
 
 
 def is_within(place: str) -> bool:

@@ -118,13 +118,13 @@ def test_links_have_a_target(page: Path) -> None:
 
 
 def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
-    from dlc.compiler import types
+    from dlc.compiler import tensor_files, types
     from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
     from dlc.runtime import strict_json, weight_files
     from dlc.runtime.artifact import model_scan, proof
     from dlc.runtime.data import bounds
-    from dlc.runtime.data.sources import npz, parquet_pages
+    from dlc.runtime.data.sources import parquet_pages
 
     documented = {
         "artifact.md": [
@@ -137,7 +137,7 @@ def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
         "training.md": [
             f"{MAX_BYTES} bytes; {MAX_FILES} files",
             f"expand to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
-            f"list takes {npz.MAX_DIRECTORY >> 20} MiB",
+            f"list takes {tensor_files.MAX_DIRECTORY >> 20} MiB",
             f"footer of {parquet_pages.MAX_FOOTER >> 20} MiB",
             f"header of {weight_files.MAX_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
         ],

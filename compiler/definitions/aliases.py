@@ -245,6 +245,8 @@ NAME_HELP = {
     **dict.fromkeys(("Input", "InputLayer", "placeholder"), "inputs are declared: `input x: float[4]`"),
     **dict.fromkeys(("Parameter", "Variable", "add_weight"),
                     "weights are declared: `weight w: float[4] = zeros`"),
+    **dict.fromkeys(("tensor", "as_tensor", "array", "asarray"),
+                    "a list of numbers is a tensor, as in `x - [1, 2]`; `load` reads a tensor of a file"),
     "Normalize": "`standardize` fits mean and deviation to the rows; known ones: `(x - 0.5) / 0.25`",
     **dict.fromkeys(("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "ToDtype", "ToImage"),
                     "an input is a tensor already; numbers are scaled by arithmetic, `x / 255`"),

@@ -14,7 +14,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "spectrogram", "mel", "mfcc",
     ),
     "loss": ("quantile", "info_nce"),
-    "function": ("eye", "batch", "ramp", "path"),
+    "function": ("batch", "ramp", "path"),
     "attribute": ("mask", "length", "valid"),
     "metric": (
         "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
@@ -43,12 +43,6 @@ WITHOUT = {
 def unimplemented_words(*families: str) -> tuple[str, ...]:
     """The words of these families that are not implemented yet."""
     return tuple(word for family in families for word in UNIMPLEMENTED.get(family, ()))
-
-
-def no_constants() -> Reject:
-    """The error for a list of numbers in place of a tensor."""
-    return Reject("a list of numbers as a tensor is not built yet",
-                  help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
 
 
 def not_built(of: str, word: str, written: str = "") -> Reject:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.initializers import Auto
+from dlc.compiler.definitions.initializers import Auto, LoadInitial
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, converted
 from dlc.compiler.diagnostics.diagnostic import Label
@@ -15,12 +15,12 @@ from dlc.compiler.dims.dim import DimError, fixed
 from dlc.compiler.elaborate import shape_hints
 from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.level import Level, use_of
+from dlc.compiler.elaborate.operand_conversion import OperandConversion
 from dlc.compiler.elaborate.values import AverageTemplate, Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
-from dlc.compiler.operators.arithmetic import Cast, Constant
+from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.base import WeightSpec
-from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind
     from dlc.compiler.operators.base import Operator
@@ -46,12 +47,12 @@ LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often 
 RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
-class GraphBuilder:
+class GraphBuilder(OperandConversion):
     def __init__(self, problems: Problems):
         self.problems = problems
         self.nodes: list[Node] = []
-        self.weights: dict[str, Weight] = {}
-        self.producers: dict[Value, Node] = {}
+        self.weights = {}
+        self.producers = {}
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
         self.work = 0
@@ -59,6 +60,7 @@ class GraphBuilder:
         self.size = 0
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
         self._value_names = UniqueNames()
+        self._loaded: dict[tuple[str, str, str], Value] = {}  # by path, name and element
         self._net_names: dict[Template, str] = {}
         self.averages: dict[str, Average] = {}  # average nets in use, by name
         self._open_nets: list[str] = []
@@ -199,14 +201,7 @@ class GraphBuilder:
             raise self.fail("E0505", span,
                             f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
-        size = prod(s for s in spec.shape if isinstance(s, int))
-        self.size += size
-        if self.size > MAX_WEIGHTS:
-            raise self.fail(
-                "E0904",
-                span,
-                f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
-            )
+        self._count_numbers(full, spec.shape, span)
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
         fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
         fans, initial = (fan_in, fan_out), spec.initial or Auto()
@@ -221,13 +216,41 @@ class GraphBuilder:
         spec = WeightSpec(value.name, value.type.shape, weight.role, weight.initial, weight.fans)
         return self.declare_weight(value.name, spec, value.site.span, level.copies(""))
 
+    def check_initial(self, spec: WeightSpec, span: Span) -> None:
+        """Report initial values that do not have the shape of the weight."""
+        try:
+            (spec.initial or Auto()).check_shape(spec.shape)
+        except Reject as reject:
+            raise self.fail(reject.code, span, reject.message, help=reject.help) from None
+
+    def loaded(self, initial: LoadInitial, element: str, span: Span) -> Value:
+        """A tensor of a file as a constant, converted to an element. All uses share it."""
+        key = initial.path, initial.tensor, element
+        if key not in self._loaded:
+            shape = initial.type.shape
+            self._count_numbers(initial.tensor, shape, span)
+            name = self.root.names.next("load")
+            self.root.names.take(name)
+            value = self.value(name, Tensor(element, shape, batched=False), span)
+            self.weights[name] = Weight(value, initial, "constant")
+            self._loaded[key] = value
+        return self._loaded[key]
+
+    def _count_numbers(self, name: str, shape: tuple[Size, ...], span: Span) -> None:
+        """Count the numbers of a weight. Error `E0904` above `MAX_WEIGHTS`."""
+        size = prod(s for s in shape if isinstance(s, int))
+        self.size += size
+        if self.size > MAX_WEIGHTS:
+            message = f"too large: `{name}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}"
+            raise self.fail("E0904", span, message)
+
     # --- nodes --------------------------------------------------------------------------------------------
 
     def constant(self, number: Any, span: Span) -> Value:
         return self._node(Constant(value=number).bind(), (), {}, "constant", span)[0]
 
     def tensor(self, operand: Operand) -> Value:
-        """The operand as a value of the graph. A number becomes a constant."""
+        """The operand as a value of the graph. Numbers become a constant."""
         return (
             operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
         )
@@ -283,6 +306,7 @@ class GraphBuilder:
     ) -> Value:
         """The tensor given in place of a weight, or a new weight."""
         if value is None:
+            self.check_initial(spec, spans.get("init", span))
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         given_at = spans.get(spec.leaf, span)
         if value.type.shape != spec.shape or value.type.batched:
@@ -313,25 +337,17 @@ class GraphBuilder:
         if len(operands) == 1 and isinstance(operands[0].value, Value):
             help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
-        labels = (
-            [Label(o.span, o.label) for o in operands if o.span != span]
-            if len(operands) > 1 and at is None
-            else []
-        )
+        labels = [
+            Label(o.span, o.label) for o in operands if o.span != span and len(operands) > 1 and at is None
+        ]
         if not labels:
             return self.fail(reject.code, span, reject.message, help=help)
         return self.fail(
             reject.code, labels[0].span, reject.message, help=help, label=labels[0].text, more=labels[1:]
         )
 
-    def _node(
-        self,
-        operator: Operator,
-        operands: tuple[Value, ...],
-        weights: dict[str, Value],
-        name: str,
-        span: Span,
-    ):
+    def _node(self, operator: Operator, operands: tuple[Value, ...], weights: dict[str, Value], name: str,
+              span: Span) -> tuple[Value, ...]:  # fmt: skip
         if len(self.nodes) >= MAX_NODES:
             raise self.stop(
                 "E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", LOOP_HELP
@@ -344,57 +360,3 @@ class GraphBuilder:
         if not self.input_dependent.isdisjoint(operands):
             self.input_dependent.update(results)
         return results
-
-    def used_nodes(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
-        """The nodes, without unused constants. A constant is unused if all its readers cast it."""
-        read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
-        return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
-
-    # --- operands -----------------------------------------------------------------------------------------
-
-    def _prepare_operands(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
-        values = [self.tensor(o) for o in operands]
-        values = self._convert_operands(operator, values, span)
-        batched = [v.type.batched for v in values]
-        alone = not (operator.broadcasts or operator.mixes)
-        if not operator.batchless or (any(batched) and not all(batched) and alone):
-            values = [v if v.type.batched else self._expand_batch(v, span) for v in values]
-        if operator.broadcasts and len(values) > 1:
-            operator.bind(*(v.type for v in values))  # so that an error shows the original ranks
-            rank = max(v.type.rank for v in values)
-            values = [self._raise_rank(v, rank, span) for v in values]
-        return values
-
-    def _convert_operands(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
-        takes = operator.takes if isinstance(operator.takes, tuple) else (operator.takes,) * len(values)
-        takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
-        numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
-        common = "float" if any(v.type.is_float for v in numbers) else "int64"
-        return [self._converted(operator, value, common if take == "number" else take, index, span)
-                for index, (value, take) in enumerate(zip(values, takes, strict=False))]  # fmt: skip
-
-    def _converted(self, operator: Operator, value: Value, take: str, at: int | str, span: Span) -> Value:
-        """The operand, cast to the element type that the operator takes."""
-        if take == "any" or (take == "float or class" and value.type.element == "class"):
-            return value
-        if not value.type.is_number:
-            raise operator.number_required(value.type, at)
-        to = "float" if take == "float or class" else take
-        return value if value.type.element == to else self._cast(value, to, span)
-
-    def _cast(self, value: Value, to: str, span: Span) -> Value:
-        producer = self.producers.get(value)
-        constant = producer.operator.constant() if producer is not None else None
-        if constant is not None:
-            return self.constant(converted(constant, CONVERSIONS[to]), span)
-        return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
-
-    def _expand_batch(self, value: Value, span: Span) -> Value:
-        return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
-
-    def _raise_rank(self, value: Value, rank: int, span: Span) -> Value:
-        """Insert axes of size 1 after the batch axis, so that broadcasting aligns the axes of one sample."""
-        missing = rank - value.type.rank
-        if not value.type.batched or not missing:
-            return value
-        return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]

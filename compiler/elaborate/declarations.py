@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
-from dlc.compiler.definitions.initializers import Initializer
+from dlc.compiler.definitions.initializers import Full, Initializer
 from dlc.compiler.definitions.parameter_types import MemberOf, describe
-from dlc.compiler.definitions.unimplemented import no_constants, not_built, unimplemented_words
+from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import Dim, class_count, has_free
 from dlc.compiler.elaborate import arguments, members
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
+from dlc.compiler.elaborate.scope import FUNCTIONS, UNRESERVED, find_operator, is_public
+from dlc.compiler.elaborate.tensor_operands import constant
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.base import WeightSpec
@@ -38,7 +39,8 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     """Reject a name of the language and, for a binding, a name that is declared."""
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
-    if families or name in FUNCTIONS or name in unimplemented_words("operator", "loss"):
+    reserved = families or name in FUNCTIONS or name in unimplemented_words("operator", "loss")
+    if reserved and name not in UNRESERVED:
         family = families[0] if families else "operator"
         what = "a function" if name in FUNCTIONS else Definition.spoken[family]
         raise ev.fail("E0302", ident.span,
@@ -293,16 +295,16 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = arguments.read(ev, MemberOf("initial"), statement.init)
     if is_numbers(initial):
-        raise ev.reject(statement.init.span, no_constants())
+        initial = Full(value=constant(ev, initial, statement.init.span))
     if not isinstance(initial, Initializer):
         raise ev.fail("E0403", statement.init.span,
                       f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
                       help=initializer_fix(ev, initial))  # fmt: skip
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
-    value = ev.builder.declare_weight(
-        own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span
-    )
+    spec = WeightSpec(own, type.shape, initial=initial, fans=fans)
+    ev.builder.check_initial(spec, statement.init.span)
+    value = ev.builder.declare_weight(own, spec, statement.name.span)
     ev.builder.level.names.take(own)
     if ev.scope.top:
         file.weights[name] = value

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 # Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
+# Functions that make constant tensors.
+CONSTANTS = ("eye", "load")
+# Words of the language that can name other things too.
+UNRESERVED = ("load", "average", "batch", "ramp", "ahead", "eye")
 
 
 class FileScope:
@@ -52,7 +56,7 @@ class Scope:
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""
-        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS]
+        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS, *CONSTANTS]
 
 
 def operator_names() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
         phases=objective.phases(train, loss, losses, graph), data=data, train=train,
         export=export, exports=answers, expectations=expected, metrics=metrics,
-        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names}, facts=state.facts,
+        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
+        facts=replace(state.facts, tensors=state.tensors),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.ir.graph import Value
+from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.combinators import Stage
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
@@ -120,15 +121,17 @@ class AverageTemplate(Template):
 
 @record(eq=False)
 class Operand:
-    """A tensor, or a number in place of one, that flows into an operator."""
+    """A tensor, or numbers in place of one, that flows into an operator."""
 
-    value: Value | int | float | bool
+    value: Value | int | float | bool | tuple
     span: Span
     output: OutputRef | None = None  # set if it was written as the name of an output
 
     @property
     def label(self) -> str:
-        """Its type or its number, for messages."""
+        """Its type as messages show it; a number itself."""
+        if isinstance(self.value, tuple):
+            return str(Constant(value=self.value).bind().results[0])
         if not isinstance(self.value, Value):
             return str(self.value)
         type = self.value.type

@@ -56,7 +56,8 @@ class Weight:
     """A stored tensor: a trainable weight, or a buffer.
 
     `role` is `weight` (regularizers act on it), `bias`, `norm` (scale and offset of a normalization),
-    `statistic` (running statistics) or `fitted` (fitted to the training rows before training).
+    `statistic` (running statistics), `fitted` (fitted to the training rows before training) or `constant`
+    (loaded from a file, never changed).
     `fans` is (fan_in, fan_out). In an average net it `follows` the weight of that name: it is the moving
     average of its values, or a copy of the buffer.
     """

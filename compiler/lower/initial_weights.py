@@ -11,6 +11,7 @@ import numpy as np
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import class_counts, number
+from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +43,9 @@ def draw_one(weight: Weight, seed: int) -> np.ndarray:
 
 
 def dtype(weight: Weight) -> Any:
-    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers."""
-    return np.float64 if weight.value.type.element == "float64" else np.float32
+    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers. Constants may
+    hold integers and booleans."""
+    return np.dtype(DTYPES[weight.value.type.element][0]).type
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
@@ -53,7 +55,9 @@ def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> 
     unknown = {w.value for w in fitted if {w.name, w.follows}.isdisjoint(known or ())}
     for node in graph.nodes:
         values = (*node.results, *node.weights.values())
-        counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))
+        sizes = [size for v in values for size in v.type.shape]
+        sizes += [v.type.classes.count for v in node.operands if v.type.classes]
+        counts = sorted(count for size in sizes for count in class_counts(size))
         if counts:
             help = HELP_CLASSES
         if counts or not unknown.isdisjoint(node.weights.values()):

@@ -251,6 +251,9 @@ class TorchRecorder(Recorder):
         both = Symbol(self, call(text("torch.distributions.Beta"), number(alpha), number(alpha)))
         return both.sample().to(x.device)
 
+    def expand(self, x: Symbol, *sizes: Any) -> Symbol:
+        return x.expand(*sizes)
+
     def indices(self, x: Symbol, size: Any) -> Symbol:
         made = call(text("torch.arange"), argument(size), device=attribute(x._code, "device"))
         return self.record(made, "arange", "torch.int64")
@@ -298,6 +301,23 @@ class BodyRecorder(TorchRecorder):
         if self._batched is None:
             raise Untraceable("its form needs the batch size, and none of its tensors has a batch axis")
         return self._values[self._batched].shape[0]
+
+    def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
+        made = super().tensor(numbers, dtype)
+        return made if made._constant is not None else self._on_device(made)
+
+    def eye(self, size: int) -> Symbol:
+        made = Symbol(self, call(text("torch.eye"), number(size)), DTYPES["float"])
+        return self._on_device(made)
+
+    def _on_device(self, made: Symbol) -> Symbol:
+        """A constant on the device of the tensors with a batch axis, if there are any so far."""
+        self._find_dims()
+        if self._batched is None:
+            return made
+        device = attribute(self._values[self._batched]._code, "device")
+        code = call(made._code.parts[0], *made._code.parts[1:], device=device)
+        return Symbol(self, code, made._dtype)
 
     def size(self, size: Size) -> Any:
         if not isinstance(size, Dim):

@@ -72,6 +72,16 @@ class TorchFunctions(Draws):
             return derivative(of, wrt)
         return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
 
+    @staticmethod
+    def expand(x: Any, *sizes: Any) -> Any:
+        """`x.expand(*sizes)`. While tracing, a constant is a tensor that takes no size of a later run."""
+        later = next((size for size in sizes if isinstance(size, fx.Proxy)), None)
+        if later is not None and isinstance(x, torch.Tensor):
+            constant = later.tracer.create_arg(x)
+            assert isinstance(constant, fx.Node)
+            x = fx.Proxy(constant, later.tracer)
+        return x.expand(*sizes)
+
     def size(self, size: Size) -> Any:
         """A dimension as a number, or as a value that is known at run time."""
         if not isinstance(size, Dim):

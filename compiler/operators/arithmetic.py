@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions import parameter_types
+from dlc.compiler.definitions.constants import nested_list, nested_shape, numbers
+from dlc.compiler.definitions.initializers import MAX_EYE
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
@@ -329,6 +331,24 @@ class Constant(Operator):
         return repr(self.value), self.to  # 1, 1.0 and true differ
 
 
+class Eye(Operator):
+    """The unit matrix (torch `eye`), a constant in ONNX."""
+
+    public = False
+    batchless = True
+    size: int = setting("number of rows and columns", parameter_types.Integer(1, MAX_EYE))
+
+    def type(self) -> Tensor:
+        return Tensor("float", (self.size, self.size), batched=False)
+
+    def torch(self, F):
+        return F.eye(self.size)
+
+    def onnx(self, op):
+        return op.constant([[1.0 if i == j else 0.0 for j in range(self.size)] for i in range(self.size)],
+                           "float32")  # fmt: skip
+
+
 class Cast(Operator):
     """A cast to another element; the fraction of a float is dropped (torch `to`, ONNX `Cast`)."""
 
@@ -354,22 +374,3 @@ class Cast(Operator):
         if self.operands[0].element == self.to:
             return op.Identity(x)
         return onnx_cast(op, x, self.operands[0].element, self.to)
-
-
-def numbers(value: Any) -> list[Any]:
-    """The numbers of nested tuples as a flat list."""
-    return [n for v in value for n in numbers(v)] if isinstance(value, tuple) else [value]
-
-
-def nested_list(value: Any) -> Any:
-    return [nested_list(v) for v in value] if isinstance(value, tuple) else value
-
-
-def nested_shape(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, tuple):
-        return ()
-    shapes = {nested_shape(v) for v in value}
-    if len(shapes) != 1:
-        found = "an empty list" if not shapes else "lists of different lengths"
-        raise Reject(f"a constant needs the same number of entries in every list, found {found}", at="value")
-    return (len(value), *shapes.pop())

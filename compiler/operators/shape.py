@@ -310,7 +310,7 @@ class ExpandBatch(ShapeOperator):
         return replace(x, batched=True)
 
     def torch(self, F, x):
-        return x.unsqueeze(0).expand(F.batch, *[-1] * self.operands[0].rank)
+        return F.expand(x.unsqueeze(0), F.batch, *[-1] * self.operands[0].rank)
 
     def onnx(self, op, x):
         return op.Expand(x, op.shape(self.results[0]))

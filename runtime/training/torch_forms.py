@@ -11,6 +11,7 @@ import torch
 
 from dlc.compiler.dims.dim import evaluate, names, number
 from dlc.compiler.lower.torch import Model
+from dlc.compiler.operators.operands import DTYPES
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
@@ -182,7 +183,7 @@ def as_array(tensor: torch.Tensor, dtype: torch.dtype) -> np.ndarray:
 
 
 def dtype_of(weight: Weight) -> torch.dtype:
-    return torch.float64 if weight.value.type.element == "float64" else torch.float32
+    return getattr(torch, DTYPES[weight.value.type.element][0])
 
 
 def channels_last(model: Model) -> None:

@@ -55,7 +55,7 @@ def command(
     own = is_run and path == folder / WEIGHTS
     if own and not (folder / WEIGHTS).exists():
         raise ArtifactError(how_far(folder))
-    values = read(path, compiled) if path else program.weights()
+    values = read(path, compiled, program.folder) if path else program.weights()
     origin = read_origin(folder, compiled, own=own) if is_run else Origin()
     made = export(compiled, values, Path(place), **vars(origin))
     if path is None and compiled.graph.weights:
@@ -86,12 +86,12 @@ def check_ending(place: str) -> None:
         raise overwrite_error(place, f"{holds}, and would be overwritten")
 
 
-def read(weights: Path, compiled: CompiledProgram) -> dict[str, Any]:
+def read(weights: Path, compiled: CompiledProgram, folder: Path) -> dict[str, Any]:
     """The weights of a file."""
     from dlc.cli.command_errors import refuse
     from dlc.runtime.pretrained import weights_at
 
     try:
-        return weights_at(weights, compiled)
+        return weights_at(weights, compiled, folder)
     except ValueError as error:
         refuse(f"{weights} cannot be read: {error}")

@@ -107,11 +107,10 @@ class Load(TrainedWeights):
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
 
     def needs(self, weight: Weight) -> bool:
-        """Whether the weight has to be there. Fitted values that a file lacks are fitted to the rows, and constants
-        have their own files."""
-        return not (
-            weight.follows or weight.role == "constant" or (weight.role == "fitted" and not self.is_run)
-        )
+        """Whether the weight has to be there. Fitted values that a file lacks are fitted to the rows, and
+        constants have their own files."""
+        optional = weight.role == "constant" or (weight.role == "fitted" and not self.is_run)
+        return not (weight.follows or optional)
 
     def found(self, names: Collection[str], wanted: Collection[str]) -> dict[str, str]:
         """The stored names to load, by the names without the name of the net. Names that are not wanted are

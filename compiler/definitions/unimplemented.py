@@ -15,12 +15,10 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
         "mel", "mfcc",
     ),
-    "loss": ("quantile", "info_nce"),
     "function": ("eye", "batch", "ramp"),
     "attribute": ("mask", "length", "valid"),
     "metric": (
-        "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
-        "word_error_rate", "sequence_accuracy",
+        "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
     ),
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),
@@ -38,7 +36,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "resize": ("align_corners", "antialias"),
     "pad": ("mode",),
     "batchnorm": ("sync",),
-    "bce": ("positive",),
     "load": ("from", "names"),
     **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip

@@ -194,11 +194,13 @@ INDEPENDENT: dict[str, list[tuple[Any, tuple[torch.Tensor, ...], Any]]] = {
     ],
     "quantile": [
         (partial(LOSSES["quantile"], q=0.9), (draw(), draw(seed=1)),
-         lambda p, t: torch.tensor([mean_pinball_loss([a], [b], alpha=0.9) for a, b in zip(t, p, strict=True)])),
+         lambda p, t: torch.tensor(
+             [mean_pinball_loss([true], [made], alpha=0.9) for true, made in zip(t, p, strict=True)])),
     ],
     "info_nce": [
         (LOSSES["info_nce"], (draw(4), draw(4, seed=1)), info_nce),
-        (partial(LOSSES["info_nce"], temperature=0.5), (draw(4), draw(4)), partial(info_nce, temperature=0.5)),
+        (partial(LOSSES["info_nce"], temperature=0.5), (draw(4), draw(4)),
+         partial(info_nce, temperature=0.5)),
     ],
     "cross_entropy": [
         (LOSSES["cross_entropy"], (draw(5), probabilities(5)),

@@ -106,10 +106,16 @@ class CrossEntropy(Loss):
         Example("cross_entropy(weight=[0, 0, 0])", ("float[3]", "class(3)"), rejects="E0404"),
         Example("cross_entropy", ("float[4]", "class(3)"), rejects="E0203"),
         Example("cross_entropy", ("float[3]", "float[3]"), "float", low=0, high=1),
-        Example("cross_entropy(label_smoothing=0.1, weight=[1, 2, 0])", ("float[T, 3]", "float[T, 3]"),
-                "float", low=0, high=1),
-        Example("cross_entropy(reduce=none)", ("float[3, H, W]", "float[3, H, W]"), "float[H, W]",
-                low=0, high=1),
+        Example(
+            "cross_entropy(label_smoothing=0.1, weight=[1, 2, 0])",
+            ("float[T, 3]", "float[T, 3]"),
+            "float",
+            low=0,
+            high=1,
+        ),
+        Example(
+            "cross_entropy(reduce=none)", ("float[3, H, W]", "float[3, H, W]"), "float[H, W]", low=0, high=1
+        ),
         Example("cross_entropy", ("float[3]", "float"), rejects="E0201"),
         Example("cross_entropy", ("float[3]", "float[4]"), rejects="E0203"),
         Example("cross_entropy", ("float[2]", "bool"), rejects="E0201"),
@@ -198,8 +204,10 @@ def check_soft_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
         which, at = (target, "target") if prediction.batched else (prediction, "prediction")
         raise Reject(f"`{loss.name}` takes values of each sample; {which} is the same for all", at=at)
     if code := clash(prediction.shape, target.shape):
-        raise Reject(f"`{loss.name}` takes classes, or probabilities in the shape of the scores {prediction}, "
-                     f"and the target is {target}", at="target", code=code)  # fmt: skip
+        raise Reject(
+            f"`{loss.name}` takes classes, or probabilities in the shape of the scores {prediction}, and the "
+            f"target is {target}", at="target", code=code,
+        )  # fmt: skip
 
 
 def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:

@@ -144,7 +144,8 @@ class Mcc(Metric):
             return self.of_counts(np, state.counts["rows"], hit, hit + false, hit + missed)
         rows = state.counts["rows"] / len(hit)
         no = rows - hit - false - missed
-        labels = np.stack([[hit, no], [hit + false, no + missed], [hit + missed, no + false]]).transpose(2, 0, 1)
+        hits, answered, true = [hit, no], [hit + false, no + missed], [hit + missed, no + false]
+        labels = np.stack([hits, answered, true]).transpose(2, 0, 1)
         return float(np.mean([self.of_counts(np, rows, *label) for label in labels]))
 
     @staticmethod

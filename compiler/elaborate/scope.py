@@ -49,6 +49,7 @@ class Scope:
         self.top = top
         self.names: dict[str, Any] = {}
         self.decided: list[tuple[Any, bool]] = []  # each condition and its value
+        self.blocks: list[tuple[str, Any, Scope]] = []  # used in losses: the name, the value, the scope
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""

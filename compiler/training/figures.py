@@ -64,19 +64,14 @@ def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
     return [m.title if len(outputs) == 1 else f"{output}.{m.title}" for output, m in metrics]
 
 
-def losses(outputs: Iterable[str]) -> list[str]:
-    """The names of losses: `loss`, and one for each of these outputs."""
-    return ["loss", *(f"{output}.loss" for output in outputs)]
-
-
 def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
-            with_losses: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
+            losses: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
     """The names of the figures of an epoch that are numbers, each with its metric; losses have none.
 
-    `types` are those of the outputs, and `with_losses` the outputs whose losses are reported separately. A
-    name that ends in `*` stands for the figures of classes that are known only from the data.
+    `types` are those of the outputs, and `losses` the names of the losses that are reported beside the whole
+    one. A name that ends in `*` stands for the figures of classes that are known only from the data.
     """
-    found: dict[str, Metric | None] = dict.fromkeys(losses(with_losses))
+    found: dict[str, Metric | None] = dict.fromkeys(("loss", *losses))
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         parts = metric.parts(types[output])
         if not metric.tabular:

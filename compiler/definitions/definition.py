@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from copy import copy
 from dataclasses import replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -99,7 +100,10 @@ class Definition:
         super().__init_subclass__(**kwargs)
         cls.abstract = abstract or bool(family)
         own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
-        cls.settings = cls.settings | {key: replace(s, name=key) for key, s in own.items()}
+        names = {key: key.removesuffix("_") for key in own}  # `from_`, because `from` is a word of Python
+        cls.settings = cls.settings | {names[key]: replace(s, name=names[key]) for key, s in own.items()}
+        for key in (key for key, name in names.items() if key != name):
+            setattr(cls, key, property(attrgetter(names[key])))
         if family:
             cls.family = family
             Definition.families.setdefault(family, {})

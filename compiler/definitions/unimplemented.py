@@ -15,7 +15,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
         "mel", "mfcc",
     ),
-    "function": ("eye", "batch", "ramp"),
     "attribute": ("mask", "length", "valid"),
     "metric": (
         "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.dims.dim import BATCH_SIZE
 from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
-from dlc.compiler.elaborate.scope import FUNCTIONS
+from dlc.compiler.elaborate.scope import FUNCTIONS, UNRESERVED
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.eye import Eye
 from dlc.compiler.static import MAX_LIST
+from dlc.compiler.training.ramp import NumberAtStep, Ramp
+from dlc.compiler.training.whole_batch import JoinBatch
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
@@ -25,6 +29,8 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
+        if function.id in UNRESERVED and not is_named(ev, function.id):
+            return loss_function(ev, function.id, expr)
         target = called(ev, function, expr)
         if isinstance(target, type) and issubclass(target, Definition):
             return call_definition(ev, target, expr)
@@ -82,7 +88,30 @@ def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Ca
     instance, tensors, spans = arguments.bind(ev, definition, expr, expr.span)
     stage = DefinedStage(instance, tuple(tensors), expr.span, spans)
     low = definition.arity()[0] if issubclass(definition, Operator) and definition.family != "loss" else 1
-    return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage
+    return flow.apply(ev, stage, [], expr.span) if len(tensors) >= low and (tensors or not low) else stage
+
+
+# --- functions of losses ----------------------------------------------------------------------------------
+
+
+def loss_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
+    """`batch(x)` and `ramp(from, to, steps)`, which are allowed in losses; `eye(n)`."""
+    if name != "eye" and not ev.losses:
+        raise ev.fail("E0302", expr.function.span,
+                      f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`")  # fmt: skip
+    if name == "ramp":
+        number = arguments.member(ev, Ramp, expr)
+        return ev.builder.apply(NumberAtStep(number=number), [], expr.span)[0]
+    if name == "batch" and str(BATCH_SIZE) in ev.scope.file.free:
+        raise ev.fail("E0302", expr.function.span,
+                      f"`{BATCH_SIZE}` is the size of the batch in losses, and a free dimension of this file",
+                      help="give that dimension another name")  # fmt: skip
+    return call_definition(ev, JoinBatch if name == "batch" else Eye, expr)
+
+
+def is_named(ev: Evaluator, name: str) -> bool:
+    """Whether the file or the block has something of that name."""
+    return name in ev.scope.names or name in ev.scope.file.declared or ev.scope.file.knows(name)
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

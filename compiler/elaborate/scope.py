@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
+# Words of the language that can name other things too.
+UNRESERVED = ("batch", "ramp", "eye")
 
 
 class FileScope:

@@ -11,7 +11,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.dims.dim import BATCH, Dim, evaluate, names
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.python_code import Code, attribute, call, literal, number, text
@@ -255,6 +255,10 @@ class TorchRecorder(Recorder):
         made = call(text("torch.arange"), argument(size), device=attribute(x._code, "device"))
         return self.record(made, "arange", "torch.int64")
 
+    @property
+    def step(self) -> Any:
+        raise Untraceable("it changes with the steps of training")
+
     def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
         """The gradient of the sum. Samples are independent, so it contains the gradient of each sample."""
         total = call(attribute(of._code, "sum"))
@@ -294,10 +298,18 @@ class BodyRecorder(TorchRecorder):
 
     @property
     def batch(self) -> Symbol:
+        return self._of_batch.shape[0]
+
+    @property
+    def _of_batch(self) -> Symbol:
         self._find_dims()
         if self._batched is None:
             raise Untraceable("its form needs the batch size, and none of its tensors has a batch axis")
-        return self._values[self._batched].shape[0]
+        return self._values[self._batched]
+
+    def unit_matrix(self, size: Any) -> Symbol:
+        made = call(text("torch.eye"), argument(size), device=attribute(self._of_batch._code, "device"))
+        return self.record(made, "eye", DTYPES["float"])
 
     def size(self, size: Size) -> Any:
         if not isinstance(size, Dim):
@@ -305,6 +317,8 @@ class BodyRecorder(TorchRecorder):
         return evaluate(size, {name: self._dim(name) for name in names(size)})
 
     def _dim(self, name: str) -> Any:
+        if name == BATCH:
+            return self.batch
         self._find_dims()
         if name not in self._dims:
             raise Untraceable(f"its form needs the size `{name}`, and none of its tensors has it")

@@ -11,9 +11,11 @@ from dlc.compiler.training import (  # noqa: F401
     number_metrics,
     optimizers,
     pointwise,
+    ramp,
     regularizers,
     schedules,
     score_losses,
     sequence_losses,
     tensor_losses,
+    whole_batch,
 )

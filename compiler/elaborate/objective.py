@@ -83,7 +83,7 @@ def reported_losses(
     outputs = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file))
     own = named_losses(state.graph({"loss": loss}), train.bound)
     known = {f"{output}.loss": terms for output, terms in outputs.items()}
-    return known | {name: (value,) for name, value in own.items() if value not in (loss, train.loss)}
+    return known | {name: (value,) for name, value in own.items()}
 
 
 def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:

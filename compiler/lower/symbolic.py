@@ -311,6 +311,10 @@ class BodyRecorder(TorchRecorder):
         made = call(text("torch.eye"), argument(size), device=attribute(self._of_batch._code, "device"))
         return self.record(made, "eye", DTYPES["float"])
 
+    def size_number(self, size: Any) -> Symbol:
+        made = call(text("torch.tensor"), argument(size), dtype=text(DTYPES["float"]))
+        return self.record(made, "size", DTYPES["float"])
+
     def size(self, size: Size) -> Any:
         if not isinstance(size, Dim):
             return size

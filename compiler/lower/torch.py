@@ -85,6 +85,10 @@ class TorchFunctions(Draws):
         """The unit matrix of a size that is known at run time."""
         return self._of_batch.new_ones((size,), dtype=self.float32).diag()
 
+    def size_number(self, size: Any) -> Any:
+        """A size that is known at run time as a tensor of one number."""
+        return self._of_batch.new_full((), size, dtype=self.float32)
+
     @staticmethod
     def derivative(of: Any, wrt: Any) -> Any:
         """A call of `derivative`, deferred while tracing."""

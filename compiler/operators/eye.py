@@ -18,6 +18,10 @@ class Eye(Operator):
     batchless = True
     size: int | Dim = setting("number of rows and columns", Integer(1, MAX_EYE, symbolic=True))
 
+    @property
+    def reads_batch_size(self) -> bool:
+        return isinstance(self.size, Dim)
+
     def type(self) -> Tensor:
         if isinstance(self.size, Dim) and names(self.size) != {BATCH}:
             raise Reject(f"`eye` takes a known size, or `B` in losses, found `{self.size}`", at="size",

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import BATCH, names
 from dlc.compiler.ir.graph import Graph, Node, Value
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.record import record
@@ -95,8 +94,8 @@ def parts_of(mean: Value, producer: Node | None) -> Node:
 
 def batch_dependent(graph: Graph) -> set[Value]:
     """The values that depend on the batch, or on its size."""
-    results = ((node.operator.random, v) for node in graph.nodes for v in node.results)
-    own = [v for is_drawn, v in results if is_drawn or any(BATCH in names(size) for size in v.type.shape)]
+    varying = (node for node in graph.nodes if node.operator.random or node.operator.reads_batch_size)
+    own = (value for node in varying for value in node.results)
     return set(graph.depends(dict.fromkeys((*graph.inputs, *own), 1)))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dlc.compiler.dims.dim import BATCH_SIZE
-from dlc.compiler.operators.base import Operator, Reject
+from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.dims.dim import BATCH_SIZE, Dim
+from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.types import Tensor
 
 
@@ -24,3 +25,20 @@ class JoinBatch(Operator):
 
     def torch(self, F, x):
         return x
+
+
+class BatchNumber(Operator):
+    """The size of the batch in arithmetic, such as `B - 1`."""
+
+    public = False
+    batchless = True
+    training_only = True
+    reads_batch_size = True
+
+    size: Dim = setting("the size", Integer(symbolic=True))
+
+    def type(self) -> Tensor:
+        return Tensor("float", batched=False)
+
+    def torch(self, F):
+        return F.size_number(F.size(self.size))

@@ -12,7 +12,7 @@ from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, convert
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
-from dlc.compiler.elaborate import shape_hints
+from dlc.compiler.elaborate import shape_hints, whole_batch
 from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
@@ -23,7 +23,7 @@ from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from dlc.compiler.diagnostics.problems import Problems
@@ -64,7 +64,7 @@ class GraphBuilder:
         self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
-        self.whole_batch: set[Value] = set()  # values of the whole batch that are not one number
+        self.of_batch: set[Value] = set()  # values of the whole batch that are not one number
         self._value_names = UniqueNames()
         self._net_names: dict[Template, str] = {}
         self._open_nets: list[str] = []
@@ -222,7 +222,8 @@ class GraphBuilder:
         in_settings = given_tensors(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))
         try:
-            self._check_whole_batch(operator, operands, in_settings.values())
+            tensors = (*(o.value for o in operands), *in_settings.values())
+            whole_batch.check_operands(operator, tensors, self.of_batch)
             taken = self._prepare_operands(operator, operands, span)
             given = {name: self._setting_value(operator, name, tensor, spans.get(name, span))
                      for name, tensor in in_settings.items()}  # fmt: skip
@@ -326,8 +327,8 @@ class GraphBuilder:
         self.producers.update(dict.fromkeys(results, node))
         if not self.input_dependent.isdisjoint(operands):
             self.input_dependent.update(results)
-        if operator.joins_batch or not self.whole_batch.isdisjoint(operands):
-            self.whole_batch.update(value for value in results if value.type.rank)
+        if operator.joins_batch or not self.of_batch.isdisjoint(operands):
+            self.of_batch.update(value for value in results if value.type.rank)
         return results
 
     def used_nodes(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
@@ -336,24 +337,6 @@ class GraphBuilder:
         return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
 
     # --- operands -----------------------------------------------------------------------------------------
-
-    def _check_whole_batch(
-        self, operator: Operator, operands: list[Operand], in_settings: Iterable[Any]
-    ) -> None:
-        """Reject values of the whole batch beside values of single samples, and where a value of each sample
-        is taken."""
-        tensors = [o.value for o in operands] + [*in_settings]
-        values = [value for value in tensors if isinstance(value, Value)]
-        whole = next((value for value in values if value in self.whole_batch), None)
-        sample = next((value for value in values if value.type.batched), None)
-        called = operator.symbol or operator.name
-        if whole is not None and sample is not None:
-            raise Reject(f"`{called}` of {whole.type} of the whole batch and {sample.type} of single samples",
-                         help="`batch` makes the second one of the whole batch too, and a reduction such as "
-                              "`mean` makes the first one number")  # fmt: skip
-        if whole is not None and not operator.batchless:
-            raise Reject(f"`{called}` works on single samples, and {whole.type} is of the whole batch",
-                         help="apply it before `batch`")  # fmt: skip
 
     def _prepare_operands(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
         values = [self.tensor(o) for o in operands]

@@ -55,7 +55,7 @@ class Scope:
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""
-        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS]
+        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS, *UNRESERVED]
 
 
 def operator_names() -> list[str]:

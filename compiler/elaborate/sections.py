@@ -133,7 +133,8 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
     spans: dict[str, Any] = {}
     body, outer = [*settings_of(ev, written.body)], ev.scope
     if "loss" in definition.settings:
-        ev, body = loss_bindings.run(ev, body, definition.settings)
+        taken = {*definition.settings, *unimplemented_words(definition.name)}
+        ev, body = loss_bindings.run(ev, body, taken)
     for statement in body:
         try:
             if extra and extra(statement):

@@ -23,7 +23,7 @@ class Figure(ParameterType):
 
     def read(self, expr: syntax.Expr) -> str | None:
         path = figure_path(expr)
-        return path and ".".join(path)
+        return ".".join(path) if path else None
 
     def accept(self, value):
         if not isinstance(value, str):

@@ -71,7 +71,8 @@ def test_accumulated_batches_equal_one_batch(precision):
 
 def test_all_evaluations_of_a_step_have_one_number():
     """LBFGS evaluates the loss several times per step."""
-    lbfgs = "optimizer = lbfgs(max_iter=3)\nbatch = all\nsteps = 2\nloss = cross_entropy(y) + {} * mean(square(y))"
+    lbfgs = "optimizer = lbfgs(max_iter=3)\nbatch = all\nsteps = 2\n"
+    lbfgs += "loss = cross_entropy(y) + {} * mean(square(y))"
     ramped = run(classifier(lbfgs.format("ramp(0.3, 0.3, 9)")), points(30))
     fixed = run(classifier(lbfgs.format("0.3")), points(30))
     for name, array in fixed.weights.items():

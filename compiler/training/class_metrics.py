@@ -133,25 +133,26 @@ class Mcc(Metric):
         return 3 * number(type.classes.count) if type.classes and type.element == "class" else 4
 
     def update(self, np, state, answer, target):
-        rows = np.asarray(target).size
-        state.add(counted=tallies(np, state.type, state.per_label, answer.value, target), rows=rows)
+        count = tallies if state.type.element == "class" else confusion
+        state.add(counted=count(np, state.type, state.per_label, answer.value, target))
 
     def value(self, np, state):
-        if not state.counts.get("rows"):
+        if "counted" not in state.counts:
             return float("nan")
-        hit, false, missed = state.counts["counted"].astype(np.float64)
+        counted = state.counts["counted"].astype(np.float64)
         if state.type.element == "class":
-            return self.of_counts(np, state.counts["rows"], hit, hit + false, hit + missed)
-        rows = state.counts["rows"] / len(hit)
-        no = rows - hit - false - missed
-        hits, answered, true = [hit, no], [hit + false, no + missed], [hit + missed, no + false]
-        labels = np.stack([hits, answered, true]).transpose(2, 0, 1)
-        return float(np.mean([self.of_counts(np, rows, *label) for label in labels]))
+            hit, false, missed = counted[:3]
+            return self.of_counts(np, hit, hit + false, hit + missed)
+        of_labels = [self.of_counts(np, m.diagonal(), m.sum(0), m.sum(1)) for m in counted]
+        return float(np.mean(of_labels))
 
     @staticmethod
-    def of_counts(np: Any, rows: float, hit: Any, answered: Any, true: Any) -> float:
-        """The coefficient from the numbers of correct answers, answers and rows of each class (Gorodkin
+    def of_counts(np: Any, hit: Any, answered: Any, true: Any) -> float:
+        """The coefficient from the numbers of correct answers, of answers and of rows of each class (Gorodkin
         2004)."""
+        rows = true.sum()
+        if not rows:
+            return float("nan")
         spread = (rows**2 - (answered**2).sum()) * (rows**2 - (true**2).sum())
         return float((hit.sum() * rows - (answered * true).sum()) / np.sqrt(spread)) if spread > 0 else 0.0
 

@@ -10,7 +10,7 @@ from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.dims.dim import BATCH_SIZE
 from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
-from dlc.compiler.elaborate.scope import FUNCTIONS, UNRESERVED
+from dlc.compiler.elaborate.scope import FUNCTIONS, LOSS_FUNCTIONS
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.base import Operator
@@ -29,7 +29,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
-        if function.id in UNRESERVED and not is_named(ev, function.id):
+        if function.id in LOSS_FUNCTIONS and not is_named(ev, function.id):
             return loss_function(ev, function.id, expr)
         target = called(ev, function, expr)
         if isinstance(target, type) and issubclass(target, Definition):

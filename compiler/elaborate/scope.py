@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
-# Words of the language that can name other things too.
-UNRESERVED = ("batch", "ramp", "eye")
+# Functions of losses, which can name other things too. `eye` is allowed everywhere.
+LOSS_FUNCTIONS = ("batch", "ramp", "eye")
 
 
 class FileScope:
@@ -55,7 +55,14 @@ class Scope:
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""
-        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS, *UNRESERVED]
+        return [
+            *self.names,
+            *self.file.known(),
+            *self.file.free,
+            *operator_names(),
+            *FUNCTIONS,
+            *LOSS_FUNCTIONS,
+        ]
 
 
 def operator_names() -> list[str]:

@@ -88,7 +88,7 @@ def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Ca
     instance, tensors, spans = arguments.bind(ev, definition, expr, expr.span)
     stage = DefinedStage(instance, tuple(tensors), expr.span, spans)
     low = definition.arity()[0] if issubclass(definition, Operator) and definition.family != "loss" else 1
-    return flow.apply(ev, stage, [], expr.span) if len(tensors) >= low and (tensors or not low) else stage
+    return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage
 
 
 # --- functions of losses ----------------------------------------------------------------------------------
@@ -99,14 +99,15 @@ def loss_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     if name != "eye" and not ev.losses:
         raise ev.fail("E0302", expr.function.span,
                       f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`")  # fmt: skip
-    if name == "ramp":
-        number = arguments.member(ev, Ramp, expr)
-        return ev.builder.apply(NumberAtStep(number=number), [], expr.span)[0]
     if name == "batch" and str(BATCH_SIZE) in ev.scope.file.free:
         raise ev.fail("E0302", expr.function.span,
                       f"`{BATCH_SIZE}` is the size of the batch in losses, and a free dimension of this file",
                       help="give that dimension another name")  # fmt: skip
-    return call_definition(ev, JoinBatch if name == "batch" else Eye, expr)
+    if name == "batch":
+        return call_definition(ev, JoinBatch, expr)
+    made = arguments.member(ev, Ramp if name == "ramp" else Eye, expr)
+    operator = NumberAtStep(number=made) if name == "ramp" else made
+    return ev.builder.apply(operator, [], expr.span, made.spans)[0]
 
 
 def is_named(ev: Evaluator, name: str) -> bool:

@@ -55,14 +55,8 @@ class Scope:
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""
-        return [
-            *self.names,
-            *self.file.known(),
-            *self.file.free,
-            *operator_names(),
-            *FUNCTIONS,
-            *LOSS_FUNCTIONS,
-        ]
+        language = (*operator_names(), *FUNCTIONS, *LOSS_FUNCTIONS)
+        return [*self.names, *self.file.known(), *self.file.free, *language]
 
 
 def operator_names() -> list[str]:

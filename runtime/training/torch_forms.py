@@ -130,6 +130,11 @@ class Forms:
             self.weights[w.name] for w in used if w.role == "statistic" and not settings.freezes(w)
         ]
 
+    def at_step(self, step: int) -> None:
+        """Set the step of training, counted from 0, of all training forms."""
+        for form in self.training:
+            form.at_step(step)
+
     def loader(self, rows: Rows, *of: TorchForm, seed: int | None = None) -> Loader:
         """A loader of the fields that forms read. With a seed, drawn inputs are the same in every pass."""
         inputs = {i.name: i.declared.shape for i in self.program.inputs}

@@ -11,7 +11,7 @@ from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import Tensor
 
 
-class ChangingNumber(Definition, family="number", what="a number that changes with the steps of training"):
+class ChangingNumber(Definition, family="number", what="a changing number"):
     """A number that changes with the steps of training."""
 
 

@@ -33,8 +33,8 @@ OPERATORS = {
 FAMILIES = {
     "combinator": "Combinators", "loss": "Losses", "optimizer": "Optimizers", "schedule": "Schedules",
     "regularizer": "Regularizers", "clip": "Clipping", "stopping": "Early stopping",
-    "weights": "Trained weights", "number": "Numbers over the steps", "metric": "Metrics",
-    "initial": "Initial values", "source": "Sources", "field": "Fields", "section": "Sections",
+    "weights": "Trained weights", "metric": "Metrics", "initial": "Initial values", "source": "Sources",
+    "field": "Fields", "section": "Sections",
 }  # fmt: skip
 SYMBOLS, BLOCKS = "Symbols", "Blocks of std"
 BLOCK = re.compile(r"((?:^#.*\n)+)^(?:block|net) (\w+)(\(.*\)) \{\n(?:.*\n)*?^\}\n", re.MULTILINE)

@@ -168,7 +168,8 @@ class Definition:
     @classmethod
     def signature(cls) -> str:
         """The signature: `dense(units, bias=true)`. Keyword-only settings are shown if there is no other."""
-        settings = [s for s in cls.settings.values() if not s.keyword] or list(cls.settings.values())
+        keywords = sorted(cls.settings.values(), key=lambda s: not s.required)
+        settings = [s for s in cls.settings.values() if not s.keyword] or keywords
         return f"{cls.name}({', '.join(map(spell_setting, settings))})"
 
     @classmethod
@@ -200,8 +201,10 @@ def snake_case(name: str) -> str:
 
 
 def spell_setting(setting: Setting) -> str:
-    if setting.rest or setting.required:
-        return f"{setting.name}, ..." if setting.rest else setting.name
+    if setting.rest:
+        return f"{setting.name}, ..."
+    if setting.required:
+        return f"{setting.name}=..." if setting.keyword else setting.name
     in_words = setting.shown or isinstance(setting.default, Definition)
     return f"{setting.name}={'...' if in_words else spell_value(setting.default)}"
 

@@ -13,12 +13,10 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
         "spectrogram", "mel", "mfcc",
     ),
-    "loss": ("quantile", "info_nce"),
-    "function": ("batch", "ramp", "path"),
+    "function": ("path",),
     "attribute": ("mask", "length", "valid"),
     "metric": (
-        "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
-        "word_error_rate", "sequence_accuracy",
+        "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
     ),
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),
@@ -30,7 +28,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "column": ("unit",),
     "parquet": ("series", "order", "window", "step"),
     "batchnorm": ("sync",),
-    "bce": ("positive",),
     "load": ("names",),
 }  # fmt: skip
 PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions

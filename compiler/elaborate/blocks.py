@@ -101,4 +101,7 @@ def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand]) -> Any:
     scope.names.update(stage.settings or {})
     enter = ev.builder.enter_net if template.is_net else ev.builder.enter_block
     with enter(template, stage.span, scope):
-        return statements.run_body(ev.within(scope, losses=ev.losses), template)
+        value = statements.run_body(ev.within(scope, losses=ev.losses), template)
+    if ev.losses and not template.is_net:
+        ev.scope.blocks.append((template.name, value, scope))
+    return value

@@ -12,7 +12,7 @@ from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, convert
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
-from dlc.compiler.elaborate import shape_hints
+from dlc.compiler.elaborate import shape_hints, whole_batch
 from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.level import Level, use_of
 from dlc.compiler.elaborate.operand_conversion import OperandConversion
@@ -59,6 +59,7 @@ class GraphBuilder(OperandConversion):
         self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
+        self.of_batch: set[Value] = set()  # values of the whole batch that are not one number
         self._value_names = UniqueNames()
         self._loaded: dict[tuple[str, str, str], Value] = {}  # by path, name and element
         self._net_names: dict[Template, str] = {}
@@ -263,6 +264,8 @@ class GraphBuilder(OperandConversion):
         in_settings = given_tensors(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))
         try:
+            tensors = (*(o.value for o in operands), *in_settings.values())
+            whole_batch.check_operands(operator, tensors, self.of_batch)
             taken = self._prepare_operands(operator, operands, span)
             given = {name: self._setting_value(operator, name, tensor, spans.get(name, span))
                      for name, tensor in in_settings.items()}  # fmt: skip
@@ -359,4 +362,6 @@ class GraphBuilder(OperandConversion):
         self.producers.update(dict.fromkeys(results, node))
         if not self.input_dependent.isdisjoint(operands):
             self.input_dependent.update(results)
+        if operator.joins_batch or not self.of_batch.isdisjoint(operands):
+            self.of_batch.update(value for value in results if value.type.rank)
         return results

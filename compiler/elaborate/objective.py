@@ -11,6 +11,7 @@ from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import KINDS, kind_of
+from dlc.compiler.passes.loss_terms import by_output, named_losses
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean
 from dlc.compiler.training.phases import Objective, Phase
@@ -74,6 +75,17 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
     return (Phase(train, (objective,)),)
 
 
+def reported_losses(
+    state: Elaboration, ev: Evaluator, train: Train, loss: Value
+) -> dict[str, tuple[Value, ...]]:
+    """The terms of each loss that is reported beside the whole one: those of the outputs, `y.loss`, and those
+    that have a name in `train`."""
+    outputs = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file))
+    own = named_losses(state.graph({"loss": loss}), train.bound)
+    known = {f"{output}.loss": terms for output, terms in outputs.items()}
+    return known | {name: (value,) for name, value in own.items()}
+
+
 def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
     """The pairs of output and metric: written metrics that fit, or those implied by the type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
@@ -101,9 +113,12 @@ def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: li
 
 
 def reject_duplicates(
-    state: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]
+    state: Elaboration,
+    metrics: Sequence[tuple[str, Metric]],
+    types: Mapping[str, Tensor],
+    losses: Mapping[str, tuple[Value, ...]],
 ) -> None:
-    """Reject two metrics that give figures with the same name."""
+    """Reject two metrics, or a loss and a metric, that give figures with the same name."""
     seen: set[str] = set()
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         names = {f"{title}{part}" for part in metric.parts(types[output]) or ("*",)}
@@ -111,6 +126,10 @@ def reject_duplicates(
             state.problems.report("E0609", metric.span, f"`{title}` is measured twice, under one name",
                                   help="leave one of them out; `average=none` gives a figure for each class, "
                                        "under names of their own")  # fmt: skip
+        for name in names & losses.keys():
+            state.problems.report("E0609", losses[name][0].site.span,
+                                  f"the loss `{name}` has the name of a metric that is measured too",
+                                  help="bind it to another name")  # fmt: skip
         seen |= names
 
 

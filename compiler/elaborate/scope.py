@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 # Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
 # Functions that make constant tensors.
-CONSTANTS = ("eye", "load")
+CONSTANTS = ("load",)
+# Functions of losses. `eye` is allowed everywhere.
+LOSS_FUNCTIONS = ("batch", "ramp", "eye")
 # Words of the language that can name other things too.
 UNRESERVED = ("load", "average", "batch", "ramp", "ahead", "eye")
 
@@ -53,10 +55,12 @@ class Scope:
         self.top = top
         self.names: dict[str, Any] = {}
         self.decided: list[tuple[Any, bool]] = []  # each condition and its value
+        self.blocks: list[tuple[str, Any, Scope]] = []  # used in losses: the name, the value, the scope
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""
-        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS, *CONSTANTS]
+        language = (*operator_names(), *FUNCTIONS, *CONSTANTS, *LOSS_FUNCTIONS)
+        return [*self.names, *self.file.known(), *self.file.free, *language]
 
 
 def operator_names() -> list[str]:

@@ -17,11 +17,17 @@ from dlc.compiler.definitions.unimplemented import not_built, unimplemented_word
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
-from dlc.compiler.elaborate import arguments, expectations, exports, objective, shared_classes
+from dlc.compiler.elaborate import (
+    arguments,
+    expectations,
+    exports,
+    loss_bindings,
+    objective,
+    shared_classes,
+)
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.parse.parser import parse
 from dlc.compiler.passes import graph_checks, initial_values, target_augmentation
-from dlc.compiler.passes.loss_terms import by_output
 from dlc.compiler.program import CompiledProgram
 from dlc.compiler.training.figures import figures
 from dlc.compiler.training.train_section import Train
@@ -43,11 +49,11 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
     loss = objective.total_loss(state, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(objective.chosen_metrics(state, ev, train))
-    losses = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file)) if loss else {}
+    losses = objective.reported_losses(state, ev, train, loss) if loss else {}
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
     known = figures(metrics, types, losses)
     uncertain = is_uncertain(state, ev, written.get("train"))
-    objective.reject_duplicates(state, metrics, types)
+    objective.reject_duplicates(state, metrics, types, losses)
     parts = measured_parts(state, data, written.get("data"))
     check_train(state, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(state, ev, data)
@@ -127,7 +133,11 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
         return None
     values: dict[str, Any] = {}
     spans: dict[str, Any] = {}
-    for statement in settings_of(ev, written.body):
+    body, outer = [*settings_of(ev, written.body)], ev.scope
+    if "loss" in definition.settings:
+        taken = {*definition.settings, *unimplemented_words(definition.name)}
+        ev, body = loss_bindings.run(ev, body, taken)
+    for statement in body:
         try:
             if extra and extra(statement):
                 continue
@@ -140,7 +150,10 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
         except Halt:
             if len(statement.targets) == 1:
                 values.pop(statement.targets[0].id, None)
-    return definition(**values).placed(written.name.span, spans)
+    made = definition(**values).placed(written.name.span, spans)
+    if "loss" in definition.settings:
+        return made.knowing(bound=loss_bindings.named_values(ev.scope, outer))
+    return made
 
 
 def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, value: syntax.Expr) -> Any:
@@ -193,7 +206,8 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     halt = ev.fail("E0601", span, f"`{definition.name}` has no setting `{key.id}`",
                    help=help or in_other_section(definition, key.id)
                         or ev.state.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
-                        or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
+                        or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}"
+                        + ("; other names are for the `loss`" if "loss" in definition.settings else ""),
                    )  # fmt: skip
     meant = aliases.called(key.id, definition.settings) if not own else ""
     if meant:

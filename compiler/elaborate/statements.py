@@ -108,7 +108,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
 
 def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: syntax.Expr) -> None:
     for target in targets:
-        if ev.scope.top and isinstance(ev.scope.file.outputs.get(target.id), OutputRef):
+        if ev.scope.top and not ev.losses and isinstance(ev.scope.file.outputs.get(target.id), OutputRef):
             raise bound_output(ev, targets, expr)
         declarations.check_name(ev, target, binding=True)
     if value is None and isinstance(expr, syntax.Flow):

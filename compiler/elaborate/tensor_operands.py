@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.dims.dim import BATCH, Dim, names
 from dlc.compiler.elaborate.values import Halt, InputRef, Operand, OutputRef, Stage
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.static import is_numbers
+from dlc.compiler.training.whole_batch import BatchNumber
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
@@ -22,6 +24,8 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
         return Operand(scores_of(ev, value, span), span, value)
     if isinstance(value, (Value, bool, int, float)):
         return Operand(value, span)
+    if isinstance(value, Dim) and names(value) == {BATCH}:
+        return Operand(ev.builder.apply(BatchNumber(size=value), [], span)[0], span)
     if isinstance(value, InputRef):
         raise ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
                       help="pass it as a tensor")  # fmt: skip
@@ -30,7 +34,7 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
     raise not_a_tensor(ev, value, span)
 
 
-def constant(ev: Evaluator, value: list[Any], span: Span) -> Any:
+def constant(ev: Evaluator, value: Any, span: Span) -> Any:
     """A list of numbers as nested tuples with one length per axis."""
     try:
         constants.nested_shape(value)

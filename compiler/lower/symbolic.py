@@ -11,7 +11,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.dims.dim import BATCH, Dim, evaluate, names
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.python_code import Code, attribute, call, literal, number, text
@@ -258,6 +258,10 @@ class TorchRecorder(Recorder):
         made = call(text("torch.arange"), argument(size), device=attribute(x._code, "device"))
         return self.record(made, "arange", "torch.int64")
 
+    @property
+    def step(self) -> Any:
+        raise Untraceable("it changes with the steps of training")
+
     def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
         """The gradient of the sum. Samples are independent, so it contains the gradient of each sample."""
         total = call(attribute(of._code, "sum"))
@@ -297,10 +301,22 @@ class BodyRecorder(TorchRecorder):
 
     @property
     def batch(self) -> Symbol:
+        return self._of_batch.shape[0]
+
+    @property
+    def _of_batch(self) -> Symbol:
         self._find_dims()
         if self._batched is None:
             raise Untraceable("its form needs the batch size, and none of its tensors has a batch axis")
-        return self._values[self._batched].shape[0]
+        return self._values[self._batched]
+
+    def unit_matrix(self, size: Any) -> Symbol:
+        made = call(text("torch.eye"), argument(size), device=attribute(self._of_batch._code, "device"))
+        return self.record(made, "eye", DTYPES["float"])
+
+    def size_number(self, size: Any) -> Symbol:
+        made = call(text("torch.tensor"), argument(size), dtype=text(DTYPES["float"]))
+        return self.record(made, "size", DTYPES["float"])
 
     def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
         made = super().tensor(numbers, dtype)
@@ -325,6 +341,8 @@ class BodyRecorder(TorchRecorder):
         return evaluate(size, {name: self._dim(name) for name in names(size)})
 
     def _dim(self, name: str) -> Any:
+        if name == BATCH:
+            return self.batch
         self._find_dims()
         if name not in self._dims:
             raise Untraceable(f"its form needs the size `{name}`, and none of its tensors has it")

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from dlc.compiler.definitions import parameter_types
 from dlc.compiler.definitions.constants import nested_list, nested_shape, numbers
-from dlc.compiler.definitions.initializers import MAX_EYE
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
@@ -329,24 +328,6 @@ class Constant(Operator):
 
     def key(self) -> tuple[str, str | None]:
         return repr(self.value), self.to  # 1, 1.0 and true differ
-
-
-class Eye(Operator):
-    """The unit matrix (torch `eye`), a constant in ONNX."""
-
-    public = False
-    batchless = True
-    size: int = setting("number of rows and columns", parameter_types.Integer(1, MAX_EYE))
-
-    def type(self) -> Tensor:
-        return Tensor("float", (self.size, self.size), batched=False)
-
-    def torch(self, F):
-        return F.eye(self.size)
-
-    def onnx(self, op):
-        return op.constant([[1.0 if i == j else 0.0 for j in range(self.size)] for i in range(self.size)],
-                           "float32")  # fmt: skip
 
 
 class Cast(Operator):

@@ -128,6 +128,12 @@ class Operator(Definition, family="operator", what="an operator"):
     # True if it computes one number from the whole batch that is not a mean and cannot be combined over
     # several batches.
     of_batch: ClassVar[bool] = False
+    # True if its result has the batch as an axis in place of a value for each sample.
+    joins_batch: ClassVar[bool] = False
+    # True if its result depends on the size of the batch, and on no operand.
+    reads_batch_size: ClassVar[bool] | property = False
+    # True if it changes with the steps of training.
+    moves: ClassVar[bool] = False
     # True if it occurs in training only, as losses do, and has no ONNX form.
     training_only: ClassVar[bool] = False
     # The index of the operand with respect to which it differentiates.

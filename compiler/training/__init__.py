@@ -18,4 +18,5 @@ from dlc.compiler.training import (  # noqa: F401
     score_losses,
     sequence_losses,
     tensor_losses,
+    whole_batch,
 )

@@ -20,6 +20,10 @@ class CrossEntropy(Loss):
     The scores have one axis more than the target: the last, or the first for image-like targets with two or
     more axes. With `weight` the mean is weighted. It is 0 if the total weight of a batch is 0, where PyTorch
     returns NaN.
+
+    A target of floats in the shape of the scores is the probability of each class, such as the softmax of a
+    teacher (Hinton et al. 2015): `-sum(t * log(softmax(s)))` over the classes. `weight` then multiplies the
+    terms, and the mean is not weighted, as in PyTorch.
     """
 
     of_scores = ("class",)
@@ -38,11 +42,13 @@ class CrossEntropy(Loss):
         return self.reduced(self.each(prediction, target))
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        if target.element != "class" and not target.is_integer:
-            help = "`bce` is the loss for booleans" if target.element == "bool" else \
-                "`mse` is the loss for numbers, `bce` for booleans"  # fmt: skip
+        if is_soft(target):
+            check_soft_scores(self, prediction, target)
+        elif target.element != "class" and not target.is_integer:
+            help = "`bce` is the loss for booleans" if target.element == "bool" else ""
             raise Reject(f"`cross_entropy` takes classes, and the target is {target}", at="target", help=help)
-        check_scores(self, prediction, target)
+        else:
+            check_scores(self, prediction, target)
         classes = prediction.shape[class_axis(prediction)]
         if self.weight is not None and isinstance(classes, int) and len(self.weight) != classes:
             raise Reject(
@@ -53,9 +59,11 @@ class CrossEntropy(Loss):
         return without_classes(prediction)
 
     def torch_each(self, F, reduction, prediction, target):
+        axis = class_axis(self.operands[0]) + 1
+        if is_soft(self.operands[1]):
+            return self.torch_soft(F, reduction, prediction, target, axis)
         prediction, target = torch_scores(F, prediction, target, *self.operands)
         weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
-        axis = class_axis(self.operands[0]) + 1
         may_be_zero = reduction == "mean" and 0 in (self.weight or ())
         loss = F.cross_entropy(
             prediction if axis == 1 else prediction.movedim(axis, 1),
@@ -66,9 +74,19 @@ class CrossEntropy(Loss):
         )
         return loss / weight.take(target).sum().clamp(min=LEAST) if may_be_zero else loss
 
+    def torch_soft(self, F: Any, reduction: str, prediction: Any, target: Any, axis: int) -> Any:
+        """The loss for a target of probabilities."""
+        target = target.type_as(prediction)
+        if axis != 1:
+            prediction, target = prediction.movedim(axis, 1), target.movedim(axis, 1)
+        weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
+        return F.cross_entropy(
+            prediction, target, weight=weight, label_smoothing=self.label_smoothing, reduction=reduction
+        )
+
     @property
     def weighs_rows(self) -> bool:
-        return self.weight is None or self.reduce == "sum"
+        return self.weight is None or self.reduce == "sum" or is_soft(self.operands[1])
 
     def total_weight(self, F, prediction, target):
         """With `weight` the sum of the weights of the true classes."""
@@ -87,7 +105,19 @@ class CrossEntropy(Loss):
         Example("cross_entropy(weight=[1, 2])", ("float[3]", "class(3)"), rejects="E0404"),
         Example("cross_entropy(weight=[0, 0, 0])", ("float[3]", "class(3)"), rejects="E0404"),
         Example("cross_entropy", ("float[4]", "class(3)"), rejects="E0203"),
-        Example("cross_entropy", ("float[3]", "float[3]"), rejects="E0201"),
+        Example("cross_entropy", ("float[3]", "float[3]"), "float", low=0, high=1),
+        Example(
+            "cross_entropy(label_smoothing=0.1, weight=[1, 2, 0])",
+            ("float[T, 3]", "float[T, 3]"),
+            "float",
+            low=0,
+            high=1,
+        ),
+        Example(
+            "cross_entropy(reduce=none)", ("float[3, H, W]", "float[3, H, W]"), "float[H, W]", low=0, high=1
+        ),
+        Example("cross_entropy", ("float[3]", "float"), rejects="E0201"),
+        Example("cross_entropy", ("float[3]", "float[4]"), rejects="E0203"),
         Example("cross_entropy", ("float[2]", "bool"), rejects="E0201"),
         Example("cross_entropy", ("float[3]", "class(3)[3]"), rejects="E0203"),
     )
@@ -158,6 +188,26 @@ def without_classes(scores: Tensor) -> Tensor:
 def of_classes(prediction: Tensor, target: Tensor) -> bool:
     """True if the target holds class indices; false if it holds 0 and 1 in the shape of the scores."""
     return target.element == "class" or (target.is_integer and prediction.rank == target.rank + 1)
+
+
+def is_soft(target: Tensor) -> bool:
+    """True if the target holds a probability for each class."""
+    return target.is_float
+
+
+def check_soft_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
+    """Reject scores and probabilities of different shapes."""
+    if not target.rank:
+        raise Reject(f"`{loss.name}` takes classes, and the target is {target}", at="target",
+                     help="`mse` is the loss for numbers, `bce` for booleans")  # fmt: skip
+    if not (prediction.batched and target.batched):
+        which, at = (target, "target") if prediction.batched else (prediction, "prediction")
+        raise Reject(f"`{loss.name}` takes values of each sample; {which} is the same for all", at=at)
+    if code := clash(prediction.shape, target.shape):
+        raise Reject(
+            f"`{loss.name}` takes classes, or probabilities in the shape of the scores {prediction}, and the "
+            f"target is {target}", at="target", code=code,
+        )  # fmt: skip
 
 
 def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:

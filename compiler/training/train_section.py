@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definitions.definition import setting
@@ -54,7 +55,12 @@ class LossExpression(TensorValue):
 
 
 class Train(Section):
-    """How the weights are trained."""
+    """How the weights are trained.
+
+    Another name is bound for the `loss` that uses it: `recon = mse(y)`. A loss with a name is reported beside
+    the whole loss: `train.recon`. So are losses of blocks that `loss` uses, and those that have a name there:
+    `train.elbo`, `train.elbo.kl`.
+    """
 
     usage = """
     input  flower: float[4]
@@ -76,6 +82,8 @@ class Train(Section):
       metrics    = [accuracy, f1]
     }
     """
+
+    bound: Mapping[str, Value] = MappingProxyType({})  # the values with names in the section, by name
 
     loss: Value | None = setting("the loss to minimize", OneOf(LossExpression(), Nothing()), None,
                                  shown="the sum of the losses that the outputs' types imply")  # fmt: skip

@@ -146,6 +146,7 @@ class ObjectiveTrainer:
     def step(self, batches: list[Batch], step: int) -> Outputs:
         """Update the weights with the gradients of accumulated batches. Returns the outputs of the form,
         which stay on the device."""
+        self.forms.at_step(step)
         for groups, rate in zip(self._groups, self.rates(step), strict=True):
             for group in groups:
                 group["lr"] = rate

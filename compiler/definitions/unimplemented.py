@@ -17,7 +17,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     ),
     "loss": ("quantile", "info_nce"),
     "function": ("eye", "batch", "ramp"),
-    "attribute": ("mask", "length", "valid"),
+    "attribute": ("mask", "length"),
     "metric": (
         "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
         "word_error_rate", "sequence_accuracy",
@@ -25,7 +25,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),
     "section": ("tune",),
-    "type": ("ignore",),
     "net": ("average",),
     "data": ("split", "drop"),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
@@ -42,7 +41,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "load": ("from", "names"),
     **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
 }  # fmt: skip
-PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions
+PLAIN = ("attribute", "function")  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.
 WITHOUT = {
     "section": "remove the section; `--set NAME=value` sets a param",

@@ -55,6 +55,9 @@ class WithTargets(Operator, abstract=True):
     random = True
     takes = "any"
 
+    def with_ignored(self, results):
+        return results  # as its targets have them
+
 
 def per_sample(drawn: Any, rank: int) -> Any:
     """One number per sample, with axes of size 1 in place of the sample's axes."""

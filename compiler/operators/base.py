@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
+from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -170,8 +171,17 @@ class Operator(Definition, family="operator", what="an operator"):
         bound = self.with_settings(**given)
         object.__setattr__(bound, "operands", operands)
         results = bound.type(*positional)
-        object.__setattr__(bound, "results", results if isinstance(results, tuple) else (results,))
+        results = results if isinstance(results, tuple) else (results,)
+        object.__setattr__(bound, "results", bound.with_ignored(results))
         return bound
+
+    def with_ignored(self, results: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The types of the results, with the ignored entries that they keep from their operands."""
+        ignore = next((x.ignore for x in self.operands if x.ignore), ())
+        kept = ignore if {"numbers", "missing"} & {*self.keeps} else ()
+        ignored = (kept if r.is_float or r.element == "class" else () for r in results)
+        return tuple(r if r.ignore == own else replace(r, ignore=own)
+                     for r, own in zip(results, ignored, strict=True))  # fmt: skip
 
     # --- defined by each operator -------------------------------------------------------------------------
 

@@ -209,6 +209,10 @@ class Where(Operator):
         batched = condition.batched or a.batched or b.batched
         return replace(promote_types((a, b), "combined"), shape=shape, batched=batched)
 
+    def with_ignored(self, results):
+        """None: `where(y.valid, y.target, 0)` replaces them."""
+        return tuple(replace(x, ignore=()) for x in results)
+
     def torch(self, F, condition, a, b):
         _, left, right = (x.element for x in self.operands)
         both = self.results[0].element

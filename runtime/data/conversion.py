@@ -176,8 +176,13 @@ def refusal(
 
 
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise refusal(data_errors.MISSING_VALUE, "the value is missing", np.isnan(values), help)
+    if values.dtype.kind == "f":
+        refuse_missing_values(np.isnan(values), help)
+
+
+def refuse_missing_values(missing: np.ndarray, help: str = MISSING_HELP) -> None:
+    if missing.any():
+        raise refusal(data_errors.MISSING_VALUE, "the value is missing", missing, help)
 
 
 def alternatives(names: tuple[str, ...]) -> str:

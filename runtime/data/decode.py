@@ -19,6 +19,7 @@ from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
+from dlc.runtime.data.ignored import without_ignored
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 
@@ -63,9 +64,25 @@ def read_columns(opened: Opened, wanted: Sequence[RequiredField], *, empty: bool
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
+    problems += _without_ignored(opened, matches, columns)
     if problems:
         raise CompileError(problems)
     return FieldColumns(opened, wanted, matches, columns)
+
+
+def _without_ignored(
+    opened: Opened, matches: Sequence[Match], columns: dict[str, list[Column]]
+) -> list[Diagnostic]:
+    """Replace the ignored values of targets in `columns` by missing values; the errors of other missing
+    values."""
+    problems = []
+    for m in matches:
+        for place, column in enumerate(columns[m.wanted.name]) if m.wanted.ignores else ():
+            try:
+                columns[m.wanted.name][place] = without_ignored(column, m.wanted.declared)
+            except Refused as refused:
+                problems.append(refusal_error(opened, m.wanted, m.indices[place], refused))
+    return problems
 
 
 def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyType({}), *,
@@ -77,7 +94,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     for m in filled.matches:
         wanted, pieces = m.wanted, []
         known = wanted.classes_among(classes)
-        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw)
+        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
         for index, column in filled.sources(m):
             try:
                 pieces.append(encode(column, wanted.declared, known, purpose))

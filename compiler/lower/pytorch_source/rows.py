@@ -40,6 +40,10 @@ class SourceReader:
         self.source = self.data.source
         outputs = {o.target_value: o.declared for o in model.program.outputs}
         self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs
+        if found := next((v for v in values if v.type.ignore), None):
+            raise self.error(
+                f"the ignored values of `{found.field}` are not read without dlc", found.site.span
+            )
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")

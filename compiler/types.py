@@ -127,6 +127,13 @@ class Typed:
     type: Tensor
 
 
+def keep_ignored(operands: Sequence[Tensor], results: tuple[Tensor, ...], kept: bool) -> tuple[Tensor, ...]:
+    """The types of results, which have the ignored entries of the operands or none."""
+    ignore = next((x.ignore for x in operands if kept and x.ignore), ())
+    own = [ignore if x.is_float or x.element == "class" else () for x in results]
+    return tuple(x if x.ignore == i else replace(x, ignore=i) for x, i in zip(results, own, strict=True))
+
+
 def spell_ignored(ignore: tuple[float | str | None, ...]) -> str:
     """The setting of a type as the language writes it: `ignore=255`, `ignore=[0, missing]`."""
     words = ["missing" if v is None else f'"{v}"' if isinstance(v, str) else str(v) for v in ignore]

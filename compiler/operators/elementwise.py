@@ -195,6 +195,7 @@ class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
     keeps = ("axes", "missing")
+    leaves_out_ignored = True
     takes = ("bool", "any", "any")
     batchless = True
     broadcasts = True

@@ -14,6 +14,7 @@ class Valid(Operator):
 
     public = False
     training_only = True
+    leaves_out_ignored = True
     takes = "any"
 
     def type(self, target: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ A loss is an operator of the training graph only: it has a PyTorch form and no O
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import reduce
+from operator import and_
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
@@ -32,6 +34,7 @@ class Loss(InLosses, abstract=True):
     """A loss per position, or its mean. A mean is a sum divided by a total weight, which can be computed over
     several batches."""
 
+    leaves_out_ignored = True
     # A target may have any element: `type` rejects others and names the appropriate loss.
     takes = ("float", "any")
 
@@ -107,14 +110,13 @@ class Loss(InLosses, abstract=True):
         """The unreduced loss, 0 where nothing counts; the mask of what counts in it; and the operands with 0
         in place of ignored entries, so that no gradient is NaN."""
         masks = self.masks(F, *operands)
-        filled = self.filled(F, masks, operands)
-        each = self.torch_each(F, "none", *filled)
-        valid: Any = None
-        for mask, type in zip(masks, self.operands, strict=True):
-            if mask is not None:
-                own = self.counted(mask, type, each)
-                valid = own if valid is None else valid & own
-        return each.where(valid, 0), valid, filled
+        filled, valid = self.filled(F, masks, operands), self.counted_entries(masks)
+        return self.torch_each(F, "none", *filled).where(valid, 0), valid, filled
+
+    def counted_entries(self, masks: list[Any]) -> Any:
+        """The mask of what counts in the unreduced loss."""
+        known = zip(masks, self.operands, strict=True)
+        return reduce(and_, [self.counted(mask, type) for mask, type in known if mask is not None])
 
     def masks(self, F: Any, *operands: Any) -> list[Any]:
         """For each operand the mask of the entries that count; None if none of them can be ignored."""
@@ -126,9 +128,10 @@ class Loss(InLosses, abstract=True):
         return tuple(x if mask is None else x.where(mask, 0)
                      for mask, x in zip(masks, operands, strict=True))  # fmt: skip
 
-    def counted(self, mask: Any, type: Tensor, each: Any) -> Any:
-        """The mask of what counts in the unreduced loss `each`, from the mask of an operand of this type."""
-        return mask if type.rank == self.each(*self.operands).rank else mask.reshape_as(each)
+    def counted(self, mask: Any, type: Tensor) -> Any:
+        """What counts in the unreduced loss, from the mask of an operand of this type. [1] is one value."""
+        rank = self.each(*self.operands).rank
+        return mask if type.rank == rank else mask.squeeze(-1) if rank == 0 else mask.unsqueeze(-1)
 
     def valid_weight(self, F: Any, valid: Any, *filled: Any) -> Any:
         """The number of values that count; with `reduce=sum` the number of rows that have any."""

@@ -44,7 +44,7 @@ class Ctc(Loss):
                          f"found {prediction}", at="prediction", code="E0203")  # fmt: skip
         return prediction.with_shape()
 
-    def counted(self, mask, type, each):
+    def counted(self, mask, type):
         return mask.any(1)
 
     def torch_each(self, F, reduction, prediction, target):

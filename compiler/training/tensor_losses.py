@@ -75,7 +75,7 @@ class _OverLast(_BetweenTensors, abstract=True):
             operands = operands if mask is None else tuple(x.where(mask, 0) for x in operands)
         return operands
 
-    def counted(self, mask, type, each):
+    def counted(self, mask, type):
         return mask.any(-1)
 
     @abstractmethod

@@ -40,10 +40,6 @@ class SourceReader:
         self.source = self.data.source
         outputs = {o.target_value: o.declared for o in model.program.outputs}
         self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs
-        if found := next((v for v in values if v.type.ignore), None):
-            raise self.error(
-                f"the ignored values of `{found.field}` are not read without dlc", found.site.span
-            )
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
@@ -69,7 +65,8 @@ class SourceReader:
         """An array of rows as a tensor with the dtype and the shape of its field."""
         declared = self.declared[value]
         classes = declared.classes  # arrays contain class indices
-        if self.source.name in ("npz", "idx") and classes and classes.found_in and classes.labels:
+        found = classes and classes.found_in and classes.labels and self.source.name in ("npz", "idx")
+        if found or declared.ignore:
             raise self.error(f"the labels of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")

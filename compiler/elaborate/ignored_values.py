@@ -47,8 +47,8 @@ def read(ev: Evaluator, argument: syntax.Argument, type: Tensor) -> Ignored:
         raise ev.fail("E0404", expr.span, f"`ignore` takes 1 to {MAX_IGNORED} values, found {len(values)}")
     counted = counted_values(type, values)
     if counted is not None and counted < 2:
-        left = "one value counts" if counted else "no value counts"
-        raise ev.fail("E0211", expr.span, f"{left}: all others of `{type.element}` are ignored",
+        left = "only one value" if counted else "no value"
+        raise ev.fail("E0211", expr.span, f"`ignore` leaves {left} of `{type.element}` that counts",
                       help="ignore only values that mark entries without a label")  # fmt: skip
     return values
 

@@ -18,6 +18,7 @@ MAX_ROWS = 5  # rows that a refusal has: the last one only says that there are m
 EXACT = 2**53  # smaller integers are exact in float64
 LARGEST = 2.0**63  # smaller integers fit int64
 MISSING_HELP = "fill it in, or remove the row"
+TARGET_HELP = "fill it in, remove the row, or write `ignore=missing` into the type of the output"
 IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or remove the row"
 WORDS = ("false", "true")
 FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or remove the row"

@@ -165,7 +165,8 @@ def refusal_error(opened: Opened, wanted: RequiredField, index: int, refused: Re
         (opened.definition, "read here"),
     )
     if refused.text:
-        refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing, words=refused.words)
+        lacks = wanted.declared.missing or None in wanted.declared.ignore
+        refused.help = opened.help_for(refused.text, lacks=lacks, words=refused.words)
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 

@@ -15,6 +15,7 @@ from dlc.runtime.data.conversion import (
     FLOAT_HELP,
     IMPUTE_HELP,
     MISSING_HELP,
+    TARGET_HELP,
     WORDS,
     alternatives,
     as_integers,
@@ -66,8 +67,13 @@ def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: P
         return numbers_or_nan(values, dtype)
     if not declared.missing:
         in_spec = IMPUTE_HELP if dtype.kind == "f" else FLOAT_HELP
-        refuse_missing(values, MISSING_HELP if purpose.target or purpose.raw else in_spec)
+        refuse_missing(values, missing_help(purpose, in_spec))
     return floats(values, dtype) if dtype.kind == "f" else integers(column, dtype)
+
+
+def missing_help(purpose: Purpose, of_input: str = MISSING_HELP) -> str:
+    """The fix for a missing value; `of_input` is that for an input of a spec."""
+    return MISSING_HELP if purpose.raw else TARGET_HELP if purpose.target else of_input
 
 
 def dtype_of(element: str) -> np.dtype:
@@ -133,7 +139,7 @@ def booleans(column: Column, names: tuple[str, ...] | None, purpose: Purpose) ->
     else:
         values = as_numbers(column)
     if not purpose.ignoring:
-        refuse_missing(values)
+        refuse_missing(values, missing_help(purpose))
     wrong = (values < 0) | (values > 1) if purpose.target else (values != 0) & (values != 1)
     bad = wrong & ~np.isnan(values)
     if bad.any():
@@ -214,7 +220,7 @@ def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarr
     """The class index of each value; `UNKNOWN` or `MISSING` for values of an input that are not a class."""
     found = places(column, classes)
     if purpose.target and not purpose.ignoring:
-        refuse_missing_values(found == MISSING)
+        refuse_missing_values(found == MISSING, missing_help(purpose))
     if purpose.target or purpose.strict:
         refuse_unknown_class(column, classes, found, purpose)
     return np.where(found == MISSING, IGNORED, found) if purpose.ignoring else found

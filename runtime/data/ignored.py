@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from dlc.runtime.data.source import Column
 
 
+HELP = "fill it in, remove the row, or ignore it too: `ignore=[..., missing]`"
+
+
 def without_ignored(column: Column, declared: Tensor) -> Column:
     """The column of a target, with missing values in place of the values that its type ignores. Other missing
     values are refused, unless the type ignores them too."""
     given = [value for value in declared.ignore if value is not None]
     if None not in declared.ignore:
-        refuse_missing_values(column.missing_texts if column.is_text else column.missing_numbers)
+        missing = column.missing_texts if column.is_text else column.missing_numbers
+        refuse_missing_values(missing, HELP)
     if column.labels:
         named = np.array([None if label in given else label for label in column.labels], object)
         return texts(named[column.values.ravel()].tolist(), column.shape)

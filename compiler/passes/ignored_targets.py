@@ -45,7 +45,8 @@ def becomes_nan(node: Node, value: Value, network: Mapping[Value, int]) -> bool:
     """Whether ignored numbers in an operand spread to other entries or into gradients."""
     if not value.type.ignore or not value.type.is_float:
         return False
-    return any(not result.type.ignore or result in network for result in node.results)
+    floats = [result for result in node.results if result.type.is_float]
+    return any(not result.type.ignore or result in network for result in floats)
 
 
 def field_of(marks: int, targets: list[GraphInput]) -> str:

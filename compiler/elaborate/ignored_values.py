@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, describe
 from dlc.compiler.elaborate import members
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def split(
 ) -> tuple[tuple[syntax.Argument, ...], syntax.Argument | None]:
     """The arguments of a type without `ignore=`, and that argument."""
     found = [a for a in arguments if a.name == WORD]
-    for argument in found[1:]:
-        raise ev.fail("E0402", argument.name_span, "`ignore` is given twice",
+    spans = [a.name_span or a.value.span for a in found]
+    if len(found) > 1:
+        raise ev.fail("E0402", spans[1], "`ignore` is given twice",
                       help="several values are a list: `ignore=[0, 255]`")  # fmt: skip
     if found and not is_target:
-        raise ev.fail("E0210", found[0].name_span, "only the values of a target can be ignored",
+        raise ev.fail("E0210", spans[0], "only the values of a target can be ignored",
                       help="write it in the type of an output; `impute` fills in the missing values of an "
                            "input")  # fmt: skip
     return tuple(a for a in arguments if a.name != WORD), found[0] if found else None
@@ -61,17 +62,24 @@ def values_of(ev: Evaluator, item: syntax.Expr, type: Tensor) -> Ignored:
             return (item.id,)
     value = ev.evaluate(item)
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    for found in values:
-        number = isinstance(found, (int, float)) and not isinstance(found, bool)
-        if not number and not (isinstance(found, str) and type.element in NAMED):
-            kinds = "a number, a name" if type.element in NAMED else "a number"
-            raise ev.fail("E0403", item.span, f"`ignore` takes {kinds} or `missing`, found {describe(found)}",
-                          help="write `missing` for NaN, null and empty cells"
-                               if found is None else "")  # fmt: skip
-        if number and (not abs(found) < LARGEST or (found % 1 and not type.is_float)):
-            wanted = "numbers" if type.is_float else "whole numbers"
-            raise ev.fail("E0403", item.span, f"{type.element} has {wanted} of 64 bits, found {found}")
-    return values
+    return tuple(accepted(ev, item, type, found) for found in values)
+
+
+def accepted(ev: Evaluator, item: syntax.Expr, type: Tensor, found: Any) -> float | str:
+    """The value, if it can be one of the type."""
+    if isinstance(found, str) and type.element in NAMED:
+        return found
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        kinds = "a number, a name" if type.element in NAMED else "a number"
+        raise ev.fail("E0403", item.span, f"`ignore` takes {kinds} or `missing`, found {describe(found)}",
+                      help="write `missing` for NaN, null and empty cells"
+                           if found is None else "")  # fmt: skip
+    if type.is_float and abs(found) <= LARGEST_FLOAT:
+        return found if abs(found) < LARGEST else float(found)
+    if type.is_float or found % 1 or abs(found) >= LARGEST:
+        wanted = "finite numbers" if type.is_float else "whole numbers of 64 bits"
+        raise ev.fail("E0403", item.span, f"{type.element} has {wanted}, found {found}")
+    return int(found)
 
 
 def is_name(classes: Classes | None, word: str) -> bool:

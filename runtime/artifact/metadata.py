@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import ColumnField, Columns
@@ -170,9 +171,10 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
 
 
 def is_value(value: Any) -> bool:
-    """A number of 64 bits or a text."""
-    number = is_integer(value) or isinstance(value, float)
-    return isinstance(value, str) or (number and abs(value) < MAX_NUMBER)
+    """A finite number or a text."""
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, str) or (is_integer(value) and abs(value) < MAX_NUMBER)
 
 
 def no_type(written: Mapping[str, Any]) -> ValueError:

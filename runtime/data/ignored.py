@@ -61,7 +61,8 @@ def without_numbers(column: Column, given: Sequence[float | str]) -> Column:
     if column.is_boolean:
         found = np.isin(values, [value for value in (False, True) if is_among(value, given)])
     else:
-        found = np.isin(values, numbers_in(given))
+        numbers = numbers_in(given)
+        found = np.isin(values, np.array(numbers, values.dtype) if values.dtype.kind == "f" else numbers)
     if values.dtype.kind == "f":
         return replace(column, values=np.where(found, np.nan, values))
     return replace(column, nulls=found | column.missing_numbers)

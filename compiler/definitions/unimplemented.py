@@ -14,14 +14,13 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "spectrogram", "mel", "mfcc",
     ),
     "function": ("path",),
-    "attribute": ("mask", "length", "valid"),
+    "attribute": ("mask", "length"),
     "metric": (
         "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
     ),
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),
     "section": ("tune",),
-    "type": ("ignore",),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),
     "csv": ("series", "order", "window", "step"),
@@ -30,7 +29,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "batchnorm": ("sync",),
     "load": ("names",),
 }  # fmt: skip
-PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions
+PLAIN = ("attribute", "function")  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.
 WITHOUT = {
     "section": "remove the section; `--set NAME=value` sets a param",

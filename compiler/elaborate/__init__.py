@@ -170,7 +170,7 @@ class Elaborator(Elaboration):
             try:
                 declarations.require_valid(ev, statement.name)
                 field = statement.target.id if statement.target else name
-                type = declarations.read_type(ev, statement.type, field)
+                type = declarations.read_type(ev, statement.type, field, is_target=True)
                 if type.element == "string":
                     raise ev.fail(
                         "E0210", statement.type.span, "an output cannot be text; a `class` output gives names"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
@@ -9,11 +10,11 @@ from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.initializers import Full, Initializer
 from dlc.compiler.definitions.parameter_types import MemberOf, describe
-from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
+from dlc.compiler.definitions.unimplemented import unimplemented_words
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import Dim, class_count, has_free
-from dlc.compiler.elaborate import arguments, members
+from dlc.compiler.elaborate import arguments, ignored_values, members
 from dlc.compiler.elaborate.scope import FUNCTIONS, UNRESERVED, find_operator, is_public
 from dlc.compiler.elaborate.tensor_operands import constant
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
@@ -93,8 +94,8 @@ def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:
 # --- types ------------------------------------------------------------------------------------------------
 
 
-def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
-    """A declared type. `field` is the name of its input, output or weight."""
+def read_type(ev: Evaluator, expr: syntax.Expr, field: str, *, is_target: bool = False) -> Tensor:
+    """A declared type. `field` is the name of its input, target or weight."""
     dims: tuple[syntax.Expr, ...] = ()
     if isinstance(expr, syntax.Index):
         expr, dims = expr.value, expr.items
@@ -116,23 +117,29 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     shape = tuple(dimension(ev, d) for d in dims)
     if len(shape) > MAX_DIMS:
         raise ev.fail("E0210", expr.span, f"a type has at most {MAX_DIMS} dimensions, found {len(shape)}")
-    arguments = expr.arguments if isinstance(expr, syntax.Call) else None
-    for argument in arguments or ():
-        if argument.name in unimplemented_words("type"):
-            raise ev.reject(argument.name_span or argument.value.span, not_built("type", argument.name))
-    if head.id == "class":
+    if not isinstance(expr, syntax.Call):
+        return read_element(ev, expr, head.id, shape, None, field)
+    arguments, ignore = ignored_values.split(ev, expr.arguments, is_target)
+    type = read_element(ev, expr, head.id, shape, arguments or (None if ignore else ()), field)
+    return replace(type, ignore=ignored_values.read(ev, ignore, type)) if ignore else type
+
+
+def read_element(ev: Evaluator, expr: syntax.Expr, element: str, shape: tuple, arguments: Any,
+                 field: str) -> Tensor:  # fmt: skip
+    """The type with this element; `arguments` are None without parentheses."""
+    if element == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))
-    if head.id == "binary":
+    if element == "binary":
         return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
     if arguments is not None:
         sizes = ", ".join(a.value.span.text for a in arguments)
         raise ev.fail(
             "E0210",
             expr.span,
-            f"`{head.id}` takes no parentheses",
-            help=f"a shape is written in `[ ]`: write `{head.id}[{sizes}]`",
+            f"`{element}` takes no parentheses",
+            help=f"a shape is written in `[ ]`: write `{element}[{sizes}]`",
         )
-    return Tensor(head.id, shape)
+    return Tensor(element, shape)
 
 
 def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:

@@ -11,16 +11,19 @@ from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import KINDS, kind_of
+from dlc.compiler.passes.ignored_targets import unreduced_losses
 from dlc.compiler.passes.loss_terms import by_output, named_losses
 from dlc.compiler.training.figures import titles
-from dlc.compiler.training.objective import BatchMean
+from dlc.compiler.training.objective import BatchMean, CountedEntries
 from dlc.compiler.training.phases import Objective, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dlc.compiler.elaborate.builder import GraphBuilder
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
-    from dlc.compiler.ir.graph import Graph, Value
+    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.train_section import Train
     from dlc.compiler.types import Tensor
@@ -30,11 +33,36 @@ def total_loss(state: Elaboration, ev: Evaluator, train: Train, wanted: bool) ->
     """The loss that training minimizes: as written, or the sum of the losses implied by the output types."""
     try:
         value = train.loss or implied_loss(state, ev, wanted)
-        if value is not None and (value.type.batched or value.type.shape):
-            value = state.builder.apply(BatchMean(), [Operand(value, value.site.span)], value.site.span)[0]
-        return value
+        return None if value is None else averaged(state.builder, value)
     except Halt:
         return None
+
+
+def averaged(builder: GraphBuilder, loss: Value) -> Value:
+    """The loss as one number: the mean over the batch and all remaining axes. If entries are ignored, it is
+    the sum of the means of its terms, each over the entries that count."""
+    if not loss.type.batched and not loss.type.shape:
+        return loss
+    parts = [(t, [*unreduced_losses(t, builder.producers)]) for t in terms(builder.nodes, loss)]
+    if not any(unreduced for _, unreduced in parts):
+        parts = [(loss, [])]
+    total: Value | None = None
+    for term, unreduced in parts:
+        masks = [mask_of(builder, node) for node in unreduced]
+        mean = apply(builder, BatchMean(), term, *masks) if term.type.batched or term.type.shape else term
+        total = mean if total is None else apply(builder, Add(), total, mean)
+    assert total is not None, "a loss has terms"
+    return total
+
+
+def mask_of(builder: GraphBuilder, loss: Node) -> Value:
+    """The mask of what counts in an unreduced loss."""
+    return apply(builder, CountedEntries(of=loss.operator), *loss.operands)
+
+
+def apply(builder: GraphBuilder, operator: Operator, *values: Value) -> Value:
+    span = values[0].site.span
+    return builder.apply(operator, [Operand(value, span) for value in values], span)[0]
 
 
 def implied_loss(state: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:

@@ -27,7 +27,7 @@ from dlc.compiler.elaborate import (
 )
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.parse.parser import parse
-from dlc.compiler.passes import graph_checks, initial_values, target_augmentation
+from dlc.compiler.passes import graph_checks, ignored_targets, initial_values, target_augmentation
 from dlc.compiler.program import CompiledProgram
 from dlc.compiler.training.figures import figures
 from dlc.compiler.training.train_section import Train
@@ -67,6 +67,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     graph_checks.fitted_operators(graph, state.problems)
     graph_checks.derivatives(graph, state.problems)
     target_augmentation.check(graph, state.problems)
+    ignored_targets.check(graph, state.problems)
     return CompiledProgram(
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,

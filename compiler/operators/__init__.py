@@ -31,3 +31,4 @@ from dlc.compiler.operators import resampling as resampling
 from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
 from dlc.compiler.operators import space_normalization as space_normalization
+from dlc.compiler.operators import validity as validity

@@ -21,7 +21,7 @@ from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
-from dlc.compiler.types import Tensor
+from dlc.compiler.types import Tensor, keep_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,7 +120,7 @@ class Operator(Definition, family="operator", what="an operator"):
     # Sets of operand indices in which it is jointly linear, the other operands fixed.
     linear_in: ClassVar[tuple[tuple[int, ...], ...]] = ()
     # True if it computes the sum of its operands, or the mean of one: its operands hold terms of the loss.
-    sums: ClassVar[bool] = False
+    sums: ClassVar[bool] | property = False
     # True if it computes a mean over the batch, of which `sum_and_weight` gives the two parts.
     averages: ClassVar[bool] | property = False
     # True if the weight of that mean is a number for each row that does not depend on the values of the row.
@@ -134,6 +134,8 @@ class Operator(Definition, family="operator", what="an operator"):
     reads_batch_size: ClassVar[bool] | property = False
     # True if it changes with the steps of training.
     moves: ClassVar[bool] = False
+    # True if it leaves ignored entries of targets out, or replaces them: losses and `where`.
+    leaves_out_ignored: ClassVar[bool] = False
     # True if it occurs in training only, as losses do, and has no ONNX form.
     training_only: ClassVar[bool] = False
     # The index of the operand with respect to which it differentiates.
@@ -177,9 +179,14 @@ class Operator(Definition, family="operator", what="an operator"):
         positional, given = self.split(operands)
         bound = self.with_settings(**given)
         object.__setattr__(bound, "operands", operands)
-        results = bound.type(*positional)
-        object.__setattr__(bound, "results", results if isinstance(results, tuple) else (results,))
+        made = bound.type(*positional)
+        results = made if isinstance(made, tuple) else (made,)
+        object.__setattr__(bound, "results", bound.with_ignored(results))
         return bound
+
+    def with_ignored(self, results: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The types of the results, with the ignored entries that they keep from their operands."""
+        return keep_ignored(self.operands, results, not {"numbers", "missing"}.isdisjoint(self.keeps))
 
     # --- defined by each operator -------------------------------------------------------------------------
 

@@ -96,6 +96,7 @@ class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
     keeps = ("axes", "missing")
+    leaves_out_ignored = True
     takes = ("bool", "any", "any")
     batchless = True
     broadcasts = True
@@ -109,6 +110,10 @@ class Where(Operator):
         shape = broadcast((condition, a, b), "broadcast together")
         batched = condition.batched or a.batched or b.batched
         return replace(promote_types((a, b), "combined"), shape=shape, batched=batched)
+
+    def with_ignored(self, results):
+        """None: `where(y.valid, y.target, 0)` replaces them."""
+        return tuple(replace(x, ignore=()) for x in results)
 
     def torch(self, F, condition, a, b):
         _, left, right = (x.element for x in self.operands)

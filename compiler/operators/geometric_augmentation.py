@@ -30,9 +30,11 @@ from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
 from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, middle, need_image
+from dlc.compiler.operators.validity import torch_ignored, torch_valid
 from dlc.compiler.types import Tensor
 
 RATIO = (3 / 4, 4 / 3)  # of the sides of a resized window, as in torchvision
+KNOWN = 0.999  # minimum weight of valid pixels in an interpolated pixel of a target that counts
 
 
 class GeometricAugmentation(Augmentation, abstract=True):
@@ -122,8 +124,9 @@ class RandomCrop(RandomWindow):
     """In training a window of `h` rows and `w` columns of each image, at a uniform position, after `padding`
     zeros on each side of the image (torchvision `RandomCrop`).
 
-    Targets that are images are cropped too, provided that the window is as large as the image. At inference
-    the centre window, as in `crop` (torch slicing, ONNX `Slice`).
+    Targets that are images are cropped too, provided that the window is as large as the image. Their pixels
+    from outside are ignored if their type has `ignore=`, else 0. At inference the centre window, as in `crop`
+    (torch slicing, ONNX `Slice`).
     """
 
     padding: int = setting("zeros on each side of the image", Integer(0), 0)
@@ -159,7 +162,7 @@ class RandomCrop(RandomWindow):
         return tuple((F.uniform(x) * (F.size(margin) + 1)).floor() for margin in margins)
 
     def move(self, F, x, have, smooth, top, left):
-        x = F.pad(x, [self.padding] * 4) if self.padding else x
+        x = F.pad(x, [self.padding] * 4, value=torch_ignored(F, have)) if self.padding else x
         for axis, first, want in zip((-2, -1), (top, left), self.window(), strict=True):
             entries = per_sample(first, 1) + F.indices(first, F.size(want))
             x = take_entries(F, x, axis, have.rank, entries, F.size(want))
@@ -273,8 +276,8 @@ class RandomRotate(GeometricAugmentation):
     [-degrees, degrees] (torchvision `RandomRotation`).
 
     Values are interpolated linearly between the four nearest pixels; pixels from outside are 0. Targets that
-    are images are rotated too; those that are not floats take the nearest value, and class 0 from outside. At
-    inference the identity.
+    are images are rotated too; those that are not floats take the nearest value. Their pixels from outside
+    are ignored if their type has `ignore=`, else 0. At inference the identity.
     """
 
     degrees: float = setting("maximum angle in degrees", Number(0))
@@ -291,7 +294,13 @@ class RandomRotate(GeometricAugmentation):
         rows = [F.stack([cos, -down, zero], 1), F.stack([across, cos, zero], 1)]
         size = (x.shape[0], 1, height, width)
         grid = F.affine_grid(F.stack(rows, 1), size, False).type_as(channels)
-        moved = F.grid_sample(channels, grid, "bilinear" if smooth else "nearest", "zeros", False)
+        sampled = (grid, "bilinear" if smooth else "nearest", "zeros", False)
+        if have.ignore:
+            valid = torch_valid(F, x, have).reshape_as(channels)
+            known = F.grid_sample(valid.type_as(channels), *sampled) > KNOWN
+            moved = F.grid_sample(channels.where(valid, 0), *sampled).where(known, torch_ignored(F, have))
+        else:
+            moved = F.grid_sample(channels, *sampled)
         moved = moved if have.rank == 3 else moved.squeeze(1)
         return moved if have.element == "float" else moved.to(torch_dtype(F, have.element))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, Reject
 from dlc.compiler.dims.dim import Size, same
-from dlc.compiler.types import INTEGERS, Tensor
+from dlc.compiler.types import INTEGERS, Tensor, spell_ignored
 
 # The name of the torch dtype and the number of the ONNX dtype (TensorProto.DataType).
 DTYPES = {
@@ -124,17 +124,17 @@ def promote_types(operands: tuple[Tensor, ...], verb: str) -> Tensor:
 
 
 def spell_classes(x: Tensor) -> str:
-    """A type with its classes: `class(3)[4]`, `class(red, green)`, `class(auto)`, `binary[5]`."""
-    if x.classes is None or (x.classes.names is None and x.element == "binary"):
-        return str(x)
-    names = x.classes.names
-    if x.classes.found_in:
-        shown = "auto"
-    elif names is not None:
-        shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    else:
-        shown = str(x.classes.count)
-    return str(x).replace(x.element, f"{x.element}({shown})", 1)
+    """A type with its classes: `class(3)[4]`, `class(red, green)`, `class(auto)`, `binary[5]`; and with the
+    values that it ignores: `class(3, ignore=255)`."""
+    shown = []
+    if x.classes is not None and x.classes.found_in:
+        shown.append("auto")
+    elif x.classes is not None and x.classes.names is not None:
+        shown += [*x.classes.names[:4], *(["..."] if len(x.classes.names) > 4 else [])]
+    elif x.classes is not None and x.element == "class":
+        shown.append(str(x.classes.count))
+    shown += [spell_ignored(x.ignore)] if x.ignore else []
+    return str(x).replace(x.element, f"{x.element}({', '.join(shown)})", 1) if shown else str(x)
 
 
 # --- shapes ---------------------------------------------------------------------------------------------

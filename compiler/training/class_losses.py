@@ -8,10 +8,8 @@ from dlc.compiler import output_kinds
 from dlc.compiler.definitions.parameter_types import ListOf, Nothing, Number, OneOf
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.training.losses import Loss, agree, check_number, clash, is_number, torch_agree
+from dlc.compiler.training.losses import LEAST, Loss, agree, check_number, clash, is_number, torch_agree
 from dlc.compiler.types import Tensor
-
-LEAST = 1e-30  # minimum of the total weight that a mean is divided by
 
 
 class CrossEntropy(Loss):
@@ -86,14 +84,28 @@ class CrossEntropy(Loss):
 
     @property
     def weighs_rows(self) -> bool:
-        return self.weight is None or self.reduce == "sum" or is_soft(self.operands[1])
+        return super().weighs_rows and not self.weighs_classes
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether the mean is weighted by the classes."""
+        return self.weight is not None and self.reduce != "sum" and not is_soft(self.operands[1])
 
     def total_weight(self, F, prediction, target):
         """With `weight` the sum of the weights of the true classes."""
-        if self.weighs_rows:
+        if not self.weighs_classes:
             return super().total_weight(F, prediction, target)
+        return self.class_weights(F, prediction, target).sum()
+
+    def valid_weight(self, F, valid, prediction, target):
+        if not self.weighs_classes:
+            return super().valid_weight(F, valid, prediction, target)
+        return self.class_weights(F, prediction, target).where(valid, 0).sum()
+
+    def class_weights(self, F: Any, prediction: Any, target: Any) -> Any:
+        """The weight of the true class of each entry."""
         _, target = torch_scores(F, prediction, target, *self.operands)
-        return target.new_tensor(self.weight, dtype=F.float32).take(target).sum()
+        return target.new_tensor(self.weight, dtype=F.float32).take(target)
 
     examples = (
         Example("cross_entropy", ("float[3]", "class(3)"), "float"),
@@ -147,15 +159,37 @@ class Dice(Loss):
         return Tensor("float", batched=False)
 
     def torch_each(self, F, reduction, prediction, target):
+        return self.torch_dice(*self.probabilities(F, prediction, target), self.summed_axes())
+
+    def torch_valid(self, F, *operands):
+        masks = self.masks(F, *operands)
+        p, t = self.probabilities(F, *self.filled(F, masks, operands))
+        for mask in masks:
+            if mask is not None:
+                mask = mask.reshape_as(p) if self.axis is None else mask.reshape_as(t.select(self.axis, 0))
+                mask = mask if self.axis is None else mask.unsqueeze(self.axis)
+                p, t = p.where(mask, 0), t.where(mask, 0)
+        return self.torch_dice(p, t, self.summed_axes())
+
+    @property
+    def axis(self) -> int | None:
+        """The axis of the classes in the whole tensor; None for booleans."""
         have, wanted = self.operands
-        if not of_classes(have, wanted):
+        return class_axis(have) + 1 if of_classes(have, wanted) else None
+
+    def summed_axes(self) -> list[int] | None:
+        rank = self.operands[0].rank + 1
+        return None if self.axis is None else [axis for axis in range(rank) if axis != self.axis]
+
+    def probabilities(self, F: Any, prediction: Any, target: Any) -> tuple[Any, Any]:
+        """The probabilities and the targets, 0 or 1, in the shape of the scores."""
+        have, wanted = self.operands
+        if self.axis is None:
             prediction, target = torch_agree(F, prediction, target, have, wanted)
-            return self.torch_dice(F.sigmoid(prediction), target, None)
+            return F.sigmoid(prediction), target
         prediction, target = torch_scores(F, prediction, target, have, wanted)
-        axis = class_axis(have) + 1
-        one_hot = F.one_hot(target, F.size(have.shape[axis - 1])).movedim(-1, axis).type_as(prediction)
-        others = [other for other in range(have.rank + 1) if other != axis]
-        return self.torch_dice(F.softmax(prediction, axis), one_hot, others)
+        one_hot = F.one_hot(target, F.size(have.shape[self.axis - 1])).movedim(-1, self.axis)
+        return F.softmax(prediction, self.axis), one_hot.type_as(prediction)
 
     @staticmethod
     def torch_dice(p: Any, t: Any, axes: list[int] | None) -> Any:
@@ -216,6 +250,8 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
         raise Reject(
             f"`{loss.name}` takes scores of each sample; these are the same for all", at="prediction"
         )
+    if prediction.ignore:
+        raise Reject(f"`{loss.name}` takes scores of the network; these depend on a target", at="prediction")
     if not prediction.rank:
         raise Reject(f"`{loss.name}` takes a score for each class, found one value: {prediction}",
                      at="prediction", help="`bce` is the loss of one score, for booleans")  # fmt: skip

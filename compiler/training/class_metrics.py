@@ -40,6 +40,7 @@ class Accuracy(Metric):
 class _PerClass(Metric, abstract=True):
     """A metric computed for each class, or for each label of a `binary[n]`, and averaged."""
 
+    separates = True
     for_elements = CLASSIFIED
 
     average: str | None = setting(
@@ -75,20 +76,21 @@ class _Counted(_PerClass, abstract=True):
         state.add(counted=tallies(np, state.type, state.per_label, answer.value, target))
 
     def each(self, np, state):
-        hit, false, missed = state.counts["counted"]
+        hit, false, missed, _ = state.counts["counted"]
         scores = self.of(np, hit, false, missed)
         return [float(s) if n else float("nan") for s, n in zip(scores, hit + false + missed, strict=True)]
 
     def value(self, np, state):
         if "counted" not in state.counts:
             return float("nan")
-        hit, false, missed = state.counts["counted"]
+        hit, false, missed, all = state.counts["counted"]
         if self.average == "micro":
             return float(self.of(np, hit.sum(), false.sum(), missed.sum()))
         scores, rows = self.of(np, hit, false, missed), hit + missed
         if self.average == "weighted":
             return float((scores * rows).sum() / rows.sum()) if rows.sum() else float("nan")
-        return float((scores[rows + false > 0] if state.type.element == "class" else scores).mean())
+        occur = rows + false if state.type.element == "class" else all
+        return float(scores[occur > 0].mean())
 
 
 class Precision(_Counted):
@@ -269,14 +271,16 @@ class Auroc(_PerClass):
             return float("nan")
         scores, truth = self.kept(np, state)
         if self.average == "micro":
-            return area(np, scores.ravel(), truth.ravel())
-        areas, rows = np.array(self.areas(np, scores, truth)), truth.sum(0)
+            return self.areas(np, scores.reshape(-1, 1), truth.reshape(-1, 1))[0]
+        areas, rows = np.array(self.areas(np, scores, truth)), (truth > 0).sum(0)
         known = ~np.isnan(areas)
         weights = rows[known] if self.average == "weighted" else None
         return float(np.average(areas[known], weights=weights)) if known.any() else float("nan")
 
     def areas(self, np: Any, scores: Any, truth: Any) -> list[float]:
-        return [area(np, scores[:, k], truth[:, k]) for k in range(scores.shape[1])]
+        counts = truth >= 0
+        columns = range(scores.shape[1])
+        return [area(np, scores[counts[:, k], k], truth[counts[:, k], k] > 0) for k in columns]
 
     def kept(self, np: Any, state: State) -> tuple[Any, Any]:
         """The scores and the true classes or labels of all rows, with a column for each class or label."""

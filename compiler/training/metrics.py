@@ -61,6 +61,9 @@ class Metric(Definition, family="metric", what="a metric"):
     # Another condition on outputs of these elements, as the end of a message.
     restriction: ClassVar[str] | property = ""
     better: ClassVar[str] = "higher"
+    # True if it measures the entries of a vector separately (`State.per_label`). Its targets may then be NaN
+    # where they do not count; all other metrics get the entries that count, each as a row.
+    separates: ClassVar[bool] = False
     # True if it is computed from probabilities, not from answers.
     of_probabilities: ClassVar[bool] = False
     # True if it is a table, which expectations and early stopping cannot compare with a number.

@@ -76,20 +76,21 @@ class R2(Metric):
     """
 
     name = "r2"
+    separates = True
     for_elements = (*FLOATS, *INTEGERS)
 
     def update(self, np, state, answer, target):
         columns = state.type.shape[0] if state.per_label else 1
         target = np.asarray(target, np.float64).reshape(-1, columns)
         residual = np.asarray(answer.value, np.float64).reshape(-1, columns) - target
-        state.add(squares=np.square(residual).sum(0))
+        state.add(squares=np.where(np.isnan(target), 0, np.square(residual)).sum(0))
         state.counts.setdefault("target", Moments()).add(np, target)
 
     def value(self, np, state):
         moments = state.counts.get("target")
-        if moments is None or moments.n < 2:
+        if moments is None or not (moments.n > 1).any():
             return float("nan")
         squares, varies = state.counts["squares"], moments.varies(np)
         explained = 1 - squares / np.where(varies, moments.squares, 1)
         exact = np.where(np.isnan(squares), np.nan, squares == 0)
-        return float(np.where(varies, explained, exact).mean())
+        return float(np.where(varies, explained, exact)[moments.n > 1].mean())

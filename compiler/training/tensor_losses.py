@@ -69,6 +69,15 @@ class _OverLast(_BetweenTensors, abstract=True):
     def torch_each(self, F, reduction, *vectors):
         return reduced(self.torch_vectors(F, *vectors), reduction)
 
+    def filled(self, F, masks, operands):
+        """All vectors have 0 where one of them has an ignored entry."""
+        for mask in masks:
+            operands = operands if mask is None else tuple(x.where(mask, 0) for x in operands)
+        return operands
+
+    def counted(self, mask, type):
+        return mask.any(-1)
+
     @abstractmethod
     def torch_vectors(self, F: Any, *vectors: Any) -> Any:
         """The loss of each vector, unreduced."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Reject
@@ -27,6 +28,7 @@ PREFIX = "dlc."
 FORMAT = 1
 UNSEALED = "0" * 64  # placeholder of the digest while it is computed
 MAX_SIZE, MAX_NAME = 10**12, 1000  # of an axis; characters of a formula of free dimensions
+MAX_NUMBER = 2**63
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
@@ -158,6 +160,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"numbers": list(classes.labels)} if classes and classes.labels and not classes.names else {}),
         **({"found_in": classes.found_in} if classes and classes.found_in else {}),
         **({"missing": True} if type.missing else {}),
+        **({"ignore": list(type.ignore)} if type.ignore else {}),
     }
 
 
@@ -187,7 +190,17 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
         if not all_are(kind, classes.labels or ()):
             raise no_type(written)
     sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
-    return Tensor(element, sizes, classes, missing=written.get("missing") is True)
+    ignore = written.get("ignore", [])
+    if not isinstance(ignore, list) or not all(v is None or is_value(v) for v in ignore):
+        raise no_type(written)
+    return Tensor(element, sizes, classes, missing=written.get("missing") is True, ignore=tuple(ignore))
+
+
+def is_value(value: Any) -> bool:
+    """A finite number or a text."""
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, str) or (is_integer(value) and abs(value) < MAX_NUMBER)
 
 
 def no_type(written: Mapping[str, Any]) -> ValueError:

@@ -18,6 +18,7 @@ MAX_ROWS = 5  # rows that a refusal has: the last one only says that there are m
 EXACT = 2**53  # smaller integers are exact in float64
 LARGEST = 2.0**63  # smaller integers fit int64
 MISSING_HELP = "fill it in, or remove the row"
+TARGET_HELP = "fill it in, remove the row, or write `ignore=missing` into the type of the output"
 IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or remove the row"
 WORDS = ("false", "true")
 FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or remove the row"
@@ -176,8 +177,13 @@ def refusal(
 
 
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise refusal(data_errors.MISSING_VALUE, "the value is missing", np.isnan(values), help)
+    if values.dtype.kind == "f":
+        refuse_missing_values(np.isnan(values), help)
+
+
+def refuse_missing_values(missing: np.ndarray, help: str = MISSING_HELP) -> None:
+    if missing.any():
+        raise refusal(data_errors.MISSING_VALUE, "the value is missing", missing, help)
 
 
 def alternatives(names: tuple[str, ...]) -> str:

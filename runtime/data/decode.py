@@ -19,6 +19,7 @@ from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
+from dlc.runtime.data.ignored import without_ignored
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 from dlc.runtime.data.source import number_of
@@ -91,9 +92,25 @@ def read_columns(
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
+    problems += _without_ignored(opened, matches, columns)
     if problems:
         raise CompileError(problems)
     return FieldColumns(opened, wanted, matches, columns)
+
+
+def _without_ignored(
+    opened: Opened, matches: Sequence[Match], columns: dict[str, list[Column]]
+) -> list[Diagnostic]:
+    """Replace the ignored values of targets in `columns` by missing values; the errors of other missing
+    values."""
+    problems = []
+    for m in matches:
+        for place, column in enumerate(columns[m.wanted.name]) if m.wanted.ignores else ():
+            try:
+                columns[m.wanted.name][place] = without_ignored(column, m.wanted.declared)
+            except Refused as refused:
+                problems.append(refusal_error(opened, m.wanted, m.indices[place], refused))
+    return problems
 
 
 def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyType({}), *,
@@ -105,7 +122,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     for m in filled.fields:
         wanted, pieces = m.wanted, []
         known = wanted.classes_among(classes)
-        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw)
+        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
         for index, column in filled.sources(m):
             try:
                 pieces.append(encode(column, wanted.declared, known, purpose))
@@ -177,7 +194,8 @@ def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refus
     said = "" if wanted.role == "split" else f"`{wanted.name}` is {wanted.declared}"
     at = ((wanted.source or wanted.span, said), (opened.definition, "read here"))
     if refused.text:
-        refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing, words=refused.words)
+        lacks = wanted.declared.missing or None in wanted.declared.ignore
+        refused.help = opened.help_for(refused.text, lacks=lacks, words=refused.words)
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 

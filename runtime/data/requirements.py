@@ -42,9 +42,14 @@ class RequiredField:
         return self.role == "target"
 
     @property
+    def ignores(self) -> bool:
+        """True for a target with entries that may not count."""
+        return self.is_target and bool(self.declared.ignore)
+
+    @property
     def needs_value(self) -> bool:
         """Whether a row without a value of this field cannot be used, because nothing fills it in."""
-        return not self.drawn and not self.declared.missing
+        return not (self.drawn or self.declared.missing or self.ignores)
 
     def classes_among(self, found: Mapping[str, Classes]) -> Classes | None:
         """Its classes: those of its type, or those `found` in the data for `class(auto)`."""
@@ -69,12 +74,13 @@ class Purpose:
 
     A `target` has to be one of its classes; a binary target may be a probability. A `strict` input has to be
     one of its classes or missing. `raw` arrays are inputs of the artifact, where classes and binaries have
-    their names.
+    their names. An `ignoring` target has missing values where its entries do not count.
     """
 
     target: bool = False
     strict: bool = False
     raw: bool = False
+    ignoring: bool = False
 
 
 def required_fields(program: CompiledProgram) -> list[RequiredField]:

@@ -203,7 +203,7 @@ TOPICS = {
     "timestamps": "int64 standardize",
     "pandas": "parquet data=frame",
     "frame": "csv data=frame",
-    "ignore_index": "class drop",
+    "ignore_index": "ignore valid drop",
 }
 
 

@@ -67,6 +67,15 @@ def test_the_columns_of_a_vector_without_a_value(tmp_path: Path) -> None:
     assert looked_at(tmp_path) == [("W0709", 'no training row has a value of `a` in column "v"')]
 
 
+@pytest.mark.parametrize(("cells", "warns"), [("||", True), ("|2|", False), ("|-9|", True)])
+def test_a_target_of_which_nothing_counts(cells: str, warns: bool, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,y\n" + "".join(f"1,{cell}\n" for cell in cells.split("|")), "utf-8")
+    text = "input a: float\noutput y: float(ignore=[-9, missing])\na -> dense(1) -> y\n"
+    (tmp_path / "m.dl").write_text(f'{text}data {{ source = csv("rows.csv") }}\n', "utf-8")
+    found = [found for found in looked_at(tmp_path) if found[0] == "W0709"]
+    assert found == [("W0709", 'no training row has a value of `y` in column "y"')] * warns
+
+
 Pairs = list[tuple[float, float]]
 NUMBERS = "input a: float\noutput c: float\na -> reshape(1) -> dense(1) -> c\n"
 

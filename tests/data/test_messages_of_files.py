@@ -541,10 +541,11 @@ def test_classes_counted_from_one_are_accepted_as_auto() -> None:
 
 
 @pytest.mark.parametrize("label", ["-1", "255"])
-def test_labels_cannot_be_ignored_yet(label: str) -> None:
-    assert "labels cannot be ignored yet" in labelled("class(3)", f"0 1 2 {label}")
-    assert "cannot be ignored" not in labelled("class(3)", f"0 1 2 {label} 7")
-    assert not labelled("class(3)", "0 1 2")
+def test_labels_that_other_programs_ignore(label: str) -> None:
+    fix = f"class(3, ignore={label})"
+    assert fix in labelled("class(3)", f"0 1 2 {label}")
+    assert "ignore" not in labelled("class(3)", f"0 1 2 {label} 7")
+    assert not labelled(fix, f"0 1 2 {label}")
 
 
 @pytest.mark.parametrize(

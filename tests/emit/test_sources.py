@@ -286,6 +286,15 @@ UNSUPPORTED = {
 }
 
 
+def test_ignored_values_are_not_read() -> None:
+    text = (
+        'input x: float\noutput y: float(ignore=-1)\nx -> dense(1) -> y\ndata { source = csv("rows.csv") }\n'
+    )
+    with pytest.raises(CompileError, match="the labels of `y` are not read") as caught:
+        emit(compile(Source("story.dl", text)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0822"]
+
+
 @pytest.mark.parametrize("message", UNSUPPORTED)
 def test_unsupported_data_is_an_error_unless_the_model_is_emitted_alone(message: str) -> None:
     text = f"input x: float\noutput y: float\nx -> dense(1) -> y\n{UNSUPPORTED[message]}\n"

@@ -65,7 +65,8 @@ class SourceReader:
         """An array of rows as a tensor with the dtype and the shape of its field."""
         declared = self.declared[value]
         classes = declared.classes  # arrays contain class indices
-        if self.source.name in ("npz", "idx") and classes and classes.found_in and classes.labels:
+        found = classes and classes.found_in and classes.labels and self.source.name in ("npz", "idx")
+        if found or declared.ignore:
             raise self.error(f"the labels of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")

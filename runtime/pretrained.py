@@ -12,7 +12,7 @@ from dlc.compiler.lower.given_weights import Given, accept, weights_of
 from dlc.compiler.lower.initial_weights import check_known
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.loaded_tensors import tensors_of
-from dlc.runtime.run_folder import LATEST, WEIGHTS, run_at
+from dlc.runtime.run_folder import LATEST, WEIGHTS, run_at, weights_of_run
 from dlc.runtime.weight_files import WeightFile
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def opened(load: Load, folder: Path) -> WeightFile:
     """The file that the spec names, or the best weights of the run that it names."""
     file = f"{load.path.rstrip('/')}/{WEIGHTS}" if load.is_run else load.path
     try:
-        return WeightFile(run_at(folder / load.path) / WEIGHTS if load.is_run else run_at(folder / file))
+        run = run_at(folder / load.path)
+        return WeightFile(weights_of_run(run) if load.is_run else run)
     except ArtifactError as error:
         why = f"is not there: {shorten(error, 200)}"
     except OSError as error:

@@ -12,7 +12,7 @@ from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import KINDS, kind_of
 from dlc.compiler.passes.ignored_targets import unreduced_losses
-from dlc.compiler.passes.loss_terms import by_output, named_losses
+from dlc.compiler.passes.loss_terms import by_output, named_losses, terms
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean, CountedEntries
 from dlc.compiler.training.phases import Objective, Phase

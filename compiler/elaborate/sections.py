@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
 from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx, RandomSplit
@@ -225,7 +225,7 @@ def optimizer_setting(name: str, body: Sequence[syntax.Statement]) -> str:
     own = aliases.OPTIMIZERS_OWN[name]
     chosen = known.get(_optimizer(body)) or known["sgd" if own == "momentum" else "adam"]
     if own not in chosen.settings:
-        return f"`{chosen.name}` has none; {aliases.REGULARIZE}"
+        return f"`{chosen.name}` has none; {other_settings.REGULARIZE}"
     given = f"{own}=..." if own == "lr" or not chosen.settings["lr"].required else f"lr=..., {own}=..."
     return f"it belongs to the optimizer: `optimizer = {chosen.name}({given})`"
 

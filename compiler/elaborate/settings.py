@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import foreign_calls, members
@@ -82,7 +82,7 @@ def unknown(
 def given_twice(
     ev: Evaluator, definition: type[Definition], name: str, span: Span, call: syntax.Call | None
 ) -> Halt:
-    of_size = call and aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
+    of_size = call and other_settings.INPUT_SIZE_ARGUMENTS.get(definition.name)
     why = "if the first number is the input size, remove it" if of_size else ""
     return ev.fail("E0407", span, f"`{name}` is given twice", help=why)
 
@@ -153,5 +153,5 @@ def rejected(
 def of_other_libraries(definition: type[Definition], call: syntax.Call | None) -> str:
     """The fix for arguments in the style of another library, as in `dense(4, 8)`."""
     written = foreign_calls.translate(call) if call else ""
-    known = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
+    known = other_settings.INPUT_SIZE_ARGUMENTS.get(definition.name)
     return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""

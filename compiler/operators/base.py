@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from dlc.compiler.definitions.definition import Definition, Reject, family, setting
 from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
 from dlc.compiler.operators.examples import Example
-from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.operands import per_axis, spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -125,18 +125,17 @@ class Operator(Definition, family="operator", what="an operator"):
     averages: ClassVar[bool] | property = False
     # True if the weight of that mean is a number for each row that does not depend on the values of the row.
     weighs_rows: ClassVar[bool] | property = True
-    # True if it computes one number from the whole batch that is not a mean and cannot be combined over
-    # several batches.
+    # True if it computes one number from the whole batch that cannot be combined over several batches.
     of_batch: ClassVar[bool] = False
     # True if its result has the batch as an axis in place of a value for each sample.
     joins_batch: ClassVar[bool] = False
-    # True if its result depends on the size of the batch, and on no operand.
+    # True if its result depends on the size of the batch alone.
     reads_batch_size: ClassVar[bool] | property = False
     # True if it changes with the steps of training.
     moves: ClassVar[bool] = False
     # True if it leaves ignored entries of targets out, or replaces them: losses and `where`.
     leaves_out_ignored: ClassVar[bool] = False
-    # True if it occurs in training only, as losses do, and has no ONNX form.
+    # True if it has no ONNX form, because it occurs in training only, as losses do.
     training_only: ClassVar[bool] = False
     # The index of the operand with respect to which it differentiates.
     wrt: ClassVar[int | None] = None
@@ -391,7 +390,7 @@ class Operator(Definition, family="operator", what="an operator"):
         return type(self).scale_and_offset is not Operator.scale_and_offset
 
     def is_fitted(self) -> bool:
-        """True if it has weights that are fitted to the training rows before training."""
+        """True if it has weights that are fitted to the training rows."""
         return type(self).fit is not Operator.fit
 
 
@@ -399,12 +398,3 @@ def by_symbol() -> dict[str, type[Operator]]:
     """The binary operators by their symbol."""
     operators = (c for c in family("operator").values() if issubclass(c, Operator))
     return {c.symbol: c for c in operators if c.symbol and c.arity() == (2, 2)}
-
-
-def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
-    """Expands a setting of one number to one number per axis."""
-    if not isinstance(value, tuple):
-        return (value,) * axes
-    if len(value) != axes:
-        raise Reject(f"`{setting}` has {len(value)} entries for {axes} space axes", at=setting, code="E0404")
-    return value

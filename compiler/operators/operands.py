@@ -205,3 +205,12 @@ def only_axis(x: Tensor, axis: int | None, name: str) -> int:
         raise Reject(f"`{name}` needs `axis`: {x} has {x.rank} axes", code="E0405",
                      help="`axis=0` for the first, `axis=-1` for the last")  # fmt: skip
     return 0
+
+
+def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
+    """Expands a setting of one number to one number per axis."""
+    if not isinstance(value, tuple):
+        return (value,) * axes
+    if len(value) != axes:
+        raise Reject(f"`{setting}` has {len(value)} entries for {axes} space axes", at=setting, code="E0404")
+    return value

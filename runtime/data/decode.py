@@ -92,24 +92,23 @@ def read_columns(
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
-    problems += _without_ignored(opened, matches, columns)
+    filled = FieldColumns(opened, wanted, matches, columns)
+    problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
-    return FieldColumns(opened, wanted, matches, columns)
+    return filled
 
 
-def _without_ignored(
-    opened: Opened, matches: Sequence[Match], columns: dict[str, list[Column]]
-) -> list[Diagnostic]:
-    """Replace the ignored values of targets in `columns` by missing values; the errors of other missing
-    values."""
+def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
+    """Replace the ignored values of targets by missing values; the errors of other missing values."""
     problems = []
-    for m in matches:
-        for place, column in enumerate(columns[m.wanted.name]) if m.wanted.ignores else ():
+    for m in filled.matches:
+        columns = filled.columns[m.wanted.name]
+        for place, column in enumerate(columns) if m.wanted.ignores else ():
             try:
-                columns[m.wanted.name][place] = without_ignored(column, m.wanted.declared)
+                columns[place] = without_ignored(column, m.wanted.declared)
             except Refused as refused:
-                problems.append(refusal_error(opened, m.wanted, m.indices[place], refused))
+                problems.append(refusal_error(filled, m.wanted, m.indices[place], refused))
     return problems
 
 

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 import dlc
 from dlc.compiler import CompileError
 from dlc.runtime import loaded_tensors, pretrained
-from dlc.runtime.run_folder import read_spec
+from dlc.runtime.run_spec import read_spec
 
 WORDS = np.random.default_rng(0).normal(size=(6, 4))
 SPEC = """

@@ -19,7 +19,8 @@ from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.training.metrics import CountTable
 from dlc.runtime import run_folder
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.run_folder import Run, read_spec, run_at
+from dlc.runtime.run_folder import Run, run_at
+from dlc.runtime.run_spec import read_spec
 from dlc.runtime.training import loop
 from dlc.runtime.training import progress as progress_display
 from dlc.runtime.training.history import Epoch, Trained

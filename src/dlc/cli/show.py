@@ -94,7 +94,8 @@ def source_at(path: str) -> Source:
 
         return source_of(read_metadata(Path(path)))
     if in_runs(path):
-        from dlc.runtime.run_folder import read_spec, run_at
+        from dlc.runtime.run_folder import run_at
+        from dlc.runtime.run_spec import read_spec
 
         return read_spec(run_at(Path(path))).source
     from dlc.cli.specs import read

@@ -158,7 +158,8 @@ def refuse_set(settings: Collection[Any]) -> None:
 def open_run(folder: Path, outputs: str | None = None) -> Program:
     """The `Program` of a run, as it was trained."""
     from dlc.program import Program
-    from dlc.runtime.run_folder import INFO, latest_in, read_spec
+    from dlc.runtime.run_folder import INFO, latest_in
+    from dlc.runtime.run_spec import read_spec
 
     if not (folder / INFO).is_file():
         help = latest_in(folder).removeprefix("; ") or "one is made by `dlc train`: runs/NAME/TIME"

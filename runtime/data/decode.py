@@ -41,7 +41,7 @@ class FieldColumns:
     opened: Opened
     wanted: Sequence[RequiredField]
     matches: Sequence[Match]
-    columns: Mapping[str, Sequence[Column]]
+    columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
 
     @property

@@ -10,35 +10,64 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError, Problems
-from dlc.compiler.diagnostics.source import MAX_BYTES, Source
+from dlc.compiler.diagnostics.source import MAX_BYTES, Source, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from dlc.compiler.program import CompiledProgram, Facts
+    from dlc.compiler.types import Tensor
 
-__all__ = ["MAX_BYTES", "CompileError", "Diagnostic", "Problems", "Source", "compile", "read_source"]
+__all__ = [
+    "MAX_BYTES",
+    "CompileError",
+    "Diagnostic",
+    "Problems",
+    "Source",
+    "compile",
+    "name_of",
+    "read_source",
+]
 
 
 def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: Facts | None = None,
             read: Callable[[Source, str], Source] | None = None,
+            type_in: Callable[[str, str], Tensor] | None = None,
             outputs: str | None = None) -> CompiledProgram:  # fmt: skip
     """Compile a spec. CompileError lists all independent errors.
 
-    `params` are values for the params of the spec. `facts` are properties of the data. `read` returns the
-    source of an imported path; without it there are no imports. `outputs` replaces the setting of `export`,
-    in the same syntax: `y.logits, h`.
+    `params` are values for the params of the spec and, by names such as `train.epochs`, for settings of its
+    sections; a `str` for a setting is an expression of the language. `facts` are properties of the files that
+    the spec names. `read` returns the source of an imported path; without it there are no imports. `type_in`
+    returns the type of a tensor of a file, for a path relative to the spec and its name; without it only
+    those in `facts` are known. `outputs` replaces the setting of `export`, in the same syntax: `y.logits, h`.
     """
     import dlc.compiler.operators
     import dlc.compiler.training  # noqa: F401
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.program import Facts
 
-    return Elaborator(Problems(), params or {}, facts or Facts(), read or no_files, outputs).run(source)
+    given = Problems(), params or {}, facts or Facts(), read or no_files, type_in or no_tensors
+    return Elaborator(*given, outputs).run(source)
 
 
 def no_files(importing: Source, path: str) -> Source:
     raise FileNotFoundError(2, "a spec that is given as text cannot import files")
+
+
+def no_tensors(path: str, name: str) -> Tensor:
+    raise FileNotFoundError(2, "there is no such file", path)
+
+
+def tensor_reader(folder: str | os.PathLike[str]) -> Callable[[str, str], Tensor]:
+    """A function that reads the types of tensors in files; `folder` is that of the spec."""
+
+    def type_in(path: str, name: str) -> Tensor:
+        from dlc.compiler import tensor_files
+
+        return tensor_files.type_in(os.path.join(folder, path), name)
+
+    return type_in
 
 
 def read_source(path: str | os.PathLike[str], name: str | None = None) -> Source:
@@ -68,8 +97,3 @@ def among(sources: Iterable[Source]) -> Callable[[Source, str], Source]:
         return held[name]
 
     return read
-
-
-def name_of(importing: Source, path: str) -> str:
-    """The name of the source of an import."""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))

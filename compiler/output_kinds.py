@@ -135,6 +135,9 @@ class BoolKind(OutputKind):
     word = "bool"
     metrics = ("accuracy",)
 
+    def target(self, declared):
+        return "float" if declared.ignore else declared.element
+
     def steps(self, declared, found):
         if found.element != "bool":
             yield "at_least_half", postprocessing.AtLeastHalf()
@@ -162,6 +165,9 @@ class IntegerKind(OutputKind):
     elements = INTEGERS
     word = "int"
     metrics = ("mae", "r2")
+
+    def target(self, declared):
+        return "float" if declared.ignore else declared.element
 
     def steps(self, declared, found):
         if found.element != declared.element:

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
     from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.ir.graph import Graph, Input, Output, Value
+    from dlc.compiler.training.average_nets import Average
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.train_section import Train
-    from dlc.compiler.types import Classes
+    from dlc.compiler.types import Classes, Tensor
 
 
 @record
 class Facts:
-    """Properties of the data: the classes of `class(auto)` fields, by field."""
+    """Properties of the files that a spec names: the classes of `class(auto)` fields, by field, and the types
+    of tensors that `load` takes from files, by path, relative to the spec, and name."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
+    tensors: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
 
 
 @record(eq=False)
@@ -44,9 +47,11 @@ class CompiledProgram:
     name: str
     description: str
     params: Mapping[str, Any]
+    settings: Mapping[str, str]  # of sections, as a command gave them: `train.epochs`, with the text of `3`
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     graph: Graph
+    averages: Mapping[str, Average]  # the average nets in use, by name
     phases: tuple[Phase, ...]
     data: Data | None
     train: Train
@@ -58,6 +63,11 @@ class CompiledProgram:
     bindings: Mapping[str, Any]  # the values of the names at the end of the file
     facts: Facts = field(default_factory=Facts)
     allowed: tuple[Allowed, ...] = ()  # `allow` comments for warnings that depend on the data
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The values with which the texts give this program again: of all params, and of given settings."""
+        return {**self.params, **self.settings}
 
     def output(self, name: str) -> Output:
         return self._outputs[name]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from math import isfinite
 from typing import Any
 
+from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.dims.dim import Dim, DimError, minimum
 
@@ -22,6 +24,28 @@ PLAIN = {
     "%": operator.mod, "**": operator.pow, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
+COMPARISONS = ("<", "<=", ">", ">=")
+# Functions of one static number, and of two or more.
+FUNCTIONS = {
+    "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "abs": abs,
+    "round": round, "floor": math.floor, "ceil": math.ceil,
+}  # fmt: skip
+FUNCTIONS_OF_SEVERAL = {"min": min, "max": max}
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def call(name: str, *given: Any) -> Any:
+    """The value of one of the functions for static numbers; `Reject` if it has none."""
+    try:
+        result = FUNCTIONS.get(name, FUNCTIONS_OF_SEVERAL.get(name))(*given)  # type: ignore[misc]
+    except (ValueError, OverflowError):
+        result = math.nan
+    if not abs(result) <= MAX_NUMBER:
+        raise Reject(f"`{name}({', '.join(map(str, given))})` has no value, or is too large", code="E0206")
+    return result
 
 
 def compute(symbol: str, left: Any, right: Any) -> Any:
@@ -36,9 +60,15 @@ def compute(symbol: str, left: Any, right: Any) -> Any:
         if len(left) + len(right) > MAX_LIST:
             raise Reject(f"a text of more than {MAX_LIST:_} letters", code="E0904")
         return left + right
+    lists = [v for v in (left, right) if isinstance(v, list)]
+    if all(map(is_numbers, lists)) and lists and symbol not in COMPARISONS:
+        if symbol == "@":
+            return constants.multiplied(left, right)
+        if all(is_numbers(v) or isinstance(v, (int, float)) for v in (left, right)):
+            return constants.combined(lambda a, b: compute(symbol, a, b), left, right)
     if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or symbol == "@":
         raise Reject(f"`{symbol}` does not work between {describe(left)} and {describe(right)}", code="E0205")
-    if symbol in ("<", "<=", ">", ">="):
+    if symbol in COMPARISONS:
         return compare(symbol, left, right)
     if symbol in ("/", "//", "%") and right == 0:
         raise Reject("division by zero", code="E0206")

@@ -199,6 +199,14 @@ class Block(Statement):
 
 
 @record(eq=False)
+class AverageNet(Statement):
+    """`net name = average(...)`."""
+
+    name: Ident
+    value: Expr
+
+
+@record(eq=False)
 class Bind(Statement):
     """`a = value`, `a, b = value`."""
 
@@ -253,7 +261,7 @@ def bodies(statement: Statement) -> tuple[Statement, ...]:
 def expressions(statement: Statement, within: Callable[[Expr], bool] = lambda _: True) -> Iterator[Expr]:
     """All expressions of a statement, except those in its body, in types, and inside of expressions for which
     `within` is false."""
-    if isinstance(statement, (Section, Block)):
+    if isinstance(statement, (Section, Block, AverageNet)):
         return
     waiting: list[Any] = [statement.init if isinstance(statement, Weight) else statement]
     while waiting:

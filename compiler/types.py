@@ -72,7 +72,9 @@ class Tensor:
     `element` is one of `ELEMENTS`; `binary` occurs only in declarations (the value of a binary input is
     `bool`). `shape` is the shape of one sample. A value with `batched=False` is the same for every sample (a
     declared weight, a loss) and has no batch axis. `missing` occurs only in declarations: the input may have
-    missing values, which the spec imputes.
+    missing values, which the spec imputes. `ignore` are the target values that do not count, as the spec
+    writes them, and None for missing values; it is the same for a target and for what is computed of it
+    alone, where an ignored class is -1 and an ignored number NaN.
     """
 
     element: str
@@ -80,6 +82,7 @@ class Tensor:
     classes: Classes | None = None
     batched: bool = True
     missing: bool = False
+    ignore: tuple[float | str | None, ...] = ()
 
     @property
     def rank(self) -> int:
@@ -122,6 +125,19 @@ class Typed:
     """What has a type: a value of the graph, as settings and messages know it."""
 
     type: Tensor
+
+
+def keep_ignored(operands: Sequence[Tensor], results: tuple[Tensor, ...], kept: bool) -> tuple[Tensor, ...]:
+    """The types of results, which have the ignored entries of the operands or none."""
+    ignore = next((x.ignore for x in operands if kept and x.ignore), ())
+    own = [ignore if x.is_float or x.element == "class" else () for x in results]
+    return tuple(x if x.ignore == i else replace(x, ignore=i) for x, i in zip(results, own, strict=True))
+
+
+def spell_ignored(ignore: tuple[float | str | None, ...]) -> str:
+    """The setting of a type as the language writes it: `ignore=255`, `ignore=[0, missing]`."""
+    words = ["missing" if v is None else f'"{v}"' if isinstance(v, str) else str(v) for v in ignore]
+    return f"ignore={words[0]}" if len(words) == 1 else f"ignore=[{', '.join(words)}]"
 
 
 def spell(element: str, shape: tuple[Size, ...]) -> str:

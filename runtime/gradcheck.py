@@ -17,6 +17,7 @@ from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import free_sizes, sample, sized
 from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.data import data_errors as of_data
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.training.finite_differences import STEPS, compare
 from dlc.runtime.training.fit import fit
@@ -76,7 +77,8 @@ class Check:
         seed = program.train.seed if seed is None else seed
         self._rng = np.random.default_rng(seed)
         rows = random_rows(program, seed) if rows is None else rows
-        weights = fit(program, rows, self._perturbed(draw(program.graph, seed), program))
+        drawn = draw(program.graph, seed, tensors_of(program, face.folder))
+        weights = fit(program, rows, self._perturbed(drawn, program))
         self.forms = Forms(program, weights, torch.device("cpu"))
         self._large = self.forms.work * ROWS * EVALUATIONS * len(self.forms.trained) > LARGE
         self.rows = min(rows.count or ROWS, FEW if self._large else ROWS)

@@ -10,6 +10,7 @@ from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.passes import specialize
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.pretrained import loaded
 from dlc.runtime.run_folder import MODEL, Run
@@ -35,7 +36,8 @@ class Result:
     """The result of a run: its folder with all files, the artifact in it, and the figures.
 
     `trained` is None for a spec without trainable weights. `warnings` are the warnings that depend on the
-    rows; `notes` count the input values that are missing or not one of their classes.
+    rows; `notes` count the rows that are left out, and the input values that are missing or not one of their
+    classes.
     """
 
     folder: Path
@@ -71,8 +73,9 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     dataset = rows_for(face, data)
     program = face.compiled
     begun = loaded(program, face.folder)
+    tensors = tensors_of(program, face.folder, begun)
     weights = (
-        fit(program, dataset.train, draw(program.graph, program.train.seed, begun), begun)
+        fit(program, dataset.train, draw(program.graph, program.train.seed, tensors | begun), begun)
         if dataset
         else face.weights(begun)
     )
@@ -83,9 +86,9 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         dry_run(program, weights)
     found = lints.run_lints(program, dataset, weights) if dataset else []
     warn(found)
-    notes = unknown_value_notes(dataset) if dataset else []
+    notes = [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
     note(notes)
-    run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset)
+    run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset, tensors)
     latest_warning = run.latest_warning
     warn([latest_warning] if latest_warning else [])
     trained = None

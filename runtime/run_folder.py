@@ -8,7 +8,6 @@ import os
 import shlex
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
@@ -16,28 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler import name_of, read_source, reading
+from dlc.compiler import reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.program import Facts
-from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
-from dlc.runtime.strict_json import MAX_TEXT, is_dict_of, parse
+from dlc.runtime.strict_json import MAX_TEXT, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.training.history import Epoch, Trained
+    from dlc.runtime.training.history import Epoch, Moment, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
-SPEC, WEIGHTS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = KEPT = (
-    "model.dl", "weights.safetensors", "model.onnx", "metrics.jsonl", "spec.json", "tables.json",
-    "data.json", "rows.safetensors", "figures.json",
+SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = (
+    "model.dl", "weights.safetensors", "best.safetensors", "last.safetensors", "epochs.json", "model.onnx",
+    "metrics.jsonl", "spec.json", "tables.json", "data.json", "rows.safetensors", "figures.json",
 )  # fmt: skip
+KEPT = (SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES)
 LATEST = "latest"
 OTHER_FOLDER = "name another folder with `--out`"
 MAX_POINTER = 255  # bytes of `latest` if it is a text file
@@ -81,7 +78,7 @@ class Run:
 
     def write_spec(self, program: CompiledProgram) -> None:
         """Write the spec as `model.dl`, the files that it imports, and `spec.json` with the rest of the
-        program: params, classes found in the data, and the paths of the files."""
+        program: params, classes found in the data, types of loaded tensors, and the paths of the files."""
         files = {program.source.name: SPEC}
         for source in program.sources:
             if source.name not in files:
@@ -89,11 +86,13 @@ class Run:
         for source in program.sources:
             self.write(files[source.name], source.text.encode())
         classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
+        tensors = [[*key, type.element, [*type.shape]] for key, type in program.facts.tensors.items()]
         info = {
             "name": program.source.name,
-            "params": dict(program.params),
+            "params": program.overrides,
             "files": files,
             "classes": classes,
+            "tensors": tensors,
         }
         self.write(INFO, as_json(info))
 
@@ -117,9 +116,7 @@ class Run:
         return f"make room first; {kept}; then {go_on}" if full else f"{kept}; {go_on}"
 
     def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
-        from safetensors.numpy import save
-
-        path = self.write(WEIGHTS, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
+        path = self._write_arrays(WEIGHTS, weights)
         if self.latest_warning is None:
             try:
                 point(self.folder.parent / LATEST, self.folder.name)
@@ -127,12 +124,17 @@ class Run:
                 self.latest_warning = latest_warning(self.folder, error)
         return path
 
+    def _write_arrays(self, name: str, weights: Mapping[str, np.ndarray]) -> Path:
+        from safetensors.numpy import save
+
+        return self.write(name, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
+
     # --- as a listener ------------------------------------------------------------------------------------
 
     def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
         self.write_spec(program)
 
-    def step(self, step: int) -> None:
+    def step(self, moment: Moment) -> None:
         """Nothing is written within an epoch."""
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -146,8 +148,21 @@ class Run:
     def end(self, trained: Trained) -> None:
         self._waiting = None
         self.write_weights(trained.weights)
+        epochs = epochs_of(trained)
+        for name in epochs.keys() - {WEIGHTS}:
+            self._write_arrays(name, trained.other)
+        self.write(EPOCHS, as_json(epochs))
         if any(trained.tables.values()):
             self.write(TABLES, as_json({part: records(of) for part, of in trained.tables.items()}, None))
+
+
+def epochs_of(trained: Trained) -> dict[str, int]:
+    """The weight files of a training, each with the epoch of its weights."""
+    epochs = {WEIGHTS: trained.kept}
+    if trained.other:
+        is_last = trained.kept == trained.last
+        epochs |= {BEST_WEIGHTS: trained.best} if is_last else {LAST_WEIGHTS: trained.last}
+    return epochs
 
 
 def records(tables: Mapping[str, CountTable]) -> dict[str, Any]:
@@ -203,6 +218,14 @@ def parts_of(model: Path) -> list[Path]:
     return [model, model.with_name(f"{model.name}.data"), *run]
 
 
+def weights_of_run(run: Path, epoch: str = "best") -> Path:
+    """The weights of the `best` or the `last` epoch of a run. `ArtifactError` if it has not ended."""
+    path = run / {"best": BEST_WEIGHTS, "last": LAST_WEIGHTS}[epoch]
+    if epoch == "last" and not (run / EPOCHS).is_file():
+        raise ArtifactError(f"{run} holds no weights of its last epoch: it has not ended")
+    return path if path.is_file() else run / WEIGHTS
+
+
 def how_far(run: Path) -> str:
     """The state of a run without a model, and the command to continue it."""
     if (run / WEIGHTS).is_file():
@@ -233,49 +256,6 @@ def run_at(path: Path) -> Path:
     if not os.path.isdir(folder):
         raise ArtifactError(f"{pointer} names the run {name}, and there is no such folder beside it")
     return folder / path.relative_to(pointer)
-
-
-@dataclass(frozen=True)
-class Spec:
-    """The spec of a run: the arguments of `dlc.compiler.compile`."""
-
-    source: Source
-    params: Mapping[str, Any]
-    facts: Facts
-    read: Callable[[Source, str], Source]
-
-
-def read_spec(folder: Path) -> Spec:
-    """The spec of a run. Imported files are read from the run folder. `ArtifactError` if it cannot be
-    read."""
-    info = read_json(folder / INFO)
-    name: Any = info.get("name")
-    params: Any = info.get("params")
-    files: Any = info.get("files")
-    classes: Any = info.get("classes")
-    tables = is_dict_of(params, object) and is_dict_of(files, str) and is_dict_of(classes, dict)
-    if not isinstance(name, str) or not tables:
-        raise unreadable(folder, f"{INFO} is not as dlc writes it")
-    if not all(map(is_within, files.values())):
-        raise unreadable(folder, f"{INFO} names files outside of the folder")
-    try:
-        facts = Facts({n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()})
-    except (KeyError, ValueError):
-        raise unreadable(folder, f"{INFO} has invalid classes") from None
-    try:
-        source = read_source(folder / SPEC, name)
-    except OSError as error:
-        raise unreadable(folder, f"{SPEC} {reading.why(error)}") from None
-    except ValueError as error:
-        raise unreadable(folder, str(error)) from None
-
-    def read(importing: Source, path: str) -> Source:
-        name = name_of(importing, path)
-        if name not in files:
-            raise FileNotFoundError(2, "not among the files of the run", name)
-        return read_source(folder / files[name], name)
-
-    return Spec(source, params, facts, read)
 
 
 def is_within(place: str) -> bool:

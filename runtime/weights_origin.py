@@ -12,6 +12,7 @@ from dlc.compiler.definitions.sections import PARTS
 from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import names_of_columns
 from dlc.runtime.data.encode import dtype_of
+from dlc.runtime.loaded_tensors import fingerprint
 from dlc.runtime.run_folder import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, unreadable
 from dlc.runtime.strict_json import is_dict_of
 from dlc.runtime.training.history import plain
@@ -41,9 +42,11 @@ class Origin:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def origin_of(dataset: Dataset | None) -> Origin:
-    """The origin that is known before training."""
-    return Origin(real_rows(dataset), dataset.fingerprint, dataset.columns) if dataset else Origin()
+def origin_of(dataset: Dataset | None, tensors: Mapping[str, np.ndarray]) -> Origin:
+    """The origin that is known before training. `tensors` are those that the spec loads."""
+    if dataset is None:
+        return Origin(fingerprint=fingerprint("", tensors))
+    return Origin(real_rows(dataset), fingerprint(dataset.fingerprint, tensors), dataset.columns)
 
 
 def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:

@@ -13,6 +13,7 @@ from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.types import Tensor
 from dlc.reference import pages
+from dlc.reference.specs import type_in
 from dlc.reference.words import Word, words
 
 pytestmark = pytest.mark.usefixtures("families")
@@ -135,7 +136,7 @@ def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
     """A word without a generated spec defines one as its `usage`."""
     (block,) = [part for part in pages.body(word) if part.startswith("```dl\n")]
     spec = block.removeprefix("```dl\n").removesuffix("```")
-    program = compile(Source("model.dl", spec))
+    program = compile(Source("model.dl", spec), type_in=type_in)
     assert program.warnings == ()
     assert any(name.strip("]") in spec for name in getattr(word.of, "names", [word.name]))
     if isinstance(word.of, type) and word.of.family == "operator":

@@ -106,7 +106,7 @@ def test_the_readme_lists_every_command(command: str) -> None:
 def test_every_word_is_in_the_reference_with_its_signature() -> None:
     lines = (ROOT / "docs/reference.md").read_text(encoding="utf-8").splitlines()
     listed = {line.split("`")[1] for line in lines if line.startswith("- `")}
-    assert {"avgpool(kernel, stride=kernel, padding=0)", "a @ b", "train { ... }", "identity", "len(LIST)",
+    assert {"batchnorm(momentum=0.1, eps=1e-05)", "a @ b", "train { ... }", "identity", "len(LIST)",
             "block shortcut(x; channels, stride = 1)", "float16", "y.logits"} <= listed  # fmt: skip
     assert not [word.name for word in WORDS if not any(word.name in signature for signature in listed)]
 
@@ -118,13 +118,13 @@ def test_links_have_a_target(page: Path) -> None:
 
 
 def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
-    from dlc.compiler import types
+    from dlc.compiler import tensor_files, types
     from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
     from dlc.runtime import strict_json, weight_files
     from dlc.runtime.artifact import model_scan, proof
     from dlc.runtime.data import bounds
-    from dlc.runtime.data.sources import npz, parquet_pages
+    from dlc.runtime.data.sources import parquet_pages
 
     documented = {
         "artifact.md": [
@@ -137,7 +137,7 @@ def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
         "training.md": [
             f"{MAX_BYTES} bytes; {MAX_FILES} files",
             f"expand to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
-            f"list takes {npz.MAX_DIRECTORY >> 20} MiB",
+            f"list takes {tensor_files.MAX_DIRECTORY >> 20} MiB",
             f"footer of {parquet_pages.MAX_FOOTER >> 20} MiB",
             f"header of {weight_files.MAX_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
         ],

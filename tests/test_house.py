@@ -62,6 +62,7 @@ METHODS = {
 }  # fmt: skip
 # Files that open an object other than a given path, or a path that was checked before.
 OTHER_OPENERS = {
+    "compiler/tensor_files.py": {"archive.open", "zipfile.ZipFile"},  # an open file
     "grammar/__init__.py": {"open"},  # its own tables; it cannot import the compiler
     "runtime/artifact/model_scan.py": {"mmap.mmap"},  # an open file
     "runtime/artifact/digest.py": {"mmap", "open"},  # an open file, and the artifact that is written
@@ -71,6 +72,7 @@ OTHER_OPENERS = {
     "runtime/data/sources/idx.py": {"gzip.open"},  # an open file
     "runtime/data/sources/npz.py": {"archive.open", "zipfile.ZipFile"},  # an open file
     "runtime/data/sources/parquet.py": {"parquet.ParquetFile"},
+    "runtime/loaded_tensors.py": {"archive.open", "zipfile.ZipFile"},  # an open file
     "runtime/weight_files.py": {"safe_open"},
 }
 NO_READING_IMPORT = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mean_pinball_loss
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
@@ -91,6 +92,7 @@ POINTWISE = {
     "huber(delta=0.3)": lambda p, t: huber(np.abs(p - t), 0.3),
     "bce": lambda p, t: -t * np.log(1 / (1 + np.exp(-p))) - (1 - t) * np.log(1 / (1 + np.exp(p))),
     "perceptron": lambda p, t: ((p >= 0) - t) * p,
+    "quantile(q=0.3)": lambda p, t: np.where(t > p, 0.3 * (t - p), 0.7 * (p - t)),
 }
 # Mean losses of scores [rows, 5] and class indices [rows].
 OF_CLASSES = {
@@ -128,6 +130,12 @@ def ctc(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
                 total += sum(log[step, symbol] for step, symbol in enumerate(way)).exp()
         found.append(-total.log())
     return torch.stack(found)
+
+
+def info_nce(a: torch.Tensor, b: torch.Tensor, temperature: float = 0.07) -> torch.Tensor:
+    s = functional.cosine_similarity(a[:, None], b[None], -1) / temperature
+    ways = [functional.cross_entropy(each, torch.arange(len(a)), reduction="none") for each in (s, s.T)]
+    return torch.stack(ways).mean(0)
 
 
 TEXTS = torch.tensor([[1, 2], [2, 0], [1, 1], [0, 1], [0, 0], [2, 2]])
@@ -172,6 +180,38 @@ INDEPENDENT: dict[str, list[tuple[Any, tuple[torch.Tensor, ...], Any]]] = {
         (LOSSES["poisson"], (positive(3), draw_classes(4, 3)), lambda p, t: p - t * (p + 1e-8).log()),
         (partial(LOSSES["poisson"], log=True), (draw(3), draw_classes(4, 3)),
          partial(functional.poisson_nll_loss, **no_reduction)),
+    ],
+    "bce": [
+        (partial(LOSSES["bce"], positive=2.5), (draw(4), draw_bools(4)),
+         lambda s, t: functional.binary_cross_entropy_with_logits(
+             s, t.float(), pos_weight=torch.tensor(2.5), **no_reduction)),
+        (partial(LOSSES["bce"], positive=(1, 2, 0.5)), (draw(2, 3), torch.rand(BATCH, 2, 3)),
+         partial(functional.binary_cross_entropy_with_logits, pos_weight=torch.tensor([1, 2, 0.5]),
+                 **no_reduction)),
+        (partial(LOSSES["bce"], positive=(3, 0.5)), (draw(2, 3, 2), draw_bools(2, 3, 2)),
+         lambda s, t: functional.binary_cross_entropy_with_logits(
+             s, t.float(), pos_weight=torch.tensor([3, 0.5]).reshape(2, 1, 1), **no_reduction)),
+    ],
+    "quantile": [
+        (partial(LOSSES["quantile"], q=0.9), (draw(), draw(seed=1)),
+         lambda p, t: torch.tensor(
+             [mean_pinball_loss([true], [made], alpha=0.9) for true, made in zip(t, p, strict=True)])),
+    ],
+    "info_nce": [
+        (LOSSES["info_nce"], (draw(4), draw(4, seed=1)), info_nce),
+        (partial(LOSSES["info_nce"], temperature=0.5), (draw(4), draw(4)),
+         partial(info_nce, temperature=0.5)),
+    ],
+    "cross_entropy": [
+        (LOSSES["cross_entropy"], (draw(5), probabilities(5)),
+         partial(functional.cross_entropy, **no_reduction)),
+        (partial(LOSSES["cross_entropy"], label_smoothing=0.1, weight=(1, 2, 0.5, 3, 0)),
+         (draw(4, 5), probabilities(4, 5)),
+         lambda s, t: functional.cross_entropy(
+             s.transpose(1, 2), t.transpose(1, 2), weight=torch.tensor([1, 2, 0.5, 3, 0]),
+             label_smoothing=0.1, **no_reduction)),
+        (LOSSES["cross_entropy"], (draw(5, 3, 2), probabilities(3, 2, 5).movedim(-1, 1)),
+         partial(functional.cross_entropy, **no_reduction)),
     ],
     "ctc": [(LOSSES["ctc"], (draw(4, 3), TEXTS), ctc)],
 }  # fmt: skip
@@ -407,8 +447,13 @@ def test_dice_of_yes_or_no():
         (Mse(), (floats(3), floats()), "E0203", "`dense(1)`"),
         (Mse(), (floats(free("T")), floats(3)), "E0204", "float[T] and float[3]"),
         (Bce(), (floats(3), classes(3)), "E0201", "`cross_entropy` is the loss for classes"),
-        (CrossEntropy(), (floats(3), floats(3)), "E0201",
+        (CrossEntropy(), (floats(3), floats()), "E0201",
          "`mse` is the loss for numbers, `bce` for booleans"),
+        (CrossEntropy(), (floats(3), floats(4)), "E0203",
+         "takes classes, or probabilities in the shape of the scores float[3]"),
+        (CrossEntropy(), (floats(3), Tensor("float", (3,), batched=False)), "E0201", "the same for all"),
+        (Bce(positive=(1.0, 2.0)), (floats(3), floats(3)), "E0404", "2 entries for 3 labels"),
+        (LOSSES["info_nce"](), (floats(2, 3), floats(2, 3)), "E0201", "`flatten`"),
         (CrossEntropy(), (floats(3), Tensor("bool")), "E0201", "`bce` is the loss for booleans"),
         (CrossEntropy(), (floats(4), classes(3)), "E0203", "takes scores float[3], found float[4]"),
         (CrossEntropy(), (floats(), classes(3)), "E0201", "`bce` is the loss of one score"),

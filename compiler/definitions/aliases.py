@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dlc.compiler.definitions.other_settings import MOVED_SETTINGS, UNNEEDED_SETTINGS
 from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, not_built
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ OPERATORS = {
     "randombrightness": "color_jitter", "randomcontrast": "color_jitter", "colorjitter": "color_jitter",
     "noop": "identity", "drop": "dropout", "heaviside": "threshold", "lrelu": "leaky_relu",
     "reducemean": "mean", "reducesum": "sum", "reducemax": "max", "reducemin": "min", "avg": "mean",
+    "product": "prod", "variance": "var", "standarddeviation": "std", "reducelogsumexp": "logsumexp",
+    "gammaln": "lgamma", "argsort": "sort",
     "ce": "cross_entropy", "xent": "cross_entropy", "nll": "cross_entropy", "logloss": "cross_entropy",
     "categoricalcrossentropy": "cross_entropy", "sparsecategoricalcrossentropy": "cross_entropy",
     "softmaxcrossentropy": "cross_entropy", "softmaxcrossentropywithintegerlabels": "cross_entropy",
@@ -92,8 +95,10 @@ SETTINGS = {
     "width": ("units", "w"), "embedding_dim": ("dim",), "height": ("h",), "use_bias": ("bias",),
     "with_bias": ("bias",), "epsilon": ("eps",), "p": ("rate",), "prob": ("rate", "p"),
     "probability": ("rate", "p"), "dim": ("axis",), "dims": ("axis",), "axes": ("axis",), "pad": ("padding",),
-    "num_groups": ("groups",), "feature_group_count": ("groups",), "negative_slope": ("slope",),
-    "alpha": ("slope",), "kernel_initializer": ("init",), "kernel_init": ("init",), "weight_init": ("init",),
+    "ceil_mode": ("ceil",), "count_include_pad": ("count_padding",), "keepdim": ("keepdims",),
+    "keep_dims": ("keepdims",), "num_groups": ("groups",), "feature_group_count": ("groups",),
+    "negative_slope": ("slope",), "alpha": ("slope",), "kernel_initializer": ("init",),
+    "kernel_init": ("init",), "weight_init": ("init",),
     "embeddings_initializer": ("init",), "beta_1": ("beta1",), "beta_2": ("beta2",), "b1": ("beta1",),
     "b2": ("beta2",), "std": ("stddev",), "sigma": ("stddev",), "scale_factor": ("scale",),
     "size": ("scale",), "upscale_factor": ("r",), "output_size": ("size",), "num_heads": ("heads",),
@@ -113,67 +118,10 @@ SETTINGS = {
     "valid": ("validation",), "validation_size": ("validation",), "test_size": ("test",),
     "test_split": ("test",), "validation_data": ("validation",), "dataset": ("source",), "path": ("source",),
     "file": ("source", "path"), "filename": ("path",), "data": ("source",), "url": ("source",),
-    "na_values": ("missing",), "opset_version": ("opset",), "output_names": ("outputs",),
+    "sep": ("separator",), "delimiter": ("separator",), "delim": ("separator",), "dropna": ("drop",),
+    "na_values": ("missing",), "null_values": ("missing",), "opset_version": ("opset",),
+    "output_names": ("outputs",),
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
-}  # fmt: skip
-
-_KNOWN = "the size of the input is known"
-# Operators that take an input size in PyTorch: the position of that argument, and why it is not needed here.
-INPUT_SIZE_ARGUMENTS = {
-    **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
-                     "prelu"), (0, _KNOWN)),
-    "groupnorm": (1, _KNOWN),
-    "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
-}  # fmt: skip
-# Settings of other libraries that are not needed here, and why.
-UNNEEDED_SETTINGS = {
-    **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
-                     "normalized_shape", "input_length", "batch_input_shape", "num_channels", "in_dim"),
-                     _KNOWN),
-    "num_embeddings": INPUT_SIZE_ARGUMENTS["embedding"][1],
-    **dict.fromkeys(("dtype", "param_dtype"),
-                    "numbers are float32 here; `train { precision = ... }` trains otherwise"),
-    "device": "`dlc train --device` chooses the device", "inplace": "no operator works in place",
-    "name": "a layer is named after its operator, and a value with `name = ...`",
-    **dict.fromkeys(("data_format", "channels_last", "batch_first"),
-                    "channels come first, and the batch is never written"),
-    **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
-                    "it is always on"),
-    "amsgrad": "it is off", "foreach": "it does not change results",
-    "fused": "it does not change results",
-    "reuse": "a `net` shares its weights", "rngs": "`train { seed = ... }` is the only seed",
-    "key": "`train { seed = ... }` is the only seed", "rng": "`train { seed = ... }` is the only seed",
-    "verbose": "`dlc train` shows its progress",
-    **dict.fromkeys(("training", "deterministic", "use_running_average"),
-                    "an operator has one form for training and one for inference"),
-    "T_max": "a schedule knows how many steps there are",
-    "total_steps": "a schedule knows how many steps there are",
-    "decay_steps": "a schedule knows how many steps there are",
-    "from_logits": "a classification loss takes scores",
-    "shuffle": "training rows are shuffled in every epoch",
-    **dict.fromkeys(("num_workers", "optimizer_idx"), "it is chosen automatically"),
-    "mask_zero": "class -1 is the missing value",
-}  # fmt: skip
-REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
-# Settings of other libraries that are written in another part of a spec.
-MOVED_SETTINGS = {
-    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
-    **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
-                    "gradients are clipped by `train { clip = norm(1.0) }`"),
-    "clipvalue": "gradients are clipped by `train { clip = value(1.0) }`",
-    "trainable": "weights are frozen by `train { freeze = ... }`",
-    "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
-    "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
-    "bias_initializer": "the initial value of a bias is 0",
-    "padding_mode": "put `pad` before the convolution",
-    "transform": "transforms of the rows are operators of the flow, such as `standardize` and `random_flip`",
-    **dict.fromkeys(("target", "label", "labels", "target_column", "y"),
-                    "the target of an output is the column with the same name"),
-    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses the device"),
-    **dict.fromkeys(("fp16", "amp", "mixed_precision", "half"),
-                    "the precision of training is set by `precision = bf16`"),
-    **dict.fromkeys(("save_path", "output_dir", "checkpoint_dir", "logdir"),
-                    "`dlc train --out` sets the folder of the runs"),
 }  # fmt: skip
 
 # Words of other languages for constants and types.
@@ -188,7 +136,7 @@ COUNTS: dict[str, str] = dict.fromkeys(
     ("params", "param_count", "num_params", "n_params", "num_parameters"), "parameters"
 )
 # Bare words as values of settings.
-WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal"}
+WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal", "replicate": "edge"}
 TYPES = {
     **dict.fromkeys(("float32", "f32", "number", "num", "numeric", "numerical", "real", "decimal", "Tensor",
                      "tensor", "FloatTensor", "ndarray", "array", "vector", "Float", "Float32",
@@ -239,6 +187,8 @@ NAME_HELP = {
     **dict.fromkeys(("Input", "InputLayer", "placeholder"), "inputs are declared: `input x: float[4]`"),
     **dict.fromkeys(("Parameter", "Variable", "add_weight"),
                     "weights are declared: `weight w: float[4] = zeros`"),
+    **dict.fromkeys(("tensor", "as_tensor", "array", "asarray"),
+                    "a list of numbers is a tensor, as in `x - [1, 2]`; `load` reads a tensor of a file"),
     "Normalize": "`standardize` fits mean and deviation to the rows; known ones: `(x - 0.5) / 0.25`",
     **dict.fromkeys(("ToTensor", "PILToTensor", "ToPILImage", "ConvertImageDtype", "ToDtype", "ToImage"),
                     "an input is a tensor already; numbers are scaled by arithmetic, `x / 255`"),
@@ -257,6 +207,10 @@ NAME_HELP = {
     "Slice": "a slice is written `x[0:3]`", "Softmax2d": "it is `softmax(axis=0)`",
     "UpsamplingBilinear2d": "it is `upsample(2, mode=bilinear)`", "Hardtanh": "it is `clip(-1, 1)`",
     "Tanhshrink": "it is `x - tanh(x)`", "LogSigmoid": "it is `log(sigmoid(x))`",
+    **dict.fromkeys(("ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d"),
+                    "each axis is padded by `pad(1, 1, axis=-1, mode=reflect)`"),
+    **dict.fromkeys(("ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d"),
+                    "each axis is padded by `pad(1, 1, axis=-1, mode=edge)`"),
     "Softmin": "it is `softmax(-x)`", "Reciprocal": "it is `1 / x`", "Neg": "it is `-x`",
     "rsqrt": "it is `1 / sqrt(x)`",
     **dict.fromkeys(("y_true", "targets", "target", "labels", "ground_truth"),
@@ -288,10 +242,10 @@ OPTIMIZERS_OWN = {"lr": "lr", "learning_rate": "lr", "momentum": "momentum", "we
 
 def normalized(name: str) -> list[str]:
     """The name in the form of the table keys, and without the affixes of other libraries."""
-    plain = name.lower().replace("_", "")
+    plain = name.lower().replace("_", "").removeprefix("lazy")
     bare = re.sub(r"[123]d", "", plain)
     around = [bare.removesuffix(word) for word in ("layer", "loss", "cell", "score", "metric")]
-    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("lazy"), bare.removeprefix("sync"))))
+    return list(dict.fromkeys((plain, bare, *around, bare.removeprefix("sync"))))
 
 
 def named(name: str, *families: str) -> str:

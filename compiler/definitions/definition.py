@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from copy import copy
 from dataclasses import replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,7 +68,8 @@ def setting(
     shown: str = "",
     usual: tuple[float, float] | None = None,
 ) -> Any:
-    """Declare a setting in the body of a definition. The order is that of positional arguments."""
+    """Declare a setting in the body of a definition. The order is that of positional arguments. A name that
+    is a word of Python ends in `_`: `from_` declares the setting `from`."""
     return Setting(doc, kind, default, keyword, rest, shown, usual)
 
 
@@ -99,7 +101,10 @@ class Definition:
         super().__init_subclass__(**kwargs)
         cls.abstract = abstract or bool(family)
         own = {key: value for key, value in vars(cls).items() if isinstance(value, Setting)}
-        cls.settings = cls.settings | {key: replace(s, name=key) for key, s in own.items()}
+        names = {key: key.removesuffix("_") for key in own}  # `from_`, because `from` is a word of Python
+        cls.settings = cls.settings | {names[key]: replace(s, name=names[key]) for key, s in own.items()}
+        for key in (key for key, name in names.items() if key != name):
+            setattr(cls, key, property(attrgetter(names[key])))
         if family:
             cls.family = family
             Definition.families.setdefault(family, {})
@@ -163,7 +168,8 @@ class Definition:
     @classmethod
     def signature(cls) -> str:
         """The signature: `dense(units, bias=true)`. Keyword-only settings are shown if there is no other."""
-        settings = [s for s in cls.settings.values() if not s.keyword] or list(cls.settings.values())
+        keywords = sorted(cls.settings.values(), key=lambda s: not s.required)
+        settings = [s for s in cls.settings.values() if not s.keyword] or keywords
         return f"{cls.name}({', '.join(map(spell_setting, settings))})"
 
     @classmethod
@@ -195,8 +201,10 @@ def snake_case(name: str) -> str:
 
 
 def spell_setting(setting: Setting) -> str:
-    if setting.rest or setting.required:
-        return f"{setting.name}, ..." if setting.rest else setting.name
+    if setting.rest:
+        return f"{setting.name}, ..."
+    if setting.required:
+        return f"{setting.name}=..." if setting.keyword else setting.name
     in_words = setting.shown or isinstance(setting.default, Definition)
     return f"{setting.name}={'...' if in_words else spell_value(setting.default)}"
 

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.definition import Definition, setting
-from dlc.compiler.definitions.parameter_types import Number
+from dlc.compiler.definitions.constants import nested_list, nested_shape, numbers
+from dlc.compiler.definitions.definition import Definition, Reject, setting
+from dlc.compiler.definitions.parameter_types import (
+    LARGEST_FLOAT,
+    ConstantTensors,
+    Integer,
+    Number,
+    OneOf,
+    Path,
+    Text,
+)
+from dlc.compiler.types import spell
+
+if TYPE_CHECKING:
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.types import Tensor
+
+MAX_SHOWN = 16  # numbers of a list that are shown
+MAX_EYE = 4096
 
 
 class Initializer(Definition, family="initial", what="an initial value"):
     """Initial value of a weight. `fans` is (fan_in, fan_out)."""
+
+    def check_shape(self, shape: tuple[Size, ...]) -> None:
+        """`Reject` a shape of the weight for which it has no values."""
 
     def draw(self, np: Any, rng: Any, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
         """The float32 values, drawn from the generator `rng` with NumPy."""
@@ -151,17 +171,90 @@ class Ones(Initializer):
 
 
 class Full(Initializer):
-    """All the same value."""
+    """All the same value, or the numbers of a list in the shape of the weight. For a declared weight the list
+    alone is enough: `weight scale: float[2] = [1, 0.5]`."""
 
     usage = "full(0.1)"
 
-    value: float = setting("the value", Number())
+    value: Any = setting("the value, or lists of numbers", OneOf(Number(), ConstantTensors()))
+
+    def check_shape(self, shape):
+        if isinstance(self.value, tuple):
+            check_equal(nested_shape(self.value), shape)
+        if any(abs(n) >= LARGEST_FLOAT for n in numbers(self.value)):
+            raise Reject("a number must be below 3.4e38, as float32 is", code="E0403")
 
     def draw(self, np, rng, shape, fans):
         return np.full(shape, self.value, np.float32)
 
     def torch(self, init, weight, shape, fans):
+        if isinstance(self.value, tuple):
+            return weight.data.copy_(weight.new_tensor(nested_list(self.value)))
         return init.constant_(weight, self.value)
+
+    def __repr__(self) -> str:
+        """A long list is shown as its shape."""
+        shape = nested_shape(self.value)
+        return super().__repr__() if prod(shape) <= MAX_SHOWN else f"full(value=constant{[*shape]})"
+
+
+class EyeInitial(Initializer):
+    """The unit matrix, 1 on the diagonal and 0 elsewhere. In an expression `eye(n)` is that matrix as a
+    constant tensor (torch `eye`)."""
+
+    usage = """
+    input  x: float[4]
+    output y: float[4]
+
+    weight mix: float[4, 4] = eye(4)
+
+    x @ mix -> y
+    """
+
+    size: int = setting("number of rows and columns", Integer(1, MAX_EYE))
+
+    def check_shape(self, shape):
+        check_equal((self.size, self.size), shape)
+
+    def draw(self, np, rng, shape, fans):
+        return np.eye(self.size, dtype=np.float32)
+
+    def torch(self, init, weight, shape, fans):
+        return init.eye_(weight)
+
+
+class LoadInitial(Initializer):
+    """A tensor of an npz or safetensors file, by its name there. In an expression `load(path, name)` is that
+    tensor as a constant: word vectors, anchors, a filter bank. Its shape is read from the file when the spec
+    is checked; floats are converted to float32, integers to int64.
+    """
+
+    usage = """
+    input  words: class(1000)[T]
+    output kind: class(3)
+
+    words -> embedding(50, weight=load("vectors.npz", "words")) -> mean(axis=0) -> dense(3) -> kind
+    """
+
+    path: str = setting("the file, relative to the spec", Path())
+    tensor: str = setting("name of the tensor in the file", Text())
+
+    type: Tensor  # of the tensor in the file; known after elaboration
+
+    def check_shape(self, shape):
+        check_equal(self.type.shape, shape)
+
+    def draw(self, np, rng, shape, fans):
+        raise ValueError(f"{self.path} is read before weights are drawn")
+
+    def __repr__(self) -> str:
+        return f'load("{self.path}", "{self.tensor}")'
+
+
+def check_equal(found: tuple[Size, ...], wanted: tuple[Size, ...]) -> None:
+    if found != wanted:
+        raise Reject(f"these are the numbers of {spell('float', found)}, and the weight is "
+                     f"{spell('float', wanted)}", code="E0406")  # fmt: skip
 
 
 class Auto(Initializer):

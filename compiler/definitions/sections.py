@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import (
     BareWord,
+    Boolean,
     ConstantTensor,
     Integer,
+    Keyword,
     ListOf,
     MemberOf,
     Nothing,
@@ -22,12 +24,13 @@ from dlc.compiler.definitions.parameter_types import (
     Text,
     describe,
 )
+from dlc.compiler.definitions.text_settings import CommentSign, DecimalSign, Encoding, Separator
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WHOLE = re.compile(r"(0|-?[1-9][0-9]*)(\.0)?")  # an integer as printed, or the same as float
+WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # an integer as printed
 PARTS = ("train", "validation", "test")  # of the split
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
 
@@ -77,8 +80,29 @@ class DataSource(Definition, family="source", what="a source of rows"):
     """A source of rows."""
 
 
+class SplitMethod(Definition, family="split", what="a way to split the rows"):
+    """A way to split the rows into training, validation and test."""
+
+
 class Field(Definition, family="field", what="a field of the data"):
     """The origin of the values of one input or target."""
+
+
+class RandomSplit(SplitMethod):
+    """Random rows for each part of the split."""
+
+
+class OrderedSplit(SplitMethod):
+    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn)."""
+
+
+class GroupsSplit(SplitMethod):
+    """Random groups of rows for each part of the split: rows with the same value of a column stay together
+    (scikit-learn `GroupShuffleSplit`). A part gets about as many rows as its fraction or count."""
+
+    usage = 'groups("patient")'
+
+    column: str = setting("its name in the source", Text())
 
 
 class Builtin(DataSource):
@@ -100,23 +124,33 @@ class Builtin(DataSource):
 
 
 class Csv(DataSource):
-    """A text file in UTF-8 with a header line, separated by commas (semicolons, tabs).
+    """A text file of rows, one in a line.
     Several columns make a vector: `x = columns("x0", "x1", "x2")`."""
 
-    usage = 'csv("flowers.csv")'
+    usage = 'csv("flowers.csv", separator=";", decimal=",")'
 
     path: str = setting("the file, relative to the spec", Path())
     missing: tuple[str, ...] | None = setting("the text, or texts, that mark a missing value; a whole "
                                               "number, such as `-1`, also matches `-1.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
                                               shown="only empty cells")  # fmt: skip
+    separator: str = setting("the character between two cells, `tab` for a tab",
+                             OneOf(Separator(), Keyword("tab")), ",")  # fmt: skip
+    decimal: str = setting('the decimal sign of numbers, `"."` or `","`', DecimalSign(), ".")
+    encoding: str = setting("the encoding of the text, by a name that Python knows", Encoding(), "utf-8")
+    header: bool = setting("whether the first line names the columns; without names, columns go to the "
+                           "inputs, then the targets, in order", Boolean(), True)  # fmt: skip
+    comment: str | None = setting("what a line begins with that is a comment and no row",
+                                  OneOf(CommentSign(), Nothing()), None)  # fmt: skip
 
     @property
     def marked(self) -> tuple[str, ...]:
         """The texts that mark a missing value, beside the empty cell; integers also in float notation."""
+        zero = f"{self.decimal}0"
         marks = [mark.strip() for mark in self.missing or ()]
-        whole = [mark.removesuffix(".0") for mark in marks if WHOLE.fullmatch(mark)]
-        return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}.0" for mark in whole)]))
+        whole = [mark.removesuffix(zero) for mark in marks]
+        whole = [mark for mark in whole if WHOLE.fullmatch(mark)]
+        return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}{zero}" for mark in whole)]))
 
 
 class Parquet(DataSource):
@@ -217,16 +251,19 @@ class Data(Section):
     )
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")), 0)  # fmt: skip
+    split: Any = setting("the way to choose the rows of each part", MemberOf("split"), RandomSplit())
     stratify: Any = setting("the output whose classes have equal shares in all parts of the split",
                             BareWord("an output's name"), None)  # fmt: skip
     seed: int = setting("random seed of the split", Integer(0, 2**31 - 1), 0)
+    drop: Any = setting("`missing` leaves out the rows that miss a value which nothing fills in",
+                        OneOf(Keyword("missing"), Nothing()), None)  # fmt: skip
 
     fields: Mapping[str, Field] = MappingProxyType({})  # by the name of the input or target
 
     @property
-    def marks(self) -> tuple[str, ...]:
-        """The texts that mark a missing value in the source, as the spec gives them."""
-        return getattr(self.source, "missing", None) or ()
+    def csv(self) -> Csv | None:
+        """The source, if it is a csv file."""
+        return self.source if isinstance(self.source, Csv) else None
 
 
 class ExportName(ParameterType):

@@ -11,38 +11,25 @@ SECTIONS = ("data", "train", "export")
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
         "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
-        "tan", "erf", "sign", "floor", "ceil", "round", "lgamma", "prod", "var", "std", "logsumexp", "argmin",
-        "sort", "channel_dropout", "drop_path", "random_resized_crop", "cutmix", "grid_sample", "spectrogram",
-        "mel", "mfcc",
+        "spectrogram", "mel", "mfcc",
     ),
-    "loss": ("quantile", "info_nce"),
-    "function": ("eye", "batch", "ramp"),
-    "attribute": ("mask", "length", "valid"),
+    "function": ("path",),
+    "attribute": ("mask", "length"),
     "metric": (
-        "top_k", "mcc", "mape", "mse", "quantile_coverage", "edit_distance", "bleu", "chrf",
-        "word_error_rate", "sequence_accuracy",
+        "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
     ),
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),
     "section": ("tune",),
-    "type": ("ignore",),
-    "net": ("average",),
-    "data": ("split", "drop"),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode", "lengths"),
-    "csv": ("separator", "decimal", "encoding", "header", "comment", "series", "order", "window", "step"),
+    "csv": ("series", "order", "window", "step"),
     "column": ("unit",),
     "parquet": ("series", "order", "window", "step"),
-    "maxpool": ("dilation", "ceil"),
-    "avgpool": ("ceil", "count_padding"),
-    "resize": ("align_corners", "antialias"),
-    "pad": ("mode",),
     "batchnorm": ("sync",),
-    "bce": ("positive",),
-    "load": ("from", "names"),
-    **dict.fromkeys(("sum", "mean", "max", "min", "norm", "argmax"), ("keepdims",)),
+    "load": ("names",),
 }  # fmt: skip
-PLAIN = ("attribute", "function", "type")  # keys that are neither families nor definitions
+PLAIN = ("attribute", "function")  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.
 WITHOUT = {
     "section": "remove the section; `--set NAME=value` sets a param",
@@ -52,12 +39,6 @@ WITHOUT = {
 def unimplemented_words(*families: str) -> tuple[str, ...]:
     """The words of these families that are not implemented yet."""
     return tuple(word for family in families for word in UNIMPLEMENTED.get(family, ()))
-
-
-def no_constants() -> Reject:
-    """The error for a list of numbers in place of a tensor."""
-    return Reject("a list of numbers as a tensor is not built yet",
-                  help="it will come with a later version of dlc", code=NOT_BUILT)  # fmt: skip
 
 
 def not_built(of: str, word: str, written: str = "") -> Reject:

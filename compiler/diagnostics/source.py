@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from bisect import bisect_right
 from dataclasses import field
 from functools import cached_property
@@ -102,3 +103,8 @@ class Site:
         if len(chain) <= 6:
             return chain
         return (*chain[:3], f"... and {len(chain) - 5} more uses around it ...", *chain[-2:])
+
+
+def name_of(importing: Source, path: str) -> str:
+    """The name of a file that a source names by a path, which is relative to the source."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(importing.name), path))

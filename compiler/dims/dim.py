@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from dlc.compiler.dims.terms import (
+    BATCH,
     MAX_DEGREE,
     MAX_INTEGER,
     Atom,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "BATCH",
+    "BATCH_SIZE",
     "MAX_INTEGER",
     "Dim",
     "DimError",
@@ -269,3 +272,6 @@ def _substitute_atom(atom: Atom, values: Mapping[str, Size]) -> Size:
 
 def _bounded(size: Size) -> Size:
     return size if isinstance(size, Dim) else bounded(size)
+
+
+BATCH_SIZE = _symbol(BATCH)

@@ -29,6 +29,9 @@ class DimError(ValueError):
     """A dimension that cannot be computed: too large, or a division without a provable result."""
 
 
+BATCH = "batch"  # the symbol of the batch size, which occurs in losses only; it is written `B`
+
+
 class ClassCount(str):
     """The symbol of a class count, `kind.classes`, whose value comes from the rows of its field. Other
     symbols are plain `str`: names of free dimensions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.terms import Floor, order, shortest
+from dlc.compiler.dims.terms import BATCH, Floor, order, shortest
 
 if TYPE_CHECKING:
     from dlc.compiler.dims.terms import Atom, Monomial, Terms
@@ -29,7 +29,7 @@ def _term_text(monomial: Monomial, coefficient: int, signed: bool = False) -> st
 
 
 def _factor_text(atom: Atom, power: int, alone: bool) -> str:
-    written = atom if isinstance(atom, str) else _floor_text(atom)
+    written = "B" if atom == BATCH else atom if isinstance(atom, str) else _floor_text(atom)
     if isinstance(atom, Floor) and not (alone and power == 1):
         written = f"({written})"
     return written if power == 1 else f"{written} ** {power}"

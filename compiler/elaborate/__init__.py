@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.elaborate import (
     allowed_warnings,
+    average_nets,
     dead_code,
     declarations,
+    given_settings,
     imports,
     misplaced_settings,
     params,
@@ -40,13 +42,21 @@ class Elaborator(Elaboration):
     def run(self, source: Source) -> CompiledProgram:
         """The program of a spec. Raises `CompileError` if the spec has errors."""
         try:
-            program = self._run(self.parse(source))
+            program = self._run(self._with_settings(self.parse(source)))
         except Stop:
             program = None
         allowed = allowed_warnings.apply(self.problems, self.comments)
         self.problems.check()
         assert program is not None
         return replace(program, warnings=tuple(self.problems.sorted()), allowed=allowed)
+
+    def _with_settings(self, written: syntax.File) -> syntax.File:
+        """The file with the settings that a command gives."""
+        if not self.settings:
+            return written
+        tree = given_settings.apply(written, self.settings, self.problems)
+        self.comments = given_settings.comments_of(written, tree)
+        return tree
 
     def _run(self, tree: syntax.File) -> CompiledProgram:
         file = FileScope(tree.source)
@@ -64,6 +74,7 @@ class Elaborator(Elaboration):
             syntax.Input,
             syntax.Output,
             syntax.Block,
+            syntax.AverageNet,
             syntax.Section,
         )
         continue_after_error(
@@ -102,6 +113,16 @@ class Elaborator(Elaboration):
                     file.weights[statement.name.id] = statement
             except Halt:
                 statements.break_names(ev, [statement])
+                imports.break_declared(file, statement)
+        self._average_nets(ev, [s for s in tree.body if isinstance(s, syntax.AverageNet)])
+
+    def _average_nets(self, ev: Evaluator, written: list[syntax.AverageNet]) -> None:
+        file = ev.scope.file
+        averages = {s.name.id for s in written if s.name not in file.rejected}
+        for statement in written:
+            try:
+                average_nets.declare(ev, statement, averages)
+            except Halt:
                 imports.break_declared(file, statement)
 
     def _check_block(self, ev: Evaluator, block: syntax.Block) -> None:
@@ -149,7 +170,7 @@ class Elaborator(Elaboration):
             try:
                 declarations.require_valid(ev, statement.name)
                 field = statement.target.id if statement.target else name
-                type = declarations.read_type(ev, statement.type, field)
+                type = declarations.read_type(ev, statement.type, field, is_target=True)
                 if type.element == "string":
                     raise ev.fail(
                         "E0210", statement.type.span, "an output cannot be text; a `class` output gives names"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.definitions.parameter_types import OneOf, Reject
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
-from dlc.compiler.elaborate import decimal_commas, members, settings
+from dlc.compiler.elaborate import decimal_commas, loaded_constants, members, settings
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
 
@@ -47,7 +48,10 @@ def bind(
             else:
                 setting = unfilled[0] if unfilled else None
             value = read(ev, setting.kind, expr) if setting else ev.evaluate(expr)
-            if not by_name and settings.is_operand(definition, value):
+            if not by_name and (
+                settings.is_operand(definition, value, setting)
+                or settings.is_static_operand(definition, call, value, tensors)
+            ):
                 tensors += operands(ev, value, expr)
                 continue
             if setting is None:
@@ -162,7 +166,7 @@ def member(ev: Evaluator, definition: type[Definition], expr: syntax.Expr) -> An
     made, tensors, _ = bind(ev, definition, call, expr.span)
     if tensors:
         raise members.takes_no_tensor(ev, definition, tensors[0].span)
-    return made
+    return loaded_constants.found(ev, made) if isinstance(made, LoadInitial) else made
 
 
 def check_unchosen(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:

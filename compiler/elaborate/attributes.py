@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
 TENSOR_ATTRIBUTES = ("shape", "rank", "features", "channels", "classes")
-OUTPUT_ATTRIBUTES = (*TENSOR_ATTRIBUTES, "target", "logits", "probabilities")
+OF_OUTPUTS = ("target", "valid", "logits", "probabilities")
+OUTPUT_ATTRIBUTES = (*TENSOR_ATTRIBUTES, *OF_OUTPUTS)
 
 
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
@@ -33,7 +34,7 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
                       help=did_you_mean(expr.name, known)
                            or f"its attributes are {', '.join(known)}")  # fmt: skip
-    if isinstance(value, OutputRef) and expr.name in ("target", "logits", "probabilities"):
+    if isinstance(value, OutputRef) and expr.name in OF_OUTPUTS:
         return output_attribute(ev, value, expr)
     if isinstance(value, OutputRef):
         type = value.declared if value.scores is None else value.scores.type
@@ -68,6 +69,8 @@ def class_count(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:
 def output_attribute(ev: Evaluator, output: OutputRef, expr: syntax.Attribute) -> Any:
     if expr.name == "target":
         return outputs.target(ev, output)
+    if expr.name == "valid":
+        return outputs.valid(ev, output, expr.span)
     scores = scores_of(ev, output, expr.span)
     if expr.name == "logits":
         return scores

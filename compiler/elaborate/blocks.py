@@ -10,6 +10,7 @@ from dlc.compiler.elaborate import statements
 from dlc.compiler.elaborate.scope import Scope
 from dlc.compiler.elaborate.tensor_operands import count_flowing, count_tensors, operands
 from dlc.compiler.elaborate.values import BlockStage, Halt, Operand, Template, is_tensor, is_tensors
+from dlc.compiler.static import is_numbers
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -35,10 +36,9 @@ def block_stage(ev: Evaluator, template: Template, arguments: Any, span: Span) -
             given[argument.name] = ev.evaluate(argument.value)
             continue
         value = ev.evaluate(argument.value)
-        if is_tensor(value) or is_tensors(value):
+        is_number = isinstance(value, (int, float)) or is_numbers(value)
+        if is_tensor(value) or is_tensors(value) or (is_number and not names):
             tensors += operands(ev, value, argument.value)
-        elif not names and isinstance(value, (int, float)):
-            tensors.append(Operand(value, argument.value.span))
         elif (name := next(unfilled, None)) is None:
             raise ev.fail("E0404", argument.value.span,
                           f"{template.what} `{template.name}` has no setting for {describe(value)}",
@@ -101,4 +101,7 @@ def apply(ev: Evaluator, stage: BlockStage, tensors: list[Operand]) -> Any:
     scope.names.update(stage.settings or {})
     enter = ev.builder.enter_net if template.is_net else ev.builder.enter_block
     with enter(template, stage.span, scope):
-        return statements.run_body(ev.within(scope, losses=ev.losses), template)
+        value = statements.run_body(ev.within(scope, losses=ev.losses), template)
+    if ev.losses and not template.is_net:
+        ev.scope.blocks.append((template.name, value, scope))
+    return value

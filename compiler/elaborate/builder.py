@@ -6,20 +6,21 @@ from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.initializers import Auto
+from dlc.compiler.definitions.initializers import Auto, LoadInitial
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, converted
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.source import COPY, Site, Use
 from dlc.compiler.dims.dim import DimError, fixed
-from dlc.compiler.elaborate import shape_hints
+from dlc.compiler.elaborate import shape_hints, whole_batch
 from dlc.compiler.elaborate.deep_recursion import in_thread
-from dlc.compiler.elaborate.values import Halt, Operand, Stop, Template, given_tensors
+from dlc.compiler.elaborate.level import Level, use_of
+from dlc.compiler.elaborate.operand_conversion import OperandConversion
+from dlc.compiler.elaborate.values import AverageTemplate, Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
-from dlc.compiler.operators.arithmetic import Cast, Constant
-from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.operators.shape import ExpandBatch, Unsqueeze
+from dlc.compiler.operators.arithmetic import Constant
+from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind
-    from dlc.compiler.operators.base import Operator, WeightSpec
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.training.average_nets import Average
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
@@ -44,28 +47,23 @@ LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often 
 RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
-class Level:
-    """A namespace of node and weight names: the file, one use of a block, or a net."""
-
-    def __init__(self, prefix: str = "", *, net: str | None = None):
-        self.prefix, self.net = prefix, net
-        self.names = UniqueNames()
-
-
-class GraphBuilder:
+class GraphBuilder(OperandConversion):
     def __init__(self, problems: Problems):
         self.problems = problems
         self.nodes: list[Node] = []
-        self.weights: dict[str, Weight] = {}
-        self.producers: dict[Value, Node] = {}
+        self.weights = {}
+        self.producers = {}
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
         self.work = 0
         self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
         self.input_dependent: set[Value] = set()  # values that depend on an input or a target
+        self.of_batch: set[Value] = set()  # values of the whole batch that are not one number
         self._value_names = UniqueNames()
+        self._loaded: dict[tuple[str, str, str], Value] = {}  # by path, name and element
         self._net_names: dict[Template, str] = {}
+        self.averages: dict[str, Average] = {}  # average nets in use, by name
         self._open_nets: list[str] = []
         self._complete_nets: set[str] = set()  # nets after their first use: they create no more weights
 
@@ -112,7 +110,7 @@ class GraphBuilder:
         """The namespace of one use of a block. Its name is taken only if the block has weights."""
         outer, name = self.level, block.name
         own = outer.names.next(name)
-        self.level = Level(f"{outer.prefix}{own}.", net=outer.net)
+        self.level = outer.within(own)
         with self._use(use_of(block, span, self.level.prefix, scope)):
             try:
                 yield
@@ -124,8 +122,8 @@ class GraphBuilder:
     @contextmanager
     def enter_net(self, net: Template, span: Span, scope: Scope) -> Iterator[None]:
         """The namespace of a net, the same at every use. The first use creates the weights."""
-        outer, name = self.level, self.net_name(net)
-        self.level = Level(f"{name}.", net=name)
+        outer, self.level = self.level, self._level_of(net, span)
+        name = self.level.net or ""
         self._open_nets.append(name)
         with self._use(use_of(net, span, self.level.prefix, scope)):
             try:
@@ -135,6 +133,18 @@ class GraphBuilder:
                 self.level = outer
         if name not in self._open_nets:
             self._complete_nets.add(name)
+
+    def _level_of(self, net: Template, span: Span) -> Level:
+        """The namespace of a net. An average net has copies of the nets that it uses."""
+        outer, name = self.level, self.net_name(net)
+        if isinstance(net, AverageTemplate):
+            if outer.follows is not None:
+                message = f"`{name}` is an average net, and it is used within the average net `{outer.net}`"
+                raise self.fail("E0505", span, message, help="pass what it makes as a tensor")
+            self.averages[name] = net.average
+            source = f"{self.net_name(net.source)}."
+            return Level(f"{name}.", net=name, source=source, follows=source)
+        return Level(f"{name}.", net=name) if outer.follows is None else outer.copies(f"{name}.")
 
     def net_name(self, net: Template) -> str:
         """The prefix of its weights: its own name, made unique if another file has a net of that name."""
@@ -173,12 +183,15 @@ class GraphBuilder:
 
     # --- weights ------------------------------------------------------------------------------------------
 
-    def declare_weight(self, name: str, spec: WeightSpec, span: Span) -> Value:
-        """A new weight in the current namespace, or the existing weight if a net is used again."""
-        level = self.level
-        full = f"{level.prefix}{name}"
+    def declare_weight(self, name: str, spec: WeightSpec, span: Span, level: Level | None = None) -> Value:
+        """A new weight in a namespace, or the existing one if a net is used again."""
+        level = level or self.level
+        full, follows = f"{level.prefix}{name}", "" if level.follows is None else f"{level.follows}{name}"
         if level.net and full in self.weights:
             found = self.weights[full]
+            if found.follows != follows:
+                raise self.fail("E0505", span, f"`{full}` would be the average of `{found.follows}` and of "
+                                f"`{follows}`", help="give one of them another name")  # fmt: skip
             if found.value.type.shape != spec.shape:
                 raise self.fail("E0505", span,
                                 f"the weights of net `{level.net}` are shared, and `{full}` was "
@@ -189,18 +202,48 @@ class GraphBuilder:
             raise self.fail("E0505", span,
                             f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
-        size = prod(s for s in spec.shape if isinstance(s, int))
-        self.size += size
-        if self.size > MAX_WEIGHTS:
-            raise self.fail(
-                "E0904",
-                span,
-                f"too large: `{full}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}",
-            )
+        self._count_numbers(full, spec.shape, span)
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
         fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
-        self.weights[full] = Weight(value, spec.initial or Auto(), spec.role, (fan_in, fan_out), level.net)
+        fans, initial = (fan_in, fan_out), spec.initial or Auto()
+        self.weights[full] = Weight(value, initial, spec.role, fans, level.net, follows)
         return value
+
+    def declared(self, value: Value) -> Value:
+        """A weight that the file declares; within an average net, its copy there."""
+        level, weight = self.level, self.weights.get(value.name)
+        if level.follows is None or weight is None or weight.follows:
+            return value
+        spec = WeightSpec(value.name, value.type.shape, weight.role, weight.initial, weight.fans)
+        return self.declare_weight(value.name, spec, value.site.span, level.copies(""))
+
+    def check_initial(self, spec: WeightSpec, span: Span) -> None:
+        """Report initial values that do not have the shape of the weight."""
+        try:
+            (spec.initial or Auto()).check_shape(spec.shape)
+        except Reject as reject:
+            raise self.fail(reject.code, span, reject.message, help=reject.help) from None
+
+    def loaded(self, initial: LoadInitial, element: str, span: Span) -> Value:
+        """A tensor of a file as a constant, converted to an element. All uses share it."""
+        key = initial.path, initial.tensor, element
+        if key not in self._loaded:
+            shape = initial.type.shape
+            self._count_numbers(initial.tensor, shape, span)
+            name = self.root.names.next("load")
+            self.root.names.take(name)
+            value = self.value(name, Tensor(element, shape, batched=False), span)
+            self.weights[name] = Weight(value, initial, "constant")
+            self._loaded[key] = value
+        return self._loaded[key]
+
+    def _count_numbers(self, name: str, shape: tuple[Size, ...], span: Span) -> None:
+        """Count the numbers of a weight. Error `E0904` above `MAX_WEIGHTS`."""
+        size = prod(s for s in shape if isinstance(s, int))
+        self.size += size
+        if self.size > MAX_WEIGHTS:
+            message = f"too large: `{name}` has {size:_} numbers, and a model may have {MAX_WEIGHTS:_}"
+            raise self.fail("E0904", span, message)
 
     # --- nodes --------------------------------------------------------------------------------------------
 
@@ -208,7 +251,7 @@ class GraphBuilder:
         return self._node(Constant(value=number).bind(), (), {}, "constant", span)[0]
 
     def tensor(self, operand: Operand) -> Value:
-        """The operand as a value of the graph. A number becomes a constant."""
+        """The operand as a value of the graph. Numbers become a constant."""
         return (
             operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
         )
@@ -221,6 +264,8 @@ class GraphBuilder:
         in_settings = given_tensors(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))
         try:
+            tensors = (*(o.value for o in operands), *in_settings.values())
+            whole_batch.check_operands(operator, tensors, self.of_batch)
             taken = self._prepare_operands(operator, operands, span)
             given = {name: self._setting_value(operator, name, tensor, spans.get(name, span))
                      for name, tensor in in_settings.items()}  # fmt: skip
@@ -264,6 +309,7 @@ class GraphBuilder:
     ) -> Value:
         """The tensor given in place of a weight, or a new weight."""
         if value is None:
+            self.check_initial(spec, spans.get("init", span))
             return self.declare_weight(f"{name}.{spec.leaf}", spec, span)
         given_at = spans.get(spec.leaf, span)
         if value.type.shape != spec.shape or value.type.batched:
@@ -286,7 +332,7 @@ class GraphBuilder:
             return self.fail(reject.code, spans[at], reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
-                reject.code, operands[at].span, reject.message, help=reject.help, label=label_of(operands[at])
+                reject.code, operands[at].span, reject.message, help=reject.help, label=operands[at].label
             )
         help = shape_hints.operand_fix(operator, operands, self.producers) if len(operands) > 1 else ""
         if not help and reject.code == "E0203":
@@ -294,25 +340,17 @@ class GraphBuilder:
         if len(operands) == 1 and isinstance(operands[0].value, Value):
             help = shape_hints.upstream_fix(operator, operands[0].value, self.producers)
         help = help or reject.help
-        labels = (
-            [Label(o.span, label_of(o)) for o in operands if o.span != span]
-            if len(operands) > 1 and at is None
-            else []
-        )
+        labels = [
+            Label(o.span, o.label) for o in operands if o.span != span and len(operands) > 1 and at is None
+        ]
         if not labels:
             return self.fail(reject.code, span, reject.message, help=help)
         return self.fail(
             reject.code, labels[0].span, reject.message, help=help, label=labels[0].text, more=labels[1:]
         )
 
-    def _node(
-        self,
-        operator: Operator,
-        operands: tuple[Value, ...],
-        weights: dict[str, Value],
-        name: str,
-        span: Span,
-    ):
+    def _node(self, operator: Operator, operands: tuple[Value, ...], weights: dict[str, Value], name: str,
+              span: Span) -> tuple[Value, ...]:  # fmt: skip
         if len(self.nodes) >= MAX_NODES:
             raise self.stop(
                 "E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", LOOP_HELP
@@ -324,69 +362,6 @@ class GraphBuilder:
         self.producers.update(dict.fromkeys(results, node))
         if not self.input_dependent.isdisjoint(operands):
             self.input_dependent.update(results)
+        if operator.joins_batch or not self.of_batch.isdisjoint(operands):
+            self.of_batch.update(value for value in results if value.type.rank)
         return results
-
-    def used_nodes(self, outputs: Mapping[str, Value]) -> tuple[Node, ...]:
-        """The nodes, without unused constants. A constant is unused if all its readers cast it."""
-        read = {v for node in self.nodes for v in node.reads} | set(outputs.values())
-        return tuple(n for n in self.nodes if n.operator.constant() is None or n.results[0] in read)
-
-    # --- operands -----------------------------------------------------------------------------------------
-
-    def _prepare_operands(self, operator: Operator, operands: list[Operand], span: Span) -> list[Value]:
-        values = [self.tensor(o) for o in operands]
-        values = self._convert_operands(operator, values, span)
-        batched = [v.type.batched for v in values]
-        alone = not (operator.broadcasts or operator.mixes)
-        if not operator.batchless or (any(batched) and not all(batched) and alone):
-            values = [v if v.type.batched else self._expand_batch(v, span) for v in values]
-        if operator.broadcasts and len(values) > 1:
-            operator.bind(*(v.type for v in values))  # so that an error shows the original ranks
-            rank = max(v.type.rank for v in values)
-            values = [self._raise_rank(v, rank, span) for v in values]
-        return values
-
-    def _convert_operands(self, operator: Operator, values: list[Value], span: Span) -> list[Value]:
-        takes = operator.takes if isinstance(operator.takes, tuple) else (operator.takes,) * len(values)
-        takes = (*takes, *takes[-1:] * (len(values) - len(takes)))
-        numbers = [v for v, t in zip(values, takes, strict=False) if t == "number"]
-        common = "float" if any(v.type.is_float for v in numbers) else "int64"
-        return [self._converted(operator, value, common if take == "number" else take, index, span)
-                for index, (value, take) in enumerate(zip(values, takes, strict=False))]  # fmt: skip
-
-    def _converted(self, operator: Operator, value: Value, take: str, at: int | str, span: Span) -> Value:
-        """The operand, cast to the element type that the operator takes."""
-        if take == "any" or (take == "float or class" and value.type.element == "class"):
-            return value
-        if not value.type.is_number:
-            raise operator.number_required(value.type, at)
-        to = "float" if take == "float or class" else take
-        return value if value.type.element == to else self._cast(value, to, span)
-
-    def _cast(self, value: Value, to: str, span: Span) -> Value:
-        producer = self.producers.get(value)
-        constant = producer.operator.constant() if producer is not None else None
-        if constant is not None:
-            return self.constant(converted(constant, CONVERSIONS[to]), span)
-        return self._node(Cast(to=to).bind(value.type), (value,), {}, "cast", span)[0]
-
-    def _expand_batch(self, value: Value, span: Span) -> Value:
-        return self._node(ExpandBatch().bind(value.type), (value,), {}, "expand_batch", span)[0]
-
-    def _raise_rank(self, value: Value, rank: int, span: Span) -> Value:
-        """Insert axes of size 1 after the batch axis, so that broadcasting aligns the axes of one sample."""
-        missing = rank - value.type.rank
-        if not value.type.batched or not missing:
-            return value
-        return self._node(Unsqueeze(axes=missing).bind(value.type), (value,), {}, "unsqueeze", span)[0]
-
-
-def use_of(template: Template, span: Span, prefix: str, scope: Scope) -> Use:
-    return Use(f"{template.what} {template.name}", span, prefix, {**scope.names}, scope.names, scope.decided)
-
-
-def label_of(operand: Operand) -> str:
-    if not isinstance(operand.value, Value):
-        return str(operand.value)
-    type = operand.value.type
-    return spell_classes(type) if type.element == "class" else str(type)

@@ -5,19 +5,26 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
-from dlc.compiler.definitions.definition import Definition
+from dlc.compiler import static, syntax
+from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.dims.dim import BATCH_SIZE
 from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
-from dlc.compiler.elaborate.scope import FUNCTIONS
+from dlc.compiler.elaborate.scope import CONSTANTS, FUNCTIONS, LOSS_FUNCTIONS
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.eye import Eye
 from dlc.compiler.static import MAX_LIST
+from dlc.compiler.training.ramp import NumberAtStep, Ramp
+from dlc.compiler.training.whole_batch import JoinBatch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
+    from dlc.compiler.ir.graph import Value
 
 
 def call(ev: Evaluator, expr: syntax.Call) -> Any:
@@ -25,6 +32,10 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
+        if function.id in CONSTANTS and not is_named(ev, function.id):
+            return loaded_constant(ev, family("initial")[function.id], expr)
+        if function.id in LOSS_FUNCTIONS and not is_named(ev, function.id):
+            return loss_function(ev, function.id, expr)
         target = called(ev, function, expr)
         if isinstance(target, type) and issubclass(target, Definition):
             return call_definition(ev, target, expr)
@@ -80,9 +91,51 @@ def bare_stage(ev: Evaluator, definition: type[Definition], span: Span) -> Defin
 
 def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Call) -> Any:
     instance, tensors, spans = arguments.bind(ev, definition, expr, expr.span)
+    if (numbers := static_numbers(definition, tensors, spans)) is not None:
+        return static.call(definition.name, *numbers)
     stage = DefinedStage(instance, tuple(tensors), expr.span, spans)
     low = definition.arity()[0] if issubclass(definition, Operator) and definition.family != "loss" else 1
     return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage
+
+
+def static_numbers(
+    definition: type[Definition], tensors: list[Operand], spans: Mapping[str, Span]
+) -> list[Any] | None:
+    """The operands of a call that is computed when the file is compiled; `None` for other calls."""
+    numbers = [tensor.value for tensor in tensors]
+    several = definition.name in static.FUNCTIONS_OF_SEVERAL and len(numbers) > 1
+    one = definition.name in static.FUNCTIONS and len(numbers) == 1
+    return numbers if (one or several) and not spans and all(map(static.is_number, numbers)) else None
+
+
+def loaded_constant(ev: Evaluator, load: type[Definition], expr: syntax.Call) -> Value:
+    """`load(path, name)` in an expression: the initial value of that name as a constant."""
+    made: Any = arguments.member(ev, load, expr)
+    return ev.builder.loaded(made, made.type.element, expr.span)
+
+
+# --- functions of losses ----------------------------------------------------------------------------------
+
+
+def loss_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
+    """`batch(x)` and `ramp(from, to, steps)`, which are allowed in losses; `eye(n)`."""
+    if name != "eye" and not ev.losses:
+        raise ev.fail("E0302", expr.function.span,
+                      f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`")  # fmt: skip
+    if name == "batch" and str(BATCH_SIZE) in ev.scope.file.free:
+        raise ev.fail("E0302", expr.function.span,
+                      f"`{BATCH_SIZE}` is the size of the batch in losses, and a free dimension of this file",
+                      help="give that dimension another name")  # fmt: skip
+    if name == "batch":
+        return call_definition(ev, JoinBatch, expr)
+    made = arguments.member(ev, Ramp if name == "ramp" else Eye, expr)
+    operator = NumberAtStep(number=made) if name == "ramp" else made
+    return ev.builder.apply(operator, [], expr.span, made.spans)[0]
+
+
+def is_named(ev: Evaluator, name: str) -> bool:
+    """Whether the file or the block has something of that name."""
+    return name in ev.scope.names or name in ev.scope.file.declared or ev.scope.file.knows(name)
 
 
 # --- blocks and nets --------------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
 from dlc.compiler.diagnostics.suggest import Nearest
+from dlc.compiler.elaborate import given_settings
 from dlc.compiler.elaborate.builder import GraphBuilder
 from dlc.compiler.elaborate.error_recovery import ErrorRecovery
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Graph, Input, Output
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.parse.parser import parse
+from dlc.compiler.passes.unused_constants import without_unused_constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,12 +35,17 @@ ENTRIES_A_STEP = 20  # list entries that count as one step of work
 
 class Elaboration:
     """The state of one elaboration. `read` returns the source of an imported path, relative to the importing
-    source. `chosen` are the outputs that a command asks for."""
+    source. `type_in` returns the type of a tensor of a file, by the path relative to the spec and its name.
+    `overrides` are values that a command gives to params and, as `SECTION.SETTING`, to settings. `chosen` are
+    the outputs that it asks for."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
-                 read: Callable[[Source, str], Source], chosen: str | None = None):  # fmt: skip
-        self.problems, self.overrides, self.facts, self.read = problems, overrides, facts, read
-        self.chosen = chosen
+                 read: Callable[[Source, str], Source], type_in: Callable[[str, str], Tensor],
+                 chosen: str | None = None):  # fmt: skip
+        self.problems, self.facts, self.read, self.chosen = problems, facts, read, chosen
+        self.type_in, self.tensors = type_in, dict(facts.tensors)
+        self.settings = given_settings.spelled(overrides, problems)
+        self.overrides = {name: v for name, v in overrides.items() if not given_settings.is_setting(name)}
         self.builder = GraphBuilder(problems)
         self.nearest = Nearest()
         self.sources: list[Source] = []
@@ -84,7 +91,8 @@ class Elaboration:
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         inputs = (*(i.value for i in self.inputs), *self.targets.values())
-        return Graph(inputs, tuple(self.builder.weights.values()), self.builder.used_nodes(outputs), outputs)
+        weights, nodes = tuple(self.builder.weights.values()), tuple(self.builder.nodes)
+        return without_unused_constants(Graph(inputs, weights, nodes, outputs))
 
     def outputs(self, file: FileScope) -> tuple[Output, ...]:
         made = []

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.unimplemented import unimplemented_words
+from dlc.compiler.dims.dim import BATCH_SIZE
 from dlc.compiler.elaborate import arguments, unknown_names
 from dlc.compiler.elaborate.declarations import declares
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator
+from dlc.compiler.elaborate.scope import FUNCTIONS, LOSS_FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ DECLARATIONS = (
     syntax.Output,
     syntax.Weight,
     syntax.Block,
+    syntax.AverageNet,
     syntax.Section,
 )
 
@@ -41,6 +43,8 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *file.known(),
         *file.free,
         *FUNCTIONS,
+        *LOSS_FUNCTIONS,
+        str(BATCH_SIZE),
         *unimplemented_words("operator", "loss"),
         *ev.state.recovery.names,
         *bare_words(),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
-from dlc.compiler.definitions.initializers import Initializer
+from dlc.compiler.definitions.initializers import Full, Initializer
 from dlc.compiler.definitions.parameter_types import MemberOf, describe
-from dlc.compiler.definitions.unimplemented import no_constants, not_built, unimplemented_words
+from dlc.compiler.definitions.unimplemented import unimplemented_words
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import Dim, class_count, has_free
-from dlc.compiler.elaborate import arguments, members
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, is_public
+from dlc.compiler.elaborate import arguments, ignored_values, members
+from dlc.compiler.elaborate.scope import FUNCTIONS, UNRESERVED, find_operator, is_public
+from dlc.compiler.elaborate.tensor_operands import constant
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.base import WeightSpec
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
 MAX_DIMS = 8
+NAMED = (syntax.Param, syntax.Output, syntax.Weight, syntax.Block, syntax.AverageNet)
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -37,7 +40,8 @@ def check_name(ev: Evaluator, ident: syntax.Ident, *, binding: bool = False) -> 
     """Reject a name of the language and, for a binding, a name that is declared."""
     name, file = ident.id, ev.scope.file
     families = [f for f in (*STAGES, "initial") if name in Definition.families[f] and is_public(f, name)]
-    if families or name in FUNCTIONS or name in unimplemented_words("operator", "loss"):
+    reserved = families or name in FUNCTIONS or name in unimplemented_words("operator", "loss")
+    if reserved and name not in UNRESERVED:
         family = families[0] if families else "operator"
         what = "a function" if name in FUNCTIONS else Definition.spoken[family]
         raise ev.fail("E0302", ident.span,
@@ -78,11 +82,7 @@ def declares(statement: syntax.Statement) -> tuple[syntax.Ident, ...]:
     if isinstance(statement, (syntax.Import, syntax.Input)):
         group = getattr(statement, "group", None)
         return (*statement.names, *([group] if group else []))
-    return (
-        (statement.name,)
-        if isinstance(statement, (syntax.Param, syntax.Output, syntax.Weight, syntax.Block))
-        else ()
-    )
+    return (statement.name,) if isinstance(statement, NAMED) else ()
 
 
 def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:
@@ -94,8 +94,8 @@ def require_valid(ev: Evaluator, ident: syntax.Ident) -> None:
 # --- types ------------------------------------------------------------------------------------------------
 
 
-def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
-    """A declared type. `field` is the name of its input, output or weight."""
+def read_type(ev: Evaluator, expr: syntax.Expr, field: str, *, is_target: bool = False) -> Tensor:
+    """A declared type. `field` is the name of its input, target or weight."""
     dims: tuple[syntax.Expr, ...] = ()
     if isinstance(expr, syntax.Index):
         expr, dims = expr.value, expr.items
@@ -117,23 +117,29 @@ def read_type(ev: Evaluator, expr: syntax.Expr, field: str) -> Tensor:
     shape = tuple(dimension(ev, d) for d in dims)
     if len(shape) > MAX_DIMS:
         raise ev.fail("E0210", expr.span, f"a type has at most {MAX_DIMS} dimensions, found {len(shape)}")
-    arguments = expr.arguments if isinstance(expr, syntax.Call) else None
-    for argument in arguments or ():
-        if argument.name in unimplemented_words("type"):
-            raise ev.reject(argument.name_span or argument.value.span, not_built("type", argument.name))
-    if head.id == "class":
+    if not isinstance(expr, syntax.Call):
+        return read_element(ev, expr, head.id, shape, None, field)
+    arguments, ignore = ignored_values.split(ev, expr.arguments, is_target)
+    type = read_element(ev, expr, head.id, shape, arguments or (None if ignore else ()), field)
+    return replace(type, ignore=ignored_values.read(ev, ignore, type)) if ignore else type
+
+
+def read_element(ev: Evaluator, expr: syntax.Expr, element: str, shape: tuple, arguments: Any,
+                 field: str) -> Tensor:  # fmt: skip
+    """The type with this element; `arguments` are None without parentheses."""
+    if element == "class":
         return Tensor("class", shape, read_classes(ev, expr, arguments, field))
-    if head.id == "binary":
+    if element == "binary":
         return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
     if arguments is not None:
         sizes = ", ".join(a.value.span.text for a in arguments)
         raise ev.fail(
             "E0210",
             expr.span,
-            f"`{head.id}` takes no parentheses",
-            help=f"a shape is written in `[ ]`: write `{head.id}[{sizes}]`",
+            f"`{element}` takes no parentheses",
+            help=f"a shape is written in `[ ]`: write `{element}[{sizes}]`",
         )
-    return Tensor(head.id, shape)
+    return Tensor(element, shape)
 
 
 def dimension(ev: Evaluator, expr: syntax.Expr) -> Any:
@@ -296,16 +302,16 @@ def weight(ev: Evaluator, statement: syntax.Weight) -> Value:
         raise ev.fail("E0210", statement.type.span, f"a weight has no free dimension, found {type}")
     initial = arguments.read(ev, MemberOf("initial"), statement.init)
     if is_numbers(initial):
-        raise ev.reject(statement.init.span, no_constants())
+        initial = Full(value=constant(ev, initial, statement.init.span))
     if not isinstance(initial, Initializer):
         raise ev.fail("E0403", statement.init.span,
                       f"expected initial values such as `zeros` or `normal(0.01)`, found {describe(initial)}",
                       help=initializer_fix(ev, initial))  # fmt: skip
     own = ev.builder.level.names.next(name)
     fans = (type.shape[0], type.shape[-1]) if type.shape else (1, 1)
-    value = ev.builder.declare_weight(
-        own, WeightSpec(own, type.shape, initial=initial, fans=fans), statement.name.span
-    )
+    spec = WeightSpec(own, type.shape, initial=initial, fans=fans)
+    ev.builder.check_initial(spec, statement.init.span)
+    value = ev.builder.declare_weight(own, spec, statement.name.span)
     ev.builder.level.names.take(own)
     if ev.scope.top:
         file.weights[name] = value

@@ -8,7 +8,7 @@ from dlc.compiler import static, syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.parameter_types import Reject, describe
-from dlc.compiler.dims.dim import Dim, free
+from dlc.compiler.dims.dim import BATCH_SIZE, Dim, free
 from dlc.compiler.elaborate import attributes, calls, declarations, flow, infix_operators, unknown_names
 from dlc.compiler.elaborate.context import Evaluator
 from dlc.compiler.elaborate.scope import Scope, find_operator
@@ -74,9 +74,12 @@ class ExpressionEvaluator(Evaluator):
             found = operator
         elif name in file.free:
             found = free(name)
+        elif self.losses and name == str(BATCH_SIZE):
+            found = BATCH_SIZE
         else:
             raise unknown_names.unresolved(self, name, span, otherwise, call)
-        return self._weight(found) if isinstance(found, syntax.Weight) else found
+        found = self._weight(found) if isinstance(found, syntax.Weight) else found
+        return self.builder.declared(found) if table is file.weights and isinstance(found, Value) else found
 
     def _weight(self, statement: syntax.Weight) -> Value:
         """A weight of the file, created at its first use if that precedes its declaration."""

@@ -13,7 +13,7 @@ from dlc.compiler.definitions.unimplemented import not_built, unimplemented_word
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.record import record
-from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, find_figure
+from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, figure_path, find_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
             raise ev.fail("E0606", expr.span, "`shape` takes one tensor")
         attribute = syntax.Attribute(expr.span, expr.arguments[0].value, "shape", expr.function.span)
         return ev.evaluate(attribute)
-    path = dotted_path(expr)
+    path = figure_path(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
         return measure(ev, expr, path, measured)
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
@@ -137,27 +137,6 @@ def known(ev: Evaluator, name: str) -> bool:
     return any(name in names for names in (ev.scope.names, file.free, ev.state.recovery.names)) or file.knows(
         name
     )
-
-
-def dotted_path(expr: syntax.Expr) -> list[str] | None:
-    """The parts of `test.f1.setosa` or `test.f1[3]`. An index is kept with the last part."""
-    if isinstance(expr, syntax.Name):
-        return [expr.id]
-    if isinstance(expr, syntax.Attribute):
-        before = dotted_path(expr.value)
-        return None if before is None else [*before, expr.name]
-    if isinstance(expr, syntax.Index) and len(expr.items) == 1:
-        before, index = dotted_path(expr.value), integer_literal(expr.items[0])
-        return None if before is None or index is None else [*before[:-1], f"{before[-1]}[{index}]"]
-    return None
-
-
-def integer_literal(expr: syntax.Expr) -> int | None:
-    """The value of a literal `3` or `-3`."""
-    if isinstance(expr, syntax.Unary) and expr.operator == "-":
-        number = integer_literal(expr.operand)
-        return None if number is None else -number
-    return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
 def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Measure:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.elaborate.scope import find_operator
 
@@ -75,11 +75,11 @@ def native_layer(expr: syntax.Call, definition: type[Definition]) -> str:
             settings[found.name] = native_value(value, found)
         elif name == "betas" and isinstance(value, syntax.TupleExpr) and len(value.items) == 2:
             settings |= dict(zip(("beta1", "beta2"), (v.span.text for v in value.items), strict=True))
-        elif name not in aliases.UNNEEDED_SETTINGS:
+        elif name not in other_settings.UNNEEDED_SETTINGS:
             raise NoEquivalent
     if len(positional) == 2 and definition.name == "dense" and (found := activation(positional[1], "")):
         positional, after = positional[:1], found
-    own = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
+    own = other_settings.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
     unfilled = [s for s in definition.settings.values() if not s.keyword and s.name not in settings]
     if (
         own < len(positional)

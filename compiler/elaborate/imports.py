@@ -87,7 +87,7 @@ def break_declared(file: FileScope, statement: syntax.Statement) -> None:
     """Mark the names of a failed declaration as broken."""
     if isinstance(statement, syntax.Param):
         file.params.setdefault(statement.name.id, BROKEN)
-    elif isinstance(statement, syntax.Block):
+    elif isinstance(statement, (syntax.Block, syntax.AverageNet)):
         file.templates.setdefault(statement.name.id, BROKEN)
     elif isinstance(statement, syntax.Import):
         for ident in statement.names:

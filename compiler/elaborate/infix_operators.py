@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
+from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.diagnostics.source import Span
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.elaborate import unknown_names
+from dlc.compiler.elaborate.class_operands import compared
 from dlc.compiler.elaborate.tensor_operands import operand
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Stage, is_tensor
 from dlc.compiler.operators import arithmetic, comparisons
@@ -30,6 +32,8 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
         return ev.builder.apply(operator, [operand(ev, value, expr.operand.span)], expr.span)[0]
     if expr.operator == "not":
         return not static.truth(value)
+    if static.is_numbers(value):
+        return constants.mapped(lambda n: -n if expr.operator == "-" else n, value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
         raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
     return -value if expr.operator == "-" else value
@@ -115,5 +119,6 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
         return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
-    sides = [operand(ev, left, expr.left.span), operand(ev, right, expr.right.span)]
+    sides = [compared(ev, expr.operator, value, other, side.span)
+             for value, other, side in ((left, right, expr.left), (right, left, expr.right))]  # fmt: skip
     return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]

@@ -11,15 +11,19 @@ from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import KINDS, kind_of
+from dlc.compiler.passes.ignored_targets import unreduced_losses
+from dlc.compiler.passes.loss_terms import by_output, named_losses, terms
 from dlc.compiler.training.figures import titles
-from dlc.compiler.training.objective import BatchMean
+from dlc.compiler.training.objective import BatchMean, CountedEntries
 from dlc.compiler.training.phases import Objective, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dlc.compiler.elaborate.builder import GraphBuilder
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
-    from dlc.compiler.ir.graph import Graph, Value
+    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.train_section import Train
     from dlc.compiler.types import Tensor
@@ -29,11 +33,36 @@ def total_loss(state: Elaboration, ev: Evaluator, train: Train, wanted: bool) ->
     """The loss that training minimizes: as written, or the sum of the losses implied by the output types."""
     try:
         value = train.loss or implied_loss(state, ev, wanted)
-        if value is not None and (value.type.batched or value.type.shape):
-            value = state.builder.apply(BatchMean(), [Operand(value, value.site.span)], value.site.span)[0]
-        return value
+        return None if value is None else averaged(state.builder, value)
     except Halt:
         return None
+
+
+def averaged(builder: GraphBuilder, loss: Value) -> Value:
+    """The loss as one number: the mean over the batch and all remaining axes. If entries are ignored, it is
+    the sum of the means of its terms, each over the entries that count."""
+    if not loss.type.batched and not loss.type.shape:
+        return loss
+    parts = [(t, [*unreduced_losses(t, builder.producers)]) for t in terms(builder.nodes, loss)]
+    if not any(unreduced for _, unreduced in parts):
+        parts = [(loss, [])]
+    total: Value | None = None
+    for term, unreduced in parts:
+        masks = [mask_of(builder, node) for node in unreduced]
+        mean = apply(builder, BatchMean(), term, *masks) if term.type.batched or term.type.shape else term
+        total = mean if total is None else apply(builder, Add(), total, mean)
+    assert total is not None, "a loss has terms"
+    return total
+
+
+def mask_of(builder: GraphBuilder, loss: Node) -> Value:
+    """The mask of what counts in an unreduced loss."""
+    return apply(builder, CountedEntries(of=loss.operator), *loss.operands)
+
+
+def apply(builder: GraphBuilder, operator: Operator, *values: Value) -> Value:
+    span = values[0].site.span
+    return builder.apply(operator, [Operand(value, span) for value in values], span)[0]
 
 
 def implied_loss(state: Elaboration, ev: Evaluator, wanted: bool) -> Value | None:
@@ -74,6 +103,17 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
     return (Phase(train, (objective,)),)
 
 
+def reported_losses(
+    state: Elaboration, ev: Evaluator, train: Train, loss: Value
+) -> dict[str, tuple[Value, ...]]:
+    """The terms of each loss that is reported beside the whole one: those of the outputs, `y.loss`, and those
+    that have a name in `train`."""
+    outputs = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file))
+    own = named_losses(state.graph({"loss": loss}), train.bound)
+    known = {f"{output}.loss": terms for output, terms in outputs.items()}
+    return known | {name: (value,) for name, value in own.items()}
+
+
 def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
     """The pairs of output and metric: written metrics that fit, or those implied by the type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
@@ -101,9 +141,12 @@ def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: li
 
 
 def reject_duplicates(
-    state: Elaboration, metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor]
+    state: Elaboration,
+    metrics: Sequence[tuple[str, Metric]],
+    types: Mapping[str, Tensor],
+    losses: Mapping[str, tuple[Value, ...]],
 ) -> None:
-    """Reject two metrics that give figures with the same name."""
+    """Reject two metrics, or a loss and a metric, that give figures with the same name."""
     seen: set[str] = set()
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         names = {f"{title}{part}" for part in metric.parts(types[output]) or ("*",)}
@@ -111,6 +154,10 @@ def reject_duplicates(
             state.problems.report("E0609", metric.span, f"`{title}` is measured twice, under one name",
                                   help="leave one of them out; `average=none` gives a figure for each class, "
                                        "under names of their own")  # fmt: skip
+        for name in names & losses.keys():
+            state.problems.report("E0609", losses[name][0].site.span,
+                                  f"the loss `{name}` has the name of a metric that is measured too",
+                                  help="bind it to another name")  # fmt: skip
         seen |= names
 
 

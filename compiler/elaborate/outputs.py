@@ -13,6 +13,7 @@ from dlc.compiler.ir.graph import Value, producer_through_index
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.validity import Valid
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.types import Tensor
 
@@ -139,3 +140,8 @@ def target(ev: Evaluator, output: OutputRef) -> GraphInput:
         wanted = replace(declared, element=kind_of(declared).target(declared))
         output.target_value = ev.state.target(output.target, wanted, output.span)
     return output.target_value
+
+
+def valid(ev: Evaluator, output: OutputRef, span: Span) -> Value:
+    """The entries of the target that count."""
+    return ev.builder.apply(Valid(), [Operand(target(ev, output), span)], span)[0]

@@ -71,7 +71,5 @@ def reject_unknown(ev: Evaluator) -> None:
 
 def section_setting_fix(name: str) -> str:
     """The fix for a setting of a section that is set as a param. Empty for other names."""
-    for section in Definition.families["section"].values():
-        if name in section.settings:
-            return f"declare `param {name} = ...` and write `{name} = {name}` in `{section.name}`"
-    return ""
+    sections = Definition.families["section"].values()
+    return next((f"did you mean `{s.name}.{name}`?" for s in sections if name in s.settings), "")

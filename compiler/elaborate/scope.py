@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 # Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
+# Functions that make constant tensors.
+CONSTANTS = ("load",)
+# Functions of losses. `eye` is allowed everywhere.
+LOSS_FUNCTIONS = ("batch", "ramp", "eye")
+# Words of the language that can name other things too.
+UNRESERVED = ("load", "average", "batch", "ramp", "ahead", "eye")
 
 
 class FileScope:
@@ -49,10 +55,12 @@ class Scope:
         self.top = top
         self.names: dict[str, Any] = {}
         self.decided: list[tuple[Any, bool]] = []  # each condition and its value
+        self.blocks: list[tuple[str, Any, Scope]] = []  # used in losses: the name, the value, the scope
 
     def candidates(self) -> list[str]:
         """All names in scope, for suggestions."""
-        return [*self.names, *self.file.known(), *self.file.free, *operator_names(), *FUNCTIONS]
+        language = (*operator_names(), *FUNCTIONS, *CONSTANTS, *LOSS_FUNCTIONS)
+        return [*self.names, *self.file.known(), *self.file.free, *language]
 
 
 def operator_names() -> list[str]:
@@ -86,6 +94,8 @@ def settings_only_fix(name: str) -> str:
 
 def location_of(family: str) -> str:
     """The section and setting in which the members of a family are written."""
+    if family == "net":
+        return "declare one with `net NAME = average(...)`"
     for section in Definition.families["section"].values():
         for setting in section.settings.values():
             if family in setting.kind.families():

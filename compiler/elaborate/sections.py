@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
-from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
+from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx, RandomSplit
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
-from dlc.compiler.elaborate import arguments, expectations, exports, objective, shared_classes
+from dlc.compiler.elaborate import (
+    arguments,
+    expectations,
+    exports,
+    loss_bindings,
+    objective,
+    shared_classes,
+)
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.parse.parser import parse
-from dlc.compiler.passes import graph_checks, initial_values, target_augmentation
-from dlc.compiler.passes.loss_terms import by_output
+from dlc.compiler.passes import graph_checks, ignored_targets, initial_values, target_augmentation
 from dlc.compiler.program import CompiledProgram
 from dlc.compiler.training.figures import figures
 from dlc.compiler.training.train_section import Train
@@ -42,11 +49,11 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
     loss = objective.total_loss(state, ev, train, bool(written.get("train") or written.get("data")))
     metrics = tuple(objective.chosen_metrics(state, ev, train))
-    losses = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file)) if loss else {}
+    losses = objective.reported_losses(state, ev, train, loss) if loss else {}
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
     known = figures(metrics, types, losses)
     uncertain = is_uncertain(state, ev, written.get("train"))
-    objective.reject_duplicates(state, metrics, types)
+    objective.reject_duplicates(state, metrics, types, losses)
     parts = measured_parts(state, data, written.get("data"))
     check_train(state, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(state, ev, data)
@@ -56,17 +63,20 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(state, ev, export)
     graph = initial_values.choose(state.graph({"loss": loss} if loss else {}))
+    graph_checks.average_nets(graph, state.problems)
     graph_checks.fitted_operators(graph, state.problems)
     graph_checks.derivatives(graph, state.problems)
     target_augmentation.check(graph, state.problems)
+    ignored_targets.check(graph, state.problems)
     return CompiledProgram(
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
-        params=dict(ev.scope.file.params), inputs=tuple(state.inputs),
-        outputs=state.outputs(ev.scope.file), graph=graph,
+        params=dict(ev.scope.file.params), settings=state.settings, inputs=tuple(state.inputs),
+        outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
         phases=objective.phases(train, loss, losses, graph), data=data, train=train,
         export=export, exports=answers, expectations=expected, metrics=metrics,
-        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names}, facts=state.facts,
+        warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
+        facts=replace(state.facts, tensors=state.tensors),
     )  # fmt: skip
 
 
@@ -79,10 +89,9 @@ def is_uncertain(state: Elaboration, ev: Evaluator, train: syntax.Section | None
 
 def has_error(state: Elaboration, section: syntax.Section | None) -> bool:
     """Whether the section contains an error."""
-    spans = [d.span for d in state.problems.found if d.span and d.severity == "error"] if section else ()
-    return section is not None and any(
-        p.source is section.span.source and section.span.start <= p.start < section.span.end for p in spans
-    )
+    errors = [d.span for d in state.problems.found if d.span and d.severity == "error"] if section else ()
+    spans = [section.span, *(s.span for s in section.body)] if section else ()  # a command may give settings
+    return any(e.source is span.source and span.start <= e.start < span.end for e in errors for span in spans)
 
 
 def measured_parts(state: Elaboration, data: Data | None, written: syntax.Section | None) -> tuple[str, ...]:
@@ -125,7 +134,11 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
         return None
     values: dict[str, Any] = {}
     spans: dict[str, Any] = {}
-    for statement in settings_of(ev, written.body):
+    body, outer = [*settings_of(ev, written.body)], ev.scope
+    if "loss" in definition.settings:
+        taken = {*definition.settings, *unimplemented_words(definition.name)}
+        ev, body = loss_bindings.run(ev, body, taken)
+    for statement in body:
         try:
             if extra and extra(statement):
                 continue
@@ -138,7 +151,10 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
         except Halt:
             if len(statement.targets) == 1:
                 values.pop(statement.targets[0].id, None)
-    return definition(**values).placed(written.name.span, spans)
+    made = definition(**values).placed(written.name.span, spans)
+    if "loss" in definition.settings:
+        return made.knowing(bound=loss_bindings.named_values(ev.scope, outer))
+    return made
 
 
 def value_of(ev: Evaluator, definition: type[Definition], declared: Setting, value: syntax.Expr) -> Any:
@@ -191,7 +207,8 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     halt = ev.fail("E0601", span, f"`{definition.name}` has no setting `{key.id}`",
                    help=help or in_other_section(definition, key.id)
                         or ev.state.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
-                        or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
+                        or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}"
+                        + ("; other names are for the `loss`" if "loss" in definition.settings else ""),
                    )  # fmt: skip
     meant = aliases.called(key.id, definition.settings) if not own else ""
     if meant:
@@ -208,7 +225,7 @@ def optimizer_setting(name: str, body: Sequence[syntax.Statement]) -> str:
     own = aliases.OPTIMIZERS_OWN[name]
     chosen = known.get(_optimizer(body)) or known["sgd" if own == "momentum" else "adam"]
     if own not in chosen.settings:
-        return f"`{chosen.name}` has none; {aliases.REGULARIZE}"
+        return f"`{chosen.name}` has none; {other_settings.REGULARIZE}"
     given = f"{own}=..." if own == "lr" or not chosen.settings["lr"].required else f"lr=..., {own}=..."
     return f"it belongs to the optimizer: `optimizer = {chosen.name}({given})`"
 
@@ -337,9 +354,13 @@ def report_rejects(state: Elaboration, train: Train, written: syntax.Section | N
 
 
 def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
-    """Check that `stratify` names an output of the file."""
+    """Check that `stratify` names an output of the file, and that the split can be stratified."""
     if data is None or data.stratify is None:
         return
+    if not isinstance(data.split, RandomSplit):
+        state.problems.report("E0408", data.spans["stratify"],
+                              f"`stratify` chooses rows of each class, and `split = {data.split}` other rows",
+                              help="leave it out")  # fmt: skip
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
     lost = output is BROKEN or data.stratify in state.recovery.names or state.recovery.name_lost

@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import foreign_calls, members
 from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, Stage, is_tensor, is_tensors
-from dlc.compiler.static import is_numbers
+from dlc.compiler.static import FUNCTIONS_OF_SEVERAL, is_number, is_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from dlc.compiler.definitions.definition import Definition, Setting
     from dlc.compiler.definitions.parameter_types import Reject
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
+    from dlc.compiler.elaborate.values import Operand
 
 ACTIVATION = "an activation is a separate stage after it: `-> relu`"
 
@@ -35,10 +36,23 @@ def takes_numbers(definition: type[Definition]) -> bool:
     return definition.family in ("operator", "loss") and not positional(definition)
 
 
-def is_operand(definition: type[Definition], value: Any) -> bool:
-    """Whether a positional argument is an operand instead of a setting."""
+def is_operand(definition: type[Definition], value: Any, setting: Setting | None) -> bool:
+    """Whether a positional argument is an operand instead of the value of `setting`, the next one without a
+    value. A list of numbers is an operand where this setting takes no list."""
+    if is_numbers(value):
+        takes_list = setting is not None and (setting.rest or setting.kind.item() is not None)
+        return definition.family in ("operator", "loss") and not takes_list
     is_number = isinstance(value, (int, float)) and takes_numbers(definition)
     return is_tensor(value) or is_tensors(value) or is_number
+
+
+def is_static_operand(
+    definition: type[Definition], call: syntax.Call | None, value: Any, before: Sequence[Operand]
+) -> bool:
+    """Whether a positional number is one of several operands of a static function, as in `max(2, n)`.
+    `before` are the operands before it."""
+    several = definition.name in FUNCTIONS_OF_SEVERAL and call is not None and len(call.arguments) > 1
+    return several and is_number(value) and all(is_number(operand.value) for operand in before)
 
 
 # --- errors of arguments ----------------------------------------------------------------------------------
@@ -68,7 +82,7 @@ def unknown(
 def given_twice(
     ev: Evaluator, definition: type[Definition], name: str, span: Span, call: syntax.Call | None
 ) -> Halt:
-    of_size = call and aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
+    of_size = call and other_settings.INPUT_SIZE_ARGUMENTS.get(definition.name)
     why = "if the first number is the input size, remove it" if of_size else ""
     return ev.fail("E0407", span, f"`{name}` is given twice", help=why)
 
@@ -77,7 +91,7 @@ def surplus_argument(
     ev: Evaluator, definition: type[Definition], value: Any, span: Span, call: syntax.Call | None
 ) -> Halt:
     """The error for a positional value without a setting."""
-    if isinstance(value, Stage) or (takes_numbers(definition) and is_numbers(value)):
+    if isinstance(value, Stage):
         return not_a_tensor(ev, value, span)
     usage = f"write `{definition.signature()}`" if definition.settings else ""
     help = of_other_libraries(definition, call) or usage
@@ -104,7 +118,10 @@ def missing_settings(
     """The error for missing required settings."""
     needed = [s.name for s in definition.settings.values() if s.required and s.name not in given]
     wanted = " and ".join(f"`{name}`" for name in needed)
-    help = tensor_for_setting(ev, call) or f"write `{definition.usual_call() or definition.signature()}`"
+    usual = f"write `{definition.usual_call() or definition.signature()}`"
+    lists = [a.value for a in call.arguments if isinstance(a.value, syntax.ListExpr)] if call else []
+    usual = f"`{lists[0].span.text}` is taken as its tensor; {usual}" if lists else usual
+    help = tensor_for_setting(ev, call) or usual
     return ev.fail("E0405", span, f"`{definition.name}` needs {wanted}", help=help)
 
 
@@ -136,5 +153,5 @@ def rejected(
 def of_other_libraries(definition: type[Definition], call: syntax.Call | None) -> str:
     """The fix for arguments in the style of another library, as in `dense(4, 8)`."""
     written = foreign_calls.translate(call) if call else ""
-    known = aliases.INPUT_SIZE_ARGUMENTS.get(definition.name)
+    known = other_settings.INPUT_SIZE_ARGUMENTS.get(definition.name)
     return f"write `{written}`{f': {known[1]}' if known else ''}" if written else ""

@@ -77,9 +77,7 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
     elif isinstance(statement, syntax.Weight):
         declarations.weight(ev, statement)
     elif not ev.scope.top:
-        word = (
-            statement.name.id if isinstance(statement, syntax.Section) else type(statement).__name__.lower()
-        )
+        word = statement.span.text.split(maxsplit=1)[0]
         raise ev.fail(
             "E0509", statement.span, f"`{word}` is allowed only at the top of a file, not in a block"
         )
@@ -110,7 +108,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
 
 def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: syntax.Expr) -> None:
     for target in targets:
-        if ev.scope.top and isinstance(ev.scope.file.outputs.get(target.id), OutputRef):
+        if ev.scope.top and not ev.losses and isinstance(ev.scope.file.outputs.get(target.id), OutputRef):
             raise bound_output(ev, targets, expr)
         declarations.check_name(ev, target, binding=True)
     if value is None and isinstance(expr, syntax.Flow):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.definitions.unimplemented import no_constants
+from dlc.compiler.definitions import constants
+from dlc.compiler.definitions.parameter_types import Reject, describe
+from dlc.compiler.dims.dim import BATCH, Dim, names
 from dlc.compiler.elaborate.values import Halt, InputRef, Operand, OutputRef, Stage
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.static import is_numbers
+from dlc.compiler.training.whole_batch import BatchNumber
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
@@ -17,27 +19,39 @@ if TYPE_CHECKING:
 
 
 def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
-    """One operand: a tensor, or a number in place of a tensor."""
+    """One operand: a tensor, or a number or a list of numbers in place of a tensor."""
     if isinstance(value, OutputRef):
         return Operand(scores_of(ev, value, span), span, value)
     if isinstance(value, (Value, bool, int, float)):
         return Operand(value, span)
+    if isinstance(value, Dim) and names(value) == {BATCH}:
+        return Operand(ev.builder.apply(BatchNumber(size=value), [], span)[0], span)
     if isinstance(value, InputRef):
         raise ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
                       help="pass it as a tensor")  # fmt: skip
+    if is_numbers(value):
+        return Operand(constant(ev, value, span), span)
     raise not_a_tensor(ev, value, span)
 
 
+def constant(ev: Evaluator, value: Any, span: Span) -> Any:
+    """A list of numbers as nested tuples with one length per axis."""
+    try:
+        constants.nested_shape(value)
+    except Reject as reject:
+        raise ev.reject(span, reject) from None
+    return constants.nested_tuple(value)
+
+
 def not_a_tensor(ev: Evaluator, value: Any, span: Span) -> Halt:
-    if is_numbers(value):
-        return ev.reject(span, no_constants())
     help = "give it a tensor first: `x -> f`" if isinstance(value, Stage) else ""
     return ev.fail("E0501", span, f"expected a tensor, found {describe(value)}", help=help)
 
 
 def operands(ev: Evaluator, value: Any, expr: syntax.Expr) -> list[Operand]:
-    """The operands of a value. A tuple gives several operands, each with its own span."""
-    if not isinstance(value, (tuple, list)):
+    """The operands of a value. A tuple, or a list that holds tensors, gives several operands, each with its
+    own span."""
+    if not isinstance(value, (tuple, list)) or is_numbers(value):
         return [operand(ev, value, expr.span)]
     if not value:
         raise ev.fail("E0501", expr.span, "nothing flows: the tuple is empty")
@@ -66,11 +80,12 @@ def unpack_single(values: tuple[Value, ...]) -> Value | tuple[Value, ...]:
 
 def as_operands(value: Any, span: Span) -> list[Operand]:
     """The results of a stage as operands of the next stage."""
-    return [Operand(v, span) for v in flatten(value)]
+    return [Operand(constants.nested_tuple(v), span) for v in flatten(value)]
 
 
 def flatten(value: Any) -> list[Any]:
-    return [v for item in value for v in flatten(item)] if isinstance(value, (tuple, list)) else [value]
+    several = isinstance(value, (tuple, list)) and not is_numbers(value)
+    return [v for item in value for v in flatten(item)] if several else [value]
 
 
 def count_tensors(low: int, high: int | None) -> str:

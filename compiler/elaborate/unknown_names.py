@@ -12,7 +12,13 @@ from dlc.compiler.definitions.libraries import MODULES
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.elaborate import foreign_calls
-from dlc.compiler.elaborate.scope import FUNCTIONS, find_operator, settings_only_fix
+from dlc.compiler.elaborate.scope import (
+    CONSTANTS,
+    FUNCTIONS,
+    LOSS_FUNCTIONS,
+    find_operator,
+    settings_only_fix,
+)
 from dlc.compiler.elaborate.values import Halt, is_tensor
 
 if TYPE_CHECKING:
@@ -32,7 +38,9 @@ def unresolved(
     is the help text if no similar name exists."""
     if name in unimplemented_words(*UNBUILT):
         return ev.reject(span, not_built("operator", name))
-    if name in FUNCTIONS:
+    if name in FUNCTIONS or name in CONSTANTS:
+        return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
+    if name in LOSS_FUNCTIONS and ev.losses:
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
     if ev.state.problems.seen("E0301", span) or name in ev.state.recovery.names:
         return Halt()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.ir.graph import Value
+from dlc.compiler.operators.arithmetic import Constant
 from dlc.compiler.operators.combinators import Stage
+from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import GraphInput
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.training.average_nets import Average
     from dlc.compiler.types import Tensor
 
 
@@ -104,12 +107,35 @@ class Template:
 
 
 @record(eq=False)
-class Operand:
-    """A tensor, or a number in place of one, that flows into an operator."""
+class AverageTemplate(Template):
+    """A net with the declaration of the net `source`, whose weights are moving averages of its weights."""
 
-    value: Value | int | float | bool
+    ident: syntax.Ident
+    source: Template
+    average: Average
+
+    @property
+    def name(self) -> str:
+        return self.ident.id
+
+
+@record(eq=False)
+class Operand:
+    """A tensor, or numbers in place of one, that flows into an operator."""
+
+    value: Value | int | float | bool | tuple
     span: Span
     output: OutputRef | None = None  # set if it was written as the name of an output
+
+    @property
+    def label(self) -> str:
+        """Its type as messages show it; a number itself."""
+        if isinstance(self.value, tuple):
+            return str(Constant(value=self.value).bind().results[0])
+        if not isinstance(self.value, Value):
+            return str(self.value)
+        type = self.value.type
+        return spell_classes(type) if type.element == "class" else str(type)
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import spell_value
-from dlc.compiler.types import Tensor, spell
+from dlc.compiler.types import Tensor, spell, spell_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +35,8 @@ def print_graph(graph: Graph, name: str) -> str:
 
 def print_weight(weight: Weight) -> str:
     """A weight with its role: `weight %dense.weight : float[16, 4] = he_normal  # iris.dl:7:6`."""
-    value = weight.value
-    return f"{weight.role} %{value.name} : {value.type} = {weight.initial}{place(value)}"
+    value, initial = weight.value, f"%{weight.follows}" if weight.follows else weight.initial
+    return f"{weight.role} %{value.name} : {value.type} = {initial}{place(value)}"
 
 
 def print_node(node: Node) -> str:
@@ -94,9 +94,11 @@ def place(value: Value) -> str:
 
 def print_type(type: Tensor) -> str:
     """The type: `float[16]`, `class(3)`. A value without batch axis is `unbatched`."""
-    element = type.element
+    element, shown = type.element, []
     if element == "class" and type.classes is not None:
-        element = f"class({type.classes.count})"
+        shown.append(str(type.classes.count))
+    shown += [spell_ignored(type.ignore)] if type.ignore else []
+    element += f"({', '.join(shown)})" if shown else ""
     return spell(element, type.shape) + ("" if type.batched else " unbatched")
 
 

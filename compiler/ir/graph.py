@@ -56,8 +56,10 @@ class Weight:
     """A stored tensor: a trainable weight, or a buffer.
 
     `role` is `weight` (regularizers act on it), `bias`, `norm` (scale and offset of a normalization),
-    `statistic` (running statistics) or `fitted` (fitted to the training rows before training).
-    `fans` is (fan_in, fan_out).
+    `statistic` (running statistics), `fitted` (fitted to the training rows before training) or `constant`
+    (loaded from a file, never changed).
+    `fans` is (fan_in, fan_out). In an average net it `follows` the weight of that name: it is the moving
+    average of its values, or a copy of the buffer.
     """
 
     value: Value
@@ -65,14 +67,26 @@ class Weight:
     role: str
     fans: tuple[int, int] = (1, 1)
     net: str | None = None  # the net that owns it
+    follows: str = ""
 
     @property
     def name(self) -> str:
         return self.value.name
 
     @property
+    def is_buffer(self) -> bool:
+        return self.role in ("statistic", "fitted")
+
+    @property
     def trainable(self) -> bool:
-        return self.role in ("weight", "bias", "norm")
+        return not self.is_buffer and not self.follows
+
+    @property
+    def start(self) -> str:
+        """Its initial values in words."""
+        if self.follows:
+            return f"as `{self.follows}`"
+        return "from the rows" if self.role == "fitted" else str(self.initial)
 
 
 @record(eq=False)

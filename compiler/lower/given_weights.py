@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph, Weight
 
 HELP_NAMES = "`dlc show --weights` lists the names and shapes that the spec has"
+# The elements that are accepted for constants that are not floats. Integers given as arrays are float64 here.
+CONSTANTS = {"int64": ("int64", "float64"), "bool": ("bool",)}
 HELP_FINITE = "a training that diverged has such weights: use earlier ones"
 
 
@@ -102,7 +104,10 @@ def differences(
 
 
 def difference(name: str, weight: Weight, element: str, shape: tuple[int, ...]) -> str:
-    if "float" not in element:
+    own = weight.value.type.element
+    if own in CONSTANTS and element not in CONSTANTS[own]:
+        return f"`{name}` holds {element} instead of {own}"
+    if own not in CONSTANTS and "float" not in element:
         return f"`{name}` holds {element} instead of floats"
     wanted = tuple(map(number, weight.value.type.shape))
     return "" if shape == wanted else f"`{name}` has the shape {[*shape]} instead of {[*wanted]}"
@@ -110,8 +115,12 @@ def difference(name: str, weight: Weight, element: str, shape: tuple[int, ...]) 
 
 def rounded(values: np.ndarray, dtype: Any) -> np.ndarray:
     """The numbers in a dtype. Raises ValueError with the first one that is not finite or too large."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         array = np.asarray(values, dtype, order="C")
+    if array.dtype.kind != "f":
+        if not np.array_equal(array, values):
+            raise ValueError("holds numbers that are not integers of 64 bits")
+        return array
     bad = ~np.isfinite(array)
     if not bad.any():
         return array

@@ -11,6 +11,7 @@ import numpy as np
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import class_counts, number
+from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,12 @@ HELP_CLASSES = (  # files of weights do not have the names of classes
 
 
 def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Initial values by name; known arrays are used as they are.
+    """Initial values by name; known arrays are used as they are, and average nets start as their nets.
     Each weight has its own generator, so that its values do not depend on other weights."""
-    known = known or {}
-    return {w.name: known[w.name] if w.name in known else draw_one(w, seed) for w in graph.weights}
+    made = dict(known or {})
+    made |= {w.name: draw_one(w, seed) for w in graph.weights if w.name not in made and not w.follows}
+    made |= {w.name: made[w.follows].astype(dtype(w)) for w in graph.weights if w.name not in made}
+    return {w.name: made[w.name] for w in graph.weights}
 
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:
@@ -40,17 +43,21 @@ def draw_one(weight: Weight, seed: int) -> np.ndarray:
 
 
 def dtype(weight: Weight) -> Any:
-    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers."""
-    return np.float64 if weight.value.type.element == "float64" else np.float32
+    """The dtype of a weight: float32, or float64 for weights that are fitted to large numbers. Constants may
+    hold integers and booleans."""
+    return np.dtype(DTYPES[weight.value.type.element][0]).type
 
 
 def check_known(graph: Graph, known: Mapping[str, np.ndarray] | None = None) -> None:
     """Reject a graph with class counts or fitted weights that are not known before training."""
     waiting, help = [], HELP_WAITING
-    unknown = {w.value for w in graph.weights if w.role == "fitted" and w.name not in (known or {})}
+    fitted = [w for w in graph.weights if w.role == "fitted"]
+    unknown = {w.value for w in fitted if {w.name, w.follows}.isdisjoint(known or ())}
     for node in graph.nodes:
         values = (*node.results, *node.weights.values())
-        counts = sorted(count for v in values for size in v.type.shape for count in class_counts(size))
+        sizes = [size for v in values for size in v.type.shape]
+        sizes += [v.type.classes.count for v in node.operands if v.type.classes]
+        counts = sorted(count for size in sizes for count in class_counts(size))
         if counts:
             help = HELP_CLASSES
         if counts or not unknown.isdisjoint(node.weights.values()):

@@ -11,7 +11,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import Dim, evaluate, names
+from dlc.compiler.dims.dim import BATCH, Dim, evaluate, names
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.python_code import Code, attribute, call, literal, number, text
@@ -251,9 +251,16 @@ class TorchRecorder(Recorder):
         both = Symbol(self, call(text("torch.distributions.Beta"), number(alpha), number(alpha)))
         return both.sample().to(x.device)
 
+    def expand(self, x: Symbol, *sizes: Any) -> Symbol:
+        return x.expand(*sizes)
+
     def indices(self, x: Symbol, size: Any) -> Symbol:
         made = call(text("torch.arange"), argument(size), device=attribute(x._code, "device"))
         return self.record(made, "arange", "torch.int64")
+
+    @property
+    def step(self) -> Any:
+        raise Untraceable("it changes with the steps of training")
 
     def derivative(self, of: Symbol, wrt: Symbol) -> Symbol:
         """The gradient of the sum. Samples are independent, so it contains the gradient of each sample."""
@@ -294,10 +301,39 @@ class BodyRecorder(TorchRecorder):
 
     @property
     def batch(self) -> Symbol:
+        return self._of_batch.shape[0]
+
+    @property
+    def _of_batch(self) -> Symbol:
         self._find_dims()
         if self._batched is None:
             raise Untraceable("its form needs the batch size, and none of its tensors has a batch axis")
-        return self._values[self._batched].shape[0]
+        return self._values[self._batched]
+
+    def unit_matrix(self, size: Any) -> Symbol:
+        made = call(text("torch.eye"), argument(size), device=attribute(self._of_batch._code, "device"))
+        return self.record(made, "eye", DTYPES["float"])
+
+    def size_number(self, size: Any) -> Symbol:
+        made = call(text("torch.tensor"), argument(size), dtype=text(DTYPES["float"]))
+        return self.record(made, "size", DTYPES["float"])
+
+    def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
+        made = super().tensor(numbers, dtype)
+        return made if made._constant is not None else self._on_device(made)
+
+    def eye(self, size: int) -> Symbol:
+        made = Symbol(self, call(text("torch.eye"), number(size)), DTYPES["float"])
+        return self._on_device(made)
+
+    def _on_device(self, made: Symbol) -> Symbol:
+        """A constant on the device of the tensors with a batch axis, if there are any so far."""
+        self._find_dims()
+        if self._batched is None:
+            return made
+        device = attribute(self._values[self._batched]._code, "device")
+        code = call(made._code.parts[0], *made._code.parts[1:], device=device)
+        return Symbol(self, code, made._dtype)
 
     def size(self, size: Size) -> Any:
         if not isinstance(size, Dim):
@@ -305,6 +341,8 @@ class BodyRecorder(TorchRecorder):
         return evaluate(size, {name: self._dim(name) for name in names(size)})
 
     def _dim(self, name: str) -> Any:
+        if name == BATCH:
+            return self.batch
         self._find_dims()
         if name not in self._dims:
             raise Untraceable(f"its form needs the size `{name}`, and none of its tensors has it")

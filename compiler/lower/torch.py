@@ -11,7 +11,7 @@ import torch
 import torch.fx.proxy
 from torch import fx, nn
 
-from dlc.compiler.dims.dim import Dim, evaluate
+from dlc.compiler.dims.dim import BATCH, Dim, evaluate
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.random_draws import Draws
@@ -37,6 +37,11 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         node.meta.update(self.meta)
         return node
 
+    def step(self) -> fx.Proxy:
+        """The step of training, counted from 0, as a buffer. It is infinite unless training sets it."""
+        self.root_module.register_buffer("step", torch.tensor(torch.inf), persistent=False)
+        return fx.Proxy(self.create_node("get_attr", "step", (), {}), self)
+
     def create_arg(self, a: Any) -> Any:
         """Registers constant tensors as buffers of the module, so that they move between devices with it."""
         if isinstance(a, torch.Tensor):
@@ -49,8 +54,8 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
 class TorchFunctions(Draws):
     """The argument `F` of PyTorch forms: functions by name, sizes and draws."""
 
-    def __init__(self, inputs: Mapping[Value, Any]):
-        self._inputs = inputs
+    def __init__(self, inputs: Mapping[Value, Any], tracer: Tracer | None = None):
+        self._inputs, self._tracer = inputs, tracer
         self._dim_sources = dim_sources(inputs)
         self._sizes: dict[str, Any] = {}
         self._batch: Any = None
@@ -62,8 +67,27 @@ class TorchFunctions(Draws):
     def batch(self) -> Any:
         """The batch size."""
         if self._batch is None:
-            self._batch = next(p for v, p in self._inputs.items() if v.type.batched).shape[0]
+            self._batch = self._of_batch.shape[0]
         return self._batch
+
+    @property
+    def _of_batch(self) -> Any:
+        """A tensor with the batch as its first axis."""
+        return next(p for v, p in self._inputs.items() if v.type.batched)
+
+    @property
+    def step(self) -> Any:
+        """The step of training, counted from 0."""
+        assert self._tracer is not None, "there are steps in traced graphs only"
+        return self._tracer.step()
+
+    def unit_matrix(self, size: Any) -> Any:
+        """The unit matrix of a size that is known at run time."""
+        return self._of_batch.new_ones((size,), dtype=self.float32).diag()
+
+    def size_number(self, size: Any) -> Any:
+        """A size that is known at run time as a tensor of one number."""
+        return self._of_batch.new_full((), size, dtype=self.float32)
 
     @staticmethod
     def derivative(of: Any, wrt: Any) -> Any:
@@ -71,6 +95,16 @@ class TorchFunctions(Draws):
         if not isinstance(of, fx.Proxy):
             return derivative(of, wrt)
         return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
+
+    @staticmethod
+    def expand(x: Any, *sizes: Any) -> Any:
+        """`x.expand(*sizes)`. While tracing, a constant is a tensor that takes no size of a later run."""
+        later = next((size for size in sizes if isinstance(size, fx.Proxy)), None)
+        if later is not None and isinstance(x, torch.Tensor):
+            constant = later.tracer.create_arg(x)
+            assert isinstance(constant, fx.Node)
+            x = fx.Proxy(constant, later.tracer)
+        return x.expand(*sizes)
 
     def size(self, size: Size) -> Any:
         """A dimension as a number, or as a value that is known at run time."""
@@ -81,6 +115,8 @@ class TorchFunctions(Draws):
         return evaluate(size, {name: self._free(name) for name in names(size)})
 
     def _free(self, name: str) -> Any:
+        if name == BATCH:
+            return self.batch
         if name not in self._sizes:
             value, axis, scale, offset = self._dim_sources[name]
             size = self._inputs[value].shape[axis]
@@ -93,7 +129,8 @@ class Model(nn.Module):
     """A compiled spec as a module. It takes a dict of tensors, batch first, and returns a dict of tensors by
     output name.
 
-    Weights are registered under their dotted names, in the order in which the spec creates them.
+    Weights are registered under their dotted names, in the order in which the spec creates them. Those of
+    average nets need no gradient.
     """
 
     def __init__(self, graph: Graph, weights: Iterable[Weight], values: Mapping[str, np.ndarray]):
@@ -102,10 +139,10 @@ class Model(nn.Module):
         for weight in weights:
             self._names.append(weight.name)
             tensor = torch.from_numpy(values[weight.name].copy())
-            if weight.trainable:
-                self._parameters[weight.name] = nn.Parameter(tensor)
-            else:
+            if weight.is_buffer:
                 self._buffers[weight.name] = tensor
+            else:
+                self._parameters[weight.name] = nn.Parameter(tensor, requires_grad=weight.trainable)
         self.attach(graph)
 
     def attach(self, graph: Graph) -> None:
@@ -173,7 +210,7 @@ def trace(graph: Graph) -> fx.GraphModule:
         values[value] = fx.Proxy(node, tracer)
     tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
     track(values, tracked.intersection(values), tracer)
-    functions = TorchFunctions({v: values[v] for v in graph.inputs})
+    functions = TorchFunctions({v: values[v] for v in graph.inputs}, tracer)
     for node in graph.nodes:
         tracer.meta = {"name": node.name, "place": node.site.place}
         if node.operator.training_only and node.operator.wrt is None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions import parameter_types
+from dlc.compiler.definitions.constants import nested_list, nested_shape, numbers
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.matmul import Matmul as Matmul  # noqa: PLC0414
 from dlc.compiler.operators.operands import (
@@ -354,22 +355,3 @@ class Cast(Operator):
         if self.operands[0].element == self.to:
             return op.Identity(x)
         return onnx_cast(op, x, self.operands[0].element, self.to)
-
-
-def numbers(value: Any) -> list[Any]:
-    """The numbers of nested tuples as a flat list."""
-    return [n for v in value for n in numbers(v)] if isinstance(value, tuple) else [value]
-
-
-def nested_list(value: Any) -> Any:
-    return [nested_list(v) for v in value] if isinstance(value, tuple) else value
-
-
-def nested_shape(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, tuple):
-        return ()
-    shapes = {nested_shape(v) for v in value}
-    if len(shapes) != 1:
-        found = "an empty list" if not shapes else "lists of different lengths"
-        raise Reject(f"a constant needs the same number of entries in every list, found {found}", at="value")
-    return (len(value), *shapes.pop())

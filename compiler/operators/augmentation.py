@@ -10,10 +10,11 @@ from math import log
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import ListOf, Number
+from dlc.compiler.dims.dim import same
 from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import torch_cast
+from dlc.compiler.operators.operands import spell_classes, torch_cast
 from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.operators.sliding_window import reshape_hint
 from dlc.compiler.types import Tensor
@@ -28,9 +29,7 @@ class Augmentation(Stochastic, abstract=True):
     batchless = False
 
     def type(self, x: Tensor) -> Tensor:
-        if x.rank not in (2, 3):
-            raise Reject(f"`{self.name}` needs an image, [height, width] or [channels, height, width], found "
-                         f"{x}", at="x", help=reshape_hint(x) if x.rank < 2 else "")  # fmt: skip
+        need_pixels(x, self.name)
         return x
 
     @abstractmethod
@@ -55,6 +54,23 @@ class WithTargets(Operator, abstract=True):
     random = True
     takes = "any"
 
+    def with_ignored(self, results):
+        return results  # as its targets have them
+
+
+def need_pixels(x: Tensor, what: str) -> None:
+    if x.rank not in (2, 3):
+        raise Reject(f"`{what}` needs an image, [height, width] or [channels, height, width], found {x}",
+                     at="x", help=reshape_hint(x) if x.rank < 2 else "")  # fmt: skip
+
+
+def check_moved(target: Tensor, x: Tensor) -> None:
+    """Reject a target whose pixels cannot move with those of the image `x`."""
+    if not all(map(same, target.shape[-2:], x.shape[-2:])):
+        raise Reject(f"it moves the pixels of {x}, and the target is {spell_classes(target)}", code="E0513",
+                     help="a target can be moved only if it is as large as the image: augment where the "
+                          "sizes are the same, or not at all")  # fmt: skip
+
 
 def per_sample(drawn: Any, rank: int) -> Any:
     """One number per sample, with axes of size 1 in place of the sample's axes."""
@@ -65,6 +81,25 @@ def check_range(given: tuple[float, ...], name: str) -> None:
     if len(given) != 2 or given[0] > given[1]:
         raise Reject(f"`{name}` takes the minimum and the maximum, found {list(given)}",
                      at=name, code="E0404")  # fmt: skip
+
+
+def draw_sizes(
+    F: Any, x: Any, have: Tensor, scale: tuple[float, ...], ratio: tuple[float, ...]
+) -> tuple[Any, Any]:
+    """The rows and columns of boxes, several per sample. Their area, as a share of the image, is uniform over
+    `scale`; their height divided by their width is log-uniform over `ratio`."""
+    height, width = map(F.size, have.shape[-2:])
+    (small, large), (low, high) = scale, map(log, ratio)
+    area = (F.uniform(x, ATTEMPTS) * (large - small) + small) * height * width
+    aspect = (F.uniform(x, ATTEMPTS) * (high - low) + low).exp()
+    return (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+
+
+def draw_place(F: Any, x: Any, have: Tensor, tall: Any, wide: Any) -> tuple[Any, Any]:
+    """The first row and column of a box in each image, at a uniform position."""
+    height, width = map(F.size, have.shape[-2:])
+    top = (F.uniform(x, 1) * (height - tall + 1)).floor()
+    return top, (F.uniform(x, 1) * (width - wide + 1)).floor()
 
 
 class RandomErase(Augmentation):
@@ -90,15 +125,11 @@ class RandomErase(Augmentation):
 
     def draws(self, F, x):
         height, width = map(F.size, self.operands[0].shape[-2:])
-        (small, large), (low, high) = self.scale, map(log, self.ratio)
-        area = (F.uniform(x, ATTEMPTS) * (large - small) + small) * height * width
-        aspect = (F.uniform(x, ATTEMPTS) * (high - low) + low).exp()
-        tall, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+        tall, wide = draw_sizes(F, x, self.operands[0], self.scale, self.ratio)
         fits = (tall < height) & (wide < width)
         first = fits.to(F.uint8).argmax(1, True)
         tall, wide = tall.gather(1, first), wide.gather(1, first)
-        top = (F.uniform(x, 1) * (height - tall + 1)).floor()
-        left = (F.uniform(x, 1) * (width - wide + 1)).floor()
+        top, left = draw_place(F, x, self.operands[0], tall, wide)
         return (F.uniform(x, 1) < self.p) & fits.any(1, True), top, left, tall, wide
 
     def act(self, F, x, chosen, top, left, tall, wide):

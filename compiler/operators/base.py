@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from dlc.compiler.definitions.definition import Definition, Reject, family, setting
 from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
 from dlc.compiler.operators.examples import Example
-from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.operands import per_axis, spell_classes
 from dlc.compiler.operators.weight_spec import WeightSpec
-from dlc.compiler.types import Tensor
+from dlc.compiler.types import Tensor, keep_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,15 +120,22 @@ class Operator(Definition, family="operator", what="an operator"):
     # Sets of operand indices in which it is jointly linear, the other operands fixed.
     linear_in: ClassVar[tuple[tuple[int, ...], ...]] = ()
     # True if it computes the sum of its operands, or the mean of one: its operands hold terms of the loss.
-    sums: ClassVar[bool] = False
+    sums: ClassVar[bool] | property = False
     # True if it computes a mean over the batch, of which `sum_and_weight` gives the two parts.
     averages: ClassVar[bool] | property = False
     # True if the weight of that mean is a number for each row that does not depend on the values of the row.
     weighs_rows: ClassVar[bool] | property = True
-    # True if it computes one number from the whole batch that is not a mean and cannot be combined over
-    # several batches.
+    # True if it computes one number from the whole batch that cannot be combined over several batches.
     of_batch: ClassVar[bool] = False
-    # True if it occurs in training only, as losses do, and has no ONNX form.
+    # True if its result has the batch as an axis in place of a value for each sample.
+    joins_batch: ClassVar[bool] = False
+    # True if its result depends on the size of the batch alone.
+    reads_batch_size: ClassVar[bool] | property = False
+    # True if it changes with the steps of training.
+    moves: ClassVar[bool] = False
+    # True if it leaves ignored entries of targets out, or replaces them: losses and `where`.
+    leaves_out_ignored: ClassVar[bool] = False
+    # True if it has no ONNX form, because it occurs in training only, as losses do.
     training_only: ClassVar[bool] = False
     # The index of the operand with respect to which it differentiates.
     wrt: ClassVar[int | None] = None
@@ -171,9 +178,14 @@ class Operator(Definition, family="operator", what="an operator"):
         positional, given = self.split(operands)
         bound = self.with_settings(**given)
         object.__setattr__(bound, "operands", operands)
-        results = bound.type(*positional)
-        object.__setattr__(bound, "results", results if isinstance(results, tuple) else (results,))
+        made = bound.type(*positional)
+        results = made if isinstance(made, tuple) else (made,)
+        object.__setattr__(bound, "results", bound.with_ignored(results))
         return bound
+
+    def with_ignored(self, results: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The types of the results, with the ignored entries that they keep from their operands."""
+        return keep_ignored(self.operands, results, not {"numbers", "missing"}.isdisjoint(self.keeps))
 
     # --- defined by each operator -------------------------------------------------------------------------
 
@@ -239,10 +251,15 @@ class Operator(Definition, family="operator", what="an operator"):
     def check_target(self, target: Tensor) -> None:
         """`Reject` a target that has to be augmented and cannot be."""
 
+    def blends_target(self, target: Tensor) -> bool:
+        """Whether the losses of a target of this type and of its partner are mixed; else it is moved."""
+        return self.mixes_targets
+
     def with_targets(self, smooth: tuple[bool, ...]) -> Operator:
         """The operator that replaces it in training and augments targets too. It takes the targets after its
         own operands and returns them augmented. `smooth` says for each target whether its values may be
-        interpolated. An operator that mixes targets returns its share first, then the partners' targets."""
+        interpolated. An operator with `mixes_targets` returns its share first; in place of a target that it
+        blends, it returns the partners' targets."""
         raise NotImplementedError
 
     def drops(self) -> bool:
@@ -373,7 +390,7 @@ class Operator(Definition, family="operator", what="an operator"):
         return type(self).scale_and_offset is not Operator.scale_and_offset
 
     def is_fitted(self) -> bool:
-        """True if it has weights that are fitted to the training rows before training."""
+        """True if it has weights that are fitted to the training rows."""
         return type(self).fit is not Operator.fit
 
 
@@ -381,12 +398,3 @@ def by_symbol() -> dict[str, type[Operator]]:
     """The binary operators by their symbol."""
     operators = (c for c in family("operator").values() if issubclass(c, Operator))
     return {c.symbol: c for c in operators if c.symbol and c.arity() == (2, 2)}
-
-
-def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
-    """Expands a setting of one number to one number per axis."""
-    if not isinstance(value, tuple):
-        return (value,) * axes
-    if len(value) != axes:
-        raise Reject(f"`{setting}` has {len(value)} entries for {axes} space axes", at=setting, code="E0404")
-    return value

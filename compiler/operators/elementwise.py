@@ -1,4 +1,4 @@
-"""Elementwise functions, clipping, selection, minimum and maximum."""
+"""Clipping, selection, minimum and maximum of values, one by one."""
 
 from __future__ import annotations
 
@@ -19,105 +19,6 @@ from dlc.compiler.operators.operands import (
     torch_cast,
 )
 from dlc.compiler.types import Tensor
-
-
-class Function(Operator, abstract=True):
-    batchless = True
-    keeps = ("axes", "missing")
-
-    def type(self, x: Tensor) -> Tensor:
-        return x
-
-
-class Exp(Function):
-    """`e ** x` (torch `exp`, ONNX `Exp`)."""
-
-    def torch(self, F, x):
-        return F.exp(x)
-
-    def onnx(self, op, x):
-        return op.Exp(x)
-
-    examples = (Example("exp", "float[3]", "float[3]"), Example("exp", "float[T, 4]", "float[T, 4]"))
-
-
-class Log(Function):
-    """The natural logarithm (torch `log`, ONNX `Log`)."""
-
-    domain = "numbers above 0: `log(x + 1e-6)` is defined from 0 on"
-
-    def torch(self, F, x):
-        return F.log(x)
-
-    def onnx(self, op, x):
-        return op.Log(x)
-
-    examples = (Example("log", "float[3]", "float[3]", low=0.1), Example("log", "float", "float", low=0.1))
-
-
-class Sqrt(Function):
-    """The square root (torch `sqrt`, ONNX `Sqrt`)."""
-
-    domain = "numbers above 0, because the slope at 0 is infinite: `sqrt(x + 1e-6)`"
-
-    def torch(self, F, x):
-        return F.sqrt(x)
-
-    def onnx(self, op, x):
-        return op.Sqrt(x)
-
-    examples = (
-        Example("sqrt", "float[3]", "float[3]", low=0.0),
-        Example("sqrt", "float[T]", "float[T]", low=0.0),
-    )
-
-
-class Abs(Function):
-    """`x` without its sign (torch `abs`, ONNX `Abs`)."""
-
-    def torch(self, F, x):
-        return F.abs(x)
-
-    def onnx(self, op, x):
-        return op.Abs(x)
-
-    examples = (Example("abs", "float[3]", "float[3]"), Example("abs", "int64[T, 4]", "float[T, 4]"))
-
-
-class Square(Function):
-    """`x * x` (torch `square`, ONNX `Mul`)."""
-
-    def torch(self, F, x):
-        return F.square(x)
-
-    def onnx(self, op, x):
-        return op.Mul(x, x)
-
-    examples = (Example("square", "float[3]", "float[3]"), Example("square", "float[T, 4]", "float[T, 4]"))
-
-
-class Sin(Function):
-    """The sine, `x` in radians (torch `sin`, ONNX `Sin`)."""
-
-    def torch(self, F, x):
-        return F.sin(x)
-
-    def onnx(self, op, x):
-        return op.Sin(x)
-
-    examples = (Example("sin", "float[3]", "float[3]"), Example("sin", "float[T, 4]", "float[T, 4]"))
-
-
-class Cos(Function):
-    """The cosine, `x` in radians (torch `cos`, ONNX `Cos`)."""
-
-    def torch(self, F, x):
-        return F.cos(x)
-
-    def onnx(self, op, x):
-        return op.Cos(x)
-
-    examples = (Example("cos", "float[3]", "float[3]"), Example("cos", "float[T, 4]", "float[T, 4]"))
 
 
 class Detach(Operator):
@@ -195,6 +96,7 @@ class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
     keeps = ("axes", "missing")
+    leaves_out_ignored = True
     takes = ("bool", "any", "any")
     batchless = True
     broadcasts = True
@@ -208,6 +110,10 @@ class Where(Operator):
         shape = broadcast((condition, a, b), "broadcast together")
         batched = condition.batched or a.batched or b.batched
         return replace(promote_types((a, b), "combined"), shape=shape, batched=batched)
+
+    def with_ignored(self, results):
+        """None: `where(y.valid, y.target, 0)` replaces them."""
+        return tuple(replace(x, ignore=()) for x in results)
 
     def torch(self, F, condition, a, b):
         _, left, right = (x.element for x in self.operands)

@@ -1,89 +1,14 @@
-"""Selection along an axis: `topk` and `gather`."""
+"""Selection along an axis by an index."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf
-from dlc.compiler.dims.dim import Size, at_least, same
+from dlc.compiler.dims.dim import Size, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, NAN_IS_GREATEST, WIDER, mismatch, only_axis, onnx_cast
-from dlc.compiler.operators.postprocessing import CLOSE
+from dlc.compiler.operators.operands import DTYPES, WIDER, mismatch, only_axis, onnx_cast
 from dlc.compiler.types import Tensor
-
-
-class Topk(Operator):
-    """The `k` largest values of the last axis, largest first, and their indices (torch `topk`, ONNX `TopK`).
-
-    Returns two tensors, `values, places = x -> topk(3)`; the indices are `int64`. Equal values keep their
-    order.
-    """
-
-    group = "shape"
-    keeps = ("numbers",)
-    takes = "number"
-    batchless = True
-    differs_on_nan = NAN_IS_GREATEST
-    usage = """
-    input  x: float[8]
-    output y: float[3]
-
-    values, places = x -> topk(3)
-    values -> y
-    """
-
-    k: int = setting("number of values", Integer(1))
-
-    def type(self, x: Tensor) -> tuple[Tensor, ...]:
-        if not x.rank:
-            raise Reject(f"`topk` works along the last axis and needs at least one, found {x}", at="x")
-        size = x.shape[-1]
-        if not at_least(size, self.k):
-            if isinstance(size, int):
-                raise Reject(f"the last axis of {x} has fewer than {self.k} values", at="k", code="E0404",
-                             help=f"`k` is at most {size}")  # fmt: skip
-            raise Reject(f"it cannot be proved that the last axis of {x} has {self.k} values", at="k",
-                         code="E0204", help=f"its size is `{size}`")  # fmt: skip
-        values = x.with_axis(-1, self.k)
-        return values, values.with_element("int64")
-
-    def torch(self, F, x):
-        ordered = F.sort(x, dim=-1, descending=True, stable=True)
-        return ordered[0][..., : self.k], ordered[1][..., : self.k]
-
-    def onnx(self, op, x):
-        return op.TopK(x, op.constant([self.k], "int64"), axis=-1, largest=1, sorted=1, outputs=2)
-
-    def tolerance(self, np):
-        """Any value is accepted where the previous or the next one is close to it."""
-
-        def of(x: Any) -> Any:
-            ordered = -np.sort(-x.astype(np.float64), axis=-1)
-            with np.errstate(invalid="ignore"):
-                tied = ordered[..., :-1] - ordered[..., 1:] <= CLOSE * np.maximum(
-                    1, np.abs(ordered[..., :-1])
-                )
-            no_tie = np.zeros((*x.shape[:-1], 1), bool)
-            tied = np.concatenate([no_tie, tied], -1) | np.concatenate([tied, no_tie], -1)
-            return np.where(tied, np.inf, 0)[..., : self.k]
-
-        return of
-
-    examples = (
-        Example("topk(2)", "float[5]", ("float[2]", "int64[2]")),
-        Example("topk(k=4)", "float[4]", ("float[4]", "int64[4]")),
-        Example("topk(3)", "float[T, 4]", ("float[T, 3]", "int64[T, 3]")),
-        Example("topk(1)", "float[T]", ("float[1]", "int64[1]")),
-        Example("topk(3)", "float[2, T + 2]", ("float[2, 3]", "int64[2, 3]")),
-        Example("topk(3)", "int64[6]", ("int64[3]", "int64[3]")),
-        Example("topk(3)", "bool[6]", ("int64[3]", "int64[3]")),
-        Example("topk(6)", "float[5]", rejects="E0404"),
-        Example("topk(2)", "float[T]", rejects="E0204"),
-        Example("topk(0)", "float[5]", rejects="E0403"),
-        Example("topk(1)", "float", rejects="E0201"),
-        Example("topk(1)", "class(3)[4]", rejects="E0202"),
-    )
 
 
 class Gather(Operator):

@@ -17,12 +17,24 @@ from dlc.compiler.definitions.parameter_types import (
 )
 from dlc.compiler.dims.dim import Size, same
 from dlc.compiler.operators.activations import Identity
-from dlc.compiler.operators.augmentation import Augmentation, WithTargets, per_sample
+from dlc.compiler.operators.augmentation import (
+    Augmentation,
+    WithTargets,
+    check_moved,
+    check_range,
+    draw_place,
+    draw_sizes,
+    per_sample,
+)
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
-from dlc.compiler.operators.resampling import middle
+from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, middle, need_image
+from dlc.compiler.operators.validity import torch_ignored, torch_valid
 from dlc.compiler.types import Tensor
+
+RATIO = (3 / 4, 4 / 3)  # of the sides of a resized window, as in torchvision
+KNOWN = 0.999  # minimum weight of valid pixels in an interpolated pixel of a target that counts
 
 
 class GeometricAugmentation(Augmentation, abstract=True):
@@ -32,11 +44,7 @@ class GeometricAugmentation(Augmentation, abstract=True):
         return target.rank >= 2
 
     def check_target(self, target):
-        x = self.operands[0]
-        if not all(map(same, target.shape[-2:], x.shape[-2:])):
-            raise Reject(f"it moves the pixels of {x}, and the target is {spell_classes(target)}",
-                         help="a target can be moved only if it is as large as the image: augment where the "
-                              "sizes are the same, or not at all", code="E0513")  # fmt: skip
+        check_moved(target, self.operands[0])
 
     def with_targets(self, smooth):
         return Followed(motion=self, smooth=smooth)
@@ -86,22 +94,42 @@ class RandomFlip(GeometricAugmentation):
     )
 
 
-class RandomCrop(GeometricAugmentation):
-    """In training a window of `h` rows and `w` columns of each image, at a uniform position, after `padding`
-    zeros on each side of the image (torchvision `RandomCrop`).
+class RandomWindow(GeometricAugmentation, abstract=True):
+    """An augmentation whose result has `h` rows and `w` columns. It moves targets only if that is the size of
+    the image, because targets keep their size."""
 
-    Targets that are images are cropped too, provided that the window is as large as the image. At inference
-    the centre window, as in `crop` (torch slicing, ONNX `Slice`).
-    """
-
-    h: Size = setting("rows of the window", Integer(1, symbolic=True))
+    h: Size = setting("rows of the result", Integer(1, symbolic=True))
     w: Size | None = setting(
-        "columns of the window", OneOf(Integer(1, symbolic=True), Nothing()), None, shown="h"
+        "columns of the result", OneOf(Integer(1, symbolic=True), Nothing()), None, shown="h"
     )
-    padding: int = setting("zeros on each side of the image", Integer(0), 0)
 
     def window(self) -> tuple[Size, Size]:
         return self.h, self.h if self.w is None else self.w
+
+    def keeps_size(self) -> bool:
+        return all(map(same, self.operands[0].shape, self.results[0].shape))
+
+    def check_target(self, target):
+        (x,), (result,) = self.operands, self.results
+        if not self.keeps_size():
+            height, width = x.shape[-2:]
+            call = f"{self.name}({height}, {width}{', padding=4' if 'padding' in self.settings else ''})"
+            raise Reject(f"it crops {x} to {result}, and the target is {spell_classes(target)}", code="E0513",
+                         help=f"targets keep their size: use a window of the same size, as in "
+                              f"`{call}`")  # fmt: skip
+        super().check_target(target)
+
+
+class RandomCrop(RandomWindow):
+    """In training a window of `h` rows and `w` columns of each image, at a uniform position, after `padding`
+    zeros on each side of the image (torchvision `RandomCrop`).
+
+    Targets that are images are cropped too, provided that the window is as large as the image. Their pixels
+    from outside are ignored if their type has `ignore=`, else 0. At inference the centre window, as in `crop`
+    (torch slicing, ONNX `Slice`).
+    """
+
+    padding: int = setting("zeros on each side of the image", Integer(0), 0)
 
     def type(self, x: Tensor) -> Tensor:
         super().type(x)
@@ -119,24 +147,12 @@ class RandomCrop(GeometricAugmentation):
         return Reject(f"a window of {window} {what} into {x}", at="x", code=code,
                       help="at inference the centre is taken, without padding")  # fmt: skip
 
-    def check_target(self, target):
-        (x,), (result,) = self.operands, self.results
-        if not self.keeps_size():
-            height, width = x.shape[-2:]
-            raise Reject(f"it crops {x} to {result}, and the target is {spell_classes(target)}", code="E0513",
-                         help="targets keep their size: use a window of the same size, as in "
-                              f"`random_crop({height}, {width}, padding=4)`")  # fmt: skip
-        super().check_target(target)
-
     def inference(self) -> Operator:
         if self.keeps_size():
             return Identity()
         sizes = zip(self.operands[0].shape, self.results[0].shape, strict=True)
         starts = ((0 if same(size, want) else middle(size, want), want) for size, want in sizes)
         return Slice(entries=tuple((start, start + want, None) for start, want in starts))
-
-    def keeps_size(self) -> bool:
-        return all(map(same, self.operands[0].shape, self.results[0].shape))
 
     def draws(self, F, x):
         margins = (
@@ -146,12 +162,10 @@ class RandomCrop(GeometricAugmentation):
         return tuple((F.uniform(x) * (F.size(margin) + 1)).floor() for margin in margins)
 
     def move(self, F, x, have, smooth, top, left):
-        x = F.pad(x, [self.padding] * 4) if self.padding else x
+        x = F.pad(x, [self.padding] * 4, value=torch_ignored(F, have)) if self.padding else x
         for axis, first, want in zip((-2, -1), (top, left), self.window(), strict=True):
             entries = per_sample(first, 1) + F.indices(first, F.size(want))
-            shape = [1] * (have.rank + 1)
-            shape[0], shape[axis] = -1, F.size(want)
-            x = F.take_along_dim(x, entries.to(F.int64).reshape(shape), axis)
+            x = take_entries(F, x, axis, have.rank, entries, F.size(want))
         return x
 
     examples = (
@@ -169,13 +183,101 @@ class RandomCrop(GeometricAugmentation):
     )
 
 
+class RandomResizedCrop(RandomWindow):
+    """In training a random window of each image, resized to `h` rows and `w` columns (torchvision
+    `RandomResizedCrop`).
+
+    The area of the window, as a share of the image, is uniform over `scale`; its width divided by its height
+    is log-uniform from 3/4 to 4/3; its position is uniform. If none of ten draws fits, it is the largest
+    window in the centre with such a shape (Szegedy et al., Going Deeper with Convolutions, 2015). The window
+    is resized as by `resize(h, w, antialias=true)`.
+
+    Targets that are images follow, provided that the result is as large as the image; those that are not
+    floats take the nearest value. At inference the whole image is resized in the same way.
+    """
+
+    differs_on_nan = NAN_SPREADS
+    scale: tuple[float, ...] = setting("minimum and maximum area", ListOf(Number(0, 1)), (0.08, 1))
+
+    def type(self, x: Tensor) -> Tensor:
+        need_image(x, self.name)
+        check_range(self.scale, "scale")
+        return x.with_shape(x.shape[0], *self.window())
+
+    def inference(self) -> Operator:
+        if self.keeps_size():
+            return Identity()
+        h, w = self.window()
+        return Resize(h=h, w=w, antialias=True)
+
+    def draws(self, F, x):
+        (image,) = self.operands
+        height, width = map(F.size, image.shape[-2:])
+        tall, wide = draw_sizes(F, x, image, self.scale, RATIO)
+        fits = (tall > 0) & (tall <= height) & (wide > 0) & (wide <= width)
+        found, first = fits.any(1, True), fits.to(F.uint8).argmax(1, True)
+        rows, columns = tall[:, :1] * 0 + height, wide[:, :1] * 0 + width
+        tall = F.where(found, tall.gather(1, first), F.minimum(rows, (columns * RATIO[1]).round()))
+        wide = F.where(found, wide.gather(1, first), F.minimum(columns, (rows * RATIO[1]).round()))
+        top, left = draw_place(F, x, image, tall, wide)
+        top = F.where(found, top, ((rows - tall) / 2).floor())
+        left = F.where(found, left, ((columns - wide) / 2).floor())
+        return top, left, tall, wide
+
+    def move(self, F, x, have, smooth, top, left, tall, wide):
+        parts = zip((-2, -1), (top, left), (tall, wide), have.shape[-2:], self.window(), strict=True)
+        for axis, first, length, size, wanted in parts:
+            size, wanted = F.size(size), F.size(wanted)
+            if smooth:
+                x = average_entries(F, x, axis, have.rank, first, length, size, wanted)
+            else:
+                places = first + (F.indices(first, wanted) * length / wanted).floor()
+                x = take_entries(F, x, axis, have.rank, places, wanted)
+        return x
+
+    examples = (
+        Example("random_resized_crop(4)", "float[3, 8, 6]", "float[3, 4, 4]"),
+        Example("random_resized_crop(5, 4, scale=[0.5, 0.9])", "float[3, 8, 6]", "float[3, 5, 4]"),
+        Example("random_resized_crop(8, w=6)", "float[3, 8, 6]", "float[3, 8, 6]"),
+        Example("random_resized_crop(9)", "uint8[1, 8, 6]", "float[1, 9, 9]", low=0, high=255),
+        Example("random_resized_crop(4)", "float[3, H, W]", "float[3, 4, 4]"),
+        Example("random_resized_crop(H, W, scale=[0.25, 1])", "float[3, H, W]", "float[3, H, W]"),
+        Example("random_resized_crop(4, scale=[0.9, 0.1])", "float[3, 8, 6]", rejects="E0404"),
+        Example("random_resized_crop(4, scale=[0.9, 1.1])", "float[3, 8, 6]", rejects="E0403"),
+        Example("random_resized_crop(4)", "float[8, 6]", rejects="E0201"),
+        Example("random_resized_crop(0)", "float[3, 8, 6]", rejects="E0403"),
+    )
+
+
+def take_entries(F: Any, x: Any, axis: int, rank: int, entries: Any, count: Any) -> Any:
+    """`count` entries of an axis of `x`, whose samples have `rank` axes, by their indices for each sample."""
+    shape = [1] * (rank + 1)
+    shape[0], shape[axis] = -1, count
+    return F.take_along_dim(x, entries.to(F.int64).reshape(shape), axis)
+
+
+def average_entries(
+    F: Any, x: Any, axis: int, rank: int, first: Any, length: Any, size: Any, wanted: Any
+) -> Any:
+    """`length` entries of an axis from `first` on, resized by linear interpolation with antialiasing."""
+    centres = first + (F.indices(first, wanted) + 0.5) * length / wanted
+    entries = F.indices(first, size)
+    distance = (entries + 0.5 - centres.unsqueeze(2)).abs() / (length / wanted).clamp(min=1).unsqueeze(2)
+    inside = (entries >= first) & (entries < first + length)
+    weights = (1 - distance).clamp(min=0) * inside.unsqueeze(1)
+    weights = weights / weights.sum(2, True)
+    for _ in range(rank - 2):
+        weights = weights.unsqueeze(1)
+    return F.matmul(weights, x) if axis == -2 else F.matmul(x, weights.transpose(-1, -2))
+
+
 class RandomRotate(GeometricAugmentation):
     """In training each image is rotated about its centre, counter-clockwise by an angle uniform over
     [-degrees, degrees] (torchvision `RandomRotation`).
 
     Values are interpolated linearly between the four nearest pixels; pixels from outside are 0. Targets that
-    are images are rotated too; those that are not floats take the nearest value, and class 0 from outside. At
-    inference the identity.
+    are images are rotated too; those that are not floats take the nearest value. Their pixels from outside
+    are ignored if their type has `ignore=`, else 0. At inference the identity.
     """
 
     degrees: float = setting("maximum angle in degrees", Number(0))
@@ -192,7 +294,13 @@ class RandomRotate(GeometricAugmentation):
         rows = [F.stack([cos, -down, zero], 1), F.stack([across, cos, zero], 1)]
         size = (x.shape[0], 1, height, width)
         grid = F.affine_grid(F.stack(rows, 1), size, False).type_as(channels)
-        moved = F.grid_sample(channels, grid, "bilinear" if smooth else "nearest", "zeros", False)
+        sampled = (grid, "bilinear" if smooth else "nearest", "zeros", False)
+        if have.ignore:
+            valid = torch_valid(F, x, have).reshape_as(channels)
+            known = F.grid_sample(valid.type_as(channels), *sampled) > KNOWN
+            moved = F.grid_sample(channels.where(valid, 0), *sampled).where(known, torch_ignored(F, have))
+        else:
+            moved = F.grid_sample(channels, *sampled)
         moved = moved if have.rank == 3 else moved.squeeze(1)
         return moved if have.element == "float" else moved.to(torch_dtype(F, have.element))
 

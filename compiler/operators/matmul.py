@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject
-from dlc.compiler.operators.operands import broadcast, mismatch, onnx_reshape, onnx_rows
+from dlc.compiler.operators.operands import broadcast, mismatch, onnx_repeat, onnx_reshape, onnx_rows
 from dlc.compiler.types import Tensor
 
 VERB = "multiplied as matrices"
@@ -98,8 +98,9 @@ class Matmul(Operator):
             a = op.Unsqueeze(a, op.constant([axis], "int64"))
         for axis in into_b:
             b = op.Unsqueeze(b, op.constant([axis], "int64"))
-        a = a if left.batched else self.onnx_repeated(op, a)
-        b = b if right.batched else self.onnx_repeated(op, b)
+        rank = max(left.rank, right.rank, 2)
+        a = a if left.batched else onnx_repeat(op, a, rank)
+        b = b if right.batched else onnx_repeat(op, b, rank)
         y = op.MatMul(a, b)
         return op.Squeeze(y, op.constant(drop, "int64")) if drop else y
 
@@ -111,13 +112,6 @@ class Matmul(Operator):
             return op.MatMul(x, matrix)
         rows = onnx_rows(op, x, have) if have.rank > 1 else x
         return onnx_reshape(op, op.MatMul(rows, matrix), self.results[0], batch=-1)
-
-    def onnx_repeated(self, op: Any, matrix: Any) -> Any:
-        """A matrix without a batch axis, expanded to the batch: ONNX Runtime does not broadcast it over an
-        empty batch."""
-        rank = max(x.rank for x in self.operands)
-        batch = op.Unsqueeze(op.batch(), op.constant([0], "int64"))
-        return op.Expand(matrix, op.Concat(batch, op.constant([1] * max(rank, 2), "int64"), axis=0))
 
     examples = (
         Example("a @ b", ("float[2, 3]", "float[3, 4]"), "float[2, 4]"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, Reject
 from dlc.compiler.dims.dim import Size, same
-from dlc.compiler.types import INTEGERS, Tensor
+from dlc.compiler.types import INTEGERS, Tensor, spell_ignored
 
 # The name of the torch dtype and the number of the ONNX dtype (TensorProto.DataType).
 DTYPES = {
@@ -124,17 +124,17 @@ def promote_types(operands: tuple[Tensor, ...], verb: str) -> Tensor:
 
 
 def spell_classes(x: Tensor) -> str:
-    """A type with its classes: `class(3)[4]`, `class(red, green)`, `class(auto)`, `binary[5]`."""
-    if x.classes is None or (x.classes.names is None and x.element == "binary"):
-        return str(x)
-    names = x.classes.names
-    if x.classes.found_in:
-        shown = "auto"
-    elif names is not None:
-        shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    else:
-        shown = str(x.classes.count)
-    return str(x).replace(x.element, f"{x.element}({shown})", 1)
+    """A type with its classes: `class(3)[4]`, `class(red, green)`, `class(auto)`, `binary[5]`; and with the
+    values that it ignores: `class(3, ignore=255)`."""
+    shown = []
+    if x.classes is not None and x.classes.found_in:
+        shown.append("auto")
+    elif x.classes is not None and x.classes.names is not None:
+        shown += [*x.classes.names[:4], *(["..."] if len(x.classes.names) > 4 else [])]
+    elif x.classes is not None and x.element == "class":
+        shown.append(str(x.classes.count))
+    shown += [spell_ignored(x.ignore)] if x.ignore else []
+    return str(x).replace(x.element, f"{x.element}({', '.join(shown)})", 1) if shown else str(x)
 
 
 # --- shapes ---------------------------------------------------------------------------------------------
@@ -190,6 +190,13 @@ def sample_axis(x: Tensor, axis: int, at: str = "axis") -> int:
                       else "")  # fmt: skip
 
 
+def onnx_repeat(op: Any, matrix: Any, axes: int) -> Any:
+    """A matrix without a batch axis, expanded to the batch and to this number of sample axes: ONNX Runtime
+    does not broadcast it over an empty batch."""
+    batch = op.Unsqueeze(op.batch(), op.constant([0], "int64"))
+    return op.Expand(matrix, op.Concat(batch, op.constant([1] * axes, "int64"), axis=0))
+
+
 def only_axis(x: Tensor, axis: int | None, name: str) -> int:
     """The given axis, or the only axis of `x`."""
     if axis is not None or not x.rank:
@@ -198,3 +205,12 @@ def only_axis(x: Tensor, axis: int | None, name: str) -> int:
         raise Reject(f"`{name}` needs `axis`: {x} has {x.rank} axes", code="E0405",
                      help="`axis=0` for the first, `axis=-1` for the last")  # fmt: skip
     return 0
+
+
+def per_axis(value: Any, axes: int, setting: str) -> tuple[int, ...]:
+    """Expands a setting of one number to one number per axis."""
+    if not isinstance(value, tuple):
+        return (value,) * axes
+    if len(value) != axes:
+        raise Reject(f"`{setting}` has {len(value)} entries for {axes} space axes", at=setting, code="E0404")
+    return value

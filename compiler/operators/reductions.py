@@ -1,22 +1,30 @@
-"""Reductions over axes of the sample: sum, mean, maximum, minimum, norm, argmax; and cumulative sums."""
+"""Reductions over axes of the sample, such as sum, mean and maximum; and cumulative sums."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import prod
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, OneOf
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, ListOf, Nothing, OneOf
+from dlc.compiler.dims.dim import Size, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
-    NAN_IS_GREATEST,
     PASSES_NAN_OVER,
     only_axis,
     onnx_cast,
     sample_axis,
 )
-from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.types import Tensor
+
+
+def keepdims_setting() -> Any:
+    return setting("whether reduced axes stay, with size 1", Boolean(), False, keyword=True)
+
+
+def without_axes(x: Tensor, axes: list[int], keepdims: bool) -> Tensor:
+    """The type after the reduction of these sample axes."""
+    kept = [1 if axis in axes else size for axis, size in enumerate(x.shape) if keepdims or axis not in axes]
+    return x.with_shape(*kept)
 
 
 class Reduction(Operator, abstract=True):
@@ -27,10 +35,10 @@ class Reduction(Operator, abstract=True):
         None,
         shown="all axes of the sample",
     )
+    keepdims: bool = keepdims_setting()
 
     def type(self, x: Tensor) -> Tensor:
-        axes = self.axes(x)
-        return x.with_shape(*(size for axis, size in enumerate(x.shape) if axis not in axes))
+        return without_axes(x, self.axes(x), self.keepdims)
 
     def axes(self, x: Tensor) -> list[int]:
         """The sample axes that are reduced."""
@@ -49,19 +57,22 @@ class Reduction(Operator, abstract=True):
         return [axis + x.batched for axis in self.axes(x)]
 
     def torch(self, F, x):
-        return self.torch_reduced(x, self.tensor_axes()) if self.tensor_axes() else self.torch_scalar(x)
+        if not self.tensor_axes():
+            return self.torch_scalar(x)
+        return self.torch_reduced(F, x, self.tensor_axes(), {"keepdim": True} if self.keepdims else {})
 
     def onnx(self, op, x):
         if not self.tensor_axes():
             return self.onnx_scalar(op, x)
-        return self.onnx_reduced(op, x, op.constant(self.tensor_axes(), "int64"))
+        return self.onnx_reduced(op, x, op.constant(self.tensor_axes(), "int64"), int(self.keepdims))
 
     @abstractmethod
-    def torch_reduced(self, x: Any, axes: list[int]) -> Any:
+    def torch_reduced(self, F: Any, x: Any, axes: list[int], keep: dict[str, bool]) -> Any:
+        """The result for these axes of the tensor; `keep` has the argument that keeps them."""
         raise NotImplementedError
 
     @abstractmethod
-    def onnx_reduced(self, op: Any, x: Any, axes: Any) -> Any:
+    def onnx_reduced(self, op: Any, x: Any, axes: Any, keepdims: int) -> Any:
         raise NotImplementedError
 
     def torch_scalar(self, x: Any) -> Any:
@@ -77,17 +88,19 @@ class Sum(Reduction):
 
     takes = "number"
 
-    def torch_reduced(self, x, axes):
-        return x.sum(axes)
+    def torch_reduced(self, F, x, axes, keep):
+        return x.sum(axes, **keep)
 
-    def onnx_reduced(self, op, x, axes):
-        return op.ReduceSum(x, axes, keepdims=0)
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return op.ReduceSum(x, axes, keepdims=keepdims)
 
     examples = (
         Example("sum", "float[3, 4]", "float"),
         Example("sum(axis=0)", "float[3, 4]", "float[4]"),
         Example("sum(axis=[0, -1])", "float[3, 4, 5]", "float[4]"),
         Example("sum(axis=0)", "float[T, 4]", "float[4]"),
+        Example("sum(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("sum(keepdims=true)", "float[3, 4]", "float[1, 1]"),
         Example("sum", "float", "float"),
         Example("sum", "int64[3]", "int64"),
         Example("sum(axis=-1)", "bool[2, 3]", "int64[2]"),
@@ -100,27 +113,30 @@ class Sum(Reduction):
 class Mean(Reduction):
     """The mean over axes (torch `mean`, ONNX `ReduceMean`)."""
 
-    def torch_reduced(self, x, axes):
-        return x.mean(axes)
+    def torch_reduced(self, F, x, axes, keep):
+        return x.mean(axes, **keep)
 
-    def onnx_reduced(self, op, x, axes):
-        return op.ReduceMean(x, axes, keepdims=0)
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return op.ReduceMean(x, axes, keepdims=keepdims)
 
     examples = (
         Example("mean", "float[3, 4]", "float"),
         Example("mean(axis=-1)", "float[T, 4]", "float[T]"),
         Example("mean(axis=[1, 2])", "float[3, 4, 5]", "float[3]"),
+        Example("mean(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("mean(keepdims=true)", "float[3, 4]", "float[1, 1]"),
         Example("mean", "uint8[3]", "float", low=0, high=9),
         Example("mean(axis=1)", "float[3]", rejects="E0201"),
     )
 
 
-def onnx_extreme(op: Any, reduce: Any, x: Any, axes: Any, result: Tensor) -> Any:
+def onnx_extreme(reduce: Any, op: Any, x: Any, axes: Any, keepdims: int, result: Tensor) -> Any:
     """Maximum or minimum in ONNX. On x86 ONNX Runtime is wrong for int64 above 2 ** 31. It is computed in
     float64 instead, which represents integers up to 2 ** 53."""
     if not result.is_integer:
-        return reduce(x, axes, keepdims=0)
-    return onnx_cast(op, reduce(onnx_cast(op, x, "int64", "float64"), axes, keepdims=0), "float64", "int64")
+        return reduce(x, axes, keepdims=keepdims)
+    wide = reduce(onnx_cast(op, x, "int64", "float64"), axes, keepdims=keepdims)
+    return onnx_cast(op, wide, "float64", "int64")
 
 
 class Max(Reduction):
@@ -129,16 +145,18 @@ class Max(Reduction):
     takes = "number"
     differs_on_nan = PASSES_NAN_OVER
 
-    def torch_reduced(self, x, axes):
-        return x.amax(axes)
+    def torch_reduced(self, F, x, axes, keep):
+        return x.amax(axes, **keep)
 
-    def onnx_reduced(self, op, x, axes):
-        return onnx_extreme(op, op.ReduceMax, x, axes, self.results[0])
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return onnx_extreme(op.ReduceMax, op, x, axes, keepdims, self.results[0])
 
     examples = (
         Example("max", "float[3, 4]", "float"),
         Example("max(axis=0)", "float[T, 4]", "float[4]"),
         Example("max(axis=[0, 2])", "float[3, 4, 5]", "float[4]"),
+        Example("max(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("max(keepdims=true)", "float[3, 4]", "float[1, 1]"),
         Example("max", "int64[3]", "int64"),
         Example("max(axis=1)", "float[3]", rejects="E0201"),
     )
@@ -150,16 +168,18 @@ class Min(Reduction):
     takes = "number"
     differs_on_nan = PASSES_NAN_OVER
 
-    def torch_reduced(self, x, axes):
-        return x.amin(axes)
+    def torch_reduced(self, F, x, axes, keep):
+        return x.amin(axes, **keep)
 
-    def onnx_reduced(self, op, x, axes):
-        return onnx_extreme(op, op.ReduceMin, x, axes, self.results[0])
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return onnx_extreme(op.ReduceMin, op, x, axes, keepdims, self.results[0])
 
     examples = (
         Example("min", "float[3, 4]", "float"),
         Example("min(axis=0)", "float[T, 4]", "float[4]"),
         Example("min(axis=[0, 2])", "float[3, 4, 5]", "float[4]"),
+        Example("min(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("min(keepdims=true)", "float[3, 4]", "float[1, 1]"),
         Example("min", "int64[3]", "int64"),
         Example("min(axis=1)", "float[3]", rejects="E0201"),
     )
@@ -168,11 +188,11 @@ class Min(Reduction):
 class Norm(Reduction):
     """The Euclidean norm, `sqrt(sum(x ** 2))` over axes (torch `norm`, ONNX `ReduceL2`)."""
 
-    def torch_reduced(self, x, axes):
-        return x.norm(p=2, dim=axes)
+    def torch_reduced(self, F, x, axes, keep):
+        return x.norm(p=2, dim=axes, **keep)
 
-    def onnx_reduced(self, op, x, axes):
-        return op.ReduceL2(x, axes, keepdims=0)
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return op.ReduceL2(x, axes, keepdims=keepdims)
 
     def torch_scalar(self, x):
         return x.abs()
@@ -185,61 +205,147 @@ class Norm(Reduction):
         Example("norm(axis=-1)", "float[T, 4]", "float[T]"),
         Example("norm(axis=[0, 1])", "float[3, 4, 5]", "float[5]"),
         Example("norm", "float[2, 3, 4]", "float"),
+        Example("norm(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("norm(keepdims=true)", "float[3, 4]", "float[1, 1]"),
         Example("norm", "float", "float"),
         Example("norm(axis=1)", "float[3]", rejects="E0201"),
     )
 
 
-class Argmax(Operator):
-    """The index of the maximum, the first of equal ones (torch `argmax`, ONNX `ArgMax`).
+class Prod(Reduction):
+    """The product over axes (torch `prod`, ONNX `ReduceProd`).
 
-    Over all axes it is the index into the flattened sample (row-major order).
+    Products of integers are exact up to 2 ** 53: ONNX Runtime computes them in float64.
     """
 
     takes = "number"
-    batchless = True
-    differs_on_nan = NAN_IS_GREATEST
-    axis: int | None = setting("the axis to search along", OneOf(Integer(), Nothing()), None,
-                               shown="all axes of the sample")  # fmt: skip
 
-    def type(self, x: Tensor) -> Tensor:
-        if self.axis is None:
-            return x.with_shape().with_element("int64")
-        axis = sample_axis(x, self.axis)
-        return x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]).with_element("int64")
+    def torch_reduced(self, F, x, axes, keep):
+        for axis in reversed(axes):
+            x = x.prod(axis, **keep)
+        return x
 
-    def torch(self, F, x):
-        have = self.operands[0]
-        if self.axis is not None:
-            return x.argmax(have.axis(self.axis))
-        return (x.flatten(have.axis(0)) if have.rank else x.unsqueeze(-1)).argmax(-1)
-
-    def onnx(self, op, x):
-        have = self.operands[0]
-        if have.is_integer:
-            x = onnx_cast(op, x, "int64", "float64")  # ONNX Runtime has no ArgMax for int64
-        if self.axis is not None:
-            return op.ArgMax(x, axis=have.axis(self.axis), keepdims=0)
-        flat = op.Flatten(x, axis=1) if have.batched else op.Reshape(x, op.constant([-1], "int64"))
-        return op.ArgMax(flat, axis=int(have.batched), keepdims=0)
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return op.ReduceProd(x, axes, keepdims=keepdims)
 
     def tolerance(self, np):
-        have = self.operands[0]
-        if self.axis is not None:
-            return near_maximum(np, have.axis(self.axis))
-        return lambda x: near_maximum(np, -1)(
-            x.reshape(*x.shape[: have.batched], prod(x.shape[have.batched :]))
-        )
+        axes = tuple(self.tensor_axes())
+
+        def of(x: Any) -> Any:
+            with np.errstate(over="ignore", invalid="ignore"):
+                products = np.prod(x.astype(np.float64), axis=axes, keepdims=self.keepdims)
+            return np.where(np.abs(products) <= 2.0**53, 0, np.inf)
+
+        return of if self.results[0].is_integer else None
 
     examples = (
-        Example("argmax", "float[5]", "int64"),
-        Example("argmax", "float[3, 4]", "int64"),
-        Example("argmax", "float", "int64"),
-        Example("argmax(axis=0)", "float[3, T]", "int64[T]"),
-        Example("argmax(axis=-1)", "float[T, 4]", "int64[T]"),
-        Example("argmax", "int64[5]", "int64"),
-        Example("argmax(axis=1)", "float[5]", rejects="E0201"),
+        Example("prod", "float[3, 4]", "float"),
+        Example("prod(axis=0)", "float[T, 4]", "float[4]"),
+        Example("prod(axis=[0, -1])", "float[3, 4, 5]", "float[4]"),
+        Example("prod(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("prod(keepdims=true)", "int64[2, 3]", "int64[1, 1]"),
+        Example("prod", "float", "float"),
+        Example("prod(axis=-1)", "bool[2, 3]", "int64[2]"),
+        Example("prod(axis=2)", "float[3, 4]", rejects="E0201"),
     )
+
+
+class Logsumexp(Reduction):
+    """`log(sum(exp(x)))` over axes, without overflow (torch `logsumexp`, ONNX `ReduceMax`, `Exp`,
+    `ReduceSum`, `Log`)."""
+
+    def torch_reduced(self, F, x, axes, keep):
+        return x.logsumexp(axes, **keep)
+
+    def onnx_reduced(self, op, x, axes, keepdims):
+        """Engines treat infinite numbers differently in `ReduceLogSumExp`."""
+        highest = op.ReduceMax(x, axes, keepdims=1)
+        is_finite = op.Less(op.Abs(highest), op.constant(float("inf"), "float32"))
+        highest = op.Where(is_finite, highest, op.constant(0.0, "float32"))
+        total = op.ReduceSum(op.Exp(op.Sub(x, highest)), axes, keepdims=keepdims)
+        return op.Add(op.Log(total), highest if keepdims else op.Squeeze(highest, axes))
+
+    examples = (
+        Example("logsumexp", "float[3, 4]", "float"),
+        Example("logsumexp(axis=0)", "float[T, 4]", "float[4]", low=-200, high=200),
+        Example("logsumexp(axis=[0, -1])", "float[3, 4, 5]", "float[4]"),
+        Example("logsumexp(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example("logsumexp(keepdims=true)", "float[3, 4]", "float[1, 1]"),
+        Example("logsumexp", "float", "float"),
+        Example("logsumexp(axis=1)", "float[3]", rejects="E0201"),
+    )
+
+
+class _Spread(Reduction, abstract=True):
+    """Forms in arithmetic: torch `var` and `std` warn about an empty batch."""
+
+    def type(self, x: Tensor) -> Tensor:
+        if self.count(x) == 1:
+            raise Reject(f"`{self.name}` divides by n - 1 and needs at least two values, found one, in {x}",
+                         at="x", help="reduce an axis of more values")  # fmt: skip
+        return super().type(x)
+
+    def count(self, x: Tensor) -> Size:
+        """The number of values that are reduced to one."""
+        return product(x.shape[axis] for axis in self.axes(x))
+
+    def torch_divisor(self, F: Any) -> Any:
+        return F.size(self.count(self.operands[0])) - 1
+
+    def onnx_variance(self, op: Any, x: Any, axes: Any, keepdims: int) -> Any:
+        deviation = op.Sub(x, op.ReduceMean(x, axes, keepdims=1))
+        squares = op.ReduceSum(op.Mul(deviation, deviation), axes, keepdims=keepdims)
+        count = self.count(self.operands[0])
+        if isinstance(count, int):
+            return op.Div(squares, op.constant(float(count - 1), "float32"))
+        divisor = op.Sub(op.size(count), op.constant(1, "int64"))
+        return op.Div(squares, onnx_cast(op, divisor, "int64", "float"))
+
+
+def spread_examples(name: str) -> tuple[Example, ...]:
+    return (
+        Example(name, "float[3, 4]", "float"),
+        Example(f"{name}(axis=0)", "float[T, 4]", "float[4]"),
+        Example(f"{name}(axis=[0, -1])", "float[3, 4, T]", "float[4]"),
+        Example(f"{name}(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
+        Example(f"{name}(keepdims=true)", "float[3, 4]", "float[1, 1]"),
+        Example(name, "uint8[3]", "float", low=0, high=9),
+        Example(f"{name}(axis=1)", "float[3]", rejects="E0201"),
+        Example(f"{name}(axis=0)", "float[1, 4]", rejects="E0201"),
+        Example(name, "float", rejects="E0201"),
+    )
+
+
+class Var(_Spread):
+    """The variance over axes, divided by n - 1 (torch `var`, ONNX `ReduceMean`, `ReduceSum`).
+
+    Over a free dimension of size 1 it is NaN.
+    """
+
+    def torch_reduced(self, F, x, axes, keep):
+        return (x - x.mean(axes, keepdim=True)).square().sum(axes, **keep) / self.torch_divisor(F)
+
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return self.onnx_variance(op, x, axes, keepdims)
+
+    examples = spread_examples("var")
+
+
+class Std(_Spread):
+    """The standard deviation over axes, the root of `var` (torch `std`, ONNX `ReduceMean`, `ReduceSum`,
+    `Sqrt`).
+
+    Over a free dimension of size 1 it is NaN.
+    """
+
+    def torch_reduced(self, F, x, axes, keep):
+        deviation = (x - x.mean(axes, keepdim=True)).norm(p=2, dim=axes, **keep)
+        return deviation / self.torch_divisor(F) ** 0.5
+
+    def onnx_reduced(self, op, x, axes, keepdims):
+        return op.Sqrt(self.onnx_variance(op, x, axes, keepdims))
+
+    examples = spread_examples("std")
 
 
 class Cumsum(Operator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlc.compiler.definitions.parameter_types import Number
 from dlc.compiler.operators.activations import Identity, shapes
-from dlc.compiler.operators.base import Example, Operator, setting
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
 from dlc.compiler.types import Tensor
 
@@ -48,6 +48,74 @@ class Dropout(Stochastic):
         Example("dropout(rate=0.5)", "uint8[3]", "float[3]", low=0, high=255),
         Example("dropout(1)", "float[3]", rejects="E0403"),
         Example("dropout(-0.1)", "float[3]", rejects="E0403"),
+    )
+
+
+class ChannelDropout(Stochastic):
+    """In training each channel, on axis 0, is 0 with probability `rate`, else `x / (1 - rate)`
+    (torch `dropout1d` to `dropout3d`).
+
+    At inference the identity.
+    """
+
+    batchless = False
+    rate: float = setting("share of channels that are dropped", Number(minimum=0, below=1), usual=(0, 0.8))
+
+    def type(self, x: Tensor) -> Tensor:
+        if not x.rank:
+            raise Reject(f"`{self.name}` drops channels, on axis 0, and a single value, {x}, has none",
+                         at="x", help="`dropout` drops single values")  # fmt: skip
+        return x
+
+    def drops(self) -> bool:
+        return self.rate > 0
+
+    def module(self, nn):
+        modules = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+        rank = self.operands[0].rank
+        return modules[rank - 1](self.rate) if rank <= len(modules) else None
+
+    def torch(self, F, x):
+        return F.feature_dropout(x, self.rate, True)
+
+    examples = (
+        Example("channel_dropout(0.3)", "float[3]", "float[3]"),
+        Example("channel_dropout(0.3)", "float[T, 4]", "float[T, 4]"),
+        Example("channel_dropout(0.3)", "float[3, H, W]", "float[3, H, W]"),
+        Example("channel_dropout(0.3)", "float[2, 2, 3, 2]", "float[2, 2, 3, 2]"),
+        Example("channel_dropout(0.3)", "float[2, 2, 2, 1, 2]", "float[2, 2, 2, 1, 2]"),
+        Example("channel_dropout(0)", "float[3, 4]", "float[3, 4]"),
+        Example("channel_dropout(rate=0.5)", "uint8[3, 4]", "float[3, 4]", low=0, high=255),
+        Example("channel_dropout(0.5)", "float", rejects="E0201"),
+        Example("channel_dropout(1)", "float[3, 4]", rejects="E0403"),
+        Example("channel_dropout(-0.1)", "float[3, 4]", rejects="E0403"),
+    )
+
+
+class DropPath(Stochastic):
+    """In training each sample of the batch is 0 with probability `rate`, else `x / (1 - rate)`
+    (torchvision `stochastic_depth`).
+
+    It belongs at the end of a residual branch, which it leaves out for some samples (Huang et al., Deep
+    Networks with Stochastic Depth, 2016). At inference the identity.
+    """
+
+    batchless = False
+    rate: float = setting("share of samples that are dropped", Number(minimum=0, below=1), usual=(0, 0.8))
+
+    def drops(self) -> bool:
+        return self.rate > 0
+
+    def torch(self, F, x):
+        kept = F.uniform(x, *[1] * self.operands[0].rank) >= self.rate
+        return x * kept.type_as(x) / (1 - self.rate)
+
+    examples = shapes(
+        "drop_path(0.3)",
+        Example("drop_path(0)", "float[3]", "float[3]"),
+        Example("drop_path(rate=0.5)", "uint8[3]", "float[3]", low=0, high=255),
+        Example("drop_path(1)", "float[3]", rejects="E0403"),
+        Example("drop_path(-0.1)", "float[3]", rejects="E0403"),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import Integer, Keyword, PerAxis
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, PerAxis
 from dlc.compiler.dims.dim import Size
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
+from dlc.compiler.operators.operands import onnx_repeat
 from dlc.compiler.operators.pooling import need_space
 from dlc.compiler.types import Tensor
 
@@ -18,12 +20,13 @@ ONNX_MODES: dict[str, dict[str, Any]] = {
     "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
 }
 
-NAN_SPREADS = "In interpolation a NaN may affect one pixel more or less in ONNX Runtime than in PyTorch."
+NAN_SPREADS = "In interpolation a NaN may affect other pixels in ONNX Runtime than in PyTorch."
 
 
-def onnx_mode(mode: str) -> dict[str, Any]:
-    """The attributes of ONNX `Resize` that match torch `interpolate` with `align_corners=False`."""
-    return ONNX_MODES["cubic" if mode == "bicubic" else "linear" if mode in LINEAR_MODES else mode]
+def onnx_mode(mode: str, align_corners: bool = False) -> dict[str, Any]:
+    """The attributes of ONNX `Resize` that match torch `interpolate`."""
+    found = ONNX_MODES["cubic" if mode == "bicubic" else "linear" if mode in LINEAR_MODES else mode]
+    return found | {"coordinate_transformation_mode": "align_corners"} if align_corners else found
 
 
 class Upsample(Operator):
@@ -84,38 +87,63 @@ class Upsample(Operator):
 class Resize(Operator):
     """An image of any size resized to `h` times `w` pixels (torch `interpolate`, ONNX `Resize`).
 
-    `bilinear` interpolates linearly between the centres of pixels, `bicubic` by cubic polynomials. `nearest`
-    takes pixel `floor(i * size / wanted)` in integer arithmetic, because the engines round differently.
-    Images are made smaller without averaging (no antialiasing); `avgpool` before it avoids aliasing.
+    `bilinear` interpolates linearly between the centres of pixels, `bicubic` by cubic polynomials. With
+    `align_corners=true` the centres of the corner pixels stay in the corners. `nearest` takes pixel
+    `floor(i * size / wanted)` in integer arithmetic, because the engines round differently.
+
+    With `antialias=true` each pixel of a smaller image is a mean of all pixels that it covers, weighted by
+    their distance, as in Pillow and in torchvision's `resize`. In ONNX these are two matrix products, because
+    not all engines implement `antialias` of `Resize`.
     """
 
     spatial = True
     differs_on_nan = NAN_SPREADS
 
-    h: int = setting("height of the result", Integer(1))
-    w: int = setting("width of the result", Integer(1))
+    h: Size = setting("height of the result", Integer(1, symbolic=True))
+    w: Size = setting("width of the result", Integer(1, symbolic=True))
     mode: str = setting("interpolation", Keyword("nearest", "bilinear", "bicubic"), "bilinear")
+    align_corners: bool = setting("whether corner pixels stay in the corners", Boolean(), False)
+    antialias: bool = setting("whether a smaller image is made of means", Boolean(), False)
 
     def type(self, x: Tensor) -> Tensor:
         need_image(x, self.name)
+        for name in ("align_corners", "antialias"):
+            if getattr(self, name) and self.mode == "nearest":
+                raise Reject(f"`{name}` is for `bilinear` and `bicubic`", at=name, code="E0403",
+                             help="leave it out")  # fmt: skip
+        if self.align_corners and self.antialias:
+            raise Reject("`antialias` averages around the centres of pixels, and `align_corners` moves them",
+                         at="align_corners", code="E0403", help="leave it out")  # fmt: skip
         return x.with_shape(x.shape[0], self.h, self.w)
 
     def torch(self, F, x):
+        if self.antialias:  # along rows only: PyTorch 2.14 averages a single column wrongly on CPUs
+            for _, (wanted, _) in reversed(self.axes()):
+                size = x.shape[2], F.size(wanted)
+                x = F.interpolate(x, size=size, mode=self.mode, antialias=True).transpose(2, 3)
+            return x
         if self.mode != "nearest":
-            return F.interpolate(x, size=(self.h, self.w), mode=self.mode)
+            size, align = (F.size(self.h), F.size(self.w)), self.align_corners or None
+            return F.interpolate(x, size=size, mode=self.mode, align_corners=align)
         for axis, (wanted, size) in self.axes():
+            wanted = F.size(wanted)
             x = F.index_select(x, axis, F.arange(wanted, device=x.device) * F.size(size) // wanted)
         return x
 
     def onnx(self, op, x):
+        if self.antialias:
+            rows, columns = (averaging_matrix(op, *sizes, self.mode) for _, sizes in self.axes())
+            rows = onnx_repeat(op, op.Transpose(rows, perm=[1, 0]), 3)
+            return op.MatMul(op.MatMul(rows, x), columns)
         if self.mode != "nearest":
-            return op.Resize(x, None, None, op.shape(self.results[0]), **onnx_mode(self.mode))
+            shape = op.shape(self.results[0])
+            return op.Resize(x, None, None, shape, **onnx_mode(self.mode, self.align_corners))
         for axis, (wanted, size) in self.axes():
-            indices = op.Mul(op.constant(list(range(wanted)), "int64"), op.size(size))
-            x = op.Gather(x, op.Div(indices, op.constant(wanted, "int64")), axis=axis)
+            indices = op.Mul(positions(op, wanted), op.size(size))
+            x = op.Gather(x, op.Div(indices, op.size(wanted)), axis=axis)
         return x
 
-    def axes(self) -> tuple[tuple[int, tuple[int, Size]], ...]:
+    def axes(self) -> tuple[tuple[int, tuple[Size, Size]], ...]:
         """The resized axes, each with its size in the result and in the operand."""
         height, width = self.operands[0].shape[1:]
         return (2, (self.h, height)), (3, (self.w, width))
@@ -126,14 +154,113 @@ class Resize(Operator):
         Example("resize(1, 1)", "float[3, 4, 6]", "float[3, 1, 1]"),
         Example("resize(6, 9)", "uint8[1, 4, 4]", "float[1, 6, 9]", low=0, high=255),
         Example("resize(h=8, w=8)", "float[3, H, W]", "float[3, 8, 8]"),
+        Example("resize(2 * H, W)", "float[3, H, W]", "float[3, 2 * H, W]"),
         Example("resize(5, 7, mode=nearest)", "float[2, 3, 4]", "float[2, 5, 7]"),
         Example("resize(2, 3, nearest)", "float[2, 5, 8]", "float[2, 2, 3]"),
         Example("resize(6, 5, mode=nearest)", "float[C, H, W]", "float[C, 6, 5]"),
+        Example("resize(H + 2, 2 * W, mode=nearest)", "float[2, H, W]", "float[2, H + 2, 2 * W]"),
         Example("resize(7, 9, mode=bicubic)", "float[3, 4, 5]", "float[3, 7, 9]"),
         Example("resize(3, 4, mode=bicubic)", "float[2, H, W]", "float[2, 3, 4]"),
+        Example("resize(7, 9, align_corners=true)", "float[3, 4, 5]", "float[3, 7, 9]"),
+        Example("resize(1, 3, align_corners=true)", "float[2, H, W]", "float[2, 1, 3]"),
+        Example("resize(6, 1, bicubic, align_corners=true)", "float[2, 3, 5]", "float[2, 6, 1]"),
+        Example("resize(4, 3, antialias=true)", "float[3, 9, 11]", "float[3, 4, 3]"),
+        Example("resize(5, 12, antialias=true)", "float[2, H, W]", "float[2, 5, 12]"),
+        Example("resize(3, 7, bicubic, antialias=true)", "uint8[1, 9, 5]", "float[1, 3, 7]", low=0, high=255),
         Example("resize(8, 8)", "float[3, 4]", rejects="E0201"),
         Example("resize(0, 8)", "float[3, 4, 4]", rejects="E0403"),
         Example("resize(8, 8, mode=linear)", "float[3, 4, 4]", rejects="E0403"),
+        Example("resize(8, 8, nearest, align_corners=true)", "float[3, 4, 4]", rejects="E0403"),
+        Example("resize(8, 8, nearest, antialias=true)", "float[3, 4, 4]", rejects="E0403"),
+        Example("resize(8, 8, align_corners=true, antialias=true)", "float[3, 4, 4]", rejects="E0403"),
+    )
+
+
+def positions(op: Any, size: Size) -> Any:
+    """0, 1, 2, ... for an axis of this size."""
+    return op.Range(op.constant(0, "int64"), op.size(size), op.constant(1, "int64"))
+
+
+def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
+    """The weights [size, wanted] with which antialiasing averages an axis: a function of the distance between
+    the centres of two pixels, in pixels of the coarser axis; the sum for each pixel of the result is 1.
+
+    The distances are computed in integers. The cubic polynomials have the coefficient -0.5, as in Pillow and
+    in torch `interpolate` with `antialias`.
+    """
+    one, two = op.constant(1, "int64"), op.constant(2, "int64")
+
+    def scaled_centres(count: Size, other: Size) -> Any:
+        return op.Mul(op.Add(op.Mul(positions(op, count), two), one), op.size(other))
+
+    given = op.Unsqueeze(scaled_centres(size, wanted), op.constant([1], "int64"))
+    between = op.Abs(op.Sub(given, scaled_centres(wanted, size)))
+    coarser = op.Mul(op.Max(op.size(size), op.size(wanted)), two)
+    distance = op.Div(op.Cast(between, to=1), op.Cast(coarser, to=1))
+    weights = triangle(op, distance) if mode == "bilinear" else cubic(op, distance)
+    return op.Div(weights, op.ReduceSum(weights, op.constant([0], "int64"), keepdims=1))
+
+
+def triangle(op: Any, distance: Any) -> Any:
+    return op.Relu(op.Sub(op.constant(1, "float32"), distance))
+
+
+def cubic(op: Any, distance: Any) -> Any:
+    """`1.5 d**3 - 2.5 d**2 + 1` up to 1, `-0.5 d**3 + 2.5 d**2 - 4 d + 2` up to 2, else 0."""
+    distance = op.Min(distance, op.constant(2, "float32"))
+    inner, outer = (polynomial(op, distance, c) for c in ((1.5, -2.5, 0, 1), (-0.5, 2.5, -4, 2)))
+    return op.Where(op.Less(distance, op.constant(1, "float32")), inner, outer)
+
+
+def polynomial(op: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
+    """By Horner's rule, the highest power first."""
+    first, *others = (op.constant(c, "float32") for c in coefficients)
+    return reduce(lambda total, c: op.Add(op.Mul(total, x), c), others, first)
+
+
+class GridSample(Operator):
+    """The values of an image at the positions in `grid`, interpolated linearly between the centres of the
+    four nearest pixels; 0 outside of the image (torch `grid_sample`, ONNX `GridSample`).
+
+    The last axis of `grid` holds x and y, from -1 at the left and upper edge of the image to 1 at the right
+    and lower edge (Jaderberg et al., Spatial Transformer Networks, 2015).
+    """
+
+    spatial = True
+    differs_on_nan = "At a NaN position PyTorch and ONNX Runtime take different values."
+    usage = """
+    input  image: uint8[1, 28, 28]
+    output digit: class(10)
+
+    pixels = image / 255
+    places = pixels -> flatten -> dense(8 * 8 * 2) -> tanh -> reshape(8, 8, 2)
+    pixels -> grid_sample(places) -> flatten -> dense(10) -> digit
+    """
+
+    def type(self, x: Tensor, grid: Tensor) -> Tensor:
+        need_image(x, self.name)
+        if grid.rank != 3 or grid.shape[-1] != 2:
+            raise Reject(f"`{self.name}` needs a position x, y for each pixel of the result, "
+                         f"[height, width, 2], found {grid}", at="grid")  # fmt: skip
+        return x.with_shape(x.shape[0], *grid.shape[:2])
+
+    def torch(self, F, x, grid):
+        return F.grid_sample(x, grid, "bilinear", "zeros", False)
+
+    def onnx(self, op, x, grid):
+        # All is 0 beyond 3. ONNX Runtime converts positions that are too large for an integer to wrong ones.
+        grid = op.Clip(grid, op.constant(-3, "float32"), op.constant(3, "float32"))
+        mode = "linear" if op.opset >= 20 else "bilinear"  # the name changed
+        return op.GridSample(x, grid, mode=mode, padding_mode="zeros", align_corners=0)
+
+    examples = (
+        Example("grid_sample", ("float[3, 4, 5]", "float[6, 2, 2]"), "float[3, 6, 2]"),
+        Example("grid_sample", ("uint8[1, 3, 3]", "float[1, 1, 2]"), "float[1, 1, 1]", low=-1, high=1),
+        Example("grid_sample", ("float[C, H, W]", "float[H, 5, 2]"), "float[C, H, 5]"),
+        Example("grid_sample", ("float[4, 5]", "float[6, 2, 2]"), rejects="E0201"),
+        Example("grid_sample", ("float[3, 4, 5]", "float[6, 2, 3]"), rejects="E0201"),
+        Example("grid_sample", ("float[3, 4, 5]", "float[6, 2]"), rejects="E0201"),
+        Example("grid_sample", ("class(3)[3, 4, 5]", "float[6, 2, 2]"), rejects="E0202"),
     )
 
 

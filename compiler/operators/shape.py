@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, Number, OneOf
+from dlc.compiler.definitions.parameter_types import Integer, Keyword, ListOf, Nothing, Number, OneOf
 from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
@@ -183,7 +183,13 @@ class Transpose(ShapeOperator):
 
 
 class Pad(ShapeOperator):
-    """Adds constant entries before and after an axis (torch `pad`, ONNX `Pad`)."""
+    """Adds entries before and after an axis (torch `pad`, ONNX `Pad`).
+
+    `constant` adds `value`. `edge` repeats the first and the last entry (torch `replicate`). `reflect`
+    mirrors the entries at the first and the last one, which are not repeated; it adds fewer entries than
+    there are. A free size that is too small at run time is mirrored again at the other end, as in NumPy's
+    `pad`; a single entry is repeated.
+    """
 
     keeps = ("numbers", "axes", "missing")
     takes = "number"
@@ -191,6 +197,7 @@ class Pad(ShapeOperator):
     after: int = setting("number of entries after", Integer(0))
     axis: int | None = setting("the axis to pad", OneOf(Integer(), Nothing()), None, shown="the only one")
     value: float = setting("value of the new entries", Number(keeps_whole=True), 0)
+    mode: str = setting("what is added", Keyword("constant", "reflect", "edge"), "constant")
 
     def type(self, x: Tensor) -> Tensor:
         axis = only_axis(x, self.axis, "pad")
@@ -198,19 +205,52 @@ class Pad(ShapeOperator):
             raise Reject(f"{x} holds integers and cannot be padded with {self.value}", at="value")
         if x.is_integer:
             check_representable(self.value, "int64", "value")
-        return x.with_axis(axis, x.shape[axis] + self.before + self.after)
+        if self.mode != "constant" and self.value:
+            raise Reject(f"`mode={self.mode}` adds entries of the tensor, not a value", at="value",
+                         code="E0403", help="leave it out")  # fmt: skip
+        size = x.shape[axis]
+        if self.mode == "reflect" and isinstance(size, int) and max(self.before, self.after) >= size:
+            raise Reject(f"`reflect` adds at most {size - 1} entries to an axis of size {size}, found {x}",
+                         at="before" if self.before >= size else "after", code="E0403",
+                         help="`mode=edge` adds any number")  # fmt: skip
+        return x.with_axis(axis, size + self.before + self.after)
+
+    @property
+    def padded(self) -> tuple[int, Size]:
+        """The padded axis of the whole tensor, and its size."""
+        x = self.operands[0]
+        axis = only_axis(x, self.axis, "pad")
+        return x.axis(axis), x.shape[axis]
 
     def torch(self, F, x):
-        have = self.operands[0]
-        axes_after = have.rank - 1 - only_axis(have, self.axis, "pad")
-        return F.pad(x, [0, 0] * axes_after + [self.before, self.after], value=self.value)
+        axis, size = self.padded
+        if self.mode == "constant":
+            axes_after = self.operands[0].axis(-1) - axis
+            return F.pad(x, [0, 0] * axes_after + [self.before, self.after], value=self.value)
+        last = F.size(size) - 1
+        entries = F.arange(-self.before, last + self.after + 1, device=x.device)
+        if self.mode == "edge":
+            return x.index_select(axis, entries.clamp(0, last))
+        period = 2 * last + 1 // (last + 1)  # 1 for a single entry
+        return x.index_select(axis, last - (entries % period - last).abs())
 
     def onnx(self, op, x):
+        axis, size = self.padded
+        if self.mode == "reflect" and not isinstance(size, int):
+            return op.Gather(x, self.reflected(op, size), axis=axis)
         have = self.operands[0]
-        axis = op.constant([have.axis(only_axis(have, self.axis, "pad"))], "int64")
         number = int(self.value) if have.is_integer else float(self.value)
-        value = op.constant(number, DTYPES[have.element][0])
-        return op.Pad(x, op.constant([self.before, self.after], "int64"), value, axis, mode="constant")
+        value = op.constant(number, DTYPES[have.element][0]) if self.mode == "constant" else None
+        pads, axes = op.constant([self.before, self.after], "int64"), op.constant([axis], "int64")
+        return op.Pad(x, pads, value, axes, mode=self.mode)
+
+    def reflected(self, op: Any, size: Size) -> Any:
+        """The indices of the entries of the result along an axis of free size. ONNX `Pad` reflects once."""
+        one, two, last = op.constant(1, "int64"), op.constant(2, "int64"), op.size(size - 1)
+        end = op.size(size + self.after)
+        entries = op.Range(op.constant(-self.before, "int64"), end, one)
+        period = op.Max(op.Mul(last, two), one)
+        return op.Sub(last, op.Abs(op.Sub(op.Mod(entries, period), last)))
 
     examples = (
         Example("pad(1, 2)", "float[3]", "float[6]"),
@@ -218,12 +258,22 @@ class Pad(ShapeOperator):
         Example("pad(0, 2, -1, value=-1.5)", "float[2, 3, 4]", "float[2, 3, 6]"),
         Example("pad(2, 1, axis=0)", "float[T, 4]", "float[T + 3, 4]"),
         Example("pad(1, 1, value=7)", "int64[3]", "int64[5]"),
+        Example("pad(2, 1, mode=reflect)", "float[3]", "float[6]"),
+        Example("pad(1, 2, axis=0, mode=reflect)", "int64[4, 2]", "int64[7, 2]"),
+        Example("pad(1, 1, axis=-1, mode=reflect)", "float[3, H, W]", "float[3, H, W + 2]"),
+        Example("pad(6, 20, axis=1, mode=reflect)", "float[3, T, 2]", "float[3, T + 26, 2]"),
+        Example("pad(4, 2, mode=edge)", "float[3]", "float[9]"),
+        Example("pad(0, 3, axis=1, mode=edge)", "uint8[2, H, 3]", "int64[2, H + 3, 3]", low=0, high=255),
         Example("pad(1, 1)", "float[3, 4]", rejects="E0405"),
         Example("pad(1, 1, axis=2)", "float[3, 4]", rejects="E0201"),
         Example("pad(-1, 1, axis=0)", "float[3, 4]", rejects="E0403"),
         Example("pad(1, 1, value=0.5)", "int64[3]", rejects="E0201"),
         Example("pad(1, 1, value=9223372036854775808)", "int64[3]", rejects="E0201"),
         Example("pad(1, 1, value=1e39)", "float[3]", rejects="E0403"),
+        Example("pad(1, 1, value=2, mode=edge)", "float[3]", rejects="E0403"),
+        Example("pad(3, 1, mode=reflect)", "float[3]", rejects="E0403"),
+        Example("pad(0, 1, mode=reflect)", "float[1]", rejects="E0403"),
+        Example("pad(1, 1, mode=wrap)", "float[3]", rejects="E0403"),
     )
 
 
@@ -260,7 +310,7 @@ class ExpandBatch(ShapeOperator):
         return replace(x, batched=True)
 
     def torch(self, F, x):
-        return x.unsqueeze(0).expand(F.batch, *[-1] * self.operands[0].rank)
+        return F.expand(x.unsqueeze(0), F.batch, *[-1] * self.operands[0].rank)
 
     def onnx(self, op, x):
         return op.Expand(x, op.shape(self.results[0]))

@@ -82,6 +82,18 @@ def same_pads(size: Size, extent: int, stride: int) -> tuple[Size, Size]:
     return before, total - before
 
 
+def ceil_pads(size: Size, extent: int, stride: int, padding: int) -> tuple[Size, Size]:
+    """The pads with which each window that starts in the axis, or in the padding before it, is a whole window
+    (`ceil_mode` of torch, which rounds the number of windows up).
+
+    The starts of windows are the multiples of the stride up to `last`. A few zeros more at the end make no
+    further window.
+    """
+    last = size + padding - 1 - max(extent - padding - stride, 0)
+    after = last - last % stride + extent - size - padding
+    return padding, max(after, 0) if isinstance(after, int) else after + max(stride - extent, 0)
+
+
 def are_even(pads: Pads) -> bool:
     """Whether both ends of each axis have the same known padding, as torch convolutions require."""
     return all(isinstance(before, int) and before == after for before, after in pads)
@@ -91,14 +103,15 @@ def pad_torch(F: Any, x: Any, pads: Pads) -> Any:
     return F.pad(x, [F.size(p) for pair in reversed(pads) for p in pair])
 
 
-def pad_onnx(op: Any, x: Any, pads: Pads) -> Any:
-    """Zeros around the space axes. The pads may be known only at run time."""
+def pad_onnx(op: Any, x: Any, pads: Pads, value: float = 0) -> Any:
+    """A value, zero by default, around the space axes. The pads may be known only at run time."""
     sizes = [0, 0, *(before for before, _ in pads), 0, 0, *(after for _, after in pads)]
     first = op.constant([0], "int64")
     parts = [
         op.constant([s], "int64") if isinstance(s, int) else op.Unsqueeze(op.size(s), first) for s in sizes
     ]
-    return op.Pad(x, op.Concat(*parts, axis=0))
+    values = [op.constant(value, "float32")] if value else []
+    return op.Pad(x, op.Concat(*parts, axis=0), *values)
 
 
 def no_pads(axes: int) -> Pads:

@@ -89,6 +89,9 @@ class TreeBuilder:
         fields = (tensors, settings[1] if settings else (), body.statements, word.type == "NET")
         return self._node(syntax.Block, parts, self._ident(name), *fields)
 
+    def average_net(self, parts: list) -> syntax.AverageNet:
+        return self._node(syntax.AverageNet, parts, self._ident(parts[1]), parts[3])
+
     def tensors(self, parts: list) -> tuple[syntax.Ident, ...]:
         return self._leading_names(parts)[0]
 

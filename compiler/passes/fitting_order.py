@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def in_order(graph: Graph) -> tuple[list[list[Node]], list[Node]]:
     """The groups of nodes to fit in topological order, and the nodes that depend on their own fitted weights.
-    Nodes that share fitted weights, such as the uses of a net, are one group."""
+    Nodes that share fitted weights, such as the uses of a net, are one group; those of an average net follow
+    the group of its net."""
     groups: dict[Value, list[Node]] = {}
     for node in graph.nodes:
         if node.operator.is_fitted():
@@ -23,7 +24,12 @@ def in_order(graph: Graph) -> tuple[list[list[Node]], list[Node]]:
     def needs(node: Node) -> int:
         return union(depends.get(v, 0) for v in node.operands)
 
-    needed = {weight: union(map(needs, nodes)) for weight, nodes in groups.items()}
+    followed = {w.value: w.follows for w in graph.weights}
+    by_name = {w.name: mark for w in graph.weights if (mark := marks.get(w.value))}
+    needed = {
+        weight: union(map(needs, nodes)) | by_name.get(followed[weight], 0)
+        for weight, nodes in groups.items()
+    }
     found: list[list[Node]] = []
     waiting, unfitted, before = list(groups), union(marks.values()), 0
     while unfitted != before:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.compiler.definitions.constants import nested_list
 from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.ir.graph import Graph, Node, Value, Weight
-from dlc.compiler.operators.arithmetic import nested_list
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

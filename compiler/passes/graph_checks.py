@@ -9,13 +9,12 @@ from dlc.compiler.passes import fitting_order
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.problems import Problems
-    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.ir.graph import Graph, Node
 
 
 def fitted_operators(graph: Graph, problems: Problems) -> None:
     """Report fitted operators that depend on trainable weights, random draws or targets."""
-    trainable = {w.value: w.name for w in graph.weights if w.trainable}
-    why: dict[Value, str] = {v: f"the weight `{name}`" for v, name in trainable.items()}
+    why = {w.value: f"the weight `{w.name}`" for w in graph.weights if w.role != "fitted"}
     why |= {v: f"the target `{v.field}`" for v in graph.inputs if v.is_target}
     for node in graph.nodes:
         reason = next((why[v] for v in node.reads if v in why), "")
@@ -27,6 +26,22 @@ def fitted_operators(graph: Graph, problems: Problems) -> None:
             why.update(dict.fromkeys(node.results, reason))
     for node in fitting_order.in_order(graph)[1]:
         report(node, "its own fitted weights", problems)
+
+
+def average_nets(graph: Graph, problems: Problems) -> None:
+    """Report weights of average nets whose net has no such weights. One error for each average net."""
+    weights = {w.name: w for w in graph.weights}
+    reported: set[str | None] = set() if not problems.failed else {w.net for w in graph.weights}
+    for weight in graph.weights:
+        followed = weights.get(weight.follows)
+        if not weight.follows or weight.net in reported:
+            continue
+        if followed is None or followed.value.type.shape != weight.value.type.shape:
+            reported.add(weight.net)
+            found = f"is {followed.value.type}" if followed else "does not exist"
+            message = f"`{weight.name}` is {weight.value.type} and follows `{weight.follows}`, which {found}"
+            help = f"use the net that `{weight.net}` follows too, with the same settings and shapes"
+            problems.add(Diagnostic.at(weight.value.site, "E0505", message, help))
 
 
 def report(node: Node, reason: str, problems: Problems) -> None:

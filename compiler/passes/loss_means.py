@@ -93,9 +93,10 @@ def parts_of(mean: Value, producer: Node | None) -> Node:
 
 
 def batch_dependent(graph: Graph) -> set[Value]:
-    """The values that depend on the batch."""
-    drawn = (v for node in graph.nodes if node.operator.random for v in node.results)
-    return set(graph.depends(dict.fromkeys((*graph.inputs, *drawn), 1)))
+    """The values that depend on the batch, or on its size."""
+    varying = (node for node in graph.nodes if node.operator.random or node.operator.reads_batch_size)
+    own = (value for node in varying for value in node.results)
+    return set(graph.depends(dict.fromkeys((*graph.inputs, *own), 1)))
 
 
 def nodes_after_means(graph: Graph, of_batch: set[Value]) -> dict[Node, bool]:

@@ -1,13 +1,15 @@
-"""The terms of a loss by output."""
+"""The terms of a loss by output, and the losses that have names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+from dlc.compiler.passes.loss_means import batch_dependent, is_linear
 
-    from dlc.compiler.ir.graph import Node, Output, Value
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dlc.compiler.ir.graph import Graph, Node, Output, Value
 
 SEVERAL = ""  # not the name of an output
 
@@ -25,6 +27,32 @@ def by_output(nodes: Sequence[Node], loss: Value, outputs: Iterable[Output]) -> 
             return {}
         found.setdefault(owner, []).append(term)
     return {output: tuple(own) for output, own in found.items()} if len(found) > 1 else {}
+
+
+def named_losses(graph: Graph, named: Mapping[str, Value]) -> dict[str, Value]:
+    """The losses among named values of a graph with the output `loss`: the values that it depends on, and
+    that are computed from losses or are its terms."""
+    losses = (n for n in graph.nodes if n.operator.family == "loss" and n.operator.wrt is None)
+    computed = graph.depends({value: 1 for node in losses for value in node.results})
+    live, summed = graph.needed_by(graph.outputs.values()), scaled_terms(graph, graph.outputs["loss"])
+    return {
+        name: value
+        for name, value in named.items()
+        if value.type.is_float and value in live and (value in computed or value in summed)
+    }
+
+
+def scaled_terms(graph: Graph, loss: Value) -> set[Value]:
+    """The terms of a sum, and their factors that depend on the batch where all other factors do not."""
+    of_batch, producers = batch_dependent(graph), graph.producers()
+    found, stack = set(), [loss]
+    while stack:
+        value = stack.pop()
+        found.add(value)
+        node = producers.get(value)
+        if node is not None and (node.operator.sums or is_linear(node, of_batch)):
+            stack += of_batch.intersection(node.operands) - found
+    return found
 
 
 def terms(nodes: Sequence[Node], loss: Value) -> Iterator[Value]:

@@ -16,7 +16,7 @@ from dlc.compiler.operators.arithmetic import Cast, Constant
 from dlc.compiler.passes.liveness import live_out
 
 if TYPE_CHECKING:
-    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.graph import Graph, Weight
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.program import CompiledProgram
 
@@ -32,7 +32,8 @@ def subtract_in_float64(program: CompiledProgram) -> CompiledProgram:
     named = (value for value in program.bindings.values() if isinstance(value, Value))
     read = {*(v for node in graph.nodes for v in node.reads), *live_out(program), *named}
     nodes = tuple(n for n in graph.nodes if not n.operator.converts or n.results[0] in read)
-    return replace(program, graph=replace(graph, nodes=nodes))
+    weights = tuple(w for w in graph.weights if w.role != "constant" or w.value in read)
+    return replace(program, graph=replace(graph, nodes=nodes, weights=weights))
 
 
 # --- which nodes compute in float64 -----------------------------------------------------------------------
@@ -91,13 +92,15 @@ class Widening:
         self.names = UniqueNames(x.name for x in (*graph.values(), *graph.nodes))
         self.wide: dict[Value, Value] = {}  # the float64 value of each value
         self.weights: dict[Value, Value] = {}
+        self.constants = {w.value: w for w in graph.weights if w.role == "constant"}
+        self.added: list[Weight] = []  # loaded constants in float64
         for node in graph.nodes:
             if node in wide:
                 self.widen(node)
             else:
                 self.nodes.append(node)
-        weights = tuple(replace(w, value=self.weights.get(w.value, w.value)) for w in graph.weights)
-        self.graph = replace(graph, nodes=tuple(self.nodes), weights=weights)
+        weights = (replace(w, value=self.weights.get(w.value, w.value)) for w in graph.weights)
+        self.graph = replace(graph, nodes=tuple(self.nodes), weights=(*weights, *self.added))
 
     def widen(self, node: Node) -> None:
         indices = node.operator.index_operands
@@ -129,6 +132,8 @@ class Widening:
                 self.wide[value] = self.float64(producer.operands[0])
             elif constant is not None:
                 self.wide[value] = self.add(Constant(value=constant, to="float64"), ())
+            elif value in self.constants:
+                self.wide[value] = self.load(self.constants[value])
             else:
                 self.wide[value] = self.add(Cast(to="float64"), (value,))
         return self.wide[value]
@@ -141,6 +146,14 @@ class Widening:
         result = result or Value(name, bound.results[0], site)
         self.nodes.append(Node(bound, operands, {}, (result,), name, site))
         return result
+
+    def load(self, constant: Weight) -> Value:
+        """A loaded constant in float64."""
+        value = constant.value
+        name = self.names.claim(f"{value.name}_float64")
+        wide = Value(name, replace(value.type, element="float64"), value.site)
+        self.added.append(replace(constant, value=wide))
+        return wide
 
     def weight(self, value: Value) -> Value:
         """A weight that is fitted to float64 values, in float64."""

@@ -11,7 +11,6 @@ from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.graph_rewrite import Extension, rewired
 from dlc.compiler.passes.target_augmentation import augment_targets
-from dlc.compiler.training.figures import losses
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import BatchMean, Penalty
 from dlc.compiler.types import FLOATS, Tensor
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
 LOSS = "the loss"  # its name among the outputs of a graph; no answer can have this name
 
 
-def loss_of(output: str) -> str:
-    """The name of the loss of one output among the outputs of a graph."""
-    return f"loss of {output}"
+def loss_of(figure: str) -> str:
+    """The name of a loss that is reported beside the whole one among the outputs of a graph."""
+    return f"the loss {figure}"
 
 
 def figures_of(objective: Objective, whole: str = LOSS) -> dict[str, str]:
     """The names of losses among the outputs of a graph, by figure. `whole` is the name of the total loss."""
-    return dict(zip(losses(objective.losses), [whole, *map(loss_of, objective.losses)], strict=True))
+    return {"loss": whole, **{figure: loss_of(figure) for figure in objective.losses}}
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -56,11 +55,11 @@ def training(program: CompiledProgram, objective: Objective) -> Graph:
 
 
 def with_losses(graph: Graph, objective: Objective) -> Graph:
-    """The graph with the loss and the losses of outputs as its outputs."""
+    """The graph with the loss and the losses that are reported beside it as its outputs."""
     extension, outputs = Extension(graph), {LOSS: objective.loss}
-    for output, terms in objective.losses.items():
+    for figure, terms in objective.losses.items():
         scalars = [averaged(extension, term) for term in terms]
-        outputs[loss_of(output)] = summed(extension, scalars, f"{output}_loss")
+        outputs[loss_of(figure)] = summed(extension, scalars, figure.replace(".", "_"))
     nodes = tuple(extension.nodes)
     return replace(graph, nodes=nodes, outputs=outputs)
 

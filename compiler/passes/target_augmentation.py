@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.ir.graph import Node, Value, union
-from dlc.compiler.operators.mixup import Blend
+from dlc.compiler.operators.mixing import Blend
 from dlc.compiler.passes.graph_rewrite import Extension, in_order, prune, rewired
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Graph, GraphInput
@@ -172,23 +172,28 @@ def augmentations_of(origins: Origins, target: GraphInput, compared: Sequence[Va
 
 def mixing_errors(graph: Graph, found: Mapping[Node, Sequence[GraphInput]]) -> Iterator[TargetError]:
     """The errors of losses that cannot be computed twice, with both targets, and mixed."""
-    mixing = [n for n, targets in found.items() if n.operator.mixes_targets and targets]
-    for node in mixing[1:]:
-        target = found[node][0]
-        yield TargetError(node, target, "a loss cannot be mixed twice", "remove one `mixup`", MIXED)
-    for mixup in mixing[:1]:
-        targets = found[mixup]
+    mixing = [(node, mixed) for node, targets in found.items() if (mixed := mixed_by(node, targets))]
+    for node, targets in mixing[1:]:
+        names = dict.fromkeys(f"`{n.operator.name}`" for n in (mixing[0][0], node))
+        help = f"remove one {' or '.join(names)}"
+        yield TargetError(node, targets[0], "a loss cannot be mixed twice", help, MIXED)
+    for first, targets in mixing[:1]:
         marks: dict[Value, int] = {target: 1 << k for k, target in enumerate(targets)}
-        depends = graph.depends(marks, dict.fromkeys(mixup.results, union(marks.values())))
+        depends = graph.depends(marks, dict.fromkeys(first.results, union(marks.values())))
         stateful = (n for n in graph.nodes if n.operator.random or n.operator.needs_many_rows)
-        for node in (n for n in stateful if n is not mixup):
+        for node in (n for n in stateful if n is not first):
             index = next(set_bits(union(depends.get(v, 0) for v in node.results)), None)
             if index is not None:
-                yield TargetError(mixup, targets[index],
+                yield TargetError(first, targets[index],
                                   f"`{node.operator.name}` depends on the target `{targets[index].field}` "
                                   "and would be applied twice",
-                                  "use `mixup` where no target is an input of the network",
+                                  f"use `{first.operator.name}` where no target is an input of the network",
                                   MIXED)  # fmt: skip
+
+
+def mixed_by(node: Node, targets: Iterable[GraphInput]) -> list[GraphInput]:
+    """Those of its targets that an augmentation mixes."""
+    return [target for target in targets if node.operator.blends_target(target.type)]
 
 
 # --- the rewrite ------------------------------------------------------------------------------------------
@@ -210,10 +215,12 @@ def augment_targets(graph: Graph, smooth: Collection[Value | None]) -> Graph:
     for node, targets in augmentations.targets.items():
         joint[node] = joint_node(extension, node, {t: versions[t] for t in targets}, smooth)
         augmented = list(joint[node].results[len(node.results) :])
+        mixed = mixed_by(node, targets)
         if node.operator.mixes_targets:
-            share = augmented.pop(0)
+            drawn = augmented.pop(0)
+            share = drawn if mixed else share
         for target in targets:
-            kept = versions[target] if node.operator.mixes_targets else ()
+            kept = versions[target] if target in mixed else ()
             versions[target] = (*kept, *(augmented.pop(0) for _ in versions[target]))
     latest: dict[Value, Value] = {target: found[0] for target, found in versions.items()}
     extension.nodes = [joint.get(n) or rewired(n, latest) for n in graph.nodes]
@@ -237,9 +244,9 @@ def joint_node(
     operands = (*positional, *(v for _, v in taken), *given.values())
     bound = operator.bind(*(v.type for v in operands))
     more = bound.results[len(node.results) :]
-    what = "partner" if node.operator.mixes_targets else node.operator.name
+    mixed = mixed_by(node, versions)
     names = [f"{node.name}.share"] * (len(more) - len(taken))
-    names += [f"{t.field}.{what}" for t, _ in taken]
+    names += [f"{t.field}.{'partner' if t in mixed else node.operator.name}" for t, _ in taken]
     claim = extension.names.claim
     results = [Value(claim(name), type, node.site) for name, type in zip(names, more, strict=True)]
     return replace(node, operator=bound, operands=operands, results=(*node.results, *results))
@@ -263,6 +270,6 @@ def mixed_losses(
         nodes.append(twin)
     extension.nodes = nodes
     return {
-        name: extension.add(Blend(), (share, v, twins[v]), f"{v.name}.mixup", v.site) if v in twins else v
+        name: extension.add(Blend(), (share, v, twins[v]), f"{v.name}.mixed", v.site) if v in twins else v
         for name, v in extension.graph.outputs.items()
     }

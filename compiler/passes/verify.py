@@ -125,8 +125,8 @@ def named_values(program: CompiledProgram) -> Iterator[tuple[str, Value]]:
             yield f"the export `{name}`", exported
     for objective in (objective for phase in program.phases for objective in phase.objectives):
         yield "the loss", objective.loss
-        for output, terms in objective.losses.items():
-            yield from ((f"a loss of `{output}`", term) for term in terms)
+        for figure, terms in objective.losses.items():
+            yield from ((f"a term of `{figure}`", term) for term in terms)
 
 
 def spelled(types: Iterable[object]) -> str:

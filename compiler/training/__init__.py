@@ -1,5 +1,6 @@
 from dlc.compiler.training import (  # noqa: F401
     adam,
+    average_nets,
     class_losses,
     class_metrics,
     derivatives,
@@ -11,9 +12,11 @@ from dlc.compiler.training import (  # noqa: F401
     number_metrics,
     optimizers,
     pointwise,
+    ramp,
     regularizers,
     schedules,
     score_losses,
     sequence_losses,
     tensor_losses,
+    whole_batch,
 )

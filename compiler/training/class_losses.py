@@ -8,10 +8,8 @@ from dlc.compiler import output_kinds
 from dlc.compiler.definitions.parameter_types import ListOf, Nothing, Number, OneOf
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.training.losses import Loss, agree, check_number, clash, is_number, torch_agree
+from dlc.compiler.training.losses import LEAST, Loss, agree, check_number, clash, is_number, torch_agree
 from dlc.compiler.types import Tensor
-
-LEAST = 1e-30  # minimum of the total weight that a mean is divided by
 
 
 class CrossEntropy(Loss):
@@ -20,6 +18,10 @@ class CrossEntropy(Loss):
     The scores have one axis more than the target: the last, or the first for image-like targets with two or
     more axes. With `weight` the mean is weighted. It is 0 if the total weight of a batch is 0, where PyTorch
     returns NaN.
+
+    A target of floats in the shape of the scores is the probability of each class, such as the softmax of a
+    teacher (Hinton et al. 2015): `-sum(t * log(softmax(s)))` over the classes. `weight` then multiplies the
+    terms, and the mean is not weighted, as in PyTorch.
     """
 
     of_scores = ("class",)
@@ -38,11 +40,13 @@ class CrossEntropy(Loss):
         return self.reduced(self.each(prediction, target))
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        if target.element != "class" and not target.is_integer:
-            help = "`bce` is the loss for booleans" if target.element == "bool" else \
-                "`mse` is the loss for numbers, `bce` for booleans"  # fmt: skip
+        if is_soft(target):
+            check_soft_scores(self, prediction, target)
+        elif target.element != "class" and not target.is_integer:
+            help = "`bce` is the loss for booleans" if target.element == "bool" else ""
             raise Reject(f"`cross_entropy` takes classes, and the target is {target}", at="target", help=help)
-        check_scores(self, prediction, target)
+        else:
+            check_scores(self, prediction, target)
         classes = prediction.shape[class_axis(prediction)]
         if self.weight is not None and isinstance(classes, int) and len(self.weight) != classes:
             raise Reject(
@@ -53,9 +57,11 @@ class CrossEntropy(Loss):
         return without_classes(prediction)
 
     def torch_each(self, F, reduction, prediction, target):
+        axis = class_axis(self.operands[0]) + 1
+        if is_soft(self.operands[1]):
+            return self.torch_soft(F, reduction, prediction, target, axis)
         prediction, target = torch_scores(F, prediction, target, *self.operands)
         weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
-        axis = class_axis(self.operands[0]) + 1
         may_be_zero = reduction == "mean" and 0 in (self.weight or ())
         loss = F.cross_entropy(
             prediction if axis == 1 else prediction.movedim(axis, 1),
@@ -66,16 +72,40 @@ class CrossEntropy(Loss):
         )
         return loss / weight.take(target).sum().clamp(min=LEAST) if may_be_zero else loss
 
+    def torch_soft(self, F: Any, reduction: str, prediction: Any, target: Any, axis: int) -> Any:
+        """The loss for a target of probabilities."""
+        target = target.type_as(prediction)
+        if axis != 1:
+            prediction, target = prediction.movedim(axis, 1), target.movedim(axis, 1)
+        weight: Any = None if self.weight is None else prediction.new_tensor(self.weight)
+        return F.cross_entropy(
+            prediction, target, weight=weight, label_smoothing=self.label_smoothing, reduction=reduction
+        )
+
     @property
     def weighs_rows(self) -> bool:
-        return self.weight is None or self.reduce == "sum"
+        return super().weighs_rows and not self.weighs_classes
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether the mean is weighted by the classes."""
+        return self.weight is not None and self.reduce != "sum" and not is_soft(self.operands[1])
 
     def total_weight(self, F, prediction, target):
         """With `weight` the sum of the weights of the true classes."""
-        if self.weighs_rows:
+        if not self.weighs_classes:
             return super().total_weight(F, prediction, target)
+        return self.class_weights(F, prediction, target).sum()
+
+    def valid_weight(self, F, valid, prediction, target):
+        if not self.weighs_classes:
+            return super().valid_weight(F, valid, prediction, target)
+        return self.class_weights(F, prediction, target).where(valid, 0).sum()
+
+    def class_weights(self, F: Any, prediction: Any, target: Any) -> Any:
+        """The weight of the true class of each entry."""
         _, target = torch_scores(F, prediction, target, *self.operands)
-        return target.new_tensor(self.weight, dtype=F.float32).take(target).sum()
+        return target.new_tensor(self.weight, dtype=F.float32).take(target)
 
     examples = (
         Example("cross_entropy", ("float[3]", "class(3)"), "float"),
@@ -87,7 +117,19 @@ class CrossEntropy(Loss):
         Example("cross_entropy(weight=[1, 2])", ("float[3]", "class(3)"), rejects="E0404"),
         Example("cross_entropy(weight=[0, 0, 0])", ("float[3]", "class(3)"), rejects="E0404"),
         Example("cross_entropy", ("float[4]", "class(3)"), rejects="E0203"),
-        Example("cross_entropy", ("float[3]", "float[3]"), rejects="E0201"),
+        Example("cross_entropy", ("float[3]", "float[3]"), "float", low=0, high=1),
+        Example(
+            "cross_entropy(label_smoothing=0.1, weight=[1, 2, 0])",
+            ("float[T, 3]", "float[T, 3]"),
+            "float",
+            low=0,
+            high=1,
+        ),
+        Example(
+            "cross_entropy(reduce=none)", ("float[3, H, W]", "float[3, H, W]"), "float[H, W]", low=0, high=1
+        ),
+        Example("cross_entropy", ("float[3]", "float"), rejects="E0201"),
+        Example("cross_entropy", ("float[3]", "float[4]"), rejects="E0203"),
         Example("cross_entropy", ("float[2]", "bool"), rejects="E0201"),
         Example("cross_entropy", ("float[3]", "class(3)[3]"), rejects="E0203"),
     )
@@ -117,15 +159,37 @@ class Dice(Loss):
         return Tensor("float", batched=False)
 
     def torch_each(self, F, reduction, prediction, target):
+        return self.torch_dice(*self.probabilities(F, prediction, target), self.summed_axes())
+
+    def torch_valid(self, F, *operands):
+        masks = self.masks(F, *operands)
+        p, t = self.probabilities(F, *self.filled(F, masks, operands))
+        for mask in masks:
+            if mask is not None:
+                mask = mask.reshape_as(p) if self.axis is None else mask.reshape_as(t.select(self.axis, 0))
+                mask = mask if self.axis is None else mask.unsqueeze(self.axis)
+                p, t = p.where(mask, 0), t.where(mask, 0)
+        return self.torch_dice(p, t, self.summed_axes())
+
+    @property
+    def axis(self) -> int | None:
+        """The axis of the classes in the whole tensor; None for booleans."""
         have, wanted = self.operands
-        if not of_classes(have, wanted):
+        return class_axis(have) + 1 if of_classes(have, wanted) else None
+
+    def summed_axes(self) -> list[int] | None:
+        rank = self.operands[0].rank + 1
+        return None if self.axis is None else [axis for axis in range(rank) if axis != self.axis]
+
+    def probabilities(self, F: Any, prediction: Any, target: Any) -> tuple[Any, Any]:
+        """The probabilities and the targets, 0 or 1, in the shape of the scores."""
+        have, wanted = self.operands
+        if self.axis is None:
             prediction, target = torch_agree(F, prediction, target, have, wanted)
-            return self.torch_dice(F.sigmoid(prediction), target, None)
+            return F.sigmoid(prediction), target
         prediction, target = torch_scores(F, prediction, target, have, wanted)
-        axis = class_axis(have) + 1
-        one_hot = F.one_hot(target, F.size(have.shape[axis - 1])).movedim(-1, axis).type_as(prediction)
-        others = [other for other in range(have.rank + 1) if other != axis]
-        return self.torch_dice(F.softmax(prediction, axis), one_hot, others)
+        one_hot = F.one_hot(target, F.size(have.shape[self.axis - 1])).movedim(-1, self.axis)
+        return F.softmax(prediction, self.axis), one_hot.type_as(prediction)
 
     @staticmethod
     def torch_dice(p: Any, t: Any, axes: list[int] | None) -> Any:
@@ -160,12 +224,34 @@ def of_classes(prediction: Tensor, target: Tensor) -> bool:
     return target.element == "class" or (target.is_integer and prediction.rank == target.rank + 1)
 
 
+def is_soft(target: Tensor) -> bool:
+    """True if the target holds a probability for each class."""
+    return target.is_float
+
+
+def check_soft_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
+    """Reject scores and probabilities of different shapes."""
+    if not target.rank:
+        raise Reject(f"`{loss.name}` takes classes, and the target is {target}", at="target",
+                     help="`mse` is the loss for numbers, `bce` for booleans")  # fmt: skip
+    if not (prediction.batched and target.batched):
+        which, at = (target, "target") if prediction.batched else (prediction, "prediction")
+        raise Reject(f"`{loss.name}` takes values of each sample; {which} is the same for all", at=at)
+    if code := clash(prediction.shape, target.shape):
+        raise Reject(
+            f"`{loss.name}` takes classes, or probabilities in the shape of the scores {prediction}, and the "
+            f"target is {target}", at="target", code=code,
+        )  # fmt: skip
+
+
 def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
     """Reject scores that do not have the shape of the target and an axis with its number of classes."""
     if not prediction.batched:
         raise Reject(
             f"`{loss.name}` takes scores of each sample; these are the same for all", at="prediction"
         )
+    if prediction.ignore:
+        raise Reject(f"`{loss.name}` takes scores of the network; these depend on a target", at="prediction")
     if not prediction.rank:
         raise Reject(f"`{loss.name}` takes a score for each class, found one value: {prediction}",
                      at="prediction", help="`bce` is the loss of one score, for booleans")  # fmt: skip

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definitions.definition import setting
-from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
+from dlc.compiler.definitions.parameter_types import Integer, Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import number
 from dlc.compiler.training.metric_counts import area, confusion, pooled, tallies
 from dlc.compiler.training.metrics import CountTable, Metric, State
@@ -40,6 +40,7 @@ class Accuracy(Metric):
 class _PerClass(Metric, abstract=True):
     """A metric computed for each class, or for each label of a `binary[n]`, and averaged."""
 
+    separates = True
     for_elements = CLASSIFIED
 
     average: str | None = setting(
@@ -75,20 +76,21 @@ class _Counted(_PerClass, abstract=True):
         state.add(counted=tallies(np, state.type, state.per_label, answer.value, target))
 
     def each(self, np, state):
-        hit, false, missed = state.counts["counted"]
+        hit, false, missed, _ = state.counts["counted"]
         scores = self.of(np, hit, false, missed)
         return [float(s) if n else float("nan") for s, n in zip(scores, hit + false + missed, strict=True)]
 
     def value(self, np, state):
         if "counted" not in state.counts:
             return float("nan")
-        hit, false, missed = state.counts["counted"]
+        hit, false, missed, all = state.counts["counted"]
         if self.average == "micro":
             return float(self.of(np, hit.sum(), false.sum(), missed.sum()))
         scores, rows = self.of(np, hit, false, missed), hit + missed
         if self.average == "weighted":
             return float((scores * rows).sum() / rows.sum()) if rows.sum() else float("nan")
-        return float((scores[rows + false > 0] if state.type.element == "class" else scores).mean())
+        occur = rows + false if state.type.element == "class" else all
+        return float(scores[occur > 0].mean())
 
 
 class Precision(_Counted):
@@ -121,6 +123,81 @@ class Iou(_Counted):
 
     def of(self, np, hit, false, missed):
         return hit / np.maximum(hit + false + missed, 1)
+
+
+class Mcc(Metric):
+    """Matthews correlation coefficient of answers and targets, from -1 to 1; 0 if all rows have one class or
+    one answer (scikit-learn `matthews_corrcoef`). For a `binary[n]` it is the mean over the labels."""
+
+    for_elements = CLASSIFIED
+
+    def counts(self, type: Tensor) -> int:
+        return 3 * number(type.classes.count) if type.classes and type.element == "class" else 4
+
+    def update(self, np, state, answer, target):
+        count = tallies if state.type.element == "class" else confusion
+        state.add(counted=count(np, state.type, state.per_label, answer.value, target))
+
+    def value(self, np, state):
+        if "counted" not in state.counts:
+            return float("nan")
+        counted = state.counts["counted"].astype(np.float64)
+        if state.type.element == "class":
+            hit, false, missed = counted[:3]
+            return self.of_counts(np, hit, hit + false, hit + missed)
+        of_labels = [self.of_counts(np, m.diagonal(), m.sum(0), m.sum(1)) for m in counted]
+        return float(np.mean(of_labels))
+
+    @staticmethod
+    def of_counts(np: Any, hit: Any, answered: Any, true: Any) -> float:
+        """The coefficient from the numbers of correct answers, of answers and of rows of each class (Gorodkin
+        2004)."""
+        rows = true.sum()
+        if not rows:
+            return float("nan")
+        spread = (rows**2 - (answered**2).sum()) * (rows**2 - (true**2).sum())
+        return float((hit.sum() * rows - (answered * true).sum()) / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+class TopK(Metric):
+    """Share of rows whose true class is among the `k` most probable ones (scikit-learn
+    `top_k_accuracy_score`). Of equal probabilities, the class that comes first is ahead. Its figure is
+    `test.top_k(5)`."""
+
+    usage = """
+    input  image: uint8[3, 32, 32]
+    output kind: class(100)
+
+    image / 255 -> conv(16, 3) -> relu -> global_avgpool -> dense(100) -> kind
+
+    train { metrics = [accuracy, top_k(5)] }
+    """
+    of_probabilities = True
+    for_elements = ("class",)
+
+    k: int = setting("the number of classes", Integer(1))
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}({self.k})"
+
+    @property
+    def restriction(self) -> str:
+        return f" with more than {self.k} classes"
+
+    def fits(self, type: Tensor) -> bool:
+        known = type.classes.count if type.classes else None
+        return super().fits(type) and not (isinstance(known, int) and known <= self.k)
+
+    def update(self, np, state, answer, target):
+        scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
+        of_truth = np.take_along_axis(scores, truth[:, None], 1)
+        earlier = np.arange(scores.shape[1]) < truth[:, None]
+        ahead = (scores > of_truth) | ((scores == of_truth) & earlier)
+        state.add(sum=int((ahead.sum(1) < self.k).sum()), all=len(truth))
+
+    def value(self, np, state):
+        return state.mean()
 
 
 class ConfusionMatrix(Metric):
@@ -194,14 +271,16 @@ class Auroc(_PerClass):
             return float("nan")
         scores, truth = self.kept(np, state)
         if self.average == "micro":
-            return area(np, scores.ravel(), truth.ravel())
-        areas, rows = np.array(self.areas(np, scores, truth)), truth.sum(0)
+            return self.areas(np, scores.reshape(-1, 1), truth.reshape(-1, 1))[0]
+        areas, rows = np.array(self.areas(np, scores, truth)), (truth > 0).sum(0)
         known = ~np.isnan(areas)
         weights = rows[known] if self.average == "weighted" else None
         return float(np.average(areas[known], weights=weights)) if known.any() else float("nan")
 
     def areas(self, np: Any, scores: Any, truth: Any) -> list[float]:
-        return [area(np, scores[:, k], truth[:, k]) for k in range(scores.shape[1])]
+        counts = truth >= 0
+        columns = range(scores.shape[1])
+        return [area(np, scores[counts[:, k], k], truth[counts[:, k], k] > 0) for k in columns]
 
     def kept(self, np: Any, state: State) -> tuple[Any, Any]:
         """The scores and the true classes or labels of all rows, with a column for each class or label."""

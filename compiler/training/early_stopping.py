@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import Integer, Number, ParameterType, Reject
-from dlc.compiler.training.figures import figure_of_alias
+from dlc.compiler.training.figures import figure_of_alias, figure_path
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -22,14 +22,8 @@ class Figure(ParameterType):
         return "a figure such as `validation.loss` or `validation.accuracy`"
 
     def read(self, expr: syntax.Expr) -> str | None:
-        from dlc.compiler import syntax
-
-        if isinstance(expr, syntax.Name):
-            return expr.id
-        if isinstance(expr, syntax.Attribute):
-            before = self.read(expr.value)
-            return before and f"{before}.{expr.name}"
-        return None
+        path = figure_path(expr)
+        return ".".join(path) if path else None
 
     def accept(self, value):
         if not isinstance(value, str):

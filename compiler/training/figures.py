@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.diagnostics.suggest import nearest
@@ -60,22 +61,17 @@ def titles(metrics: Sequence[tuple[str, Metric]]) -> list[str]:
     """The name of each metric: `accuracy`, or `OUTPUT.accuracy` if several outputs have metrics. `metrics`
     are pairs of an output's name and a metric."""
     outputs = {output for output, _ in metrics}
-    return [m.name if len(outputs) == 1 else f"{output}.{m.name}" for output, m in metrics]
-
-
-def losses(outputs: Iterable[str]) -> list[str]:
-    """The names of losses: `loss`, and one for each of these outputs."""
-    return ["loss", *(f"{output}.loss" for output in outputs)]
+    return [m.title if len(outputs) == 1 else f"{output}.{m.title}" for output, m in metrics]
 
 
 def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
-            with_losses: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
+            losses: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
     """The names of the figures of an epoch that are numbers, each with its metric; losses have none.
 
-    `types` are those of the outputs, and `with_losses` the outputs whose losses are reported separately. A
-    name that ends in `*` stands for the figures of classes that are known only from the data.
+    `types` are those of the outputs, and `losses` the names of the losses that are reported beside the whole
+    one. A name that ends in `*` stands for the figures of classes that are known only from the data.
     """
-    found: dict[str, Metric | None] = dict.fromkeys(losses(with_losses))
+    found: dict[str, Metric | None] = dict.fromkeys(("loss", *losses))
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         parts = metric.parts(types[output])
         if not metric.tabular:
@@ -89,6 +85,34 @@ def find_figure(name: str, known: Mapping[str, Metric | None]) -> str | None:
         return name
     prefixes = (f"{name[:end]}*" for end in range(len(name) - 1, -1, -1))
     return next((p for p in prefixes if p in known), None)
+
+
+def figure_path(expr: syntax.Expr) -> list[str] | None:
+    """The parts of `test.f1.setosa`, `test.f1[3]` or `test.top_k(5)`; none for other expressions. An integer
+    in brackets is kept with the part before it."""
+    if isinstance(expr, syntax.Name):
+        return [expr.id]
+    if isinstance(expr, syntax.Attribute):
+        before = figure_path(expr.value)
+        return None if before is None else [*before, expr.name]
+    if isinstance(expr, syntax.Index):
+        head, items, brackets = expr.value, expr.items, "[]"
+    elif isinstance(expr, syntax.Call) and not any(argument.name for argument in expr.arguments):
+        head, items, brackets = expr.function, tuple(a.value for a in expr.arguments), "()"
+    else:
+        return None
+    before, number = figure_path(head), integer_literal(items[0]) if len(items) == 1 else None
+    if before is None or number is None:
+        return None
+    return [*before[:-1], f"{before[-1]}{brackets[0]}{number}{brackets[1]}"]
+
+
+def integer_literal(expr: syntax.Expr) -> int | None:
+    """The value of a literal `3` or `-3`."""
+    if isinstance(expr, syntax.Unary) and expr.operator == "-":
+        number = integer_literal(expr.operand)
+        return None if number is None else -number
+    return expr.value if isinstance(expr, syntax.Literal) and type(expr.value) is int else None
 
 
 def figure_of_alias(name: str, part: str) -> str:

@@ -9,7 +9,7 @@ from dlc.compiler.definitions.parameter_types import Nothing, OneOf, ParameterTy
 from dlc.compiler.diagnostics.quoting import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from dlc.compiler.ir.graph import Weight
 
@@ -41,14 +41,21 @@ class NetOrWeight(Net):
         return value if isinstance(value, Value) else super().accept(value)
 
 
+# Endings of other weight files; other names are those of run folders.
+FORMATS = (
+    ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".h5", ".hdf5", ".keras",
+    ".onnx", ".msgpack", ".pb", ".gguf", ".tar", ".zip",
+)  # fmt: skip
+
+
 class WeightsFile(Text):
-    """A file of weights."""
+    """A file of weights, or a run folder."""
 
     def describe(self) -> str:
-        return "the path of a `.safetensors` file in quotes"
+        return "the path of a `.safetensors` file or of a run folder in quotes"
 
     def accept(self, value):
-        if isinstance(value, str) and not value.endswith(".safetensors"):
+        if isinstance(value, str) and value.lower().endswith(FORMATS):
             raise Reject(f"expected {self.describe()}, found \"{shorten(value, 60)}\"", code="E0403",
                          help="other formats can run code when they are read: save the weights with "
                               "`safetensors.torch.save_file`")  # fmt: skip
@@ -60,11 +67,13 @@ class TrainedWeights(Definition, family="weights", what="a source of trained wei
 
 
 class Load(TrainedWeights):
-    """Weights and running statistics from a safetensors file, under the names of the spec
-    (`dlc show --weights`).
+    """Weights, running statistics and fitted values from a safetensors file or from a run, under the names of
+    the spec (`dlc show --weights`).
 
-    With `into=` the file has the weights of one net, without the name of the net: `conv.weight` for
-    `encoder.conv.weight`. The file must contain all of them, with the same shapes, and nothing else.
+    With `into=` they are those of one net, with or without the name of the net: `encoder.conv.weight` or
+    `conv.weight`. With `from=` they are those of a net of the run or the file, and the others are left out.
+    All weights of the net or the spec must be there, with the same shapes, and nothing else. With `into=` and
+    without `from=`, other weights of a run are left out. Average nets need none: they start as their nets.
     """
 
     usage = """
@@ -81,15 +90,39 @@ class Load(TrainedWeights):
     }
     """
 
-    path: str = setting("the file, relative to the spec", WeightsFile())
+    path: str = setting("the file or the run folder, relative to the spec", WeightsFile())
     into: Any = setting("the net to load into", OneOf(Net(), Nothing()), None, keyword=True,
                         shown="the whole spec")  # fmt: skip
+    from_: str | None = setting("the net of the run or the file whose weights are loaded",
+                                OneOf(Text(), Nothing()), None, keyword=True, shown="all")  # fmt: skip
 
-    def weights_in_file(self, weights: Iterable[Weight]) -> dict[str, Weight]:
-        """The weights that the file must contain, by their names in the file."""
+    @property
+    def is_run(self) -> bool:
+        return not self.path.endswith(".safetensors")
+
+    def wanted(self, weights: Iterable[Weight]) -> dict[str, Weight]:
+        """The weights to load, by their names without the name of the net."""
         if self.into is None:
             return {w.name: w for w in weights}
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
+
+    def needs(self, weight: Weight) -> bool:
+        """Whether the weight has to be there. Fitted values that a file lacks are fitted to the rows, and
+        constants have their own files."""
+        optional = weight.role == "constant" or (weight.role == "fitted" and not self.is_run)
+        return not (weight.follows or optional)
+
+    def found(self, names: Collection[str], wanted: Collection[str]) -> dict[str, str]:
+        """The stored names to load, by the names without the name of the net. Names that are not wanted are
+        included, except those of other parts of a run."""
+        start = f"{self.from_}." if self.from_ else ""
+        starts = (start, f"{start}{self.into.net}.") if self.into else (start,)
+        forms = [{n.removeprefix(s): n for n in names if n.startswith(s)} for s in starts]
+        best = max(forms, key=lambda form: sum(name in form for name in wanted))
+        if self.is_run and self.into and not self.from_:
+            return {name: stored for name, stored in best.items() if name in wanted}
+        chosen = {*best.values()}
+        return best | {n: n for n in names if n.startswith(start) and n not in chosen}
 
 
 class WeightSelection:

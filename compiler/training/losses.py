@@ -6,13 +6,18 @@ A loss is an operator of the training graph only: it has a PyTorch form and no O
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import reduce
+from operator import and_
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.validity import torch_valid
 from dlc.compiler.types import Tensor
+
+LEAST = 1e-30  # minimum of the total weight that a mean is divided by
 
 
 class InLosses(Operator, family="loss", what="a loss"):
@@ -29,6 +34,7 @@ class Loss(InLosses, abstract=True):
     """A loss per position, or its mean. A mean is a sum divided by a total weight, which can be computed over
     several batches."""
 
+    leaves_out_ignored = True
     # A target may have any element: `type` rejects others and names the appropriate loss.
     takes = ("float", "any")
 
@@ -59,6 +65,8 @@ class Loss(InLosses, abstract=True):
         raise NotImplementedError
 
     def torch(self, F: Any, *operands: Any) -> Any:
+        if self.ignores:
+            return self.torch_valid(F, *operands)
         if self.reduce != "sum":
             return self.torch_each(F, self.reduce or "none", *operands)
         loss, each = self.torch_each(F, "none", *operands), self.each(*self.operands)
@@ -70,12 +78,66 @@ class Loss(InLosses, abstract=True):
         return self.reduce is not None and not self.of_batch and self.each(*self.operands).batched
 
     def sum_and_weight(self, F: Any, *operands: Any) -> tuple[Any, Any]:
+        if self.ignores:
+            each, valid, filled = self.valid_losses(F, *operands)
+            return each.sum(), self.valid_weight(F, valid, *filled)
         return self.torch_each(F, "sum", *operands), self.total_weight(F, *operands)
 
     def total_weight(self, F: Any, *operands: Any) -> Any:
         """The divisor of the mean: the number of values, or with `reduce=sum` the number of rows."""
         per_sample = F.size(product(self.each(*self.operands).shape))
         return F.batch * per_sample if self.reduce == "mean" else F.batch
+
+    # --- ignored entries ----------------------------------------------------------------------------------
+
+    @property
+    def ignores(self) -> bool:
+        """Whether entries of its operands may be ignored. They weigh 0."""
+        return any(x.ignore for x in self.operands)
+
+    @property
+    def weighs_rows(self) -> bool:
+        return not self.ignores
+
+    def torch_valid(self, F: Any, *operands: Any) -> Any:
+        """The loss of the entries that count; 0 if there are none."""
+        if self.reduce is None:
+            return self.valid_losses(F, *operands)[0]
+        sum, weight = self.sum_and_weight(F, *operands)
+        return sum / weight.clamp(min=LEAST)
+
+    def valid_losses(self, F: Any, *operands: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+        """The unreduced loss, 0 where nothing counts; the mask of what counts in it; and the operands with 0
+        in place of ignored entries, so that no gradient is NaN."""
+        masks = self.masks(F, *operands)
+        filled, valid = self.filled(F, masks, operands), self.counted_entries(masks)
+        return self.torch_each(F, "none", *filled).where(valid, 0), valid, filled
+
+    def counted_entries(self, masks: list[Any]) -> Any:
+        """The mask of what counts in the unreduced loss."""
+        known = zip(masks, self.operands, strict=True)
+        return reduce(and_, [self.counted(mask, type) for mask, type in known if mask is not None])
+
+    def masks(self, F: Any, *operands: Any) -> list[Any]:
+        """For each operand the mask of the entries that count; None if none of them can be ignored."""
+        types = zip(operands, self.operands, strict=True)
+        return [torch_valid(F, x, type) if type.ignore else None for x, type in types]
+
+    def filled(self, F: Any, masks: list[Any], operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The operands with 0 in place of ignored entries; class 0 in place of ignored classes."""
+        return tuple(x if mask is None else x.where(mask, 0)
+                     for mask, x in zip(masks, operands, strict=True))  # fmt: skip
+
+    def counted(self, mask: Any, type: Tensor) -> Any:
+        """What counts in the unreduced loss, from the mask of an operand of this type. [1] is one value."""
+        rank = self.each(*self.operands).rank
+        return mask if type.rank == rank else mask.squeeze(-1) if rank == 0 else mask.unsqueeze(-1)
+
+    def valid_weight(self, F: Any, valid: Any, *filled: Any) -> Any:
+        """The number of values that count; with `reduce=sum` the number of rows that have any."""
+        if self.reduce == "sum" and self.each(*self.operands).rank:
+            valid = valid.flatten(1).any(1)
+        return valid.sum().to(F.float32)
 
 
 def reduced(each: Any, reduction: str) -> Any:

@@ -59,13 +59,21 @@ class Metric(Definition, family="metric", what="a metric"):
 
     for_elements: ClassVar[tuple[str, ...]] = ()
     # Another condition on outputs of these elements, as the end of a message.
-    restriction: ClassVar[str] = ""
+    restriction: ClassVar[str] | property = ""
     better: ClassVar[str] = "higher"
+    # True if it measures the entries of a vector separately (`State.per_label`). Its targets may then be NaN
+    # where they do not count; all other metrics get the entries that count, each as a row.
+    separates: ClassVar[bool] = False
     # True if it is computed from probabilities, not from answers.
     of_probabilities: ClassVar[bool] = False
     # True if it is a table, which expectations and early stopping cannot compare with a number.
     tabular: ClassVar[bool] = False
     without_tensor = "leave it out: a metric is computed for every output that it supports"
+
+    @property
+    def title(self) -> str:
+        """The name of its figures."""
+        return self.name
 
     def parts(self, type: Tensor) -> tuple[str, ...] | None:
         """The suffixes of the names of its figures; none if they are known only from the data."""

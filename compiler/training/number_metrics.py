@@ -1,4 +1,4 @@
-"""Metrics of numbers: mean errors and R2."""
+"""Metrics of numbers: mean errors, coverage and R2."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from dlc.compiler.types import FLOATS, INTEGERS
 
 
 class _Error(Metric, abstract=True):
-    """A mean error over all entries of all rows, in float64."""
+    """A mean over all entries of all rows, in float64."""
 
     for_elements = (*FLOATS, *INTEGERS)
     better = "lower"
 
     @abstractmethod
-    def of(self, np: Any, difference: Any) -> Any:
+    def of(self, np: Any, value: Any, target: Any) -> Any:
+        """The number of each entry that is averaged."""
         raise NotImplementedError
 
     def update(self, np, state, answer, target):
-        difference = np.asarray(answer.value, np.float64) - np.reshape(target, np.shape(answer.value))
-        state.add(sum=float(self.of(np, difference).sum()), all=difference.size)
+        value = np.asarray(answer.value, np.float64)
+        each = self.of(np, value, np.reshape(np.asarray(target, np.float64), value.shape))
+        state.add(sum=float(each.sum()), all=each.size)
 
     def value(self, np, state):
         return state.mean()
@@ -31,18 +33,40 @@ class _Error(Metric, abstract=True):
 class MaeMetric(_Error):
     """Mean absolute error (scikit-learn `mean_absolute_error`)."""
 
-    def of(self, np, difference):
-        return np.abs(difference)
+    def of(self, np, value, target):
+        return np.abs(value - target)
 
 
-class Rmse(_Error):
-    """Square root of the mean squared error of all entries (scikit-learn `mean_squared_error`, its root)."""
+class MseMetric(_Error):
+    """Mean squared error of all entries (scikit-learn `mean_squared_error`)."""
 
-    def of(self, np, difference):
-        return np.square(difference)
+    def of(self, np, value, target):
+        return np.square(value - target)
+
+
+class Rmse(MseMetric):
+    """Square root of the mean squared error of all entries (scikit-learn `root_mean_squared_error`)."""
 
     def value(self, np, state):
         return super().value(np, state) ** 0.5
+
+
+class Mape(_Error):
+    """Mean absolute error relative to the target, `abs(v - t) / abs(t)`, as a fraction (scikit-learn
+    `mean_absolute_percentage_error`). A target of 0 counts as 2.2e-16, the precision of float64."""
+
+    def of(self, np, value, target):
+        return np.abs(value - target) / np.maximum(np.abs(target), np.finfo(np.float64).eps)
+
+
+class QuantileCoverage(_Error):
+    """Share of the targets that are at or below the answer. For an output that is trained with
+    `quantile(y, q=0.9)` it should be 0.9."""
+
+    better = "higher"
+
+    def of(self, np, value, target):
+        return target <= value
 
 
 class R2(Metric):
@@ -52,20 +76,21 @@ class R2(Metric):
     """
 
     name = "r2"
+    separates = True
     for_elements = (*FLOATS, *INTEGERS)
 
     def update(self, np, state, answer, target):
         columns = state.type.shape[0] if state.per_label else 1
         target = np.asarray(target, np.float64).reshape(-1, columns)
         residual = np.asarray(answer.value, np.float64).reshape(-1, columns) - target
-        state.add(squares=np.square(residual).sum(0))
+        state.add(squares=np.where(np.isnan(target), 0, np.square(residual)).sum(0))
         state.counts.setdefault("target", Moments()).add(np, target)
 
     def value(self, np, state):
         moments = state.counts.get("target")
-        if moments is None or moments.n < 2:
+        if moments is None or not (moments.n > 1).any():
             return float("nan")
         squares, varies = state.counts["squares"], moments.varies(np)
         explained = 1 - squares / np.where(varies, moments.squares, 1)
         exact = np.where(np.isnan(squares), np.nan, squares == 0)
-        return float(np.where(varies, explained, exact).mean())
+        return float(np.where(varies, explained, exact)[moments.n > 1].mean())

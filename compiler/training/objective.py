@@ -2,35 +2,78 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
 from dlc.compiler.dims.dim import product
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.training.losses import LEAST
 from dlc.compiler.types import Tensor
 
 
 class BatchMean(Operator):
-    """The mean over the batch and all remaining axes."""
+    """The mean over the batch and all remaining axes; of the entries that count in all `masks`."""
 
     public = False
     training_only = True
     batchless = True
-    sums = True
+    takes = ("float", "bool")
 
     @property
     def averages(self) -> bool:
         return self.operands[0].batched
 
-    def type(self, x: Tensor) -> Tensor:
+    @property
+    def sums(self) -> bool:
+        return len(self.operands) == 1
+
+    @property
+    def weighs_rows(self) -> bool:
+        return self.sums
+
+    def type(self, x: Tensor, *masks: Tensor) -> Tensor:
         return Tensor("float", batched=False)
 
-    def torch(self, F, x):
-        return x.mean()
+    def torch(self, F, x, *masks):
+        if not masks:
+            return x.mean()
+        sum, weight = self.sum_and_weight(F, x, *masks)
+        return sum / weight.clamp(min=LEAST)
 
-    def sum_and_weight(self, F, x):
-        return x.sum(), F.batch * F.size(product(self.operands[0].shape))
+    def sum_and_weight(self, F, x, *masks):
+        if not masks:
+            return x.sum(), F.batch * F.size(product(self.operands[0].shape))
+        types = self.operands[1:]
+        aligned = [self.aligned(mask, type) for mask, type in zip(masks, types, strict=True)]
+        valid = reduce(and_, aligned).expand_as(x)
+        return x.where(valid, 0).sum(), valid.sum().to(F.float32)
+
+    def aligned(self, mask: Any, type: Tensor) -> Any:
+        """The mask with the rank of the operand."""
+        for _ in range(self.operands[0].rank - type.rank):
+            mask = mask.unsqueeze(1)
+        return mask
+
+
+class CountedEntries(Operator):
+    """The mask of what counts in an unreduced loss."""
+
+    public = False
+    training_only = True
+    takes = "any"
+    mixes = True
+    leaves_out_ignored = True
+
+    of: Any = setting("the loss", MemberOf("operator"))
+
+    def type(self, *operands: Tensor) -> Tensor:
+        return self.of.results[0].with_element("bool")
+
+    def torch(self, F, *operands):
+        return self.of.counted_entries(self.of.masks(F, *operands))
 
 
 class Penalty(Operator):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Objective:
     """A loss, the weights that minimize it, and their optimizers.
 
-    If the loss is a sum over several outputs, `losses` has its terms by output. `learns` are the names of the
-    trained weights. In each round it takes `times` steps, each on its own batch.
+    `losses` are reported beside the whole loss: for each figure, the terms of its sum. `learns` are the names
+    of the trained weights. In each round it takes `times` steps, each on its own batch.
     """
 
     loss: Value

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from dlc.compiler.definitions.parameter_types import Boolean, Number
-from dlc.compiler.operators.base import Example, setting
+from dlc.compiler.definitions.parameter_types import Boolean, ListOf, Number, OneOf
+from dlc.compiler.operators.base import Example, Reject, setting
+from dlc.compiler.output_kinds import class_axis
 from dlc.compiler.training.losses import Loss, agree, check_number, reduced, torch_agree
 from dlc.compiler.types import Tensor
 
@@ -76,22 +77,81 @@ class Huber(Pointwise):
     )
 
 
+class Quantile(Pointwise):
+    """Pinball loss, which is minimal at the quantile `q` of the target: `q * (t - p)` below the target,
+    `(1 - q) * (p - t)` above it (Koenker and Bassett 1978; scikit-learn `mean_pinball_loss`)."""
+
+    usage = """
+    input  x: float[4]
+    output high: float
+
+    x -> dense(16) -> relu -> dense(1) -> high
+
+    train {
+      loss    = quantile(high, q=0.9)
+      metrics = [quantile_coverage]
+    }
+    """
+
+    q: float = setting("the share of targets that are at or below the prediction", Number(above=0, below=1),
+                       keyword=True)  # fmt: skip
+
+    def torch_pointwise(self, F, reduction, prediction, target):
+        above = prediction - target
+        return reduced(F.maximum((1 - self.q) * above, -self.q * above), reduction)
+
+    examples = (
+        Example("quantile(q=0.9)", ("float", "float"), "float"),
+        Example("quantile(q=0.1, reduce=sum)", ("float[T, 3]", "float[T, 3]"), "float"),
+        Example("quantile(q=0.5, reduce=none)", ("float[3]", "int64[3]"), "float[3]", low=-5, high=5),
+        Example("quantile", ("float", "float"), rejects="E0405"),
+        Example("quantile(q=1)", ("float", "float"), rejects="E0403"),
+        Example("quantile(q=0.5)", ("float[3]", "class(3)"), rejects="E0201"),
+    )
+
+
 class Bce(Pointwise):
     """Binary cross-entropy of scores: `-t * log(sigmoid(s)) - (1 - t) * log(1 - sigmoid(s))`.
 
-    Targets are 0 and 1, or probabilities (torch `binary_cross_entropy_with_logits`).
+    Targets are 0 and 1, or probabilities (torch `binary_cross_entropy_with_logits`). `positive` multiplies
+    the first term (torch `pos_weight`); the mean is still over the number of values.
     """
 
     targets = "booleans or probabilities"
     of_scores = ("binary",)
+    positive: float | tuple[float, ...] = setting(
+        "the weight of a yes: a number, or a list of one per label (on the axis of the classes of a `class`)",
+        OneOf(Number(above=0), ListOf(Number(above=0))),
+        1.0,
+        keyword=True,
+    )
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
+        each = agree(self, prediction, target)
+        labels = each.shape[class_axis(each.rank)] if each.rank else 1
+        if isinstance(self.positive, tuple) and len(self.positive) != labels:
+            raise Reject(f"`positive` has {len(self.positive)} entries for {labels} labels", at="positive",
+                         code="E0404")  # fmt: skip
+        return each
 
     def torch_pointwise(self, F, reduction, prediction, target):
-        return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction)
+        weight: Any = None
+        if self.positive != 1:
+            weight = prediction.new_tensor(self.positive)
+            rank = self.each(*self.operands).rank
+            if isinstance(self.positive, tuple) and rank > 1 and class_axis(rank) == 0:
+                weight = weight.reshape(-1, *[1] * (rank - 1))
+        return F.binary_cross_entropy_with_logits(prediction, target, reduction=reduction, pos_weight=weight)
 
     examples = (
         Example("bce", ("float", "bool"), "float"),
         Example("bce", ("float[5]", "float[5]"), "float", low=0, high=1),
         Example("bce(reduce=sum)", ("float[1, H, W]", "bool[1, H, W]"), "float"),
+        Example("bce(positive=3)", ("float", "bool"), "float"),
+        Example("bce(positive=[1, 2, 0.5])", ("float[3]", "float[3]"), "float", low=0, high=1),
+        Example("bce(positive=[1, 2], reduce=none)", ("float[2, H, W]", "bool[2, H, W]"), "float[2, H, W]"),
+        Example("bce(positive=[1, 2])", ("float[3]", "bool[3]"), rejects="E0404"),
+        Example("bce(positive=0)", ("float", "bool"), rejects="E0403"),
         Example("bce", ("float[3]", "class(3)"), rejects="E0201"),
         Example("bce", ("float[3]", "bool"), rejects="E0203"),
     )

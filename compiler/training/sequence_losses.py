@@ -13,7 +13,8 @@ class Ctc(Loss):
     all alignments of its symbols with the steps (Graves et al. 2006; torch `ctc_loss`).
 
     Scores are `[steps, classes]`, the target classes `[symbols]`. Class 0 is the blank between symbols. Zeros
-    in a target are padding of shorter texts. The mean is over symbols, as in PyTorch; `sum` is over a text.
+    in a target are padding of shorter texts, and so are ignored symbols; a text of ignored symbols alone does
+    not count. The mean is over symbols, as in PyTorch; `sum` is over a text.
     """
 
     usage = """
@@ -42,6 +43,9 @@ class Ctc(Loss):
             raise Reject(f"`ctc` takes a score for each of the {target.classes.count} classes of {spelled}, "
                          f"found {prediction}", at="prediction", code="E0203")  # fmt: skip
         return prediction.with_shape()
+
+    def counted(self, mask, type):
+        return mask.any(1)
 
     def torch_each(self, F, reduction, prediction, target):
         log = F.log_softmax(prediction, -1).transpose(0, 1)

@@ -69,6 +69,15 @@ class _OverLast(_BetweenTensors, abstract=True):
     def torch_each(self, F, reduction, *vectors):
         return reduced(self.torch_vectors(F, *vectors), reduction)
 
+    def filled(self, F, masks, operands):
+        """All vectors have 0 where one of them has an ignored entry."""
+        for mask in masks:
+            operands = operands if mask is None else tuple(x.where(mask, 0) for x in operands)
+        return operands
+
+    def counted(self, mask, type):
+        return mask.any(-1)
+
     @abstractmethod
     def torch_vectors(self, F: Any, *vectors: Any) -> Any:
         """The loss of each vector, unreduced."""
@@ -130,6 +139,62 @@ class Cosine(_OverLast):
         Example("cosine", ("float[4]", "float[3]"), rejects="E0203"),
         Example("cosine", ("float", "float"), rejects="E0201"),
         Example("cosine", ("float[4]", "class(4)[4]"), rejects="E0201"),
+    )
+
+
+class InfoNce(_BetweenTensors):
+    """Contrastive loss of pairs of vectors: each vector is to find its partner among those of the whole
+    batch, by cosine similarity, in both directions (van den Oord et al. 2018, Radford et al. 2021).
+
+    It is the mean of the cross-entropies of the rows and of the columns of `s / temperature`, with the
+    partner as the true class; `s` has the cosine similarities of all vectors `a` with all vectors `b`. The
+    other rows of the batch are the negatives, so a batch of one row has the loss 0.
+    """
+
+    usage = """
+    net embed(x) { return x -> dense(16) -> relu -> dense(4) }
+
+    input  left, right: float[8]
+    output place: float[4]
+
+    embed(left) -> place
+
+    train {
+      loss  = info_nce(place, embed(right), temperature=0.1)
+      batch = 256
+    }
+    """
+
+    of_batch = True
+    temperature: float = setting("divisor of the similarities", Number(above=0), 0.07, keyword=True)
+
+    def type(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.reduced(self.each(a, b))
+
+    def each(self, a: Tensor, b: Tensor) -> Tensor:
+        if a.rank != 1 or b.rank != 1:
+            at, other = (0, a) if a.rank != 1 else (1, b)
+            raise Reject(f"`info_nce` compares one vector per sample, found {other}", at=at,
+                         help="`flatten` makes one axis of several" if other.rank else "")  # fmt: skip
+        for at, x in enumerate((a, b)):
+            if not x.batched:
+                raise Reject(f"`info_nce` compares vectors of each sample; {x} is the same for all", at=at)
+        return agree(self, a, b).with_shape()
+
+    def torch_each(self, F, reduction, a, b):
+        a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
+        scores = a @ b.transpose(0, 1) / self.temperature
+        found = F.log_softmax(scores, 1).diagonal() + F.log_softmax(scores, 0).diagonal()
+        return reduced(-found / 2, reduction)
+
+    examples = (
+        Example("info_nce", ("float[4]", "float[4]"), "float"),
+        Example("info_nce(temperature=0.5, reduce=sum)", ("float[4]", "float[4]"), "float"),
+        Example("info_nce(reduce=none)", ("float[4]", "float[4]"), "float"),
+        Example("info_nce", ("float[4]", "float[3]"), rejects="E0203"),
+        Example("info_nce", ("float", "float"), rejects="E0201"),
+        Example("info_nce", ("float[T, 4]", "float[T, 4]"), rejects="E0201"),
+        Example("info_nce(temperature=0)", ("float[4]", "float[4]"), rejects="E0403"),
     )
 
 

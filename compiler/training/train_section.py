@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definitions.definition import setting
@@ -54,7 +55,12 @@ class LossExpression(TensorValue):
 
 
 class Train(Section):
-    """How the weights are trained."""
+    """How the weights are trained.
+
+    Another name is bound for the `loss` that uses it: `recon = mse(y)`. A loss with a name is reported beside
+    the whole loss: `train.recon`. So are losses of blocks that `loss` uses, and those that have a name there:
+    `train.elbo`, `train.elbo.kl`.
+    """
 
     usage = """
     input  flower: float[4]
@@ -76,6 +82,8 @@ class Train(Section):
       metrics    = [accuracy, f1]
     }
     """
+
+    bound: Mapping[str, Value] = MappingProxyType({})  # the values with names in the section, by name
 
     loss: Value | None = setting("the loss to minimize", OneOf(LossExpression(), Nothing()), None,
                                  shown="the sum of the losses that the outputs' types imply")  # fmt: skip
@@ -143,8 +151,13 @@ class Train(Section):
             *((optimizer, on) for optimizer in self.optimizer for on in optimizer.on),
         ]
         owned, values = by_net(weights), {w.value for w in weights}
+        averages = {w.net for w in weights if w.follows}
         for key, selected in named:
             net = getattr(selected, "net", None)
+            if net in averages:
+                raise Reject(f"`{net}` is an average net: it starts as the net that it follows, and no "
+                             "optimizer trains it", at=key, code="E0613",
+                             help="leave it out, or name the net that it follows")  # fmt: skip
             if selected is None or net in owned or selected in values:
                 continue
             if net:
@@ -157,11 +170,12 @@ class Train(Section):
             if regularizer.value is not None:
                 continue
             among = weights if regularizer.on is None else owned.get(regularizer.on.net, ())
-            if not any(map(regularizer.acts_on, among)):
+            if not any(w.trainable and regularizer.acts_on(w) for w in among):
                 where = "here" if regularizer.on is None else f"in the net `{regularizer.on.net}`"
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could penalize",
                              at="regularize", code="E0613",
-                             help="leave it out: biases, norms and unused nets do not count")  # fmt: skip
+                             help="leave it out: biases, norms, and average or unused nets do not count",
+                             )  # fmt: skip
         self._check_shares([w for w in weights if w.trainable])
 
     def _check_shares(self, weights: Sequence[Weight]) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 
 from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.definitions.sections import ColumnField, Columns
-from dlc.compiler.diagnostics.quoting import listed, shorten
+from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
+from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
-from dlc.runtime.artifact.metadata import type_from_json
-from dlc.runtime.data import RequiredField, read_rows
+from dlc.runtime.artifact.metadata import csv_from_json, type_from_json
+from dlc.runtime.data import RequiredField, open_rows, read_rows
+from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.training.meter import Meter, OutputMetric
@@ -22,11 +24,13 @@ from dlc.runtime.training.meter import Meter, OutputMetric
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dlc.compiler.diagnostics.problems import CompileError
     from dlc.compiler.training.metrics import CountTable
     from dlc.compiler.types import Tensor
     from dlc.runtime.artifact.opened import OpenArtifact
     from dlc.runtime.data import Rows
     from dlc.runtime.data.rows import Batch
+    from dlc.runtime.data.source import Column, Opened
     from dlc.runtime.data.unknown_classes import UnknownValues
     from dlc.runtime.training.history import Figures
 
@@ -72,33 +76,74 @@ def check_rows(artifact: OpenArtifact, answers: Mapping[str, np.ndarray], rows: 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Outputs for rows, and the class inputs that have missing or unknown values."""
+    """Outputs for rows, the class inputs that have missing or unknown values, and the columns of the rows
+    that are kept beside the outputs."""
 
     answers: dict[str, np.ndarray]
     unknown_values: list[UnknownValues]
+    kept: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The number of rows, the metrics on them (numbers and tables), and the class inputs that have missing or
-    unknown values."""
+    """The number of rows, the metrics on them (numbers and tables), the class inputs that have missing or
+    unknown values, and notes that count the rows that were left out."""
 
     rows: int
     figures: Figures
     tables: dict[str, CountTable]
     unknown_values: list[UnknownValues]
+    notes: tuple[str, ...] = ()
 
 
-def predict(artifact: OpenArtifact, source: Any) -> Predicted:
-    """Outputs for every row of a file or data set, which may be empty."""
-    rows = read_rows(source, inputs_of(artifact), artifact.metadata.missing, empty=True)
+def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Predicted:
+    """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows."""
+    opened = open_rows(source, csv_from_json(artifact.metadata.csv))
+    rows = read_rows(opened, inputs_of(artifact), empty=True)
+    kept = read_kept(opened, keep)
     parts: list[dict[str, np.ndarray]] = []
     for size, _, answers in run_chunks(artifact, rows):
         if not parts:
             check_size(answers, size, rows.count or 0)
         parts.append(answers)
-    return Predicted(
-        {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}, rows.unknown_values()
+    answers = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    return Predicted(answers, rows.unknown_values(), kept)
+
+
+def read_kept(opened: Opened, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of the rows by name, as the source has them; a missing value is None. `CompileError` for a name
+    that no column has, or several."""
+    for name in names:
+        if opened.names.count(name) != 1:
+            raise not_one_column(opened, name)
+    columns = opened.read([opened.names.index(name) for name in names]) if names else []
+    return dict(zip(names, map(raw_values, columns), strict=True))
+
+
+def raw_values(column: Column) -> np.ndarray:
+    """The values of a column, rows along the first axis."""
+    values: Any = column.values
+    if column.is_text:
+        return np.array(values.to_pylist(), object).reshape(-1, *column.shape)
+    if column.labels is not None:
+        return np.array(column.labels, object)[values]
+    if not (missing := column.missing_numbers).any():
+        return values
+    found = values.astype(object)
+    found[missing] = None
+    return found
+
+
+def not_one_column(opened: Opened, name: str) -> CompileError:
+    """The error for a column to keep that does not exist, or exists several times."""
+    if not opened.names:
+        return fail(MISSING_COLUMN, f"{opened.file} has no names, so no column of it can be kept")
+    if name in opened.names:
+        return fail(REPEATED, f'{opened.file} has several columns named "{shorten(name)}"')
+    known = listed(opened.names, VALUES)
+    help = did_you_mean(name, opened.names) or f"it has {known}"
+    return fail(
+        MISSING_COLUMN, f'{opened.file} has no column "{shorten(name)}", which is to be kept', help=help
     )
 
 
@@ -114,13 +159,14 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     """The artifact's metrics on the rows of a file or data set."""
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
-    rows = read_rows(source, [*inputs_of(artifact), *targets.values()], artifact.metadata.missing)
+    metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
+    rows = read_rows(source, fields, csv_from_json(metadata.csv), drop=metadata.drop)
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows):
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values())
+    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
 
 
 def check_answers(

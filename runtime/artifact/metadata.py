@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.sections import ColumnField, Columns
+from dlc.compiler.definitions.parameter_types import Reject
+from dlc.compiler.definitions.sections import ColumnField, Columns, Csv
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
+from dlc.runtime.data.column_match import numbered_columns
+from dlc.runtime.data.requirements import required_fields
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_integer, parse
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ PREFIX = "dlc."
 FORMAT = 1
 UNSEALED = "0" * 64  # placeholder of the digest while it is computed
 MAX_SIZE, MAX_NAME = 10**12, 1000  # of an axis; characters of a formula of free dimensions
+MAX_NUMBER = 2**63
 TEXTS = ("name", "spec", "fingerprint", "digest")  # not in JSON
 
 
@@ -40,8 +45,9 @@ class Metadata:
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
-    # The texts that mark a missing value in the data.
-    missing: list[str] = field(default_factory=list)
+    # The settings of `csv`, other than the path, that are not at their defaults.
+    csv: dict[str, Any] = field(default_factory=dict)
+    drop: bool = False  # whether training left out rows that miss a value
     # The metrics of `dlc eval`, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)  # of the training
@@ -98,8 +104,10 @@ def check(metadata: Metadata) -> None:
     wrong += [k for k in ("inputs", "outputs") if not is_dict_of(getattr(metadata, k), dict)]
     if not is_dict_of(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
-    if not isinstance(metadata.missing, list) or not all_are(str, metadata.missing):
-        wrong.append("missing")
+    if not isinstance(metadata.csv, dict) or not are_settings(metadata.csv):
+        wrong.append("csv")
+    if not isinstance(metadata.drop, bool):
+        wrong.append("drop")
     if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
         wrong.append("metrics")
     if wrong:
@@ -119,6 +127,26 @@ def names_of_columns(value: list[Any]) -> bool:
     return bool(value) and all_are(str, value)
 
 
+def are_settings(written: dict[str, Any]) -> bool:
+    """Whether `csv` of a spec takes these settings."""
+    try:
+        csv_from_json(written)
+    except (Reject, KeyError, TypeError):
+        return False
+    return True
+
+
+def csv_from_json(written: dict[str, Any]) -> Csv:
+    """The source with these settings, and an empty path."""
+    return Csv(path="", **{key: Csv.settings[key].kind.accept(value) for key, value in written.items()})
+
+
+def csv_to_json(source: Csv | None) -> dict[str, Any]:
+    if source is None:
+        return {}
+    return {k: v for k, v in source.values().items() if k != "path" and v != Csv.settings[k].default}
+
+
 # --- types ------------------------------------------------------------------------------------------------
 
 
@@ -132,6 +160,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"numbers": list(classes.labels)} if classes and classes.labels and not classes.names else {}),
         **({"found_in": classes.found_in} if classes and classes.found_in else {}),
         **({"missing": True} if type.missing else {}),
+        **({"ignore": list(type.ignore)} if type.ignore else {}),
     }
 
 
@@ -161,7 +190,17 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
         if not all_are(kind, classes.labels or ()):
             raise no_type(written)
     sizes = tuple(s if isinstance(s, int) else free(s) for s in shape)
-    return Tensor(element, sizes, classes, missing=written.get("missing") is True)
+    ignore = written.get("ignore", [])
+    if not isinstance(ignore, list) or not all(v is None or is_value(v) for v in ignore):
+        raise no_type(written)
+    return Tensor(element, sizes, classes, missing=written.get("missing") is True, ignore=tuple(ignore))
+
+
+def is_value(value: Any) -> bool:
+    """A finite number or a text."""
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, str) or (is_integer(value) and abs(value) < MAX_NUMBER)
 
 
 def no_type(written: Mapping[str, Any]) -> ValueError:
@@ -193,11 +232,12 @@ def describe(
         name=program.name,
         spec=spec,
         imports={s.name: s.text for s in program.sources[1:] if s.name != "std"},
-        params=dict(program.params),
+        params=program.overrides,
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         columns=other_columns(program, columns or {}),
-        missing=list(program.data.marks) if program.data else [],
+        csv=csv_to_json(program.data.csv) if program.data else {},
+        drop=bool(program.data and program.data.drop),
         metrics=metrics,
         versions=versions(),
     )
@@ -208,6 +248,8 @@ def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]])
     fields = program.data.fields if program.data is not None else {}
     written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
+    if program.data is not None and program.data.csv is not None and not program.data.csv.header:
+        written |= numbered_columns(required_fields(program))
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
     return {n: columns for n, columns in once.items() if columns != [n]}
 

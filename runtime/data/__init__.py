@@ -8,6 +8,7 @@ Nothing here imports torch.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,23 +18,28 @@ from dlc.compiler.definitions import sections
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.program import Facts
-from dlc.compiler.types import Classes
+from dlc.compiler.types import Classes, Tensor
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.classes import ColumnValues, labels_of
-from dlc.runtime.data.data_errors import error, fail
+from dlc.runtime.data.complete import complete_rows
+from dlc.runtime.data.conversion import refusal
+from dlc.runtime.data.data_errors import MISSING_VALUE, error, fail
 from dlc.runtime.data.decode import FieldColumns, decode, drawn, read_columns, refusal_error
-from dlc.runtime.data.requirements import RequiredField, required_fields
+from dlc.runtime.data.requirements import SPLIT_COLUMN, RequiredField, required_fields
 from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
+from dlc.runtime.data.source import number_of
 from dlc.runtime.data.sources import open_source, source_of
 from dlc.runtime.data.split import split_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Sequence
 
     from dlc.compiler.definitions.sections import Data
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data.column_match import Match
     from dlc.runtime.data.source import Opened
+
+STANDARD_INPUT = Path("-")
 
 __all__ = [
     "Dataset",
@@ -43,6 +49,7 @@ __all__ = [
     "facts",
     "gather",
     "load",
+    "open_rows",
     "read_rows",
     "required_fields",
 ]
@@ -58,7 +65,7 @@ def load(
 ) -> Dataset:
     """Load the rows of a program. Paths are relative to `folder`, the folder of the spec. `source` replaces
     the source that the spec names; `fields` restricts the fields that are read."""
-    return gather(_data_of(program, source), _wanted(program, fields), folder, splits)
+    return gather(_data_of(program, source), required_fields(program), folder, splits, fields)
 
 
 def facts(
@@ -69,56 +76,107 @@ def facts(
     fields: Container[str] | None = None,
 ) -> Facts:
     """The facts about a program that depend on the data. Only the columns they need are decoded."""
-    wanted = _wanted(program, fields)
-    if not any(w.learns for w in wanted):
+    wanted = required_fields(program)
+    if not any(w.learns for w in wanted if fields is None or w.name in fields):
         return program.facts
-    return Facts(gather(_data_of(program, source), wanted, folder, ()).classes)
+    return Facts(gather(_data_of(program, source), wanted, folder, (), fields).classes)
 
 
 def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[RequiredField],
-              missing: Sequence[str] = (), *, empty: bool = False) -> InMemoryRows:  # fmt: skip
+              like: sections.Csv | None = None, *, drop: bool = False, empty: bool = False,
+              ) -> InMemoryRows:  # fmt: skip
     """All rows of one file or data set in the form that an artifact takes: named classes as text, targets as
     numbers.
 
-    `missing` lists the texts that mark a missing value in a csv file. A field is found under its own name or
-    under the names of the columns that it was trained on. The suffix of the file selects csv, parquet or npz;
-    a folder has the format of MNIST. A source without rows is an error unless `empty` is true.
+    A field is found under its own name or under the names of the columns that it was trained on. The suffix
+    of the file selects csv, parquet or npz; a folder has the format of MNIST. A csv file is read with the
+    settings of `like`. `drop` leaves out the rows that miss a value. A source without rows is an error unless
+    `empty` is true.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
-    opened = open_source(source_of(source, missing) if isinstance(source, Path) else source, Path())
+    filled = read_columns(open_rows(source, like), known, empty=empty)
+    filled, note = complete_rows(filled) if drop else (filled, "")
+    rows = decode(filled, raw=True)
+    rows.notes = (note,) if note else ()
+    return rows
+
+
+def open_rows(source: Path | sections.DataSource | Opened, like: sections.Csv | None = None) -> Opened:
+    """The source of rows for an artifact; the path `-` is standard input. Csv is read with the settings of
+    `like`."""
+    if source == STANDARD_INPUT:
+        from dlc.runtime.data.sources.standard_input import open_standard_input
+
+        source = open_standard_input(like)
+    opened = open_source(source_of(source, like) if isinstance(source, Path) else source, Path())
     opened.own_names = opened.for_model = True
-    return decode(read_columns(opened, known, empty=empty), raw=True)
+    if opened.numbered:
+        opened.names = tuple(map(number_of, range(len(opened.sizes))))
+    return opened
 
 
-def gather(
-    data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Sequence[str] = PARTS
-) -> Dataset:
-    """Read the sources, find classes in the training rows, decode the columns, and split the rows."""
-    _check_drawn(wanted)
-    if all(w.drawn for w in wanted):
-        return Dataset(train=InMemoryRows({}, None, drawn=drawn(wanted)) if "train" in splits else None)
+def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Sequence[str] = PARTS,
+           fields: Container[str] | None = None) -> Dataset:  # fmt: skip
+    """Read the sources, leave out rows as `drop` says, find classes in the training rows, decode the columns,
+    and split the rows. `fields` restricts the fields that are decoded."""
+    chosen = [w for w in wanted if fields is None or w.name in fields]
+    _check_drawn(chosen)
+    if all(w.drawn for w in chosen):
+        return Dataset(train=InMemoryRows({}, None, drawn=drawn(chosen)) if "train" in splits else None)
     if data.source is None:
-        lacking = [w for w in wanted if not w.drawn]
+        lacking = [w for w in chosen if not w.drawn]
         places = [(w.span, "has no rows to come from") for w in lacking]
         message = f"the `data` section names no source for {', '.join(map(str, lacking))}"
         raise fail(data_errors.NO_SOURCE, message, *places, help='give it one: source = csv("...")')
-    main = read_columns(open_source(data.source, folder), wanted)
-    parts = split_rows(main.opened.count, data, _labels(data, main), main.opened.file)
+    read = partial(_read, data, wanted, folder, fields)
+    main, note = read(data.source)
+    parts = split_rows(main.count, data, _labels(data, main), main.opened.file, _groups(main))
     classes = _find_classes(main, parts.train)
     own = _own_sources(data, folder)
-    dataset = {
-        name: _decode(source, name, wanted, folder, classes) for name, source in own.items() if name in splits
-    }
+    dataset, notes = {}, [note]
+    for name in (name for name in splits if name in own):
+        filled, note = read(own[name], name)
+        dataset[name] = decode(filled, classes)
+        notes += [f"{name} rows: {note}"] if note else []
     if asked := [name for name in splits if name not in own]:
         decoded = decode(main, classes, strict=True)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
-    named = main.matches if main.opened.names else []
+    named = main.fields if main.opened.names or main.opened.numbered else []
     columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
-    return Dataset(**dataset, classes=classes, columns=columns)
+    return Dataset(**dataset, classes=classes, columns=columns, notes=tuple(filter(None, notes)))
 
 
-def _wanted(program: CompiledProgram, fields: Container[str] | None) -> list[RequiredField]:
-    return [w for w in required_fields(program) if fields is None or w.name in fields]
+def _read(data: Data, wanted: Sequence[RequiredField], folder: Path, fields: Container[str] | None,
+          source: sections.DataSource | Opened, part: str = "train") -> tuple[FieldColumns, str]:  # fmt: skip
+    """The columns of a source for one part of the split, and a note that counts the rows that `drop` leaves
+    out. Only `fields` are read, or all that `drop` looks at."""
+    split = _split_column(data) if part == "train" else []
+    chosen = None if fields is None else {w.name for w in [*wanted, *split] if w in split or w.name in fields}
+    opened = open_source(source, folder, part)
+    filled = read_columns(opened, [*wanted, *split], None if data.drop else chosen)
+    filled, note = complete_rows(filled) if data.drop else (filled, "")
+    return filled if chosen is None else filled.only(chosen), note
+
+
+def _split_column(data: Data) -> list[RequiredField]:
+    """The column of `split = groups(...)`."""
+    if not isinstance(data.split, sections.GroupsSplit):
+        return []
+    source = sections.ColumnField(column=data.split.column).placed(data.split.span, {})
+    return [RequiredField(SPLIT_COLUMN, Tensor("string"), "split", source, data.split.span)]
+
+
+def _groups(filled: FieldColumns) -> np.ndarray | None:
+    """The group of each row as a number."""
+    if SPLIT_COLUMN not in filled.columns:
+        return None
+    (column,) = filled.columns[SPLIT_COLUMN]
+    if (missing := column.missing_rows).any():
+        help = "fill it in, or remove the row; `drop = missing` removes such rows"
+        refused = refusal(MISSING_VALUE, "the row has no group", missing, help)
+        [m] = (m for m in filled.matches if m.wanted.role == "split")
+        raise CompileError([refusal_error(filled, m.wanted, m.indices[0], refused)])
+    return column.codes
 
 
 def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Opened | None) -> Data:
@@ -126,7 +184,7 @@ def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Open
     data = program.data or sections.Data()
     if source is None:
         return data
-    given = source_of(source.absolute(), data.marks) if isinstance(source, Path) else source
+    given = source_of(source.absolute(), data.csv) if isinstance(source, Path) else source
     return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)
 
 
@@ -149,12 +207,12 @@ def _labels(data: Data, filled: FieldColumns) -> np.ndarray | None:
     """The class of each row that the split is stratified by, as an integer."""
     if data.stratify is None:
         return None
-    found = next((m for m in filled.matches if m.wanted.name == data.stratify), None)
+    found = next((m for m in filled.fields if m.wanted.name == data.stratify), None)
     place = (data_errors.span_of_setting(data, "stratify"), "")
     if found is None:
         from dlc.compiler.diagnostics.suggest import did_you_mean
 
-        help = did_you_mean(data.stratify, [m.wanted.name for m in filled.matches])
+        help = did_you_mean(data.stratify, [m.wanted.name for m in filled.fields])
         message = f"the rows cannot be stratified by `{data.stratify}`, which is not a field of the data"
         raise fail(data_errors.SPLIT, message, place, help=help)
     declared = found.wanted.declared
@@ -162,16 +220,14 @@ def _labels(data: Data, filled: FieldColumns) -> np.ndarray | None:
     if declared.element not in ("class", "binary", "bool", "string") or declared.rank:
         message = f"the rows cannot be stratified by {found.wanted}, which is {declared} and not one class"
         raise fail(data_errors.SPLIT, message, place)
-    if column.is_text:
-        return column.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return column.values.reshape(filled.opened.count)
+    return column.codes
 
 
 def _find_classes(filled: FieldColumns, train: np.ndarray) -> dict[str, Classes]:
     """The classes of `class(auto)` fields: the distinct values of an input in the training rows, and of a
     target in all rows. Fields that share classes have the union of their values."""
     groups: dict[str, list[Match]] = {}
-    for m in filled.matches:
+    for m in filled.fields:
         if m.wanted.declared.classes and m.wanted.learns:
             groups.setdefault(m.wanted.declared.classes.found_in, []).append(m)
     classes, problems = {}, []
@@ -179,16 +235,16 @@ def _find_classes(filled: FieldColumns, train: np.ndarray) -> dict[str, Classes]
         sources = [(m, index, column) for m in matches for index, column in filled.sources(m)]
         held: list[ColumnValues] = []
         for m, index, column in sources:
-            rows = np.arange(filled.opened.count) if m.wanted.is_target else train
+            rows = np.arange(filled.count) if m.wanted.is_target else train
             try:
                 held.append(ColumnValues.of(column, rows))
             except data_errors.Refused as refused:
-                problems.append(refusal_error(filled.opened, m.wanted, index, refused))
+                problems.append(refusal_error(filled, m.wanted, index, refused))
         try:
             if len(held) == len(sources):
                 classes[owner] = Classes.found(labels_of(held), owner)
         except data_errors.Refused as refused:
-            problems.append(refusal_error(filled.opened, sources[0][0].wanted, sources[0][1], refused))
+            problems.append(refusal_error(filled, sources[0][0].wanted, sources[0][1], refused))
     if problems:
         raise CompileError(problems)
     return classes
@@ -203,11 +259,6 @@ def _own_sources(data: Data, folder: Path) -> dict[str, sections.DataSource]:
         if has_test(data.source, folder):
             own["test"] = data.source
     return own
-
-
-def _decode(source: sections.DataSource, name: str, wanted: Sequence[RequiredField], folder: Path,
-            classes: Mapping[str, Classes]) -> InMemoryRows:  # fmt: skip
-    return decode(read_columns(open_source(source, folder, name), wanted), classes)
 
 
 def _take(rows: InMemoryRows, index: np.ndarray) -> InMemoryRows | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.runtime import memory
 from dlc.runtime.data import data_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHARE = 2  # a source takes at most 1 / SHARE of the free memory
 RATIO = 2_000  # maximum expansion of a compressed file; gzip reaches about half of that
@@ -40,11 +43,11 @@ def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = 
         raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=help)
 
 
-def unpack(stream: Any, packed: int, what: str, definition: Any) -> bytes:
-    """The content of a stream that decompresses a file of `packed` bytes."""
+def unpack(pieces: Iterable[bytes], packed: int, what: str, definition: Any) -> bytes:
+    """The pieces of a file of `packed` bytes that are decompressed as they are taken, together."""
     bound, content = memory_limit(), io.BytesIO()
     check(packed, bound, what, definition)
-    while piece := stream.read(PIECE):
+    for piece in pieces:
         content.write(piece)
         check_ratio(content.tell(), packed, what, definition)
         check(content.tell(), bound, what, definition)

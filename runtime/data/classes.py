@@ -17,7 +17,6 @@ from dlc.compiler.types import MAX_CLASSES
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import (
     LARGEST,
-    MISSING_HELP,
     decimal_texts,
     first_bad_text,
     name_indices,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 UNKNOWN, MISSING = -1, -2  # class indices
 UNCOUNTED = ({-1}, {255})  # labels that other programs ignore in a loss
-IGNORE_HELP = "labels cannot be ignored yet (`ignore=` is planned for a later version): remove these rows"
 MAX_DIGITS = 20  # characters of a 64-bit integer in decimal
 # Integers in decimal, and with `.0` as floats are printed.
 WHOLE, DOTTED = r"^(0|-?[1-9][0-9]*)$", r"^(0|-?[1-9][0-9]*)\.0$"
@@ -132,7 +130,7 @@ def integer_values(column: Column) -> IntegerValues | None:
 def all_integers(column: Column) -> bool:
     from dlc.runtime.data.arrow_compute import pc
 
-    matched = (pc.match_substring_regex(column.trimmed, pattern) for pattern in (WHOLE, DOTTED))
+    matched = (pc.match_substring_regex(column.numerals, pattern) for pattern in (WHOLE, DOTTED))
     return any(pc.all(found).as_py() is not False for found in matched)
 
 
@@ -152,7 +150,7 @@ def integers_of(column: Column) -> IntegerValues:
 def parse_integers(column: Column) -> IntegerValues:
     from dlc.runtime.data.arrow_compute import pc
 
-    cells, shape = column.trimmed, (-1, *column.shape)
+    cells, shape = column.numerals, (-1, *column.shape)
     is_integer = pc.or_(pc.match_substring_regex(cells, WHOLE), pc.match_substring_regex(cells, DOTTED))
     is_integer = pc.fill_null(is_integer, False)
     plain = pc.if_else(is_integer, pc.replace_substring_regex(cells, r"\.0$", ""), "0")
@@ -221,11 +219,6 @@ def indices_of_names(column: Column, names: tuple[str, ...]) -> np.ndarray:
 # --- refusals ---------------------------------------------------------------------------------------------
 
 
-def refuse_missing_class(found: np.ndarray) -> None:
-    if (found == MISSING).any():
-        raise refusal(data_errors.MISSING_VALUE, "the value is missing", found == MISSING, MISSING_HELP)
-
-
 def refuse_unknown_class(column: Column, classes: Classes, found: np.ndarray, purpose: Purpose) -> None:
     """Refuse values that are not one of the classes."""
     bad = found == UNKNOWN
@@ -257,8 +250,9 @@ def invalid_class_number(
     if values.size and values.min() == 1 and values.max() == count:
         as_they_are = "" if purpose.raw else "; `class(auto)` takes them as they are"
         return what, f"classes are counted from 0{as_they_are}"
-    uncounted = purpose.target and {*values[bad].tolist()} in UNCOUNTED
-    return what, IGNORE_HELP if uncounted else ""
+    if not purpose.target or purpose.raw or {*values[bad].tolist()} not in UNCOUNTED:
+        return what, ""
+    return what, f"if it marks entries that do not count: `class({count}, ignore={word})`"
 
 
 def near_names(word: str, names: tuple[str, ...], called: str = "classes") -> str:

@@ -13,10 +13,11 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.confusable_names import can_be_written, difference
-from dlc.runtime.data.data_errors import error
+from dlc.runtime.data.data_errors import counted, error
+from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from dlc.runtime.data.requirements import RequiredField
     from dlc.runtime.data.source import Opened
@@ -33,10 +34,14 @@ class Match:
     indices: tuple[int, ...]
 
 
-def match(opened: Opened, wanted: Sequence[RequiredField]) -> list[Match]:
-    """The columns of each field that is not drawn. One error has all missing columns."""
+def match(
+    opened: Opened, wanted: Sequence[RequiredField], names: Container[str] | None = None
+) -> list[Match]:
+    """The columns of each field that is not drawn, or only of those with these names. One error has all
+    missing columns."""
     wanted = [w for w in wanted if not w.drawn]
-    matches, problems = by_name(opened, wanted) if opened.names else by_order(opened, wanted)
+    chosen = [w for w in wanted if names is None or w.name in names]
+    matches, problems = by_name(opened, chosen) if opened.names else by_order(opened, wanted, chosen)
     if problems:
         raise CompileError(problems)
     return matches
@@ -194,30 +199,50 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def by_order(opened: Opened, wanted: Sequence[RequiredField]) -> tuple[list[Match], list[Diagnostic]]:
-    """Match a source without names: its fields go to the inputs, then to the targets, in order."""
+def by_order(
+    opened: Opened, wanted: Sequence[RequiredField], chosen: Sequence[RequiredField]
+) -> tuple[list[Match], list[Diagnostic]]:
+    """Match a source without names: its fields go to the inputs, then to the targets, in order. Only the
+    matches of `chosen` fields are returned."""
     matches, problems, start = [], [], 0
     for w in sorted(wanted, key=lambda w: w.is_target):
         if w.source is not None:
             message = f"{opened.file} has no names, so no column can be chosen for `{w.name}`"
             places = ((w.source, "asked for here"), (opened.definition, "read here"))
             help = "leave it out: fields without names go to the inputs, then the targets, in order"
+            help = "" if w.role == "split" else help
             problems.append(error(data_errors.MISSING_COLUMN, message, *places, help=help))
             continue
         count = _count(opened, w, start)
         indices = tuple(range(start, min(start + count, len(opened.sizes))))
-        if len(indices) < count:
-            message = f"{opened.file} has {len(opened.sizes)} fields, and nothing is left for {w}"
-            problems.append(error(data_errors.MISSING_COLUMN, message, (w.span, "wanted here"),
-                                    (opened.definition, "read here")))  # fmt: skip
-        matches.append(Match(w, indices))
         start += count
+        if w not in chosen:
+            continue
+        if len(indices) < count:
+            has = counted(len(opened.sizes), "field")
+            message = f"{opened.file} has {has}, and nothing is left for {w}"
+            places = ((w.span, "wanted here"), (opened.definition, "read here"))
+            help = opened.too_few_help()
+            problems.append(error(data_errors.MISSING_COLUMN, message, *places, help=help))
+        matches.append(Match(w, indices))
     return matches, problems
 
 
 def _count(opened: Opened, wanted: RequiredField, start: int) -> int:
-    """The number of columns that fill a field: one, or the length of a vector if the columns are scalars."""
-    if start >= len(opened.sizes) or opened.sizes[start] != 1:
-        return 1
+    """The number of columns that fill a field: one, or one for each value if the columns are scalars."""
+    return values_of(wanted) if start < len(opened.sizes) and opened.sizes[start] == 1 else 1
+
+
+def values_of(wanted: RequiredField) -> int:
+    """The number of values of a field; one if it has free dimensions."""
     sizes = [size for size in wanted.declared.shape if isinstance(size, int)]
     return prod(sizes) if len(sizes) == wanted.declared.rank else 1
+
+
+def numbered_columns(wanted: Sequence[RequiredField]) -> dict[str, tuple[str, ...]]:
+    """The columns of each field in a file without names, whose columns are single values."""
+    columns, start = {}, 0
+    for w in sorted((w for w in wanted if not w.drawn), key=lambda w: w.is_target):
+        columns[w.name] = tuple(map(number_of, range(start, start + values_of(w))))
+        start += values_of(w)
+    return columns

@@ -18,6 +18,7 @@ MAX_ROWS = 5  # rows that a refusal has: the last one only says that there are m
 EXACT = 2**53  # smaller integers are exact in float64
 LARGEST = 2.0**63  # smaller integers fit int64
 MISSING_HELP = "fill it in, or remove the row"
+TARGET_HELP = "fill it in, remove the row, or write `ignore=missing` into the type of the output"
 IMPUTE_HELP = "let `impute` fill it in before anything else uses the values, or remove the row"
 WORDS = ("false", "true")
 FLOAT_HELP = "declare the input as `float` and let `impute` fill it in, or remove the row"
@@ -60,7 +61,7 @@ def unparsable(column: Column) -> np.ndarray:
     """Mask of the first texts that are not numbers. Bisection makes this fast if few texts are bad."""
     import pyarrow as pa
 
-    cells = column.trimmed
+    cells = column.numerals
     bad = np.zeros(len(cells), bool)
     spans = [(0, len(cells))]
     found = 0
@@ -83,7 +84,7 @@ def has_numbers(column: Column) -> bool:
     from dlc.runtime.data.arrow_compute import pc
     from dlc.runtime.data.numerals import NUMBER
 
-    return bool(pc.any(pc.match_substring_regex(column.trimmed, f"^(?:{NUMBER.pattern})$")).as_py())
+    return bool(pc.any(pc.match_substring_regex(column.numerals, f"^(?:{NUMBER.pattern})$")).as_py())
 
 
 def _exact(column: Column, values: np.ndarray) -> np.ndarray:
@@ -91,7 +92,7 @@ def _exact(column: Column, values: np.ndarray) -> np.ndarray:
     import pyarrow as pa
 
     try:
-        return column.trimmed.cast(pa.int64()).to_numpy(zero_copy_only=False).reshape(values.shape)
+        return column.numerals.cast(pa.int64()).to_numpy(zero_copy_only=False).reshape(values.shape)
     except pa.ArrowInvalid:
         bad = np.abs(values) >= EXACT
         raise refusal(
@@ -176,8 +177,13 @@ def refusal(
 
 
 def refuse_missing(values: np.ndarray, help: str = MISSING_HELP) -> None:
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise refusal(data_errors.MISSING_VALUE, "the value is missing", np.isnan(values), help)
+    if values.dtype.kind == "f":
+        refuse_missing_values(np.isnan(values), help)
+
+
+def refuse_missing_values(missing: np.ndarray, help: str = MISSING_HELP) -> None:
+    if missing.any():
+        raise refusal(data_errors.MISSING_VALUE, "the value is missing", missing, help)
 
 
 def alternatives(names: tuple[str, ...]) -> str:

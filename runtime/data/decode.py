@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,11 +19,13 @@ from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
+from dlc.runtime.data.ignored import without_ignored
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
@@ -33,12 +35,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FieldColumns:
-    """A source that was read: the fields, and the columns that fill each field."""
+    """A source that was read: the fields, and the columns that fill each field. `rows` are the numbers of the
+    rows in the source, None for all of them."""
 
     opened: Opened
     wanted: Sequence[RequiredField]
     matches: Sequence[Match]
-    columns: Mapping[str, Sequence[Column]]
+    columns: Mapping[str, list[Column]]
+    rows: np.ndarray | None = None
+
+    @property
+    def count(self) -> int:
+        return self.opened.count if self.rows is None else len(self.rows)
+
+    def take(self, rows: np.ndarray) -> FieldColumns:
+        """Only the rows with these numbers."""
+        columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
+        return replace(self, columns=columns, rows=rows)
+
+    def only(self, names: Container[str]) -> FieldColumns:
+        """Only the fields with these names."""
+        wanted = [w for w in self.wanted if w.name in names]
+        return replace(self, wanted=wanted, matches=[m for m in self.matches if m.wanted.name in names])
+
+    @property
+    def fields(self) -> list[Match]:
+        """The matches of the inputs and targets, without the column that the split reads."""
+        return [m for m in self.matches if m.wanted.role != "split"]
 
     def sources(self, m: Match) -> list[tuple[int, Column]]:
         """The columns of a field, each with its index in the source."""
@@ -47,13 +70,19 @@ class FieldColumns:
     def names(self, wanted: str) -> tuple[str, ...]:
         """The names of the columns that a field was read from."""
         indices = next(m.indices for m in self.matches if m.wanted.name == wanted)
-        return tuple(self.opened.names[p] if self.opened.names else self.opened.name(p) for p in indices)
+        return tuple(self.opened.names[p] if self.opened.names else number_of(p) for p in indices)
 
 
-def read_columns(opened: Opened, wanted: Sequence[RequiredField], *, empty: bool = False) -> FieldColumns:
-    """Read the columns of the fields and check their shapes. A source without rows is an error unless `empty`
-    is true."""
-    matches = match(opened, wanted)
+def read_columns(
+    opened: Opened,
+    wanted: Sequence[RequiredField],
+    names: Container[str] | None = None,
+    *,
+    empty: bool = False,
+) -> FieldColumns:
+    """Read the columns of the fields, or only of those with these names, and check their shapes. A source
+    without rows is an error unless `empty` is true."""
+    matches = match(opened, wanted, names)
     indices = sorted({index for m in matches for index in m.indices})
     read = dict(zip(indices, opened.read(indices), strict=True))
     if not (opened.count or empty):
@@ -63,9 +92,24 @@ def read_columns(opened: Opened, wanted: Sequence[RequiredField], *, empty: bool
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
+    filled = FieldColumns(opened, wanted, matches, columns)
+    problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
-    return FieldColumns(opened, wanted, matches, columns)
+    return filled
+
+
+def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
+    """Replace the ignored values of targets by missing values; the errors of other missing values."""
+    problems = []
+    for m in filled.matches:
+        columns = filled.columns[m.wanted.name]
+        for place, column in enumerate(columns) if m.wanted.ignores else ():
+            try:
+                columns[place] = without_ignored(column, m.wanted.declared)
+            except Refused as refused:
+                problems.append(refusal_error(filled, m.wanted, m.indices[place], refused))
+    return problems
 
 
 def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyType({}), *,
@@ -74,10 +118,10 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     that are not one of the classes that the spec names; `raw` arrays are inputs of the artifact."""
     problems: list[Diagnostic] = []
     made, indices, examples, fine = {}, {}, {}, {}
-    for m in filled.matches:
+    for m in filled.fields:
         wanted, pieces = m.wanted, []
         known = wanted.classes_among(classes)
-        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw)
+        purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
         for index, column in filled.sources(m):
             try:
                 pieces.append(encode(column, wanted.declared, known, purpose))
@@ -86,11 +130,11 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
                     filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
                         filled
                     )
-                problem = refusal_error(filled.opened, wanted, index, refused)
+                problem = refusal_error(filled, wanted, index, refused)
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
-        made[wanted.name] = joined = _joined(pieces, wanted, filled.opened.count)
+        made[wanted.name] = joined = _joined(pieces, wanted, filled.count)
         if wanted.declared.element == "float" and not raw:
             named = ((column, filled.opened.name(index)) for index, column in filled.sources(m))
             fine[wanted.name] = tuple(
@@ -105,7 +149,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     if problems:
         raise CompileError(problems)
     fields = drawn(filled.wanted)
-    return InMemoryRows(made, filled.opened.count, filled.opened, None, fields, indices, examples, fine)
+    return InMemoryRows(made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine)
 
 
 def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
@@ -117,7 +161,7 @@ def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
     from dlc.runtime.data.numerals import MARKS
 
     found: dict[str, None] = {}
-    for m in filled.matches:
+    for m in filled.fields:
         numeric = m.wanted.declared.element not in ("class", "binary", "bool", "string")
         for _, column in filled.sources(m) if numeric else ():
             if column.is_text:
@@ -138,17 +182,19 @@ def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
     return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
 
 
-def refusal_error(opened: Opened, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
+def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
+    opened = filled.opened
+    if filled.rows is not None:
+        refused.rows = filled.rows[refused.rows].tolist()
     what, help = opened.not_data(refused.rows)
     if what:
         none = Refused(data_errors.VALUE, what, refused.rows, help)
         return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
-    at = (
-        (wanted.source or wanted.span, f"`{wanted.name}` is {wanted.declared}"),
-        (opened.definition, "read here"),
-    )
+    said = "" if wanted.role == "split" else f"`{wanted.name}` is {wanted.declared}"
+    at = ((wanted.source or wanted.span, said), (opened.definition, "read here"))
     if refused.text:
-        refused.help = opened.help_for(refused.text, lacks=wanted.declared.missing, words=refused.words)
+        lacks = wanted.declared.missing or None in wanted.declared.ignore
+        refused.help = opened.help_for(refused.text, lacks=lacks, words=refused.words)
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.classes import near_names, places, refuse_missing_class, refuse_unknown_class
+from dlc.runtime.data.classes import MISSING, near_names, places, refuse_unknown_class
 from dlc.runtime.data.conversion import (
     FLOAT_HELP,
     IMPUTE_HELP,
     MISSING_HELP,
+    TARGET_HELP,
     WORDS,
     alternatives,
     as_integers,
@@ -27,12 +29,13 @@ from dlc.runtime.data.conversion import (
     named_by_numbers,
     refusal,
     refuse_missing,
+    refuse_missing_values,
     unparsable,
 )
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.numerals import PAIRS, is_decimal
 from dlc.runtime.data.requirements import Purpose
-from dlc.runtime.data.source import texts
+from dlc.runtime.data.source import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.source import Column
 
+IGNORED = -1  # the class of an ignored entry of a target; an ignored number is NaN
 # NumPy has no bfloat16: training gets float32 and narrows it. A class is its index.
 DTYPES = {"float": "float32", "bfloat16": "float32", "class": "int64", "binary": "bool"}
 
@@ -55,13 +59,21 @@ def encode(column: Column, declared: Tensor, classes: Classes | None, purpose: P
     if element == "binary":
         return binary_values(column, declared.classes.names if declared.classes else None, purpose)
     if element == "bool":
-        return booleans(column, None, Purpose(raw=purpose.raw)).astype(bool)
+        values = booleans(column, None, replace(purpose, target=False))
+        return values.astype(np.float32 if purpose.ignoring else bool)
     dtype = dtype_of(element)
     values = as_numbers(column)
+    if purpose.ignoring:
+        return numbers_or_nan(values, dtype)
     if not declared.missing:
         in_spec = IMPUTE_HELP if dtype.kind == "f" else FLOAT_HELP
-        refuse_missing(values, MISSING_HELP if purpose.target or purpose.raw else in_spec)
+        refuse_missing(values, missing_help(purpose, in_spec))
     return floats(values, dtype) if dtype.kind == "f" else integers(column, dtype)
+
+
+def missing_help(purpose: Purpose, of_input: str = MISSING_HELP) -> str:
+    """The fix for a missing value; `of_input` is that for an input of a spec."""
+    return MISSING_HELP if purpose.raw else TARGET_HELP if purpose.target else of_input
 
 
 def dtype_of(element: str) -> np.dtype:
@@ -77,6 +89,14 @@ def floats(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         what = "infinite" if np.isinf(first_bad(values, bad)) else f"too large for {dtype.name}"
         raise refusal(data_errors.VALUE, f"the value is {what}", bad)
     return made
+
+
+def numbers_or_nan(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Numbers of a target, NaN where they are ignored; whole numbers as float64."""
+    found = np.isnan(values)
+    if dtype.kind == "f":
+        return floats(np.where(found, np.nan, values), dtype)
+    return np.where(found, np.nan, integers(numbers(np.where(found, 0, values)), dtype))
 
 
 def integers(column: Column, dtype: np.dtype) -> np.ndarray:
@@ -113,13 +133,15 @@ def booleans(column: Column, names: tuple[str, ...] | None, purpose: Purpose) ->
     if column.is_text:
         values = booleans_of_text(column, names, purpose.raw)
     elif names and (column.labels or named_by_numbers(names)):
-        refuse_missing(as_numbers(column))
-        values = name_indices(column, names)
+        missing = np.isnan(as_numbers(column))
+        values = np.where(missing, np.nan, name_indices(column, names))
         refuse_names(column, names, values < 0, purpose.raw)
     else:
         values = as_numbers(column)
-    refuse_missing(values)
-    bad = (values < 0) | (values > 1) if purpose.target else (values != 0) & (values != 1)
+    if not purpose.ignoring:
+        refuse_missing(values, missing_help(purpose))
+    wrong = (values < 0) | (values > 1) if purpose.target else (values != 0) & (values != 1)
+    bad = wrong & ~np.isnan(values)
     if bad.any():
         wanted = "0, 1 or a probability between them" if purpose.target else "0 or 1"
         raise refusal(
@@ -152,7 +174,7 @@ def booleans_of_text(column: Column, names: tuple[str, ...] | None, raw: bool) -
     others = codes < 0
     if not others.any():
         return codes
-    rest = texts(column.values.filter(others.ravel()))
+    rest = replace(column, values=column.values.filter(others.ravel()), shape=())
     if rest.parsed is None:
         bad = np.zeros_like(others)
         bad[others] = unparsable(rest)
@@ -197,8 +219,8 @@ def quoted(text: str) -> str:
 def class_values(column: Column, classes: Classes, purpose: Purpose) -> np.ndarray:
     """The class index of each value; `UNKNOWN` or `MISSING` for values of an input that are not a class."""
     found = places(column, classes)
-    if purpose.target:
-        refuse_missing_class(found)
+    if purpose.target and not purpose.ignoring:
+        refuse_missing_values(found == MISSING, missing_help(purpose))
     if purpose.target or purpose.strict:
         refuse_unknown_class(column, classes, found, purpose)
-    return found
+    return np.where(found == MISSING, IGNORED, found) if purpose.ignoring else found

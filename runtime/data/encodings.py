@@ -21,29 +21,48 @@ OTHERS = {"shift_jis": "Japanese", "gb18030": "Chinese", "euckr": "Korean", "cp1
           "cp1253": "Greek"}  # fmt: skip
 
 
-def no_utf8(data: bytes) -> str:
-    """The first byte that is not UTF-8, its likely encoding, and the fix; empty for valid UTF-8."""
+def no_utf8(data: bytes, *, in_spec: bool = False) -> str:
+    """The first byte that is not UTF-8, its likely encoding, and the fix, which is a setting of the source if
+    it is `in_spec`; empty for valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        return fix(data, error.start)
+        return fix(data, error.start, in_spec)
     return ""
 
 
-def fix(data: bytes, place: int) -> str:
+def fix(data: bytes, place: int, in_spec: bool) -> str:
     byte = data[place : place + 1]
     where = f"line {line_of(data, place)} holds the byte 0x{byte.hex().upper()}"
     words = [found[0] for found in itertools.islice(WORD.finditer(data), WORDS)]
     if all(map(WESTERN.fullmatch, words)) and reads("cp1252", data):
         which = "cp1252" if byte < b"\xa0" else "latin-1 and cp1252"
         letter = byte.decode("cp1252")
-        return f'{where}, which is "{letter}" in {which}: save it as UTF-8 (`iconv -f cp1252 -t utf-8`)'
+        return f'{where}, which is "{letter}" in {which}: {setting("cp1252", in_spec)}'
     mixed = all(re.search(rb"[A-Za-z]", word) for word in words)
     known = [f"{name} ({of})" for name, of in (AMONG if mixed else OTHERS).items() if reads(name, data)]
     which = f", such as {', '.join(known)}" if known else ""
+    how = setting("..." if in_spec else "ENCODING", in_spec)
+    return f"{where}: {how} with the encoding it was written in{which}"
+
+
+def setting(encoding: str, in_spec: bool) -> str:
+    """How to read a file in an encoding."""
     return (
-        f"{where}: save it as UTF-8 (`iconv -f ENCODING -t utf-8` with the encoding it was written in{which})"
+        f'csv(..., encoding="{encoding}")'
+        if in_spec
+        else f"save it as UTF-8 (`iconv -f {encoding} -t utf-8`)"
     )
+
+
+def wide(head: bytes) -> str:
+    """The encoding of a file with these first bytes, if it has two or four bytes a character: by its byte
+    order mark, or by the zeros of ASCII text."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff":
+        return "utf-32" if b"\0\0" in head[:8] else "utf-16"
+    if len(head) <= 2 * head.count(b"\0") < 2 * len(head) and head.replace(b"\0", b"").isascii():
+        return "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
+    return ""
 
 
 def reads(encoding: str, data: bytes) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dlc.runtime.data import encodings
+
 BINARY, TEXT = "it is not text", "it is text in another format"
-UTF16 = "it is UTF-16: save it as UTF-8"
 # The first bytes of a file, its format, and the fix.
 BEGINNINGS = (
     (b"PAR1", "a Parquet file", "parquet"),
@@ -38,11 +39,8 @@ def of_another_kind(head: bytes, path: str, *, in_spec: bool) -> tuple[str, str]
             if head.startswith(begin):
                 kind, do = within_zip(head) if begin.startswith(b"PK") else (what, do)
                 return BINARY, f"it is {kind}: {reader_of(do, path, in_spec=in_spec)}"
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\0\0\xfe\xff":
-        return BINARY, UTF16 if b"\0\0" not in head[:8] else UTF16.replace("16", "32")
-    begin = head[:64]
-    if len(begin) <= 2 * begin.count(b"\0") < 2 * len(begin) and begin.replace(b"\0", b"").isascii():
-        return BINARY, UTF16
+    if wide := encodings.wide(head[:64]):
+        return BINARY, f"it is {wide.upper()}: {encodings.setting(wide, in_spec)}"
     if re.match(rb"[^\r\n]*[\x01-\x08\x0e-\x1f]", head):
         return BINARY, "its first line contains control characters"
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:20].lower()

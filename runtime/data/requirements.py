@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes, Tensor
 
 
+SPLIT_COLUMN = "split = groups(...)"  # no field of a program has this name
+
+
 @dataclass(frozen=True)
 class RequiredField:
     """One required field. `declared` is its declared type; `source` is the columns or the distribution that
@@ -25,7 +28,7 @@ class RequiredField:
 
     name: str
     declared: Tensor
-    role: str = "input"  # or "target"
+    role: str = "input"  # or "target", or "split" for the column that the split reads
     source: Field | None = None
     span: Span | None = None
     measured: bool = False
@@ -37,6 +40,16 @@ class RequiredField:
     @property
     def is_target(self) -> bool:
         return self.role == "target"
+
+    @property
+    def ignores(self) -> bool:
+        """True for a target with entries that may not count."""
+        return self.is_target and bool(self.declared.ignore)
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether a row without a value of this field cannot be used, because nothing fills it in."""
+        return not (self.drawn or self.declared.missing or self.ignores)
 
     def classes_among(self, found: Mapping[str, Classes]) -> Classes | None:
         """Its classes: those of its type, or those `found` in the data for `class(auto)`."""
@@ -50,6 +63,8 @@ class RequiredField:
         return classes is not None and isinstance(classes.count, Dim)
 
     def __str__(self) -> str:
+        if self.role == "split":
+            return f"`{self.name}`"
         return f"{'target' if self.is_target else 'input'} `{self.name}`"
 
 
@@ -59,12 +74,13 @@ class Purpose:
 
     A `target` has to be one of its classes; a binary target may be a probability. A `strict` input has to be
     one of its classes or missing. `raw` arrays are inputs of the artifact, where classes and binaries have
-    their names.
+    their names. An `ignoring` target has missing values where its entries do not count.
     """
 
     target: bool = False
     strict: bool = False
     raw: bool = False
+    ignoring: bool = False
 
 
 def required_fields(program: CompiledProgram) -> list[RequiredField]:

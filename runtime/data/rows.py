@@ -101,8 +101,11 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
     """Rows in memory: one array for each field, rows along the first axis.
 
     `class_indices` has the class indices of each class input that has values outside of its classes; unknown
-    and missing values differ there. `examples` has some of the unknown values as text.
+    and missing values differ there. `examples` has some of the unknown values as text. `notes` count the rows
+    that were left out.
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, arrays: Mapping[str, np.ndarray], count: int | None, origin: Opened | None = None,
                  index: np.ndarray | None = None, drawn: Mapping[str, Field] | None = None,
@@ -178,6 +181,7 @@ class Dataset:
     test: Rows | None = None
     classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by field
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # read for each field
+    notes: tuple[str, ...] = ()  # the numbers of rows that were left out
 
     def parts(self) -> Iterator[tuple[str, Rows]]:
         for name in PARTS:

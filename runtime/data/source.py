@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path, PurePath
@@ -24,9 +24,9 @@ class Column:
     """The values of a column as the source stores them, rows along the first axis.
 
     Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, with the `shape` of one
-    row. Text is `untyped` if the file does not distinguish text from numbers, as in csv. `labels` are the
-    class names of a data set that stores class numbers. `nulls` is a mask of missing integers or booleans;
-    a missing float is NaN.
+    row. Text is `untyped` if the file does not distinguish text from numbers, as in csv; its numbers are
+    written with the `decimal` sign. `labels` are the class names of a data set that stores class numbers.
+    `nulls` is a mask of missing integers or booleans; a missing float is NaN.
     """
 
     values: Any
@@ -34,6 +34,7 @@ class Column:
     labels: tuple[str, ...] | None = None
     untyped: bool = False
     nulls: np.ndarray | None = None
+    decimal: str = "."
 
     @property
     def is_text(self) -> bool:
@@ -56,6 +57,27 @@ class Column:
         """The number of rows."""
         return len(self.values) // max(prod(self.shape), 1) if self.is_text else len(self.values)
 
+    def take(self, rows: np.ndarray) -> Column:
+        """The rows with these numbers."""
+        nulls = None if self.nulls is None else self.nulls[rows]
+        if not self.is_text:
+            return replace(self, values=self.values[rows], nulls=nulls)
+        places = np.arange(len(self.values)).reshape(self.count, prod(self.shape))[rows].ravel()
+        return replace(self, values=self.values.take(places))
+
+    @property
+    def codes(self) -> np.ndarray:
+        """A number for each row, of a column with one value a row: equal for equal values."""
+        if self.is_text:
+            return self.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return self.values.reshape(self.count)
+
+    @property
+    def missing_rows(self) -> np.ndarray:
+        """Mask of the rows that miss a value, or one of several."""
+        missing = self.missing_texts if self.is_text else self.missing_numbers
+        return np.any(missing.reshape(self.count, prod(self.shape)), axis=1)
+
     @cached_property
     def trimmed(self) -> Any:
         """Text without leading and trailing white space; empty text is null."""
@@ -75,12 +97,23 @@ class Column:
         return self.trimmed.is_null().to_numpy(zero_copy_only=False)
 
     @cached_property
+    def numerals(self) -> Any:
+        """`trimmed` with its decimal signs as points. A point that is no decimal sign becomes a semicolon,
+        which is in no number."""
+        if self.decimal == ".":
+            return self.trimmed
+        from dlc.runtime.data.arrow_compute import pc
+
+        unpointed = pc.replace_substring(self.trimmed, ".", ";")
+        return pc.replace_substring(unpointed, self.decimal, ".")
+
+    @cached_property
     def parsed(self) -> np.ndarray | None:
         """Text as numbers, NaN where it is missing; None if some text is not a number."""
         import pyarrow as pa
 
         try:
-            values = self.trimmed.cast(pa.float64())
+            values = self.numerals.cast(pa.float64())
         except pa.ArrowInvalid:
             return None
         return values.to_numpy(zero_copy_only=False).reshape(-1, *self.shape)
@@ -93,7 +126,7 @@ def numbers(
     return Column(values, values.shape[1:], tuple(labels) if labels is not None else None, nulls=nulls)
 
 
-def texts(values: Any, shape: tuple[int, ...] = (), *, untyped: bool = False) -> Column:
+def texts(values: Any, shape: tuple[int, ...] = (), *, untyped: bool = False, decimal: str = ".") -> Column:
     """A column of text, from an Arrow array or a list; None is a missing text."""
     import pyarrow as pa
 
@@ -103,7 +136,7 @@ def texts(values: Any, shape: tuple[int, ...] = (), *, untyped: bool = False) ->
         values = values.cast(pa.large_string())
     if isinstance(values, pa.ChunkedArray):
         values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.large_string())
-    return Column(values, shape, untyped=untyped)
+    return Column(values, shape, untyped=untyped, decimal=decimal)
 
 
 class Opened:
@@ -126,6 +159,7 @@ class Opened:
     undeclared_marks: tuple[str, ...] = ()  # found in columns of numbers, set once one was refused
     for_model: bool = False  # rows for an artifact: there is no spec to change
     no_rows: str = "has no rows"  # the message if there are no rows
+    numbered: bool = False  # a file without names, whose columns are known by their numbers
     own_names: bool = False  # a field may have its own name although `data` names another column
 
     def read(self, indices: Sequence[int]) -> list[Column]:
@@ -137,10 +171,14 @@ class Opened:
         return f"row {number + 1}"
 
     def name(self, index: int) -> str:
-        return f'column "{self.names[index]}"' if self.names else f"field {index + 1}"
+        return f'column "{self.names[index]}"' if self.names else number_of(index)
 
     def heading_help(self, wanted: Sequence[str]) -> str:
         """The fix if no column has any of the names wanted, and there is one cause for all of them."""
+        return ""
+
+    def too_few_help(self) -> str:
+        """The fix if a source without names has too few columns, and the source knows why."""
         return ""
 
     def absent_help(self, name: str) -> str:
@@ -159,6 +197,11 @@ class Opened:
 
         marks = self.marks if self.marks is None else (*self.marks, *self.undeclared_marks)
         return help_for(text, marks, in_spec=not self.for_model, lacks=lacks, words=words)
+
+
+def number_of(index: int) -> str:
+    """The name of a column of a source without names."""
+    return f"field {index + 1}"
 
 
 def display_path(path: str) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.definitions.sections import Data, DataSource
+from dlc.compiler.definitions.sections import Data, DataSource, OrderedSplit
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.data_errors import counted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SPLIT = zlib.crc32(b"split")
+EXACT = 4096  # rows of a part for which the best groups are searched
+SEARCHED = 1 << 25  # bound of the number of rows times the number of groups that are searched
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,11 @@ def row_count(amount: float | DataSource, rows: int) -> int:
     return amount if isinstance(amount, int) else max(1, round(amount * rows))
 
 
-def split_rows(rows: int, data: Data, labels: np.ndarray | None, file: str) -> RowSplit:
-    """Split the rows as `data` says. Test rows are drawn first, so they do not depend on `validation`."""
+def split_rows(
+    rows: int, data: Data, labels: np.ndarray | None, file: str, groups: np.ndarray | None = None
+) -> RowSplit:
+    """Split the rows as `data` says. Test rows are drawn first, so they do not depend on `validation`. Rows
+    of one of the `groups` stay together."""
     test, validation = row_count(data.test, rows), row_count(data.validation, rows)
     if test + validation >= rows:
         asked = {"validation": validation, "test": test}
@@ -50,11 +59,75 @@ def split_rows(rows: int, data: Data, labels: np.ndarray | None, file: str) -> R
     if not test + validation:
         nothing = np.arange(0)
         return RowSplit(np.arange(rows), nothing, nothing)
-    order = random_order(rows, data.seed)
+    if groups is not None:
+        return split_groups(groups, test, validation, data, file)
+    order = np.arange(rows)[::-1] if isinstance(data.split, OrderedSplit) else random_order(rows, data.seed)
     if labels is not None:
         order = stratified(order, labels)
     ends = np.split(order, [test, test + validation])
     return RowSplit(np.sort(ends[2]), np.sort(ends[1]), np.sort(ends[0]))
+
+
+def split_groups(groups: np.ndarray, test: int, validation: int, data: Data, file: str) -> RowSplit:
+    """Whole groups for each part, with numbers of rows near those that are asked for."""
+    _, of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    asked = {name: count for name, count in (("test", test), ("validation", validation)) if count}
+    if len(sizes) <= len(asked):
+        message = (
+            f"{file} has {counted(len(sizes), 'group')} of rows, and {len(asked) + 1} parts need one each"
+        )
+        place = (data_errors.span_of_setting(data, "split"), "")
+        raise data_errors.fail(data_errors.SPLIT, message, place, help="bring rows of more groups")
+    left = random_order(len(sizes), data.seed).tolist()
+    parts = {"test": np.arange(0), "validation": np.arange(0)}
+    for spare, (name, rows) in zip(range(len(asked), 0, -1), asked.items(), strict=True):
+        taken = nearest_groups(left, sizes.tolist(), rows, len(left) - spare)
+        left = [group for group in left if group not in taken]
+        parts[name] = np.flatnonzero(np.isin(of_row, [*taken]))
+    return RowSplit(np.flatnonzero(np.isin(of_row, left)), **parts)
+
+
+def nearest_groups(order: Sequence[int], sizes: Sequence[int], rows: int, most: int) -> set[int]:
+    """Groups that have together about this number of rows: at least one group, and at most so many. Earlier
+    groups of the order are preferred."""
+    taken, rest = [], []
+    for group in order:
+        if sizes[group] <= rows - EXACT:
+            taken.append(group)
+            rows -= sizes[group]
+        else:
+            rest.append(group)
+    taken += nearest_subset(rest, sizes, rows)
+    taken = taken or [min(order, key=lambda group: sizes[group])]
+    return {*sorted(taken, key=lambda group: -sizes[group])[:most]}
+
+
+def nearest_subset(groups: Sequence[int], sizes: Sequence[int], rows: int) -> list[int]:
+    """The groups whose sizes have the sum nearest to this number of rows (subset sum; bit n of an integer
+    stands for the sum n)."""
+    groups = [group for group in groups if sizes[group] < 2 * rows][: SEARCHED // max(rows, 1)]
+    if not groups:
+        return []
+    reached, bound = [1], (1 << 2 * rows) - 1
+    for group in groups:
+        reached.append(reached[-1] | reached[-1] << sizes[group] & bound)
+        if reached[-1] >> rows & 1:
+            break
+    total = nearest_bit(reached[-1], rows)
+    taken = []
+    for group, before in reversed([*zip(groups, reached[:-1], strict=False)]):
+        if not before >> total & 1:
+            taken.append(group)
+            total -= sizes[group]
+    return taken
+
+
+def nearest_bit(bits: int, place: int) -> int:
+    """The place of the set bit that is nearest; bit 0 is set."""
+    below = (bits & (1 << place + 1) - 1).bit_length() - 1
+    above = bits >> place
+    distance = (above & -above).bit_length() - 1
+    return below if not above or place - below <= distance else place + distance
 
 
 def random_order(rows: int, seed: int) -> np.ndarray:

@@ -44,7 +44,7 @@ def classes_without_rows(
     """Classes that no training row has. Classes of an input that the spec only counts are exempt:
     `class(256)` for bytes may have more classes than the rows."""
     for field, classes, counts in counted(program, data):
-        (absent,) = np.nonzero(counts == 0)
+        (absent,) = np.nonzero((counts == 0) & ~ignored(field, classes))
         meant = field.is_target or (classes.names and not classes.found_in)
         if not len(absent) or not meant or len(absent) == len(counts) - 1:
             continue
@@ -52,6 +52,14 @@ def classes_without_rows(
         message = f"{len(absent)} of the {len(counts)} classes of `{field.name}` {has} no training row: "
         message += listed(names(classes, absent), VALUES)
         yield warning(field, "W0703", message, help_rows(program, data, field, absent))
+
+
+def ignored(field: RequiredField, classes: Classes) -> np.ndarray:
+    """The mask of the classes that the type ignores in targets."""
+    given = {*field.declared.ignore}
+    labels = classes.names or classes.numbers or ()
+    return np.array([not given.isdisjoint((k, label) if classes.names else (label,))
+                     for k, label in enumerate(labels)])  # fmt: skip
 
 
 def help_rows(program: CompiledProgram, data: Dataset, field: RequiredField, absent: np.ndarray) -> str:
@@ -83,10 +91,8 @@ def missing_marks(
 
 def marks_of(program: CompiledProgram) -> tuple[str, ...] | None:
     """The texts that mark a missing value; None if the source has no such setting."""
-    source = program.data and program.data.source
-    if program.data is None or source is None or "missing" not in source.settings:
-        return None
-    return program.data.marks
+    source = program.data and program.data.csv
+    return None if source is None else source.missing or ()
 
 
 def confusable(

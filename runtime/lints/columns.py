@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 def empty_columns(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """Columns without values in the training rows: `impute` has nothing to compute its value from."""
+    """Columns without values in the training rows: `impute` has nothing to compute its value from. Targets of
+    which nothing counts: the loss is 0."""
     for field in required_fields(program):
         rows = data.train
-        if rows is None or not rows.count or field.is_target or field.name not in rows.types:
+        if rows is None or not rows.count or field.name not in rows.types:
             continue
         if field.declared.element == "class":
             lost = [(places < 0).all(axis=0) for places in rows.chunks(field.name)]
@@ -32,10 +33,12 @@ def empty_columns(
         else:
             continue
         lost = np.logical_and.reduce(lost)
-        if lost.any():
+        if lost.all() if field.is_target else lost.any():
             names = data.columns.get(field.name, ())
             odd = [name for name, missing in zip(names, lost.ravel(), strict=False) if missing]
             what = f" in column {listed(odd, VALUES)}" if len(names) == lost.size else ""
             labels = (Label(field.span),) if field.span is not None else ()
             message = f"no training row has a value of `{field.name}`{what}"
-            yield Diagnostic("W0709", message, labels, (), "leave it out: there is nothing to learn from")
+            ignored = f"all are ignored, so `{field.name}` is not trained: compare them with `ignore=`"
+            help = ignored if field.is_target else "leave it out: there is nothing to learn from"
+            yield Diagnostic("W0709", message, labels, (), help)

@@ -42,8 +42,18 @@ def read(means: Means, columns: Mapping[str, DeferredNumbers]) -> dict[str, floa
     numbers = {name: column.read() for name, column in columns.items()}
     if not all(isfinite(number) for column in numbers.values() for number in column):
         return dict.fromkeys(means.figures, float("nan"))
+    if means.moves:
+        return {figure: mean_of(numbers[name], weights_of(means, numbers))
+                for figure, name in means.figures.items()}  # fmt: skip
     pairs = zip(means.names, means.weights, strict=True)
     return means.read([mean_of(numbers[mean], numbers[weight]) for mean, weight in pairs])
+
+
+def weights_of(means: Means, numbers: Mapping[str, list[float]]) -> list[float]:
+    """The weights of the steps: those of the first mean, or 1 if the losses do not depend on the batch."""
+    if not means.weights:
+        return [1.0 for _ in next(iter(numbers.values()))]
+    return numbers[means.weights[0]]
 
 
 def mean_of(means: Sequence[float], weights: Sequence[float]) -> float:

@@ -25,7 +25,8 @@ class Means:
     """The means of the losses of a form. `figures` maps the names of reported losses to outputs.
 
     `names` and `weights` are additional outputs of the form: each mean, and its weight. `recorded` are all
-    outputs that are needed to compute the losses of several batches.
+    outputs that are needed to compute the losses of several batches. If a factor `moves` with the steps of
+    training, these are the losses of each step, and the weight of their first mean.
     """
 
     def __init__(self, graph: Graph, figures: Mapping[str, str], execution: Execution,
@@ -37,7 +38,8 @@ class Means:
         weights = {f"weight/{place}": value for place, value in enumerate(self.cut.weights)}
         self.names, self.weights = list(means), list(weights)
         apart = [name for name in figures.values() if outputs[name] not in means.values()]
-        self.recorded = [*means, *weights, *apart]
+        self.moves = any(node.operator.moves for node in self.cut.after.nodes)
+        self.recorded = [*figures.values(), *self.weights[:1]] if self.moves else [*means, *weights, *apart]
         self.graph = replace(self.cut.batch, outputs={**outputs, **means, **weights})
 
     @cached_property

@@ -29,10 +29,19 @@ class Execution:
     def __init__(self, weights: Mapping[str, torch.Tensor], device: torch.device, precision: str) -> None:
         self.precision = precision
         self._weights, self._device = weights, device
+        dtype = torch.float64 if precision == "float64" else torch.float32
+        self._step = torch.tensor(torch.inf, dtype=dtype, device=device)
 
     def module(self, graph: Graph) -> fx.GraphModule:
         """A graph as a function of its inputs and weights."""
-        return REWRITTEN.get(self.precision, lambda module: module)(trace(graph)).to(self._device)
+        module = REWRITTEN.get(self.precision, lambda module: module)(trace(graph)).to(self._device)
+        if any(node.operator.moves for node in graph.nodes):
+            module.step = self._step
+        return module
+
+    def at_step(self, step: int) -> None:
+        """Set the step of training, counted from 0, of all modules."""
+        self._step.fill_(step)
 
     def weights(self, graph: Graph) -> list[torch.Tensor]:
         """The weights that a graph reads."""

@@ -28,12 +28,16 @@ def fit(
     known: Container[str] = (),
 ) -> dict[str, np.ndarray]:
     """The weights after fitting operators to the rows, in topological order and in inference form. An
-    operator that several uses of a net share is fitted to the inputs of all of them. Weights in `known` are
-    kept."""
+    operator that several uses of a net share is fitted to the inputs of all of them; average nets copy the
+    values of their nets. Weights in `known` are kept."""
     graph = specialize.at_inference(program.graph)
     fitted, dtypes = dict(weights), {w.value: dtype(w) for w in graph.weights}
+    follows = {w.value: w.follows for w in graph.weights if w.follows}
     for uses in fitting_order.in_order(graph)[0]:
         first = uses[0]
+        if follows.keys() >= {*first.weights.values()}:
+            fitted.update({v.name: fitted[follows[v]].astype(dtypes[v]) for v in first.weights.values()})
+            continue
         if all(v.name in known for v in first.weights.values()):
             continue
         if rows is None:

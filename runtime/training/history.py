@@ -45,12 +45,23 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A moment within an epoch. `step` counts from 1, over all epochs; `rate` is its learning rate. `losses`
+    gives the mean losses of the steps of the epoch so far; it waits for the device."""
+
+    step: int
+    rate: float
+    losses: Callable[[], Figures]
+
+
+@dataclass(frozen=True)
 class Trained:
     """The result of a training.
 
     `weights` are those of epoch `kept` (0: the initial weights). `figures` and `tables` are measured with
     them on every part of the data, in inference form. `ended` is `done`, `early` (early stopping), `met` (the
-    condition of `until` holds), `interrupted` or `diverged`.
+    condition of `until` holds), `interrupted` or `diverged`. `best` is the best epoch. The kept epoch is the
+    best or the last one; `other` are the weights of the other one, empty if both are the same epoch.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -59,6 +70,18 @@ class Trained:
     ended: str
     figures: Mapping[str, Figures] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, CountTable]] = field(default_factory=dict)
+    best: int = 0
+    other: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def last(self) -> int:
+        """The last epoch."""
+        return len(self.history)
+
+    def described(self, epoch: int) -> str:
+        """An epoch in words: `epoch 12, the best`."""
+        words = [word for word, other in (("best", self.best), ("last", self.last)) if epoch == other]
+        return f"epoch {epoch}, the {' and the '.join(words)}" if words else f"epoch {epoch}"
 
 
 def plain(figures: Figures) -> dict[str, float | None]:
@@ -71,7 +94,7 @@ class Listener(Protocol):
 
     def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None: ...
 
-    def step(self, step: int) -> None:
+    def step(self, moment: Moment) -> None:
         """Called from time to time within an epoch."""
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -81,16 +104,21 @@ class Listener(Protocol):
         """Called at the end, also if the training diverged."""
 
 
+def compared(stopping: Patience | None, validated: bool) -> tuple[str, str]:
+    """The part of the data and the figure by which epochs are compared: those of early stopping, else the
+    loss, of the validation rows if there are any."""
+    return (stopping.part, stopping.figure) if stopping else ("validation" if validated else "train", "loss")
+
+
 class BestEpoch:
     """Early stopping: tracks the best epoch and the number of epochs since then.
 
-    Without early stopping it tracks the loss, of the validation rows if there are any, and never stops.
+    Without early stopping it never stops.
     """
 
     def __init__(self, stopping: Patience | None, lower_is_better: bool, validated: bool) -> None:
         self._stopping, self._sign = stopping, 1 if lower_is_better else -1
-        self._part = stopping.part if stopping else "validation" if validated else "train"
-        self._figure = stopping.figure if stopping else "loss"
+        self._part, self._figure = compared(stopping, validated)
         self._min_delta = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
 

@@ -14,7 +14,7 @@ from dlc.runtime.training.batch_losses import mean_of_sum
 from dlc.runtime.training.batch_means import OBJECTIVE
 from dlc.runtime.training.snapshot import copy, random_states, set_random_states
 from dlc.runtime.training.training_plan import plan_error
-from dlc.runtime.training.weight_averages import Averages
+from dlc.runtime.training.weight_averages import Averages, FollowingNet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +41,10 @@ class Learner:
             ObjectiveTrainer(forms, form, objective, phase.settings, steps) for form, objective in pursued
         ]
         self.optimizers = [made for trainer in self.trainers for made in trainer.optimizers]
+        self._following = [
+            FollowingNet(name, average, forms.program, forms.weights)
+            for name, average in forms.program.averages.items()
+        ]
         ema = phase.settings.ema
         self.averages = Averages(forms.trained, ema) if ema is not None else None
 
@@ -69,7 +73,11 @@ class Learner:
     def step(self, batches: list[Batch], step: int) -> list[Outputs]:
         """One step of all objectives on accumulated batches. Returns the outputs of each form before its
         update, combined over the batches; they stay on the device."""
-        made = {trainer: trainer.step(taken, step) for trainer, taken in self.order(batches)}
+        made: dict[ObjectiveTrainer, Outputs] = {}
+        for trainer, taken in self.order(batches):
+            made[trainer] = trainer.step(taken, step)
+            for net in self._following:
+                net.follow(trainer.objective.learns, step)
         if self.averages is not None:
             self.averages.add()
         return [*made.values()]
@@ -138,6 +146,7 @@ class ObjectiveTrainer:
     def step(self, batches: list[Batch], step: int) -> Outputs:
         """Update the weights with the gradients of accumulated batches. Returns the outputs of the form,
         which stay on the device."""
+        self.forms.at_step(step)
         for groups, rate in zip(self._groups, self.rates(step), strict=True):
             for group in groups:
                 group["lr"] = rate

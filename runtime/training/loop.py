@@ -12,7 +12,7 @@ from dlc.runtime.expectations import trained_measures
 from dlc.runtime.training import device, nan_trace, training_plan
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batches import Passes
-from dlc.runtime.training.history import BestEpoch, Epoch, Figures, Listener, Trained
+from dlc.runtime.training.history import BestEpoch, Epoch, Figures, Listener, Moment, Trained
 from dlc.runtime.training.interrupt import Interrupt
 from dlc.runtime.training.learner import Learner
 from dlc.runtime.training.snapshot import Snapshot, copy
@@ -46,7 +46,7 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
     assert data.train is not None, "the plan checks it"
     passes = Passes(forms.loader(data.train, *forms.training), plan, settings.seed)
     live = list(forms.weights.values())
-    best, kept = [w.detach().clone() for w in live], 0
+    best, best_at = [w.detach().clone() for w in live], 0
     before = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
     best_epoch = BestEpoch(
         settings.early_stop, training_plan.lower_is_better(program), data.validation is not None
@@ -67,29 +67,31 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
                 step += 1
                 if time.monotonic() >= due:
                     due = time.monotonic() + STEP_INTERVAL
+                    moment = Moment(step, learner.rate(step - 1), losses.read)
                     for listener in listeners:
-                        listener.step(step)
+                        listener.step(moment)
                 if step == plan.steps or interrupt.asked:
                     break
 
             # the only copy from the device to the host in an epoch
             read = losses.read()
             if not all(map(isfinite, read.values())) or not learner.finite():
-                kept = kept if settings.early_stop else number - 1
+                kept = best_at if settings.early_stop else number - 1
                 error = nan_trace.replay(learner, passes.again(), before, first, kept)
                 before.restore()
                 with learner.answering():
-                    weights = forms.arrays(best if settings.early_stop else None)
+                    weights, other = kept_and_other(forms, best, best_at, number - 1, kept)
+                diverged = Trained(weights, tuple(history), kept, "diverged", best=best_at, other=other)
                 for listener in listeners:
-                    listener.end(Trained(weights, tuple(history), kept, "diverged"))
+                    listener.end(diverged)
                 raise error
 
             with learner.answering():
                 measured = after_epoch(forms, data, read, validate=not interrupt.asked)
                 found = {"validation": {}, **measured, "train": measured.get("train", {}) | read}
-                better = best_epoch.better(found) or (interrupt.asked and not kept)
+                better = best_epoch.better(found) or (interrupt.asked and not best_at)
                 if better:
-                    kept = number
+                    best_at = number
                     copy(live, best)
             rate, rates, seconds = learner.rate(step - 1), learner.rates(step - 1), time.monotonic() - began
             history.append(
@@ -108,21 +110,35 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
                 break
             passes.next_epoch()
 
-        if settings.early_stop is not None and not kept:
+        if settings.early_stop is not None and not best_at:
             raise training_plan.never_better(settings)
 
         with learner.answering():
-            if ended in ("done", "met") and settings.early_stop is None:
-                kept = len(history)  # a complete run keeps the last weights, not the best ones
-            else:
+            # a complete run keeps the last weights, not the best ones
+            is_complete = ended in ("done", "met") and settings.early_stop is None
+            kept = len(history) if is_complete else best_at
+            weights, other = kept_and_other(forms, best, best_at, len(history), kept)
+            if not is_complete:
                 copy(best, live)
             meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
-            trained = Trained(forms.arrays(), tuple(history), kept, ended,
+            trained = Trained(weights, tuple(history), kept, ended,
                               {part: meter.figures() for part, meter in meters.items()},
-                              {part: meter.tables() for part, meter in meters.items()})  # fmt: skip
+                              {part: meter.tables() for part, meter in meters.items()},
+                              best_at, other)  # fmt: skip
     for listener in listeners:
         listener.end(trained)
     return trained
+
+
+def kept_and_other(
+    forms: Forms, best: list[torch.Tensor], best_at: int, last: int, kept: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The weights of the epoch `kept`, and those of the other one of the best and the last epoch, if there is
+    another one."""
+    if best_at == last or not best_at:
+        return forms.arrays(best if kept == best_at else None), {}
+    of_best, of_last = forms.arrays(best), forms.arrays()
+    return (of_best, of_last) if kept == best_at else (of_last, of_best)
 
 
 def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.output_kinds import kind_of
-from dlc.compiler.training.metrics import Prediction
+from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.training.metrics import Prediction, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Meter:
     caller adds batches to `losses`."""
 
     def __init__(self, measured: Sequence[OutputMetric], losses: Losses | None = None) -> None:
-        self._measured = [(m, m.metric.start(m.type)) for m in measured]
+        self._measured = [(m, m.metric.start(m.updated_with)) for m in measured]
         self._losses = losses
 
     def add(self, answers: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
@@ -31,7 +31,13 @@ class Meter:
         for m, state in self._measured:
             if m.output not in predictions:
                 predictions[m.output] = prediction_of(answers, m.output, m.type)
-            m.metric.update(np, state, predictions[m.output], targets[m.target])
+            answer, target = predictions[m.output], targets[m.target]
+            if not m.type.ignore:
+                m.metric.update(np, state, answer, target)
+            elif (counts := counted(target)).any():
+                whole = m.updated_with is m.type
+                given = (answer, target) if whole else entries(m.type, answer, target, counts)
+                m.metric.update(np, state, *given)
 
     def figures(self) -> dict[str, float]:
         """The losses and the figures of all metrics, by name."""
@@ -55,6 +61,30 @@ class OutputMetric:
 
     def __init__(self, name: str, output: str, type: Tensor, target: str, metric: Metric) -> None:
         self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric
+
+    @property
+    def updated_with(self) -> Tensor:
+        """The type of the rows that update the metric: single entries if some may not count, unless the
+        metric measures the entries of a vector separately."""
+        separate = self.metric.separates and State(self.type).per_label and self.type.element != "class"
+        return self.type.with_shape() if self.type.ignore and not separate else self.type
+
+
+def counted(target: np.ndarray) -> np.ndarray:
+    """The mask of the entries of a target that count: classes that are not -1, numbers that are not NaN."""
+    return ~np.isnan(target) if target.dtype.kind == "f" else target >= 0
+
+
+def entries(type: Tensor, answer: Prediction, target: np.ndarray, counts: np.ndarray
+            ) -> tuple[Prediction, np.ndarray]:  # fmt: skip
+    """The entries that count, as rows of single values."""
+    value, probability = np.reshape(answer.value, target.shape)[counts], answer.probability
+    if probability is not None and type.element == "class":
+        axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
+        probability = np.moveaxis(probability, axis, -1)[counts]
+    elif probability is not None:
+        probability = np.reshape(probability, target.shape)[counts]
+    return Prediction(value, probability), target[counts]
 
 
 def prediction_of(answers: Mapping[str, Any], output: str, type: Tensor) -> Prediction:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.diagnostics.quoting import printable
+from dlc.runtime.training.history import Moment, compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LINES = 20  # approximate number of epochs that get a line
 QUIET = 10.0  # seconds without a line, after which an epoch gets one
+LONG = 30.0  # seconds without a line, after which there is one within an epoch
+SHARE = 0.01  # maximum part of the time that goes into reading losses for the progress bar
 FIGURES = 8  # maximum number of figures in a line
 CLASSES = 24  # maximum number of classes of a table that is shown
 
@@ -33,39 +36,50 @@ class Progress:
         self._bar: Any = None
 
     def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
-        self._plan, self._began, self._printed = plan, time.monotonic(), time.monotonic()
-        self._until = program.phase.settings.until
+        self._plan, self._settings = plan, program.phase.settings
+        self._began = self._printed = self._entered = self._due = time.monotonic()
+        self._epoch, self._step = 1, 0  # the epoch, and the number of steps before it
         if self._console.is_terminal:
             self._bar = bar(self._console)
-            self._task = self._bar.add_task("epoch 1", total=plan.steps)
+            self._task = self._bar.add_task("epoch 1", total=plan.steps, now="")
             self._bar.start()
 
-    def step(self, step: int) -> None:
+    def step(self, moment: Moment) -> None:
+        now = time.monotonic()
         if self._bar:
-            self._bar.update(self._task, completed=step)
+            self._bar.update(self._task, completed=moment.step)
+            if now >= self._due:
+                self._bar.update(self._task, now=self._state(moment))
+                self._due = time.monotonic() + (time.monotonic() - now) / SHARE
+        elif now - self._printed >= LONG:
+            self._printed = now
+            rows = f"{self._done(moment.step):_} of {sum(self._plan.rows):_} rows"
+            self._print(f"epoch {self._epoch}/{self._plan.epochs}  {rows}  {self._state(moment)}")
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Any]) -> None:
         if self._bar:
             after = min(epoch.epoch + 1, self._plan.epochs)
-            self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}")
+            state = self._state(Moment(epoch.step, epoch.rate, lambda: epoch.train))
+            self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}", now=state)
+        self._epoch, self._step, self._entered = epoch.epoch + 1, epoch.step, time.monotonic()
         every, last = ceil(self._plan.epochs / LINES), epoch.step == self._plan.steps
         if epoch.epoch % every and epoch.epoch > 1 and not last and time.monotonic() - self._printed < QUIET:
             return
         self._printed = time.monotonic()
         left = (self._printed - self._began) / epoch.step * (self._plan.steps - epoch.step)
         ending = "" if last or self._bar else f"  {duration(left)} left"
-        words = line(epoch, self._plan.epochs) + ending
-        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self._print(line(epoch, self._plan.epochs) + ending)
 
     def end(self, trained: Trained) -> None:
         self.close()
-        if trained.ended == "met" and self._until is not None:
-            words = f"done: {printable(self._until.text)} holds"
-            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+        if trained.ended == "met" and self._settings.until is not None:
+            self._print(f"done: {printable(self._settings.until.text)} holds")
         words = {"early": "stopped early", "interrupted": "interrupted", "diverged": "stopped"}
         if trained.ended in words:
             kept = f"the weights of epoch {trained.kept}" if trained.kept else "the initial weights"
-            self._console.print(f"{words[trained.ended]}: {kept} are kept", highlight=False, soft_wrap=True)
+            self._print(f"{words[trained.ended]}: {kept} are kept")
+        if trained.best:
+            self._print(self._best(trained))
 
     def close(self) -> None:
         """Remove the progress bar, also after an exception."""
@@ -73,24 +87,50 @@ class Progress:
             self._bar.stop()
             self._bar = None
 
+    def _done(self, step: int) -> int:
+        """The rows of the epoch up to a step."""
+        return sum(self._plan.rows[: step - self._step])
+
+    def _state(self, moment: Moment) -> str:
+        """`loss 0.4120  rate 0.001  3_300 rows/s`: the mean loss of the epoch so far, the learning rate, and
+        the speed in this epoch."""
+        loss = number(moment.losses()["loss"])  # waits for the device, so before the time is read
+        speed = self._done(moment.step) / max(time.monotonic() - self._entered, 1e-9)
+        return f"loss {loss}  rate {moment.rate:.3g}  {speed:_.0f} rows/s"
+
+    def _best(self, trained: Trained) -> str:
+        """`best epoch: 12 of 60, validation loss 0.381`; an interrupted epoch is not validated."""
+        best = trained.history[trained.best - 1]
+        part, figure = compared(self._settings.early_stop, bool(best.validation))
+        figures = best.validation if part == "validation" else best.train
+        ending = f", {part} {printable(figure)} {number(figures[figure])}" if figure in figures else ""
+        return f"best epoch: {trained.best} of {trained.last}{ending}"
+
+    def _print(self, words: str) -> None:
+        self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+
 
 def bar(console: Console) -> Any:
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
-    text = TextColumn("{task.description}")
-    return Bar(
-        text, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console, transient=True
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[now]}", table_column=Column(no_wrap=True)),
     )
+    return Bar(*columns, console=console, transient=True)
 
 
 def line(epoch: Epoch, epochs: int) -> str:
-    """`epoch  3/60  loss 0.412  validation loss 0.381  accuracy 0.932`"""
+    """`epoch  3/60  loss 0.412  validation loss 0.381  accuracy 0.932  *`; the star marks the best so far."""
     width = len(str(epochs))
     parts = [f"epoch {epoch.epoch:{width}}/{epochs}", *listed(epoch.train)]
     if epoch.validation:
         parts.append("validation " + "  ".join(listed(epoch.validation)))
-    return "  ".join(parts)
+    return "  ".join([*parts, "*"] if epoch.best else parts)
 
 
 def listed(figures: Figures) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 
 from dlc.compiler.dims.dim import evaluate, names, number
 from dlc.compiler.lower.torch import Model
+from dlc.compiler.operators.operands import DTYPES
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
@@ -60,10 +61,16 @@ class TorchForm:
         self.module = self.execution.module(self.means.graph)
         self.weights = self.execution.weights(graph)
         self.dtypes = [dtype_of(w) for w in graph.weights]  # of the exported weights
+        self._moves = any(node.operator.moves for node in graph.nodes)
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
     def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
         return self._run(*self.given(batch), *(weights or self.weights))
+
+    def at_step(self, step: int) -> None:
+        """Set the step of training, counted from 0, if a number of the graph changes with it."""
+        if self._moves:
+            self.execution.at_step(step)
 
     def given(self, batch: Batch) -> Batch:
         """The tensors of a batch that the graph reads."""
@@ -124,6 +131,11 @@ class Forms:
             self.weights[w.name] for w in used if w.role == "statistic" and not settings.freezes(w)
         ]
 
+    def at_step(self, step: int) -> None:
+        """Set the step of training, counted from 0, of all training forms."""
+        for form in self.training:
+            form.at_step(step)
+
     def loader(self, rows: Rows, *of: TorchForm, seed: int | None = None) -> Loader:
         """A loader of the fields that forms read. With a seed, drawn inputs are the same in every pass."""
         inputs = {i.name: i.declared.shape for i in self.program.inputs}
@@ -182,7 +194,7 @@ def as_array(tensor: torch.Tensor, dtype: torch.dtype) -> np.ndarray:
 
 
 def dtype_of(weight: Weight) -> torch.dtype:
-    return torch.float64 if weight.value.type.element == "float64" else torch.float32
+    return getattr(torch, DTYPES[weight.value.type.element][0])
 
 
 def channels_last(model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,13 @@ class Program:
 
     def _compile(self, facts: Facts | None) -> Compiled:
         return compiler.compile(
-            self._source, params=self._params, facts=facts, read=self._read, outputs=self._outputs
-        )
+            self._source, params=self._params, facts=facts, read=self._read,
+            type_in=compiler.tensor_reader(self.folder), outputs=self._outputs,
+        )  # fmt: skip
 
     def learn(self, facts: Facts) -> None:
         """Compile again with facts from the data, such as classes."""
+        facts = replace(facts, tensors=self.compiled.facts.tensors)
         if facts != self.compiled.facts:
             self.compiled = self._compile(facts)
 
@@ -60,6 +63,7 @@ class Program:
         from dlc.compiler.lower.initial_weights import draw
         from dlc.compiler.program import Facts
         from dlc.runtime.data.source import Opened
+        from dlc.runtime.loaded_tensors import tensors_of
         from dlc.runtime.open_rows import open_data, source_from
         from dlc.runtime.training.fit import fields_to_fit, fit
 
@@ -68,7 +72,9 @@ class Program:
         fields = fields_to_fit(self.compiled, source.names) if isinstance(source, Opened) else None
         dataset = open_data(self, source, fields)
         fitted = {w.name for w in self.compiled.graph.weights if w.role == "fitted"}
-        weights = fit(self.compiled, dataset.train, draw(self.compiled.graph, self.compiled.train.seed))
+        program = self.compiled
+        drawn = draw(program.graph, program.train.seed, tensors_of(program, self.folder))
+        weights = fit(program, dataset.train, drawn)
         self._fitted = {name: array for name, array in weights.items() if name in fitted}
         return self
 
@@ -78,6 +84,7 @@ class Program:
 
         from dlc.compiler.lower.given_weights import accept, weights_of
         from dlc.compiler.lower.initial_weights import check_known, draw
+        from dlc.runtime.loaded_tensors import tensors_of
 
         if not (given is None or isinstance(given, Mapping)):
             kind = type(given).__name__
@@ -85,7 +92,9 @@ class Program:
         known, graph = self._fitted | dict(given or {}), self.compiled.graph
         check_known(graph, known)
         wanted = {name: weight for name, weight in weights_of(graph).items() if name in known}
-        return draw(graph, self.compiled.train.seed, accept(wanted, known))
+        accepted = accept(wanted, known)
+        loaded = tensors_of(self.compiled, self.folder, accepted)
+        return draw(graph, self.compiled.train.seed, loaded | accepted)
 
     def torch(self, mode: str = "infer", weights: Mapping[str, Any] | None = None) -> torch.nn.Module:
         """The spec as a module. It maps a dict of tensors, batch first, to a dict of tensors by output name.
@@ -125,8 +134,8 @@ def rebuild(source: Source, folder: Path, params: Mapping[str, Any], facts: Fact
 def compile(
     path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None
 ) -> Program:
-    """Check the spec at a path, or a text. `params` are values of its params. Raises `CompileError` with all
-    errors."""
+    """Check the spec at a path, or a text. `params` are values of its params and, by names such as
+    `train.epochs`, of settings; a `str` for a setting is an expression. `CompileError` has all errors."""
     from dlc.runtime.python_arguments import params_of, path_of
 
     if path is not None and text is None:

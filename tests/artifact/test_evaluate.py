@@ -13,6 +13,7 @@ import pytest
 from artifacts import make
 from click.testing import CliRunner
 from pyarrow import parquet
+from sklearn.metrics import matthews_corrcoef
 
 import dlc
 from dlc.cli import commands
@@ -48,6 +49,18 @@ def test_tabular_metrics_are_evaluated(tmp_path: Path) -> None:
     assert (found.rows, list(found.figures)) == (4, ["size.mae"])
     assert found.tables["kind.confusion_matrix"].labels == ("no", "yes")
     assert found.tables["kind.confusion_matrix"].counts == ((2, 1), (0, 1))
+
+
+def test_metrics_of_ranks_and_relative_errors_are_evaluated(tmp_path: Path) -> None:
+    text = TEXT.replace("class(no, yes)", "class(no, maybe, yes)").replace(
+        "x[1]) -> kind", "0 * x[0], x[1]) -> kind"
+    )
+    text += "train { metrics = [top_k(2), mcc, mse, mape, quantile_coverage] }\n"
+    found = evaluate.evaluate(dlc.load(make(text, tmp_path).path), rows(tmp_path / "rows"))
+    assert found.figures == pytest.approx({
+        "kind.top_k(2)": 1, "kind.mcc": matthews_corrcoef([2, 0, 0, 0], [2, 0, 2, 0]),
+        "size.mse": 4, "size.mape": 1 / 6, "size.quantile_coverage": 0.75,
+    })  # fmt: skip
 
 
 def test_all_rows_are_evaluated_in_chunks(tmp_path: Path, monkeypatch) -> None:

@@ -252,6 +252,11 @@ UNREADABLE = {
     "invalid names": with_entry(
         "outputs", json.dumps({"y": type_of(element="class", classes=2, names=[1, 2])})
     ),
+    "ignored values that are no list": with_entry("outputs", json.dumps({"y": type_of(ignore=3)})),
+    "an ignored value without end": with_entry("outputs", json.dumps({"y": type_of(ignore=[10**30])})),
+    "an ignored value that is not a number": with_entry(
+        "outputs", '{"y": {"element": "float", "shape": [], "ignore": [NaN]}}'
+    ),
     "other inputs": with_entry("inputs", json.dumps({"other": type_of()})),
     "no inputs": with_entry("inputs", "{}"),
     "metrics that are numbers": with_entry("metrics", '{"y": 3}'),

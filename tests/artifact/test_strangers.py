@@ -539,7 +539,7 @@ def replaced(draw: st.DrawFn, value: Any) -> Any:
 @given(data=st.data())
 def test_any_metadata_gives_outputs_or_an_error(data: st.DataObject, strange: Path) -> None:
     proto = onnx.load(strange / "plain.onnx")
-    keys = ["inputs", "outputs", "columns", "missing", "metrics", "parity", "proof", "params", "format"]
+    keys = ["inputs", "outputs", "columns", "csv", "drop", "metrics", "parity", "proof", "params", "format"]
     key = f"dlc.{data.draw(st.sampled_from(keys))}"
     entry = next(p for p in proto.metadata_props if p.key == key)
     entry.value = json.dumps(data.draw(st.composite(lambda draw: replaced(draw, json.loads(entry.value)))()))
@@ -569,14 +569,15 @@ def use(content: bytes, folder: Path) -> None:
     """Use an artifact in every way; only errors of dlc may be raised."""
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime.artifact import evaluate
-    from dlc.show.stored import read_metadata
+    from dlc.show.stored import program_of, read_metadata, spec_of
 
     path, rows = folder / "strange.onnx", folder / "rows.csv"
     path.write_bytes(content)
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     for act in (
         verify,
-        read_metadata,
+        lambda path: spec_of(read_metadata(path)),
+        lambda path: program_of(read_metadata(path)),
         lambda path: evaluate.predict(dlc.load(path), rows),
         lambda path: evaluate.evaluate(dlc.load(path), rows),
     ):

@@ -117,7 +117,7 @@ def test_settings_of_operators_and_optimizers_are_words_too() -> None:
     assert "A setting of `conv`, `conv_transpose`, `maxpool`, `avgpool`: size of the window" in printed
     assert "`dlc doc conv` says more" in printed
     assert "avgpool" not in dlc("doc", "conv.kernel").output
-    assert dlc("doc", "train.batch").output == dlc("doc", "batch").output
+    assert dlc("doc", "train.epochs").output == dlc("doc", "epochs").output
     assert "it is called `kernel` here" in dlc("doc", "kernel_size").output
 
 
@@ -203,7 +203,7 @@ TOPICS = {
     "timestamps": "int64 standardize",
     "pandas": "parquet data=frame",
     "frame": "csv data=frame",
-    "ignore_index": "class drop",
+    "ignore_index": "ignore valid drop",
 }
 
 

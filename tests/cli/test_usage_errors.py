@@ -40,18 +40,18 @@ def test_wrong_use_ends_with_2(arguments: list[str]) -> None:
     assert dlc(*arguments).exit_code == 2
 
 
-@pytest.mark.parametrize(("option", "place"), [
-    ("--epochs", "train { epochs = ... }"), ("--batch-size", "train { batch = ... }"),
-    ("--validation", "data { validation = ... }"), ("--lr", "train { optimizer = adam(lr=...) }"),
-    ("--learning_rate", "train { optimizer = adam(lr=...) }"),
-    ("--weight-decay", "train { optimizer = adam(weight_decay=...) }"),
+@pytest.mark.parametrize(("option", "setting"), [
+    ("--epochs", "train.epochs=..."), ("--batch-size", "train.batch=..."),
+    ("--validation", "data.validation=..."), ("--lr", "'train.optimizer=adam(lr=...)'"),
+    ("--learning_rate", "'train.optimizer=adam(lr=...)'"),
+    ("--weight-decay", "'train.optimizer=adam(weight_decay=...)'"),
 ])  # fmt: skip
-def test_an_option_that_is_a_setting_gets_a_hint(option: str, place: str) -> None:
+def test_an_option_that_is_a_setting_gets_a_hint(option: str, setting: str) -> None:
     for command in ("train", "check"):
         done = dlc(command, "p.dl", option, "3")
         assert (done.exit_code, done.stderr.splitlines()) == (2, [
             f"error: no such option '{option}'",
-            f"  = help: set it in the spec: `{place}`; `--set` changes a param",
+            f"  = help: it is a setting of the spec: `--set {setting}`",
         ])  # fmt: skip
 
 

@@ -32,8 +32,9 @@ FILES = [command for command in COMMANDS if command not in (*WORDS, "doctor")]
 # Valid arguments of each command; `dlc show` takes both kinds.
 SPECS = {(command, "spec.dl") for command in FILES if command not in ("verify", "eval", "predict", "export")}
 MODELS = {(c, model) for c in ("verify", "eval", "predict") for model in ("model.onnx", "model.dl", "run")}
-TAKEN = SPECS | MODELS | {("show", "model.onnx"), ("show", "run"), ("export", "run"), ("export", "killed"),
-                          *(("test", run) for run in ("run", "killed", "begun", "torn"))}  # fmt: skip
+TAKEN = SPECS | MODELS | {("show", "model.onnx"), ("export", "run"), ("export", "killed"),
+                          *((command, run) for command in ("show", "test")
+                            for run in ("run", "killed", "begun"))}  # fmt: skip
 REPORTS = ("check", "test")  # they print errors on standard output
 GOLDEN = Path(__file__).parent / "given.txt"
 

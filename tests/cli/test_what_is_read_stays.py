@@ -57,6 +57,8 @@ READ = "is read here, and would be overwritten"
     ("predict run mnist -o mnist/t10k-images-idx3-ubyte", READ),
     ("emit p.dl -o p.dl", READ), ("emit p.dl -o blocks.dl", READ), ("emit p.dl -o rows.csv", READ),
     ("show p.dl --svg p.dl", READ), ("show p.dl --svg blocks.dl", READ),
+    ("show run --svg run/model.dl", READ), ("show run/model.onnx --svg run/model.onnx", READ),
+    ("show run --svg run/weights.safetensors", READ),
     ("export p.dl -o p.dl", READ), ("export run -o run/weights.safetensors", READ),
     ("export run -o run/model.dl", READ), ("export run -o rows.csv", "holds rows, and would be overwritten"),
     ("export run -o rows.npz", "holds rows, and would be overwritten"),

@@ -372,7 +372,7 @@ def test_tables_that_do_not_match_their_columns():
     assert found.message == 'the table, column "x": the entries are lists of different lengths'
     assert error_of(read, table([]), wanted("x")).code == "E0708"
     assert error_of(read, table([1]), wanted("x"), target("y")).message == (
-        "the table has 1 fields, and nothing is left for target `y`"
+        "the table has 1 field, and nothing is left for target `y`"
     )
 
 

@@ -57,10 +57,10 @@ def test_bfloat16_comes_as_float32(tmp_path):
     )
 
 
-@pytest.mark.parametrize("sign", [",", ";", "\t"])
-def test_columns_may_have_other_delimiters(tmp_path, sign):
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|", " "])
+def test_columns_may_have_other_separators(tmp_path, sign):
     text = "a,b\n1,2\n".replace(",", sign)
-    rows = read(csv_of(tmp_path, text), wanted("a"), wanted("b"), folder=tmp_path).train
+    rows = read(csv_of(tmp_path, text, separator=sign), wanted("a"), wanted("b"), folder=tmp_path).train
     assert (rows["a"].tolist(), rows["b"].tolist()) == ([1], [2])
 
 
@@ -227,9 +227,8 @@ def test_bad_values_of_several_columns_are_reported_together(tmp_path):
 def test_a_table_without_a_heading(tmp_path):
     found = error_of(read, csv_of(tmp_path, "5.1,3.5\n4.9,3.0\n"), wanted("a"), wanted("b"), folder=tmp_path)
     assert found.message == "rows.csv has none of the columns wanted"
-    assert (
-        found.help == "the first line looks like data; a csv file has a heading with the names of the columns"
-    )
+    fix = "write the names of the columns above it"
+    assert found.help == f"the first line looks like data, and is read as the heading: {fix}"
 
 
 def test_a_repeated_name_in_the_heading(tmp_path):

@@ -68,7 +68,7 @@ def test_a_class_that_marks_a_missing_value_gets_a_warning(missing, classes, sta
     assert warning.help == f"if {stand}, say so: csv(..., missing={marks})"
     fixed = dlc.compile(text=re.sub(r'"rows.csv"[^)]*', lambda _: f'"rows.csv", missing={marks}', spec))
     assert fixed.compiled.data is not None
-    assert {*classes.split()} & {*fixed.compiled.data.marks}
+    assert {*classes.split()} & {*fixed.compiled.data.csv.missing}
 
 
 def trained(content: str | bytes, spec: str = SPEC) -> str:
@@ -321,8 +321,10 @@ FILES: dict[str, str | bytes] = {
     "the heading twice": BOTH + BOTH,
     "the heading twice, with its mark": f"{BOTH}\ufeff{BOTH}",
     "words for a number in the first row": f"{HEADING}one,2,x\n{GOOD}",
-    "points for thousands": "a;b;kind\n1.234;2,5;x\n2.345;3,5;y\n",
-    "points for thousands, twice": "a;b;kind\n1.234.567;2;x\n2.345;3;y\n",
+    "points for thousands": 'a,b,kind\n"1.234","2,5",x\n"2.345","3,5",y\n',
+    "points for thousands, twice": 'a,b,kind\n1.234.567,2,x\n"2.345",3,y\n',
+    "semicolons": "a;b;kind\n1;2;x\n2;3;y\n", "decimal commas": "a;b;kind\n1;2,5;x\n2;3;y\n",
+    "tabs": "a\tb\tkind\n1\t2\tx\n2\t3\ty\n",
     "several marks": f"{HEADING}NA,2,x\n3,?,y\n4,5,x\n-,n/a,y\n",
     "a narrow column": f"{HEADING}####,2,x\n{GOOD}",
     "an inch": 'a,b,kind,note\n1,2,x,5" wide\n2,3,y,good\n',
@@ -364,12 +366,17 @@ def test_an_unclosed_quote_in_a_large_file_is_reported_with_its_line() -> None:
     )
 
 
-def test_text_in_another_encoding_is_read_after_conversion() -> None:
-    content = FILES["Latin-1"]
-    assert isinstance(content, bytes)
-    (encoding,) = re.findall(r"iconv -f (\S+) -t utf-8", help_in(trained(content)))
-    spec = SPEC.replace("class(x, y)", 'class(x, "\u00e9")')
-    assert trained(content.decode(encoding), spec) == ""
+SETTINGS = ["semicolons", "decimal commas", "tabs", "Latin-1", "UTF-16", "UTF-16 without a mark",
+            "UTF-16, the other way", "UTF-32", "a comment"]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_a_file_is_read_with_the_suggested_settings(case: str) -> None:
+    content = FILES[case]
+    (settings,) = re.findall(r"csv\(\.\.\., (.*)\)$", help_in(trained(content)))
+    spec = SPEC.replace("dense(2)", "dense(3)").replace("class(x, y)", 'class(x, y, "\u00e9")')
+    spec = spec.replace('"rows.csv"', f'"rows.csv", {settings}')
+    assert trained(content, spec) == ""
 
 
 @pytest.mark.parametrize(("encoding", "words"), [
@@ -534,10 +541,11 @@ def test_classes_counted_from_one_are_accepted_as_auto() -> None:
 
 
 @pytest.mark.parametrize("label", ["-1", "255"])
-def test_labels_cannot_be_ignored_yet(label: str) -> None:
-    assert "labels cannot be ignored yet" in labelled("class(3)", f"0 1 2 {label}")
-    assert "cannot be ignored" not in labelled("class(3)", f"0 1 2 {label} 7")
-    assert not labelled("class(3)", "0 1 2")
+def test_labels_that_other_programs_ignore(label: str) -> None:
+    fix = f"class(3, ignore={label})"
+    assert fix in labelled("class(3)", f"0 1 2 {label}")
+    assert "ignore" not in labelled("class(3)", f"0 1 2 {label} 7")
+    assert not labelled(fix, f"0 1 2 {label}")
 
 
 @pytest.mark.parametrize(

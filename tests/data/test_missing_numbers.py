@@ -65,7 +65,7 @@ def test_a_target_cannot_be_missing(tmp_path):
     csv_of(tmp_path, "age,pay,y\n1,2,1\n,5,\n")
     found = error_of(load, program_of(FLOW.format(FILLED, 'csv("rows.csv")')), tmp_path)
     assert found.message == 'rows.csv, row 2 (line 3), column "y": the value is missing'
-    assert found.help == "fill it in, or remove the row"
+    assert found.help == "fill it in, remove the row, or write `ignore=missing` into the type of the output"
 
 
 def test_infinity_is_not_a_missing_value(tmp_path):

@@ -1,16 +1,27 @@
 """The split into training, validation and test rows."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from fields import AUTO, csv_of, error_of, read, table, target, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlc.compiler.definitions.sections import Builtin, Csv, Data, NormalField, UniformField
+from dlc.compiler import CompileError, Source, compile
+from dlc.compiler.definitions.sections import (
+    Builtin,
+    Csv,
+    Data,
+    GroupsSplit,
+    NormalField,
+    OrderedSplit,
+    UniformField,
+)
 from dlc.compiler.dims.dim import free
 from dlc.compiler.types import Classes
 from dlc.runtime.data import gather
-from dlc.runtime.data.split import random_order, split_rows, stratified
+from dlc.runtime.data.split import nearest_groups, random_order, row_count, split_rows, stratified
 
 SPECIES = target("species", "class", classes=3)
 LENGTH = wanted("sepal_length")
@@ -87,8 +98,6 @@ def test_every_prefix_of_a_stratified_order_has_the_class_proportions(labels, da
 
 @given(st.integers(1, 200), st.floats(0, 0.999), st.integers(0, 250))
 def test_a_split_never_loses_a_row(rows, fraction, count):
-    from dlc.compiler.diagnostics.problems import CompileError
-
     try:
         parts = split_rows(rows, Data(validation=fraction, test=count), None, "rows.csv")
     except CompileError as error:
@@ -177,3 +186,103 @@ def test_classes_of_two_counts_are_found_separately():
     fields = wanted("x", "class", classes=AUTO), target("y", "class", classes=other)
     found = read(table([4, 1], [2, 0], columns=("x", "y")), *fields).classes
     assert {n: c.labels for n, c in found.items()} == {"found": (2, 4), "other": None}
+
+
+def test_ordered_parts_are_the_last_rows():
+    data = read(numbered(10), wanted("x", "int64"), validation=0.2, test=3, split=OrderedSplit(), seed=5)
+    found = [rows["x"].tolist() for _, rows in data.parts()]
+    assert found == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9]]
+
+
+GROUPS = st.lists(st.integers(0, 8), min_size=1, max_size=60)
+
+
+@given(GROUPS, st.floats(0.01, 0.6), st.sampled_from([0, 0.1, 0.3]), st.integers(0, 99))
+def test_whole_groups_in_parts_near_the_fractions(groups, test, validation, seed):
+    groups = np.array(groups)
+    data = Data(split=GroupsSplit(column="id"), test=test, validation=validation, seed=seed)
+    parts = 2 + bool(validation)
+    rows = len(groups)
+    if len({*groups.tolist()}) < parts or sum(row_count(part, rows) for part in (test, validation)) >= rows:
+        with pytest.raises(CompileError) as caught:
+            split_rows(rows, data, None, "rows.csv", groups)
+        assert caught.value.diagnostics[0].code == "E0709"
+        return
+    split = split_rows(rows, data, None, "rows.csv", groups)
+    assert sorted([*split.train, *split.validation, *split.test]) == list(range(rows))
+    found = [{*groups[part].tolist()} for part in (split.train, split.validation, split.test)]
+    assert sum(map(len, found)) == len({*groups.tolist()})
+    assert found[0] and found[2] and bool(found[1]) == bool(validation)
+    again = split_rows(rows, data, None, "rows.csv", groups)
+    assert (again.test.tolist(), again.train.tolist()) == (split.test.tolist(), split.train.tolist())
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=9), st.integers(1, 80), st.randoms())
+def test_no_other_groups_have_a_number_of_rows_that_is_nearer(sizes, rows, random):
+    order = random.sample(range(len(sizes)), len(sizes))
+    taken = nearest_groups(order, sizes, rows, len(sizes))
+    subsets = [some for count in range(1, len(sizes) + 1) for some in combinations(sizes, count)]
+    best = min(abs(sum(some) - rows) for some in subsets)
+    assert abs(sum(sizes[group] for group in taken) - rows) == best
+    assert len(nearest_groups(order, sizes, rows, 1)) == 1
+
+
+def test_many_groups_take_little_time_and_memory():
+    sizes = np.random.default_rng(0).integers(1, 50, 200_000).tolist()
+    taken = nearest_groups(range(len(sizes)), sizes, 1_000_000, len(sizes) - 1)
+    assert sum(sizes[group] for group in taken) == 1_000_000
+    assert nearest_groups([0, 1], [10**9, 10**9], 4 * 10**8, 1) == {0}
+
+
+@given(st.integers(2, 40), st.integers(1, 6))
+def test_groups_of_one_row_are_a_random_split_of_the_exact_size(rows, test):
+    data = Data(split=GroupsSplit(column="id"), test=min(test, rows - 1))
+    split = split_rows(rows, data, None, "rows.csv", np.arange(rows)[::-1])
+    assert len(split.test) == min(test, rows - 1)
+
+
+def test_groups_of_a_column_that_no_field_reads(tmp_path):
+    text = "x,who\n" + "".join(f"{i},{name}\n" for i, name in enumerate("ababccddab"))
+    for fields in ([wanted("x")], [wanted("x"), wanted("who", "string")]):
+        data = read(
+            csv_of(tmp_path, text), *fields, test=0.2, split=GroupsSplit(column="who"), folder=tmp_path
+        )
+        assert data.test["x"].tolist() in ([4, 5], [6, 7])
+
+
+def test_the_column_of_groups_is_none_of_the_remaining_columns():
+    source = table(*([i, 2 * i, i // 2] for i in range(6)), columns=("a", "b", "who"))
+    data = read(source, wanted("x", "float", 2), test=2, split=GroupsSplit(column="who"))
+    assert data.train["x"].shape == (4, 2) and data.test["x"][0, 0] % 2 == 0
+
+
+@pytest.mark.parametrize(("text", "message", "help"), [
+    ("x,id\n1,a\n2,b\n", 'rows.csv has no column "who", which `split = groups(...)` takes', ""),
+    ("x,who\n1,a\n2,\n", 'rows.csv, row 2 (line 3), column "who": the row has no group', "drop = missing"),
+    ("x,who\n1,a\n2,a\n", "rows.csv has 1 group of rows, and 2 parts need one each", "more groups"),
+])  # fmt: skip
+def test_columns_that_make_no_groups(text, message, help, tmp_path):
+    split = GroupsSplit(column="who")
+    found = error_of(read, csv_of(tmp_path, text), wanted("x"), test=1, split=split, folder=tmp_path)
+    assert found.message == message and help in found.help
+
+
+def test_a_source_without_names_has_no_groups(tmp_path):
+    source = csv_of(tmp_path, "1,a\n2,b\n", header=False)
+    found = error_of(read, source, wanted("x"), test=1, split=GroupsSplit(column="who"), folder=tmp_path)
+    assert "has no names" in found.message
+
+
+@pytest.mark.parametrize("split", ["ordered", 'groups("who")'])
+def test_only_a_random_split_can_be_stratified(split):
+    text = f"""input x: float
+output y: class(2)
+x -> reshape(1) -> dense(2) -> y
+data {{ source = csv("rows.csv")
+split = {split}
+test = 0.2
+stratify = y }}
+"""
+    with pytest.raises(CompileError) as caught:
+        compile(Source("m.dl", text))
+    assert [d.code for d in caught.value.diagnostics] == ["E0408"]

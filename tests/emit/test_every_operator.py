@@ -157,6 +157,25 @@ def test_example_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
     torch.testing.assert_close(found.mean(), wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("reduce", ["mean", "sum", "none"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "hinge", "mse", "huber", "cosine"])
+def test_losses_with_ignored_entries(loss: str, reduce: str, tmp_path: Path) -> None:
+    kind = "class" if loss in ("cross_entropy", "focal", "hinge") else "float"
+    type = "class(3, ignore=9)[5]" if kind == "class" else "float(ignore=missing)[5]"
+    last = "dense(15) -> reshape(5, 3)" if kind == "class" else "dense(5)"
+    train = f"train {{ loss = {loss}(y, reduce={reduce}) }}"
+    text = f"input x: float[4]\noutput y: {type}\nx -> {last} -> y\n{train}\n"
+    program, path = compile(Source("example.dl", text)), tmp_path / "example.py"
+    path.write_text(emit(program, model_alone=True), "utf-8")
+    weights = draw(program.graph, seed=0)
+    target = torch.tensor([[0, 1, -1, 2, -1], [-1] * 5, [1, -1, 1, 1, 0]])
+    target = target if kind == "class" else torch.where(target < 0, torch.nan, target.float())
+    given = {"x": torch.randn(3, 4), "y": target}
+    wanted = Model(specialize.validation(program), program.graph.weights, weights)(given)[specialize.LOSS]
+    _, model = open_emitted(path, weights)
+    torch.testing.assert_close(model.compute_loss(given["x"], target), wanted)
+
+
 def test_tables_of_torch_names_are_complete() -> None:
     """The emitter does not import torch, so it has tables of names."""
     assert all(hasattr(torch.nn.functional, name) for name in FUNCTIONAL)

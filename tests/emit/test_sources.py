@@ -74,6 +74,15 @@ STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
         place = columns("size", "Weight (kg)") }""",
         write_cars,
     ),
+    "another separator, decimal sign and encoding in csv": (
+        """input size, weight: float
+        output make: class("M\u00fcller", a)
+        (size, weight) -> concat -> impute(mean) -> dense(2) -> make
+        data { source = csv("cars.csv", separator="\\t", decimal=",", encoding="cp1252") }""",
+        lambda folder: (folder / "cars.csv").write_text(
+            "size\tweight\tmake\n1,5\t900\tM\u00fcller\n\t1200,25\ta\n", "cp1252"
+        ),
+    ),
     "an integer that marks missing values in csv": (
         """input size: float
         output fast: binary
@@ -269,8 +278,21 @@ def test_classes_of_unread_rows_are_an_error() -> None:
 
 UNSUPPORTED = {
     "has a source of its own": 'data { source = csv("fruits.csv")\ntest = csv("more.csv") }',
+    "`split` is not supported": 'data { source = csv("fruits.csv")\nsplit = ordered }',
+    "`drop` is not supported": 'data { source = csv("fruits.csv")\ndrop = missing }',
+    "`header` is not supported": 'data { source = csv("fruits.csv", header=false) }',
+    "`comment` is not supported": 'data { source = csv("fruits.csv", comment="#") }',
     "is drawn for each batch": 'data { source = csv("fruits.csv")\nx = normal() }',
 }
+
+
+def test_ignored_values_are_not_read() -> None:
+    text = (
+        'input x: float\noutput y: float(ignore=-1)\nx -> dense(1) -> y\ndata { source = csv("rows.csv") }\n'
+    )
+    with pytest.raises(CompileError, match="the labels of `y` are not read") as caught:
+        emit(compile(Source("story.dl", text)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0822"]
 
 
 @pytest.mark.parametrize("message", UNSUPPORTED)

@@ -57,6 +57,16 @@ STORIES = {
           regularize = [l1(0.1, on=h)]
         }
     """,
+    "constants, and weights that begin with numbers": """
+        weight scale: float[3] = [1, 0.5, 2]
+        weight mix: float[3, 3] = eye(3)
+        block shifted(x) { return x - [[0.5, 1, 2]] }
+        input x: float[2, 3]
+        input kind: class(4)
+        output y: float[2, 3]
+        h = ((shifted(x) + shifted(2 * x)) @ mix * scale) @ eye(3) + [1, 2, 3] * (kind == 3)
+        h -> dense(3, weight=[[1, 2, 3], [4, 5, 6], [7, 8, 9]] / 10) -> y
+    """,
     "a tied weight": """
         weight table: float[5, 4] = normal(0.5)
         block scores(x) { return x @ transpose(table) }

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import pytest
 
-from dlc.compiler import CompileError, Diagnostic, compile, read_source, reader
+from dlc.compiler import CompileError, Diagnostic, compile, read_source, reader, tensor_reader
 from dlc.compiler.diagnostics.render import render
 
 HERE = Path(__file__).parent
@@ -20,7 +20,7 @@ STORIES = sorted(p.stem for p in HERE.glob("*.dl"))
 def diagnostics_of(story: str) -> tuple[Diagnostic, ...]:
     """The errors and warnings of the spec of a story."""
     try:
-        program = compile(read_source(HERE / f"{story}.dl"), read=reader(HERE))
+        program = compile(read_source(HERE / f"{story}.dl"), read=reader(HERE), type_in=tensor_reader(HERE))
     except CompileError as error:
         return error.diagnostics
     return program.warnings

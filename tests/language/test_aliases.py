@@ -15,7 +15,7 @@ from imports import ROOT
 import dlc.compiler.definitions.sections
 import dlc.compiler.training.train_section  # noqa: F401  (registers all definitions)
 from dlc.compiler import CompileError, Source, compile
-from dlc.compiler.definitions import aliases
+from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import STAGES, Definition
 from dlc.compiler.definitions.libraries import LIBRARIES
 from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, unimplemented_words
@@ -113,8 +113,8 @@ def words_of(table: ast.Dict | ast.Set) -> list[str]:
 def test_no_hint_names_an_unimplemented_feature() -> None:
     texts = [
         *aliases.NAME_HELP.values(),
-        *aliases.MOVED_SETTINGS.values(),
-        *aliases.UNNEEDED_SETTINGS.values(),
+        *other_settings.MOVED_SETTINGS.values(),
+        *other_settings.UNNEEDED_SETTINGS.values(),
     ]
     spans = " ".join(span for text in texts for span in re.findall("`([^`]*)`", text))
     assert set(re.findall(r"\w+(?=\()|\.\w+", spans)) & {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,6 +78,63 @@ def test_a_constant_table_is_not_trainable():
     module = dlc.compile(text=text).torch()
     assert not list(module.parameters())
     assert module({"x": torch.tensor([1, -1])})["y"].tolist() == [[4, 5, 6], [0, 0, 0]]
+
+
+COMPARED = """
+input  kind: class(low, "very high")
+input  grade: class(9)
+output y: float[4]
+a = (kind == "very high", kind != "low") -> stack
+b = ("low" == kind, grade == 8) -> stack
+(a, b) -> concat -> y
+"""
+
+
+def test_class_values_are_compared_with_names_and_numbers() -> None:
+    module = dlc.compile(text=COMPARED).torch()
+    made = module({"kind": torch.tensor([0, 1, -1]), "grade": torch.tensor([8, 0, -1])})["y"]
+    assert made.tolist() == [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 0]]
+
+
+FOUND = """
+input  city: class(auto)
+input  code: class(auto)
+output price: float
+2 * (city == "Rome") + (code == 500) + (code != -1) -> dense(1) -> price
+data { source = csv("rows.csv") }
+train { epochs = 1 }
+"""
+
+
+def test_names_and_numbers_of_classes_are_found_in_the_data(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("city,code,price\nRome,7,1\nOslo,500,3\nBern,7,2\n")
+    (tmp_path / "cities.dl").write_text(FOUND)
+    with pytest.raises(dlc.CompileError, match="the classes of `city` are not known yet"):
+        dlc.compile(tmp_path / "cities.dl").torch()
+    result = dlc.train(tmp_path / "cities.dl", out=tmp_path, device="cpu")
+    session = onnxruntime.InferenceSession(result.model)
+    cities, codes = np.array(["Rome", "Oslo", "Paris"], object), np.array([500, 500, 8])
+    (made,) = session.run(None, {"city": cities, "code": codes})
+    wanted = np.array([[4], [2], [0]]) @ result.weights["dense.weight"] + result.weights["dense.bias"]
+    np.testing.assert_allclose(made, wanted[:, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ('city == "Rom"', 'there is no class "Rom".*write `"Rome"`'),
+        ('city == "Zanzibar"', "the classes are `Bern`, `Oslo`, `Rome`"),
+        ("city == 3", "there is no class 3.*the classes have the numbers 0 to 2"),
+        ('code == "7"', 'the classes are 7, 500, found "7".*write `7`'),
+        ("code == 8", "there is no class 8.*the classes are 7, 500"),
+    ],
+)
+def test_a_class_that_is_not_in_the_data_is_an_error(condition: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("city,code,price\nRome,7,1\nOslo,500,3\nBern,7,2\n")
+    text = FOUND.replace('city == "Rome"', condition)
+    (tmp_path / "cities.dl").write_text(text)
+    with pytest.raises(dlc.CompileError, match=re.compile(message, re.DOTALL)):
+        dlc.train(tmp_path / "cities.dl", out=tmp_path, device="cpu")
 
 
 CITIES = """input  city: class(auto)

@@ -63,6 +63,9 @@ SUSPICIOUS = {
         "W0409", KIND + "x -> dense(4, init=xavier_uniform) -> batchnorm -> gelu -> dense(3) -> y"),
     "a rate in thousandths": ("W0410", KIND + "x -> dense(3) -> y\ntrain { optimizer = adam(lr=3) }"),
     "a rate of nothing": ("W0410", KIND + "x -> dense(3) -> y\ntrain { optimizer = sgd(lr=1e-9) }"),
+    "an average that follows at once": (
+        "W0410", KIND + "net f(a) { return a -> dense(3) }\nnet slow = average(f, decay=0.01)\nx -> f -> y\n"
+        "train { loss = cross_entropy(y) + mse(slow(x), 0) }"),
     "a huge batch": ("W0410", KIND + "x -> dense(3) -> y\ntrain { batch = 50_000 }"),
     "nothing left": ("W0410", KIND + "x -> dense(9) -> dropout(0.9) -> dense(3) -> y"),
     "stopping blindly": (

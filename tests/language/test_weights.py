@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from specs import VECTOR, files, names, shapes
+from specs import VECTOR, files, names, shapes, spec
 
 BLOCK = "block two(a) { return a -> dense(4) -> relu -> dense(4) }\n"
 NET = "net critic(a) { return a -> dense(4) -> relu -> dense(4) }\n"
@@ -40,6 +40,22 @@ NAMES = {
     "a named stage is a template": ("f = dense(4) -> relu\nx -> f -> f -> y", "dense dense_2"),
     "a net shares its weights": (NET + "x -> critic -> critic -> y", "critic.dense critic.dense_2"),
     "repeat of a net shares them": (NET + "x -> repeat(3, critic) -> y", "critic.dense critic.dense_2"),
+    "an average net has the names of its net": (
+        "net slow = average(critic)\n" + NET + "critic(x) -> slow -> slow -> y",
+        "critic.dense critic.dense_2 slow.dense slow.dense_2"),
+    "an average net may be used first": (
+        NET + "net slow = average(critic)\nslow(x) + critic(x) -> y",
+        "slow.dense slow.dense_2 critic.dense critic.dense_2"),
+    "an average of a net that calls itself": (
+        ("net deep(a; n) { if n == 0 { return a }\n return a -> deep(n - 1) -> dense(4) }\n"
+         "net slow = average(deep)\nx -> deep(3) -> slow(2) -> y"), "deep.dense slow.dense"),
+    "an average net has its own nets and declared weights": (
+        (BLOCK + NET + "weight scale: float[4] = ones\n"
+         "net whole(a) { return scale * (a -> two -> critic -> two) }\nnet slow = average(whole)\n"
+         "whole(x) + slow(x) -> y"),
+        ("scale whole.two.dense whole.two.dense_2 critic.dense critic.dense_2 whole.two_2.dense "
+         "whole.two_2.dense_2 slow.scale slow.two.dense slow.two.dense_2 slow.critic.dense "
+         "slow.critic.dense_2 slow.two_2.dense slow.two_2.dense_2")),
     "a net is named from the top": (
         NET + "block inner(a) { return a -> critic -> dense(4) }\nx -> inner -> inner -> y",
         "critic.dense critic.dense_2 inner.dense inner_2.dense"),
@@ -121,6 +137,23 @@ def test_nets_of_one_name_in_two_files_do_not_share_weights():
         f"{VECTOR}x -> outer -> part -> y"
     )
     assert list(shapes(text, read=files(other=other)))[::2] == ["part_2.dense.weight", "part.dense.weight"]
+
+
+def test_average_nets_are_imported_and_made_of_imported_nets():
+    other = (
+        "weight table: float[4, 4] = orthogonal\n"
+        "net part(a) { return a @ table -> dense(4) }\nnet slow = average(part, decay=rate)\nparam rate = 0.8"
+    )
+    text = f'import part, slow from "other.dl"\nnet own = average(part, 0.7)\n{VECTOR}'
+    text += "part(x) + slow(x) + own(x) -> y"
+    program = spec(text, read=files(other=other))
+    assert {name: average.decay for name, average in program.averages.items()} == {"slow": 0.8, "own": 0.7}
+    assert {w.name: w.follows for w in program.graph.weights if w.follows} == {
+        f"{net}.{name}": of
+        for net in ("slow", "own")
+        for name, of in (("table", "table"), ("dense.weight", "part.dense.weight"),
+                         ("dense.bias", "part.dense.bias"))
+    }  # fmt: skip
 
 
 def test_weights_are_tied_by_declaring_them():

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 # Their sums are taken in the order of the engine.
 SUMS = {
-    "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool", "groupnorm",
-    "instancenorm", "layernorm", "local_response_norm", "log_softmax", "matmul", "mean", "norm", "resize",
-    "rmsnorm", "softmax", "sum", "upsample",
+    "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
+    "grid_sample", "groupnorm", "instancenorm", "layernorm", "local_response_norm", "log_softmax",
+    "logsumexp", "matmul", "mean", "norm", "prod", "random_resized_crop", "resize", "rmsnorm", "softmax",
+    "std", "sum", "upsample", "var",
 }  # fmt: skip
 # Made of functions and constants that engines round differently.
 FUNCTIONS = {
-    "batchnorm", "celu", "cos", "elu", "exp", "gelu", "glu", "hard_sigmoid", "hard_swish", "log", "mish",
-    "power", "selu", "sigmoid", "silu", "sin", "sinusoidal_position", "softplus", "softsign", "sqrt",
-    "swish", "tanh",
+    "batchnorm", "celu", "cos", "elu", "erf", "exp", "gelu", "glu", "hard_sigmoid", "hard_swish", "lgamma",
+    "log", "mish", "power", "selu", "sigmoid", "silu", "sin", "sinusoidal_position", "softplus", "softsign",
+    "sqrt", "swish", "tan", "tanh",
 }  # fmt: skip
 GRADIENT = 1e-6  # in float64, relative and absolute
 

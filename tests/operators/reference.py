@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv_transpose import ConvTranspose as TheirConvTranspose
+from onnx.reference.ops.op_grid_sample import GridSample as TheirGridSample
 from onnx.reference.ops.op_max_pool import MaxPool as TheirMaxPool
 
 
@@ -39,6 +40,16 @@ class GlobalAveragePool(OpRun):
         return (x.mean(tuple(range(2, x.ndim)), keepdims=True),)
 
 
+class GridSample(TheirGridSample):
+    """`onnx.reference` does not know the name that `linear` has before opset 20, and no position NaN; for an
+    empty batch it returns nothing."""
+
+    def _run(self, x: Any, grid: Any, mode: str = "linear", **settings: Any) -> tuple[Any]:
+        if not len(x):
+            return (np.zeros((0, x.shape[1], *grid.shape[1:3]), x.dtype),)
+        return super()._run(x, np.nan_to_num(grid), mode={"bilinear": "linear"}.get(mode, mode), **settings)
+
+
 class LogSoftmax(OpRun):
     """`onnx.reference` takes the logarithm of a softmax that has underflowed to 0."""
 
@@ -65,4 +76,4 @@ class Pow(OpRun):
         return (np.where(b >= 0, whole, parts.astype(a.dtype)),)
 
 
-REPAIRED = [ConvTranspose, Flatten, GlobalAveragePool, LogSoftmax, MaxPool, Pow]
+REPAIRED = [ConvTranspose, Flatten, GlobalAveragePool, GridSample, LogSoftmax, MaxPool, Pow]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from forms import Functions, at_inference, bind, run_onnx, run_torch
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as tv
 
 from dlc.compiler.operators.geometric_augmentation import (
@@ -16,16 +16,18 @@ from dlc.compiler.operators.geometric_augmentation import (
     GeometricAugmentation,
     RandomCrop,
     RandomFlip,
+    RandomResizedCrop,
     RandomRotate,
 )
 from dlc.compiler.types import Tensor
 
 SHAPES = [(3, 12, 9), (12, 9)]
-FLIP, UP, CROP, TURN = (
+FLIP, UP, CROP, TURN, ZOOM = (
     RandomFlip(),
     RandomFlip(axis=0),
     RandomCrop(h=12, w=9, padding=3),
     RandomRotate(degrees=60),
+    RandomResizedCrop(h=12, w=9, scale=(0.2, 0.8)),
 )
 
 
@@ -87,6 +89,49 @@ def test_at_inference_the_window_is_in_the_centre(shape):
     assert np.array_equal(run_onnx(operator, x), wanted)
 
 
+@pytest.mark.parametrize(("h", "w"), [(12, 9), (5, 7), (20, 6)])
+def test_random_resized_crop_equals_torchvision(h, w):
+    x = images(40, 3, 12, 9)
+    made, draws = drawn(bind(RandomResizedCrop(h=h, w=w), (3, 12, 9)), x)
+    for image, found, box in zip(x, made, draws, strict=True):
+        top, left, tall, wide = (int(n) for (n,) in box)
+        wanted = tv.resized_crop(image, top, left, tall, wide, [h, w], antialias=True)
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 24), (1, 40, 10), (1, 7, 30), (1, 3, 4)])
+@pytest.mark.parametrize("scale", [(0.08, 1), (0.9, 1)])
+def test_resized_windows_have_the_distribution_of_torchvision(shape, scale):
+    """The mean and the deviation of position and size; few draws fit into long images."""
+    operator = bind(RandomResizedCrop(h=4, scale=scale), shape)
+    _, draws = drawn(operator, torch.zeros(3000, *shape))
+    transform, one = v2.RandomResizedCrop(4, scale=scale), torch.zeros(shape)
+    torch.manual_seed(0)
+    theirs = [[float(p[key]) for key in ("top", "left", "height", "width")]
+              for p in (transform.make_params([one]) for _ in range(3000))]  # fmt: skip
+    mine, theirs = np.array(list(draws))[:, :, 0], np.array(theirs)
+    largest = np.array([*shape[1:], *shape[1:]])
+    assert mine.min() >= 0
+    assert (mine[:, :2] + mine[:, 2:]).max(0).tolist() <= list(shape[1:])
+    assert np.abs(mine.mean(0) - theirs.mean(0)).max() < 0.02 * largest.max()
+    assert np.abs(mine.std(0) - theirs.std(0)).max() < 0.02 * largest.max()
+
+
+def test_a_window_of_the_best_shape_in_the_centre_is_the_last_resort():
+    """A long image has no window of such a shape with its whole area, whatever is drawn."""
+    for shape, wanted in (((1, 40, 10), (13, 0, 13, 10)), ((1, 10, 41), (0, 14, 10, 13))):
+        operator = bind(RandomResizedCrop(h=4, scale=(1, 1)), shape)
+        _, draws = drawn(operator, torch.zeros(50, *shape))
+        assert {tuple(int(n) for (n,) in box) for box in draws} == {wanted}
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 9), (1, 5, 30), (2, 4, 4)])
+def test_at_inference_the_whole_image_is_resized(shape):
+    x = images(4, *shape)
+    operator = at_inference(bind(RandomResizedCrop(h=4, w=5), shape))
+    assert torch.equal(run_torch(operator, x), tv.resize(x, [4, 5], antialias=True))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_random_rotate_equals_torchvision(shape):
     x = images(20, *shape)
@@ -115,6 +160,23 @@ def followed(motion: GeometricAugmentation, x: torch.Tensor, *targets: tuple[str
     return run_torch(operator, x, *(t for _, t, _ in targets))
 
 
+@pytest.mark.parametrize("element", ["class", "bool", "uint8"])
+def test_a_target_that_is_not_a_float_is_resized_to_the_nearest_value(element):
+    labels = torch.randint(0, 2, (30, 12, 9))
+    labels = labels.to(getattr(torch, "int64" if element == "class" else element))
+    x = images(30, 3, 12, 9)
+    _, found = followed(ZOOM, x, (element, labels, False))
+    torch.manual_seed(2)
+    draws = zip(
+        *(d.tolist() for d in ZOOM.bind(Tensor("float", (3, 12, 9))).draws(Functions(), x)), strict=True
+    )
+    assert found.dtype == labels.dtype
+    for label, made, box in zip(labels, found, draws, strict=True):
+        top, left, tall, wide = (int(n) for (n,) in box)
+        rows, columns = (torch.arange(12) * tall // 12 + top), (torch.arange(9) * wide // 9 + left)
+        assert torch.equal(made, label[rows][:, columns])
+
+
 @pytest.mark.parametrize("motion", [FLIP, UP, CROP, TURN], ids=repr)
 def test_a_target_is_moved_like_the_image(motion):
     x = images(30, 12, 9)
@@ -122,6 +184,14 @@ def test_a_target_is_moved_like_the_image(motion):
     made, again, stacked = followed(motion, x, ("float", x, True), ("float", x.unsqueeze(1), True))
     assert torch.equal(made, again)
     assert torch.equal(made, stacked[:, 0])
+    assert not torch.equal(made, x)
+
+
+def test_a_float_target_is_resized_like_the_image():
+    x = images(30, 3, 12, 9)
+    made, again, one = followed(ZOOM, x, ("float", x, True), ("float", x[:, 0], True))
+    assert torch.equal(made, again)
+    torch.testing.assert_close(one, made[:, 0])
     assert not torch.equal(made, x)
 
 
@@ -157,7 +227,7 @@ def test_crops_of_a_smaller_window_crop_targets_too():
 
 def test_draws_are_repeated_under_a_seed():
     x = images(10, 3, 12, 9)
-    for transform in (FLIP, CROP, TURN):
+    for transform in (FLIP, CROP, TURN, ZOOM):
         operator = bind(transform, (3, 12, 9))
         made = [drawn(operator, x)[0] for _ in range(2)]
         assert torch.equal(*made)

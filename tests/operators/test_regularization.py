@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from forms import at_inference, bind, run_onnx, run_torch
+from torchvision.ops import stochastic_depth
 
 from dlc.compiler import Source, compile
-from dlc.compiler.operators.regularization import Bernoulli, Dropout, GaussianNoise, SampleNormal
+from dlc.compiler.operators.regularization import (
+    Bernoulli,
+    ChannelDropout,
+    Dropout,
+    DropPath,
+    GaussianNoise,
+    SampleNormal,
+)
 from dlc.compiler.passes import specialize
 from dlc.compiler.types import Tensor
 
@@ -24,6 +33,33 @@ def test_dropout_keeps_the_mean(rate):
     assert float(made.mean()) == pytest.approx(3, rel=0.02)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+def test_channel_dropout_equals_that_of_pytorch(rank):
+    shape, pytorch = (3, 2, 2, 2)[:rank], (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)[rank - 1]
+    x = torch.randn(50, *shape)
+    torch.manual_seed(0)
+    made = run_torch(bind(ChannelDropout(rate=0.3), shape), x)
+    torch.manual_seed(0)
+    assert torch.equal(made, pytorch(x, 0.3, True))
+    zeros = (made == 0).flatten(2).float().mean(-1) if rank > 1 else (made == 0).float()
+    assert zeros.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("rate", [0, 0.25, 0.8])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 4, 4)])
+def test_drop_path_drops_whole_samples_as_torchvision_does(shape, rate):
+    x = torch.rand(2000, *shape) + 1
+    torch.manual_seed(0)
+    made = run_torch(bind(DropPath(rate=rate), shape), x)
+    torch.manual_seed(0)
+    other = stochastic_depth(x, rate, "row")
+    for scales in ((y / x).reshape(2000, -1) for y in (made, other)):
+        torch.testing.assert_close(scales, scales[:, :1].expand_as(scales))
+        dropped = scales[:, 0] == 0
+        torch.testing.assert_close(scales[~dropped, 0], torch.full_like(scales[~dropped, 0], 1 / (1 - rate)))
+        assert float(dropped.float().mean()) == pytest.approx(rate, abs=0.04)
+
+
 def test_noise_has_the_given_standard_deviation():
     torch.manual_seed(0)
     made = run_torch(bind(GaussianNoise(stddev=0.5), (1000,)), ONES) - 3
@@ -31,7 +67,11 @@ def test_noise_has_the_given_standard_deviation():
     assert float(made.std()) == pytest.approx(0.5, rel=0.02)
 
 
-@pytest.mark.parametrize("operator", [Dropout(rate=0.5), GaussianNoise(stddev=0.5), Bernoulli()], ids=repr)
+@pytest.mark.parametrize(
+    "operator",
+    [Dropout(rate=0.5), ChannelDropout(rate=0.5), DropPath(rate=0.5), GaussianNoise(stddev=0.5), Bernoulli()],
+    ids=repr,
+)
 def test_stochastic_operators_are_removed_at_inference(operator):
     inference = at_inference(bind(operator, (3,)))
     x = np.array([[1, -2, 3]], np.float32)

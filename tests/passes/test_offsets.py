@@ -32,6 +32,9 @@ def elements(graph: Graph) -> dict[str, str]:
     [
         ("t -> standardize", True),
         ("t - 1.5", True),
+        ("t - [1.5, 2, 3]", True),
+        ("t - [1, 2, 3]", False),  # integers are exact
+        ("(t - [[1.5]]) * [2, 3, 4]", True),
         ("(t - x) / 2", True),
         ("(t, x) -> concat -> minmax", True),
         ("(t / 3, x) -> stack -> transpose -> flatten -> standardize", True),

@@ -16,7 +16,10 @@ from dlc.compiler.passes import specialize
 from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.training.loop import train
 
-MOVES = "random_flip -> random_flip(axis=-2) -> random_rotate(40) -> random_crop(8, padding=2)"
+MOVES = (
+    "random_flip -> random_flip(axis=-2) -> random_rotate(40) -> random_crop(8, padding=2) "
+    "-> random_resized_crop(8, scale=[0.3, 1])"
+)
 
 
 def training(p):

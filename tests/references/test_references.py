@@ -107,7 +107,8 @@ WRONG = {
     "wider groups": ("regnet_y_400mf.dl", "channels // 8", "channels // 4", WEIGHTS),
     "fewer groups": ("resnext50.dl", "groups=32", "groups=16", WEIGHTS),
     "pooling that begins one place before": (
-        "googlenet.dl", "pad(0, 1, axis=1)", "pad(1, 0, axis=1)", ANSWERS),
+        "googlenet.dl", "maxpool(3, stride=2, ceil=true)",
+        "pad(1, 0, axis=1) -> pad(1, 0, axis=2) -> maxpool(3, stride=2)", ANSWERS),
 }  # fmt: skip
 
 

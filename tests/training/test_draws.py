@@ -16,8 +16,9 @@ from dlc.runtime.training.loop import train
 RNG = np.random.default_rng(0)
 IMAGES = InMemoryRows({"image": RNG.random((48, 3, 8, 8), np.float32), "label": RNG.integers(0, 2, 48)}, 48)
 DRAWING = (
-    "random_flip", "random_crop(8, padding=2)", "random_rotate(20)", "random_erase", "color_jitter(hue=0.1)",
-    "mixup(0.4)", "gaussian_noise(0.1)", "dropout(0.2)", "bernoulli", "sample_normal(0.1)",
+    "random_flip", "random_crop(8, padding=2)", "random_rotate(20)", "random_resized_crop(8)", "random_erase",
+    "color_jitter(hue=0.1)", "mixup(0.4)", "cutmix(1)", "gaussian_noise(0.1)", "dropout(0.2)", "bernoulli",
+    "sample_normal(0.1)",
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def test_the_seed_repeats_all_draws(drawing):
 @pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.02), ("float64", 0.2)])
 def test_images_are_augmented_in_every_precision(precision, tolerance):
     """bf16 has the same draws except for rounding; float64 has other draws with more digits."""
-    images = " -> ".join(drawing for drawing in DRAWING[:6])
+    images = " -> ".join(drawing for drawing in DRAWING[:7])
     found, wanted = (
         run(classifier(images).replace("epochs = 2", f"epochs = 2\n precision = {p}"), IMAGES)[1].history
         for p in (precision, "float32")

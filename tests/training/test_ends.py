@@ -144,3 +144,23 @@ def test_an_emitted_file_does_not_watch_the_loss_of_one_output():
     with pytest.raises(CompileError) as caught:
         emit(program(text))
     assert [d.code for d in caught.value.diagnostics] == ["E0821"]
+
+
+def test_a_metric_with_a_number_is_watched_and_expected():
+    settings = FAST + "metrics = [top_k(1), accuracy]\nearly_stop = patience(60, on=validation.top_k(1))\n"
+    text = classifier(f"{settings}until = train.top_k(1) >= 0.9")
+    ended = run(text, points(60), points(20, 1))
+    assert ended.ended == "met" and ended.kept <= len(ended.history) < 60
+    for figures in ended.figures.values():
+        assert figures["top_k(1)"] == figures["accuracy"]
+    program(text + "expect { validation.top_k(1) >= 0.5 }\n")
+    with pytest.raises(CompileError) as caught:
+        program(text + "expect { validation.top_k(2) >= 0.5 }\n")
+    assert [d.help for d in caught.value.diagnostics] == ["did you mean `top_k(1)`?"]
+
+
+def test_top_k_of_too_few_classes_is_an_error():
+    with pytest.raises(CompileError) as caught:
+        program(classifier("metrics = [top_k(2)]"))
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0604" and "with more than 2 classes" in found.message

@@ -165,6 +165,17 @@ def test_fitted_weights_are_taken_from_the_file_if_it_has_them(tmp_path):
         np.testing.assert_array_equal(result.weights[f"encoder.{name}"], array)
 
 
+def test_fitted_weights_that_the_file_does_not_have_are_fitted_to_the_rows(tmp_path):
+    text = SPEC.replace("return a ->", "return a -> standardize ->").format(
+        '  weights = load("encoder.safetensors", into=encoder)'
+    )
+    (tmp_path / "m.dl").write_text(text)
+    write(tmp_path, of_encoder())
+    result = dlc.train(tmp_path / "m.dl", data=data(), out=tmp_path / "runs")
+    mean = result.weights["encoder.standardize.mean"]
+    np.testing.assert_allclose(mean, data()["x"].mean(0), rtol=1e-5, atol=1e-6)
+
+
 def without(name):
     return lambda arrays: {n: a for n, a in arrays.items() if n != name}
 
@@ -188,16 +199,6 @@ def test_weights_of_another_spec_are_reported_before_writing(tmp_path, spoil, me
     assert not (tmp_path / "runs").exists()
 
 
-def test_names_of_the_whole_spec_are_reported_for_a_net(tmp_path):
-    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
-    write(path.parent, {f"encoder.{n}": a for n, a in of_encoder().items()})
-    with pytest.raises(CompileError) as caught:
-        dlc.train(path, data=data(), out=tmp_path / "runs")
-    assert caught.value.diagnostics[0].help == (
-        "with `into=encoder` names are without the net's own: `batchnorm.bias`, not `encoder.batchnorm.bias`"
-    )
-
-
 def test_integers_are_not_weights(tmp_path):
     path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)')
     arrays = of_encoder() | {"dense.weight": np.zeros((6, 2), np.int64)}
@@ -217,3 +218,163 @@ def test_an_unreadable_file_is_reported_before_writing(tmp_path, content):
     assert (problem.code, problem.line) == ("E0808", 12)
     assert ("no such file" if content is None else "not a safetensors file") in problem.message
     assert not (tmp_path / "runs").exists()
+
+
+# --- load of runs -----------------------------------------------------------------------------------------
+
+PRETRAINED = """
+input x: float[2]
+output y: class(2)
+net encoder(a) {{ return a -> standardize -> dense(6) -> batchnorm -> tanh }}
+net slow = average(encoder, decay=0.5)
+{flow}
+train {{
+  loss = cross_entropy(y) + 0 * mse(slow(x), 0){more}
+  epochs = 3
+  seed = 4
+}}
+"""
+NEW = """
+input x: float[2]
+output y: float
+net body(a) {{ return a -> standardize -> dense(6) -> batchnorm -> tanh }}
+x -> body -> dense(1) -> y
+train {{
+  weights = {load}
+  freeze  = body
+  epochs  = 1
+}}
+"""
+
+
+def pretrained(tmp_path, flow="x -> encoder -> dense(2) -> y", more=""):
+    text = PRETRAINED.format(flow=flow, more=more)
+    path = tmp_path / "pre.dl"
+    path.write_text(text)
+    return dlc.train(path, data=data(), out=tmp_path / "runs")
+
+
+def loading(tmp_path, load: str, text=NEW):
+    path = tmp_path / "new.dl"
+    path.write_text(text.format(load=load))
+    rows = points(50, 1)
+    return dlc.train(path, data={"x": 5 * rows["x"], "y": rows["x"].sum(1)}, out=tmp_path / "runs")
+
+
+def under(weights, net: str) -> dict[str, np.ndarray]:
+    return {n.removeprefix(f"{net}."): a for n, a in weights.items() if n.startswith(f"{net}.")}
+
+
+def assert_equal(found, wanted):
+    assert found.keys() == wanted.keys() and found
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("net", ["encoder", "slow"])
+@pytest.mark.parametrize(
+    "place", ["runs/pre/latest", "runs/pre/latest/", "runs/pre/latest/weights.safetensors"]
+)
+def test_a_net_of_a_run_is_loaded_with_what_it_learnt_from_rows(tmp_path, net, place):
+    """Its scales are those of the rows of the run, not of the new rows."""
+    first = pretrained(tmp_path)
+    second = loading(tmp_path, f'load("{place}", into=body, from="{net}")')
+    assert_equal(under(second.weights, "body"), under(first.weights, net))
+    assert "standardize.mean" in under(second.weights, "body")
+
+
+def test_the_top_level_of_a_run_is_loaded_into_a_net(tmp_path):
+    """The layer behind it has no place in the net, and is left out."""
+    flow = "x -> standardize -> dense(6) -> batchnorm -> tanh -> dense(2) -> y\na = encoder(x)"
+    first = pretrained(tmp_path, flow, " + mse(a, 0)")
+    second = loading(tmp_path, 'load("runs/pre/latest", into=body)')
+    own = under(second.weights, "body")
+    assert_equal(own, {name: first.weights[name] for name in own})
+
+
+def test_a_net_of_a_run_is_loaded_as_the_top_level(tmp_path):
+    first = pretrained(tmp_path)
+    text = NEW.replace("net body(a) {{ return a ->", "x ->").replace("-> tanh }}", "-> tanh -> y")
+    text = text.replace("x -> body -> dense(1) -> y\n", "").replace("  freeze  = body\n", "")
+    text = text.replace("output y: float", "output y: float[6]").replace(
+        "train {{", "train {{ loss = mse(y, 0)"
+    )
+    second = loading(tmp_path, 'load("runs/pre/latest", from="encoder")', text)
+    for name in ("standardize.mean", "standardize.std"):
+        np.testing.assert_array_equal(second.weights[name], first.weights[f"encoder.{name}"])
+
+
+def test_a_whole_run_is_continued_and_its_averages_start_anew(tmp_path):
+    first = pretrained(tmp_path)
+    text = PRETRAINED.format(flow="x -> encoder -> dense(2) -> y", more="")
+    text = text.replace("seed = 4", 'seed = 5\n  weights = load("runs/pre/latest")\n  freeze = encoder')
+    (tmp_path / "again.dl").write_text(text)
+    second = dlc.train(tmp_path / "again.dl", data=data(), out=tmp_path / "runs")
+    assert_equal(under(second.weights, "encoder"), under(first.weights, "encoder"))
+    assert_equal(under(second.weights, "slow"), under(first.weights, "encoder"))
+
+
+def test_several_runs_are_loaded_into_several_nets(tmp_path):
+    first = pretrained(tmp_path)
+    text = NEW.replace(
+        "x -> body ->", "net other(a) {{ return body(a) -> dense(6) -> batchnorm }}\nx -> other ->"
+    )
+    head = {f"other.{n}": a + 1 for n, a in of_encoder().items() if "bias" not in n and "batchnorm" in n}
+    head |= {
+        "other.batchnorm.bias": np.ones(6),
+        "other.dense.weight": np.eye(6),
+        "other.dense.bias": np.ones(6),
+    }
+    write(tmp_path, head, "head.safetensors")
+    both = '[load("runs/pre/latest", into=body, from="encoder"), load("head.safetensors", into=other)]'
+    second = loading(tmp_path, both, text.replace("= body\n", "= [body, other]\n"))
+    assert_equal(under(second.weights, "body"), under(first.weights, "encoder"))
+    np.testing.assert_array_equal(second.weights["other.dense.weight"], np.eye(6))
+
+
+def test_names_with_the_name_of_the_net_are_accepted(tmp_path):
+    path = spec_at(tmp_path, '  weights = load("encoder.safetensors", into=encoder)\n  freeze = encoder')
+    write(path.parent, {f"encoder.{n}": a for n, a in of_encoder().items()})
+    result = dlc.train(path, data=data(), out=tmp_path / "runs")
+    assert_equal(under(result.weights, "encoder"), of_encoder())
+
+
+MISSING = "does not hold the weights of the net `body`:"
+
+
+@pytest.mark.parametrize(("load", "code", "message", "help"), [
+    ('"runs/pre", into=body, from="encoder"', "E0808",
+     "runs/pre/weights.safetensors cannot be read: there is no such file",
+     'did you mean `"runs/pre/latest"`?'),
+    ('"runs/prr/latest", into=body', "E0808",
+     "runs/prr/latest/weights.safetensors cannot be read: there is no such file", "paths are relative"),
+    ('"runs/pre/latest", into=body, from="encodr"', "E0803",
+     "runs/pre/latest has no weights of a net `encodr`", "did you mean `encoder`?"),
+    ('"runs/pre/latest", into=body', "E0803", f"runs/pre/latest {MISSING} `standardize.mean` is missing",
+     'it has the net `encoder`: write `from="encoder"`'),
+    ('"runs/pre/latest"', "E0803", "`body.standardize.mean` is missing", ""),
+    ('"near.safetensors", into=body', "E0803", f"near.safetensors {MISSING} `dense.weight` is missing",
+     "the nearest name to `dense.weight` there is `dense_1.weight`"),
+    ('"runs/pre/latest/model.onnx"', "E0403", 'found "runs/pre/latest/model.onnx"', "safetensors"),
+    ('"runs/pre/latest", names="map.json"', "E0901", "`names` of `load` is not built yet", ""),
+])  # fmt: skip
+def test_what_a_run_does_not_have_is_reported(tmp_path, load, code, message, help):
+    first = pretrained(tmp_path)
+    near = {n.replace("dense.w", "dense_1.w"): a for n, a in under(first.weights, "encoder").items()}
+    write(tmp_path, near, "near.safetensors")
+    with pytest.raises(CompileError) as caught:
+        loading(tmp_path, f"load({load})")
+    problem = caught.value.diagnostics[0]
+    assert (problem.code, problem.line) == (code, 7)
+    assert message in problem.message and help in problem.help
+
+
+def test_a_run_with_weights_of_another_format_is_not_read(tmp_path):
+    run = tmp_path / "runs" / "strange"
+    run.mkdir(parents=True)
+    (run / "weights.safetensors").write_bytes(b"\x80\x04\x95 a pickle")
+    with pytest.raises(CompileError, match="not a safetensors file"):
+        loading(tmp_path, 'load("runs/strange", into=body)')
+    (run / "weights.safetensors").write_bytes((1 << 40).to_bytes(8, "little") + b"{")
+    with pytest.raises(CompileError, match="header is longer"):
+        loading(tmp_path, 'load("runs/strange", into=body)')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import sklearn.metrics as sk
@@ -16,9 +18,11 @@ from dlc.compiler.training.class_metrics import (
     Auroc,
     ConfusionMatrix,
     Iou,
+    Mcc,
     Perplexity,
     Precision,
     Recall,
+    TopK,
 )
 from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.metrics import CountTable, Prediction
@@ -28,8 +32,14 @@ from dlc.compiler.types import Classes, Tensor
 RNG = np.random.default_rng(0)
 
 
-METRICS = family("metric")
+METRICS = {**family("metric"), "top_k": partial(TopK, k=2)}
 MACRO = {"average": "macro", "zero_division": 0}
+
+
+def untied(p: np.ndarray) -> np.ndarray:
+    """Probabilities of which the first of several equal ones is the largest."""
+    return p - 1e-6 * np.arange(p.shape[1])
+
 
 # The reference of each metric for targets `t`, answers `v` and probabilities `p`, flattened to one list.
 OF_CLASSES = {
@@ -39,6 +49,8 @@ OF_CLASSES = {
     "f1": lambda t, v, p: sk.f1_score(t, v, **MACRO),
     "iou": lambda t, v, p: sk.jaccard_score(t, v, **MACRO),
     "auroc": lambda t, v, p: sk.roc_auc_score(t, p, multi_class="ovr"),
+    "mcc": lambda t, v, p: sk.matthews_corrcoef(t, v),
+    "top_k": lambda t, v, p: sk.top_k_accuracy_score(t, untied(p), k=2, labels=range(p.shape[1])),
     "perplexity": lambda t, v, p: np.exp(-np.log(p[np.arange(len(t)), t].astype(float)).mean()),
     "confusion_matrix": lambda t, v, p: sk.confusion_matrix(t, v, labels=range(p.shape[1])),
 }
@@ -49,6 +61,7 @@ OF_BINARIES = {
     "f1": lambda t, v, p: sk.f1_score(t, v),
     "iou": lambda t, v, p: sk.jaccard_score(t, v),
     "auroc": lambda t, v, p: sk.roc_auc_score(t, p),
+    "mcc": lambda t, v, p: sk.matthews_corrcoef(t, v),
     "confusion_matrix": lambda t, v, p: sk.confusion_matrix(t, v),
 }
 # A column for each entry of a vector, one list of all entries for more axes.
@@ -56,6 +69,9 @@ OF_NUMBERS = {
     "mae": lambda t, v: sk.mean_absolute_error(t, v),
     "rmse": lambda t, v: np.sqrt(sk.mean_squared_error(t.ravel(), v.ravel())),
     "r2": lambda t, v: sk.r2_score(t, v),
+    "mse": lambda t, v: sk.mean_squared_error(t, v),
+    "mape": lambda t, v: sk.mean_absolute_percentage_error(t, v),
+    "quantile_coverage": lambda t, v: sk.accuracy_score(np.ones(t.size), (t <= v).ravel()),
 }
 TABLES = {"class": OF_CLASSES, "binary": OF_BINARIES, "bool": OF_BINARIES, "float": OF_NUMBERS,
           "int32": OF_NUMBERS}  # fmt: skip
@@ -205,9 +221,44 @@ def test_r2_of_a_nan_answer_is_nan():
         assert np.isnan(measure(R2(), Tensor("float"), Prediction(np.array([0, np.nan, 2, 3])), target))
 
 
+def test_mcc_of_one_class_or_one_answer_is_0_and_that_of_labels_a_mean():
+    one = Prediction(np.array([1, 1, 1]))
+    assert measure(Mcc(), Tensor("class", (), Classes(3)), one, np.array([0, 1, 2])) == 0
+    assert measure(Mcc(), Tensor("binary", (), Classes(2)), Prediction(np.ones(3, bool)), np.ones(3)) == 0
+    type, answer, target = binaries(shape=(4,))
+    wanted = [sk.matthews_corrcoef(target[:, k], answer.value[:, k]) for k in range(4)]
+    assert measure(Mcc(), type, answer, target) == pytest.approx(np.mean(wanted))
+
+
+def test_mcc_of_many_classes_keeps_only_sums():
+    type, target = Tensor("class", (), Classes(1_000_000)), np.arange(500)
+    assert measure(Mcc(), type, Prediction(target), target) == 1
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_top_k_equals_torchmetrics(k):
+    type, _, target, _ = classes(shape=(3,))
+    p = RNG.dirichlet(np.ones(5), (200, 3)).astype(np.float32)
+    theirs = tm.accuracy(torch.tensor(p.reshape(-1, 5)), torch.tensor(target.ravel()), task="multiclass",
+                         num_classes=5, top_k=k, average="micro")  # fmt: skip
+    assert measure(TopK(k=k), type, Prediction(p.argmax(-1), p), target) == pytest.approx(float(theirs))
+
+
+def test_top_1_of_equal_probabilities_is_the_accuracy():
+    type, answer, target, _ = classes()
+    assert measure(TopK(k=1), type, answer, target) == measure(Accuracy(), type, answer, target)
+    assert TopK(k=4).fits(type) and not TopK(k=5).fits(type)
+
+
+def test_a_relative_error_of_a_target_of_0_is_finite():
+    value, target = np.array([1.0, 2.0]), np.zeros(2)
+    wanted = sk.mean_absolute_percentage_error(target, value)
+    assert measure(METRICS["mape"](), Tensor("float"), Prediction(value), target) == pytest.approx(wanted)
+
+
 def test_metrics_without_rows_are_nan():
     nothing = Prediction(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
-    for metric in (Accuracy(), Precision(), Auroc()):
+    for metric in (Accuracy(), Precision(), Auroc(), Mcc(), TopK(k=2)):
         assert np.isnan(measure(metric, Tensor("class", (), Classes(3)), nothing, np.zeros(0, np.int64)))
     for metric in (MaeMetric(), Rmse(), R2()):
         assert np.isnan(measure(metric, Tensor("float"), nothing, np.zeros(0)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import signal
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.training.metrics import CountTable
 from dlc.runtime import run_folder
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.run_folder import Run, read_spec, run_at
+from dlc.runtime.run_folder import Run, run_at
+from dlc.runtime.run_spec import read_spec
+from dlc.runtime.training import loop
+from dlc.runtime.training import progress as progress_display
 from dlc.runtime.training.history import Epoch, Trained
 from dlc.runtime.training.loop import train
 from dlc.runtime.training.progress import Progress, duration, line, number, summary, table
@@ -55,8 +60,8 @@ def rows(n: int = 40) -> InMemoryRows:
     return InMemoryRows({"x": x, "y": (x[:, 0] > 0).astype(np.int64)}, n)
 
 
-def trained(listeners, **parts):
-    p = program({"units": 6})
+def trained(listeners, batch=32, **parts):
+    p = program({"units": 6, "train.batch": batch})
     return train(p, Dataset(rows(), **parts), draw(p.graph, 0), on="cpu", listeners=listeners)
 
 
@@ -242,20 +247,55 @@ def test_without_a_terminal_epochs_are_plain_lines():
     console = Console(file=io.StringIO(), width=40)
     progress = Progress(console)
     trained([progress], validation=rows(10))
-    lines = console.file.getvalue().splitlines()
+    *lines, best = console.file.getvalue().splitlines()
     assert len(lines) == 3
     for n, shown in enumerate(lines, 1):
         assert shown.startswith(f"epoch {n}/3  loss 0.")
         assert "validation loss 0." in shown and "accuracy" in shown
         assert "\x1b" not in shown
-    assert lines[0].endswith("left") and not lines[-1].endswith("left")
+    assert lines[0].endswith("  *  0:00 left") and not lines[-1].endswith("left")
+    found = re.fullmatch(r"best epoch: (\d) of 3, validation loss (0\.\d{4})", best)
+    assert found
+    marked = [n for n, shown in enumerate(lines, 1) if "  *" in shown]
+    assert marked[-1] == int(found[1]), "the last star is that of the best epoch"
+    assert f"validation loss {found[2]}" in lines[marked[-1] - 1]
 
 
-def test_a_terminal_has_a_progress_bar_that_is_removed():
+def test_a_long_epoch_gets_a_line_now_and_then(monkeypatch):
+    monkeypatch.setattr(progress_display, "LONG", 0.0)
+    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
+    console = Console(file=io.StringIO(), width=40)
+    trained([Progress(console)], batch=10)
+    within = [line for line in console.file.getvalue().splitlines() if " rows/s" in line]
+    pattern = r"epoch (\d)/3  (\d+) of 40 rows  loss 0\.\d{4}  rate 0\.001  [\d_]+ rows/s"
+    found = [re.fullmatch(pattern, line) for line in within]
+    assert [(int(m[1]), int(m[2])) for m in found if m] == [
+        (epoch, rows) for epoch in (1, 2, 3) for rows in (10, 20, 30, 40)
+    ]
+
+
+def test_an_interrupted_first_epoch_is_the_best_one(monkeypatch):
+    class Interrupting(Progress):
+        def step(self, moment):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
+    console = Console(file=io.StringIO(), width=40)
+    p = program({"train.early_stop": "patience(2)", "train.batch": 10})
+    data = Dataset(rows(), validation=rows(10))
+    train(p, data, draw(p.graph, 0), on="cpu", listeners=[Interrupting(console)])
+    assert console.file.getvalue().splitlines()[1:] == [
+        "interrupted: the weights of epoch 1 are kept", "best epoch: 1 of 1",
+    ]  # fmt: skip
+
+
+def test_a_terminal_has_a_progress_bar_that_is_removed(monkeypatch):
+    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     progress = Progress(console)
     trained([progress])
     text = console.file.getvalue()
+    assert re.search(r"loss 0\.\d{4}  rate 0\.001  [\d_]+ rows/s", text)
     assert "epoch 1/3" in text and "\x1b[?25l" in text  # the cursor is hidden
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and visible again
 
@@ -270,7 +310,7 @@ def test_many_epochs_do_not_fill_the_screen():
     train(p, Dataset(rows(4)), draw(p.graph, 0), on="cpu", listeners=[Progress(console)])
     lines = console.file.getvalue().splitlines()
     assert 20 <= len(lines) <= 23
-    assert lines[0].startswith("epoch   1/200") and lines[-1].startswith("epoch 200/200")
+    assert lines[0].startswith("epoch   1/200") and lines[-2].startswith("epoch 200/200")
 
 
 def test_the_end_shows_a_table_and_the_paths():
@@ -305,7 +345,7 @@ def test_many_figures_and_classes_do_not_fill_the_screen():
     assert lines[-1] == "test confusion_matrix: 30 classes; `tables.json` of the run has it"
     assert len(lines) == 2 + 31 + 2
     shown = line(Epoch(1, 1, 0.1, 0.1, {"loss": 1.0}, figures, True), 2)
-    assert shown.endswith("f1[6] 0.0600  and 23 more")
+    assert shown.endswith("f1[6] 0.0600  and 23 more  *")
 
 
 @pytest.mark.parametrize(("ended", "kept", "words"), [

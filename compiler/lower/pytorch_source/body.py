@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import number as static_size
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.lower.python_code import Code, call, number, text
+from dlc.compiler.lower.python_code import Code
 from dlc.compiler.lower.pytorch_source.statements import ValueNumbers, local
 from dlc.compiler.lower.symbolic import DTYPES, BodyRecorder, Local, Symbol
+from dlc.compiler.lower.weight_code import parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
@@ -81,7 +81,9 @@ class Body:
             elif weight is not None and self.owns(weight.name):
                 attr = weight.name[len(self.frame.prefix) :]
                 self.members.setdefault(attr, parameter(weight))
-                self.env[key] = Symbol(self.F, Code("member", attr), DTYPES["float"])
+                self.env[key] = Symbol(
+                    self.F, Code("member", attr), DTYPES.get(weight.value.type.element, "")
+                )
             else:
                 self.params[key] = Local()
                 self.bind(key, local(self.params[key]))
@@ -97,15 +99,3 @@ class Body:
 
     def owns(self, weight: str) -> bool:
         return weight.startswith(self.frame.prefix) and "." not in weight[len(self.frame.prefix) :]
-
-
-def parameter(weight: Weight) -> Code:
-    """The construction of a weight: a parameter or a buffer. Random initial values are set later."""
-    value = getattr(weight.initial, "value", None)
-    fill = {"zeros": "zeros", "ones": "ones"}.get(weight.initial.name, "empty")
-    sizes = [number(static_size(size)) for size in weight.value.type.shape] or [text("()")]
-    dtype = {"dtype": text("torch.float64")} if weight.value.type.element == "float64" else {}
-    made = call(text(f"torch.{fill}"), *sizes, **dtype)
-    if value is not None:
-        made = call(text("torch.full"), Code("tuple", None, tuple(sizes)), number(value), **dtype)
-    return call(text("nn.Parameter"), made) if weight.trainable else Code("buffer", None, (made,))

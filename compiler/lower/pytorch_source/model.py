@@ -196,7 +196,9 @@ class EmittedModel:
 
 
 def check(program: CompiledProgram) -> None:
-    """Reject weights whose shapes need training rows, and operators that are fitted to several tensors."""
+    """Reject average nets, weights whose shapes need rows, and operators fitted to several tensors."""
+    for name, average in program.averages.items():
+        raise emit_error("E0820", average.span, f"`{name}` is an average net", "train it with `dlc train`")
     for weight in program.graph.weights:
         if any(isinstance(size, Dim) for size in weight.value.type.shape):
             message = f"the shape of `{weight.name}` is not known before the training rows are read"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
+PANDAS = {"separator": "sep", "decimal": "decimal", "encoding": "encoding"}  # names in pandas
+DEFAULTS = {"split": "random", "drop": "None", "header": "True", "comment": "None"}  # other values are errors
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
 READ_IDX = '''
 def read_idx(path):
@@ -59,13 +61,12 @@ class SourceReader:
     def error(self, message: str, span: Any = None) -> Exception:
         return emit_error("E0822", span or self.source.span, message, MODEL_ALONE)
 
-    # --- reading ------------------------------------------------------------------------------------------
-
     def tensor(self, value: Any, array: str) -> Code:
         """An array of rows as a tensor with the dtype and the shape of its field."""
         declared = self.declared[value]
         classes = declared.classes  # arrays contain class indices
-        if self.source.name in ("npz", "idx") and classes and classes.found_in and classes.labels:
+        found = classes and classes.found_in and classes.labels and self.source.name in ("npz", "idx")
+        if found or declared.ignore:
             raise self.error(f"the labels of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")
@@ -76,8 +77,7 @@ class SourceReader:
     def columns(self, value: Any) -> list[str]:
         """The columns that `data` gives for a field; by default the column with its name."""
         given = self.data.fields.get(value.field)
-        settings = given.values() if given is not None else {"column": value.field}
-        return list(settings.get("columns") or [settings["column"]])
+        return list(getattr(given, "columns", None) or [getattr(given, "column", value.field)])
 
     def read_builtin(self, source: Any) -> Any:
         from sklearn import datasets
@@ -93,6 +93,8 @@ class SourceReader:
         entries = tuple(Code("item", name, (code,)) for name, code in texts.items())
         dtype = {"dtype": Code("dict", None, entries)} if texts else {}
         given = (quoted(source.path), "keep_default_na=False", f"na_values={marks}")
+        given += tuple(f"{option}={quoted(value)}" for name, option in PANDAS.items()
+                       if (value := getattr(source, name)) != source.settings[name].default)  # fmt: skip
         return ("table", call(text("pd.read_csv"), *map(text, given), **dtype)), self.table_arrays()
 
     def read_parquet(self, source: Any) -> Any:
@@ -161,8 +163,6 @@ class SourceReader:
         arrays = [f'read_idx(f"{{folder}}/{{part}}-{name}-ubyte")' for name in files[: len(self.values)]]
         return ("folder", text(quoted(source.path))), arrays
 
-    # --- splitting ----------------------------------------------------------------------------------------
-
     def split(self) -> tuple[list[str], list[str]]:
         """The splits other than `training`, and the lines that create them."""
         data, load = self.data, f"load_rows({quoted('train') if self.given else ''})"
@@ -170,6 +170,9 @@ class SourceReader:
         for name, share in shares.items():
             if not isinstance(share, (int, float)):
                 raise self.error(f"`{name}` has a source of its own", data.spans.get(name))
+        for name, default in DEFAULTS.items():
+            if str((self.source.values() | data.values()).get(name, default)) != default:
+                raise self.error(f"`{name}` is not supported without dlc", data.spans.get(name))
         found = [f"    {'rows' if shares else 'training'} = {load}"]
         if shares:
             found.append("    # These splits contain other rows than those of dlc.")
@@ -198,14 +201,14 @@ class SourceReader:
         for name, share in reversed([*shares.items()]):
             given = ("left", f"test_size={row_count(share)}", "stratify=classes[left]", seed)
             found += lines(call(text("train_test_split"), *map(text, given)), 4, f"left, {name} = ")
-        found.append("    training = Subset(rows, left)")
-        return [*found, *(f"    {name} = Subset(rows, {name})" for name in shares)]
+        parts = (f"    {name} = Subset(rows, {name})" for name in shares)
+        return [*found, "    training = Subset(rows, left)", *parts]
 
 
 def is_parsed(classes: Any) -> bool:
     """Whether pandas would parse class names as numbers or booleans."""
     names = classes.names or () if classes is not None else ()
-    return any(name.lower() in ("true", "false") or name.replace(".", "").isdigit() for name in names)
+    return any(name.lower() in ("true", "false") or name.strip("0123456789.,") == "" for name in names)
 
 
 def row_count(share: float) -> str:

@@ -138,7 +138,7 @@ def script(model: EmittedModel) -> list[str]:
     unpacked = lines(Code("unpacked", None, tuple(names)), 4, "", " = rows[:]")
     taken = (text(model.fields[value]) for value in model.predict.writer.params)
     accuracy = [*accuracy_lines(model)]
-    unmeasured = [f"`{m.name}`" for m in train.metrics or () if m.name != "accuracy" or not accuracy]
+    unmeasured = [f"`{m.title}`" for m in train.metrics or () if m.name != "accuracy" or not accuracy]
     conditions = {
         "penalty": train.regularize, "schedule": formula, "initialize": initial, "one_row": one_row,
         "many_rows": not one_row, "fit": any(cls.is_fitted for cls in model.classes), "stop": stop,

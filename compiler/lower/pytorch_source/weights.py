@@ -10,6 +10,7 @@ from dlc.compiler.lower.python_code import inline, lines, literal, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.symbolic import Recorder, Symbol
 from dlc.compiler.lower.torch_names import safe
+from dlc.compiler.lower.weight_code import written_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,10 +82,12 @@ def load_weights(keys: Mapping[str, str]) -> list[str]:
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     """The function `initialize(model)`, which sets the initial values of the spec. `weights` are the
-    trainable ones with their `state_dict` keys. Weights of norms keep the initial values of PyTorch."""
+    trainable ones with their `state_dict` keys. Weights of norms, and those with values of a list or a file,
+    keep the values with which they are made."""
     groups: dict[str, list[str]] = {}
+    kept = {weight for _, weight in weights if weight.role == "norm" or written_values(weight)}
     for key, weight in weights:
-        if weight.role != "norm":
+        if weight not in kept:
             groups.setdefault(initial(weight), []).append(key)
     by_key = dict(weights)
     biases = [key for key in by_key if key.endswith("bias")]
@@ -94,14 +97,13 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     for made, keys in sorted(groups.items(), key=lambda group: len(group[1])):
         listed: Any = literal(tuple(keys) if len(keys) > 1 else keys[0])
         cases.append(("if name in " if len(keys) > 1 else "if name == ", listed, ":", made))
-    norms = any(weight.role == "norm" for _, weight in weights)
     matrices = groups and all(by_key[key].value.type.rank > 1 for key in [*groups.values()][-1])
-    if cases and not norms:
+    if cases and not kept:
         cases[-1] = ("", text(""), "", cases[-1][-1])
-    elif matrices and all(weight.value.type.rank < 2 for _, weight in weights if weight.role == "norm"):
+    elif matrices and all(weight.value.type.rank < 2 for weight in kept):
         cases[-1] = ("if weight.ndim > ", text("1"), ":", cases[-1][-1])
     found = ["", "", "def initialize(model):", '    """Set the initial values of the spec."""']
-    if len(cases) == 1 and not norms:
+    if len(cases) == 1 and not kept:
         return [*found, "    for weight in model.parameters():", f"        {cases[0][-1]}"]
     found.append("    for name, weight in model.named_parameters():")
     for index, (before, condition, after, made) in enumerate(cases):

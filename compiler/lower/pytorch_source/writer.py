@@ -160,7 +160,7 @@ class Writer(Body):
         source, recorder = self.shared.source_operator(node), BodyRecorder(self.env)
         instead = source.inference()
         if source is not node.operator:
-            share = [self.F.constant_of(1.0)] if source.mixes_targets else []
+            share = [self.F.constant_of(1.0)] * (len(node.results) - len(operands))
             made: Any = [operands[0], *share, *operands[1:]]
         elif instead.identity:
             made = operands[0]

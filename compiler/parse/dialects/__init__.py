@@ -19,7 +19,7 @@ _READERS: tuple[Callable[[UnknownStatement], DialectHint | None], ...] = (
     signs.number_with_commas, signs.string_with_prefix, signs.is_none, signs.choice,
     words.python_import, words.template, words.repeated_token, words.section_alias, words.misspelt,
     words.word_before_binding, words.lambda_, words.starred, words.comprehension, words.decorator,
-    heads.typed_names, heads.block_without_brackets, heads.net_of_a_net, heads.block_bound,
+    heads.typed_names, heads.block_without_brackets, heads.block_bound,
     heads.block_settings, heads.member_bound,
     loops.counted_loop, loops.counting, settings.section_with_colon, settings.with_colons,
     settings.several_settings, settings.listed_values, settings.without_equal, settings.beside_its_member,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.parse.dialects.statement import (
     DialectHint,
     Tokens,
@@ -70,14 +69,6 @@ def block_without_brackets(s: UnknownStatement) -> DialectHint | None:
         *s.tokens[end:],
     ]
     return s.error(message, f"write `({', '.join(map(str, names))})`", named, replacement=[replacement])
-
-
-def net_of_a_net(s: UnknownStatement) -> DialectHint | None:
-    """`net follower = average(encoder)`."""
-    if not s.types("NET", "NAME", "EQUAL", "NAME", "LPAR") or s.tokens[3] not in unimplemented_words("net"):
-        return None
-    unbuilt = not_built("net", str(s.tokens[3]))
-    return s.error(unbuilt.message, unbuilt.help, s.tokens[3:4], code=unbuilt.code)
 
 
 def block_bound(s: UnknownStatement) -> DialectHint | None:

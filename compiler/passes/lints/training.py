@@ -56,6 +56,8 @@ def written(program: CompiledProgram) -> Iterator[tuple[Definition, Span, tuple[
     """Each definition that the spec uses, with its span and the notes about enclosing blocks."""
     for node in program.graph.nodes:
         yield node.operator, node.site.span, node.site.way()
+    for average in program.averages.values():
+        yield average, average.span, ()
     train = program.train
     if train.span is None:
         return

@@ -8,7 +8,6 @@ from dlc.compiler.definitions import sections
 from dlc.compiler.diagnostics.quoting import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from dlc.runtime.data.source import Opened
@@ -24,9 +23,9 @@ SUFFIXES = {
 READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format of MNIST are read"
 
 
-def source_of(path: Path, missing: Sequence[str] = ()) -> sections.DataSource:
-    """The source for a path: by the suffix of a file; a folder has the format of MNIST. `missing` lists the
-    texts that mark a missing value in csv files."""
+def source_of(path: Path, like: sections.Csv | None = None) -> sections.DataSource:
+    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A csv file is read
+    with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
     from dlc.runtime.data import data_errors
 
     if path.is_dir():
@@ -38,8 +37,10 @@ def source_of(path: Path, missing: Sequence[str] = ()) -> sections.DataSource:
             f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
         )
         raise data_errors.fail(data_errors.NO_FILE, f"{path}: {why}", help=READ)
-    marks = {"missing": tuple(missing)} if "missing" in kind.settings else {}
-    return kind(path=str(path), **marks)
+    settings = like.values() if like is not None and kind is sections.Csv else {}
+    if endings[-1].lower() == ".tsv":
+        settings["separator"] = "\t"
+    return kind(**settings | {"path": str(path)})
 
 
 def open_source(source: sections.DataSource | Opened, folder: Path, part: str = "train") -> Opened:

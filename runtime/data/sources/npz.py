@@ -12,6 +12,7 @@ import numpy as np
 
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.tensor_files import ArchivePieces
 from dlc.runtime.data import bounds, data_errors
 from dlc.runtime.data.python_columns import DTYPE_FIXES, column_of
 from dlc.runtime.data.source import Column, Opened, display_path, fix_of, need_file
@@ -19,11 +20,10 @@ from dlc.runtime.data.source import Column, Opened, display_path, fix_of, need_f
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from typing import IO, BinaryIO
+    from typing import IO
 
     from dlc.compiler.definitions.sections import Npz
 
-MAX_DIRECTORY = 1 << 24  # maximum bytes of the central directory, the list of members
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the methods that NumPy writes
 MAX_AXIS = 1 << 48  # maximum length of an axis
 TEXT = 64  # minimum bytes of a text in memory, in addition to its bytes in the archive
@@ -85,7 +85,7 @@ class NpzFile(Opened):
         if entry.compress_type not in PACKED:
             raise self._broken(f'the array "{name}" has a compression that NumPy does not write')
         with archive.open(entry) as stream:
-            shape, dtype = _header(stream)
+            shape, dtype = array_header(stream)
         if dtype.hasobject:
             help = "write text or numbers instead: `.astype(str)`, `.astype(float)`"
             raise self._broken(f'the array "{name}" holds Python objects, which are not read', help)
@@ -110,21 +110,7 @@ class NpzFile(Opened):
         return data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
 
 
-class ArchivePieces:
-    """A file that limits the size of one read, because `zipfile` reads the whole list of members at once."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        found = self._file.read(MAX_DIRECTORY + 1 if size < 0 else min(size, MAX_DIRECTORY + 1))
-        if len(found) > MAX_DIRECTORY:
-            raise zipfile.BadZipFile("its list of members is too long")
-        return found
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """The shape and the dtype of an array. ValueError if the header is invalid."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

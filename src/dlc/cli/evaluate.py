@@ -22,13 +22,13 @@ from dlc.cli.terminal_text import say
 )
 def command(model: str, data: str, form: str) -> None:
     """Compute the metrics of an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
-    or a built-in set."""
+    a built-in set, or `-` for csv or JSON on standard input."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of
     from dlc.runtime.artifact import evaluate, load
 
-    found = evaluate.evaluate(load(model), source_of(data))
-    command_errors.note(found.unknown_values)
+    found = evaluate.evaluate(load(model), source_of(data, stdin=True))
+    command_errors.note([*found.notes, *found.unknown_values])
     if form == "json":
         from dlc.runtime.run_folder import records
         from dlc.runtime.training.history import plain
@@ -37,7 +37,7 @@ def command(model: str, data: str, form: str) -> None:
         return
     from dlc.runtime.training.progress import grid, number
 
-    say(f"{found.rows} rows of {data}")
+    say(f"{found.rows} rows of {'standard input' if data == '-' else data}")
     width = max(map(len, found.figures), default=0)
     for name, value in found.figures.items():
         say(f"{name:{width}}  {number(value)}")

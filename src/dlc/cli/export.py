@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.option(
     "--weights",
     metavar="FILE",
-    help="A safetensors file, in place of the weights of the run or initial values.",
+    help="A safetensors file, in place of the weights of the run or initial values. Of a run also `best` or "
+    "`last`: the weights of that epoch.",
 )
 @click.option("--outputs", metavar="NAMES",
               help="The outputs, written as in `export { outputs }`: y.logits, h.")  # fmt: skip
@@ -35,7 +36,7 @@ def command(
 ) -> None:
     """Write a spec, or a run (its folder), as one ONNX file, which is checked against the torch module."""
     from dlc.cli.sources import files_of
-    from dlc.cli.specs import open_run, open_spec
+    from dlc.cli.specs import open_run, open_spec, refuse_set
     from dlc.runtime.artifact.export import export
     from dlc.runtime.errors import ArtifactError
     from dlc.runtime.files import spared, writable
@@ -44,18 +45,18 @@ def command(
 
     folder = run_at(Path(spec))
     is_run = folder.is_dir()
-    if is_run and settings:
-        raise click.UsageError("--set is for specs: a run keeps the params that it was trained with")
+    refuse_set(settings if is_run else ())
     program = open_run(folder, outputs) if is_run else open_spec(spec, dict(settings), outputs)
     compiled = program.compiled
     place = writable(output or f"{compiled.name}.onnx", streams=False)
-    path = Path(weights) if weights else folder / WEIGHTS if is_run else None
+    path = weights_path(weights, folder if is_run else None)
     files = [folder / n for n in KEPT if n != MODEL] if is_run else files_of(compiled, program.folder)
     check_ending(spared(place, [*files, *([path] if path else [])]))
-    if is_run and not (weights or (folder / WEIGHTS).exists()):
+    own = is_run and path == folder / WEIGHTS
+    if own and not (folder / WEIGHTS).exists():
         raise ArtifactError(how_far(folder))
-    values = read(path, compiled) if path else program.weights()
-    origin = read_origin(folder, compiled, own=not weights) if is_run else Origin()
+    values = read(path, compiled, program.folder) if path else program.weights()
+    origin = read_origin(folder, compiled, own=own) if is_run else Origin()
     made = export(compiled, values, Path(place), **vars(origin))
     if path is None and compiled.graph.weights:
         click.echo("the weights are initial values: nothing was trained", err=True)
@@ -67,6 +68,15 @@ def command(
         say(f"  {line}")
 
 
+def weights_path(given: str | None, run: Path | None) -> Path | None:
+    """The weight file: the given one, or `best` or `last` of a run, or that of the model of the run."""
+    from dlc.runtime.run_folder import WEIGHTS, weights_of_run
+
+    if run is not None and given in ("best", "last"):
+        return weights_of_run(run, given)
+    return Path(given) if given else run and run / WEIGHTS
+
+
 def check_ending(place: str) -> None:
     """Refuse to replace a file of another kind, by its ending."""
     from dlc.compiler.reading import held
@@ -76,12 +86,12 @@ def check_ending(place: str) -> None:
         raise overwrite_error(place, f"{holds}, and would be overwritten")
 
 
-def read(weights: Path, compiled: CompiledProgram) -> dict[str, Any]:
+def read(weights: Path, compiled: CompiledProgram, folder: Path) -> dict[str, Any]:
     """The weights of a file."""
     from dlc.cli.command_errors import refuse
     from dlc.runtime.pretrained import weights_at
 
     try:
-        return weights_at(weights, compiled)
+        return weights_at(weights, compiled, folder)
     except ValueError as error:
         refuse(f"{weights} cannot be read: {error}")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NUMBERED = re.compile(r"cuda:\d{1,4}", re.ASCII)
 
 
 class SettingType(click.ParamType):
-    """`NAME=value`. The value has the syntax of a spec; a bare word is text."""
+    """`NAME=value` for a param: the value has the syntax of a spec, and a bare word is text. Or
+    `SECTION.NAME=value` for a setting: the value is an expression of the language."""
 
     name = "NAME=value"
 
@@ -19,10 +23,11 @@ class SettingType(click.ParamType):
         if isinstance(value, tuple):
             return value
         name, equals, text = value.partition("=")
-        if not equals or not name.strip().isidentifier():
-            self.fail(f"expected NAME=value, found `{value}`", param, ctx)
+        name, text = name.strip(), text.strip()
+        if not equals or not text or not all(map(str.isidentifier, name.split("."))):
+            self.fail(f"expected NAME=value or SECTION.NAME=value, found `{value}`", param, ctx)
         try:
-            return name.strip(), literal(text.strip())
+            return name, text if "." in name else literal(text)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -57,9 +62,17 @@ def _value(expr: Any) -> Any:
     raise ValueError(f"`{expr.span.text}` is not a value: expected a number, text, true, false or a list")
 
 
+def told(settings: Iterable[tuple[str, Any]]) -> str:
+    """What `--set` gives, as a spec writes it: `units = 12, train.epochs = 3`."""
+    from dlc.compiler.definitions.definition import spell_value
+
+    texts = {name: value if "." in name else spell_value(value) for name, value in settings}
+    return ", ".join(f"{name} = {text}" for name, text in texts.items())
+
+
 set_option = click.option(
     "--set", "settings", type=SettingType(), multiple=True,
-    help="Give a param of the spec another value; may be repeated.",
+    help="Give a param, or a setting such as train.epochs, another value; may be repeated.",
 )  # fmt: skip
 
 data_option = click.option(
@@ -99,9 +112,7 @@ def setting_meant(option: str, ctx: click.Context | None) -> str:
     name = option.lstrip("-").replace("-", "_")
     name = name if name in own | of_optimizers else aliases.called(name, own | of_optimizers)
     if name in own:
-        place = f"{own[name]} {{ {name} = ... }}"
-    elif name:
-        place = f"train {{ optimizer = {of_optimizers[name]}({name}=...) }}"
-    else:
-        return ""
-    return f"set it in the spec: `{place}`; `--set` changes a param"
+        return f"it is a setting of the spec: `--set {own[name]}.{name}=...`"
+    if name:
+        return f"it is a setting of the spec: `--set 'train.optimizer={of_optimizers[name]}({name}=...)'`"
+    return ""

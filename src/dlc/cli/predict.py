@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="A table with a heading, or a JSON array.",
 )
+@click.option("--keep", multiple=True, metavar="COLUMN",
+              help="Copy a column of the rows in front of the outputs; may be repeated.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
-def command(model: str, data: str, form: str, output: str | None) -> None:
-    """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, or a built-in set.
-    The rows need no targets. The number of values that are not classes of the model is printed on standard
-    error."""
+def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str | None) -> None:
+    """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, a built-in set, or `-` for csv
+    or JSON (an array or lines of objects) on standard input. The rows need no targets. The number of values
+    that are not classes of the model is printed on standard error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.output_kinds import kind_of
@@ -43,8 +45,8 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
     if output is not None:
         spared(writable(output), [*files_of_rows(Path(data)), *parts_of(model_at(Path(model)))])
     artifact = load(model)
-    predicted = evaluate.predict(artifact, source_of(data))
-    answers = predicted.answers
+    predicted = evaluate.predict(artifact, source_of(data, stdin=True), keep)
+    kept, answers = predicted.kept, predicted.answers
     command_errors.note(predicted.unknown_values)
     names = {
         answer: type.classes.names
@@ -52,7 +54,12 @@ def command(model: str, data: str, form: str, output: str | None) -> None:
         if type.element == "class" and type.classes and type.classes.names
         for answer in kind_of(type).answer_names(output)[1:]
     }
-    text = as_json(answers) if form == "json" else as_csv(columns(answers, names))
+    if form == "csv":
+        kept, answers = columns(kept, {}), columns(answers, names)
+    if taken := next((name for name in kept if name in answers), ""):
+        command_errors.refuse(f'"{taken}" cannot be kept: an output of the model has this name',
+                              "give the column another name in the rows")  # fmt: skip
+    text = as_json(kept | answers) if form == "json" else as_csv(kept, answers)
     if output is None:
         pass_on(text)
     else:
@@ -74,11 +81,14 @@ def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -
     return found
 
 
-def as_csv(table: dict[str, np.ndarray]) -> str:
+def as_csv(kept: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> str:
+    """A table with a heading: the columns of the rows, and the answers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table)
-    writer.writerows(zip(*(map(spelled, column.tolist()) for column in table.values()), strict=True))
+    writer.writerow([*kept, *answers])
+    cells = [map(spelled_exactly, column.tolist()) for column in kept.values()]
+    cells += [map(spelled, column.tolist()) for column in answers.values()]
+    writer.writerows(zip(*cells, strict=True))
     return text.getvalue()
 
 
@@ -87,6 +97,13 @@ def spelled(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def spelled_exactly(value: Any) -> Any:
+    """Floats with all digits; a missing value is an empty cell."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else value
 
 
 def as_json(answers: dict[str, np.ndarray]) -> str:

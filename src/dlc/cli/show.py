@@ -12,6 +12,9 @@ from dlc.cli.options import set_option
 from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler import Source
     from dlc.compiler.program import CompiledProgram
 
 STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
@@ -19,6 +22,7 @@ STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 
 @click.command(short_help="Show a network as a table, a picture or text.")
 @click.argument("spec", metavar="SPEC|MODEL_OR_RUN")
+@click.option("--table", "wanted", flag_value="table", help="The table, which is not the default of a model.")
 @click.option(
     "--weights", "wanted", flag_value="weights", help="List names, shapes and initial values of the weights."
 )
@@ -38,35 +42,65 @@ def command(
     depth: int | None,
     settings: tuple[tuple[str, Any], ...],
 ) -> None:
-    """Show the network of a spec as a table, or the spec that an ONNX file was made from."""
+    """Show the network of a spec or of a run as a table, or the spec that an ONNX file was made from. The
+    classes that a run or an ONNX file found in its data are known."""
     if sum(map(bool, (wanted, stage, svg))) > 1:
         raise click.UsageError("`--weights`, `--stage` and `--svg` are shown one at a time")
     if depth is not None and not svg:
         raise click.UsageError("`--depth` is for a picture: give `--svg FILE` too")
-    if spec.endswith(".onnx") or in_run(spec):
-        if wanted or stage or svg or settings:
-            raise click.UsageError("a model is shown as its spec, without other options")
+    if is_model(spec) and not (wanted or stage or svg or settings):
         pass_on(spec_within(spec))
-        return
-    if stage == "syntax":
-        pass_on(syntax(spec))
-        return
-    from dlc.cli.specs import compile_spec
-
-    program = compile_spec(spec, dict(settings))
-    if svg:
-        draw(program, svg, depth, os.path.dirname(spec))
+    elif stage == "syntax":
+        pass_on(syntax(source_at(spec)))
+    elif svg:
+        draw(program_at(spec, settings), svg, depth, spec)
     else:
-        pass_on(text(program, stage or wanted or "table"))
+        pass_on(text(program_at(spec, settings), stage or wanted or "table"))
 
 
-def in_run(path: str) -> bool:
+def is_model(path: str) -> bool:
+    return path.endswith(".onnx")
+
+
+def in_runs(path: str) -> bool:
     """Whether a path is the folder of one run, or of several runs."""
     if not os.path.isdir(path) and os.path.splitext(path)[1]:
         return False
     from dlc.runtime.run_folder import INFO, LATEST, run_at
 
     return any((run_at(Path(path)) / name).exists() for name in (INFO, LATEST))
+
+
+def program_at(path: str, settings: tuple[tuple[str, Any], ...]) -> CompiledProgram:
+    """The program of a spec, a run or a model."""
+    from dlc.cli.specs import compile_spec, open_run, refuse_set
+
+    if not (is_model(path) or in_runs(path)):
+        return compile_spec(path, dict(settings))
+    refuse_set(settings)
+    if is_model(path):
+        from dlc.show.stored import program_of, read_metadata
+
+        return program_of(read_metadata(Path(path)))
+    from dlc.runtime.run_folder import run_at
+
+    return open_run(run_at(Path(path))).compiled
+
+
+def source_at(path: str) -> Source:
+    """The text of a spec, of the spec of a run, or of the spec in a model."""
+    if is_model(path):
+        from dlc.show.stored import read_metadata, source_of
+
+        return source_of(read_metadata(Path(path)))
+    if in_runs(path):
+        from dlc.runtime.run_folder import run_at
+        from dlc.runtime.run_spec import read_spec
+
+        return read_spec(run_at(Path(path))).source
+    from dlc.cli.specs import read
+
+    return read(path, os.path.basename(path))
 
 
 def text(program: CompiledProgram, what: str) -> str:
@@ -77,9 +111,21 @@ def text(program: CompiledProgram, what: str) -> str:
     return weights.weights(program) if what == "weights" else stages.STAGES[what](program)
 
 
-def draw(program: CompiledProgram, svg: str, depth: int | None, folder: str) -> None:
-    from dlc.cli.command_errors import refuse
+def files_at(path: str, program: CompiledProgram) -> Iterable[Path]:
+    """The files of the spec, the run or the model at a path."""
     from dlc.cli.sources import files_of
+    from dlc.runtime.run_folder import MODEL, model_at, parts_of, run_at
+
+    if is_model(path):
+        return parts_of(model_at(Path(path)))
+    if in_runs(path):
+        return parts_of(run_at(Path(path)) / MODEL)
+    return files_of(program, os.path.dirname(path))
+
+
+def draw(program: CompiledProgram, svg: str, depth: int | None, spec: str) -> None:
+    """Write a picture of the program, which was read from the path `spec`."""
+    from dlc.cli.command_errors import refuse
     from dlc.runtime.files import spared, writable, write
     from dlc.show.diagram import depth_of
     from dlc.show.layers import TooLarge
@@ -87,7 +133,7 @@ def draw(program: CompiledProgram, svg: str, depth: int | None, folder: str) -> 
     from dlc.show.scene import fitting_depth
 
     try:
-        spared(writable(svg), files_of(program, folder))
+        spared(writable(svg), files_at(spec, program))
         opened = fitting_depth(program) if depth is None else depth
         write(svg, picture(program, opened).encode())
     except TooLarge as error:
@@ -100,23 +146,22 @@ def draw(program: CompiledProgram, svg: str, depth: int | None, folder: str) -> 
     click.echo(f"wrote {svg}{more if depth is None else ''}")
 
 
-def syntax(spec: str) -> str:
+def syntax(source: Source) -> str:
     """The syntax tree of a spec; only syntax errors are reported."""
-    from dlc.cli.specs import read
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.format.printer import print_syntax
     from dlc.compiler.parse.parser import parse
 
     problems = Problems()
-    tree = parse(read(spec, os.path.basename(spec)), problems)
+    tree = parse(source, problems)
     problems.check()
     return print_syntax(tree)
 
 
 def spec_within(model: str) -> str:
     """The spec in an artifact, and the files that it imports."""
-    from dlc.show.stored import read_metadata
+    from dlc.show.stored import read_metadata, spec_of
 
     metadata = read_metadata(Path(model))
     imported = [f"\n# --- {name} ---\n\n{text}" for name, text in metadata.imports.items()]
-    return "".join([metadata.spec, *imported])
+    return "".join([spec_of(metadata), *imported])

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 
-def source_of(given: str | None) -> Any:
-    """A path, if the file or folder exists, else the built-in set of that name."""
+def source_of(given: str | None, *, stdin: bool = False) -> Any:
+    """A path, if the file or folder exists, else the built-in set of that name. `-` is standard input where
+    `stdin` allows it."""
     if given is None:
         return None
-    if os.path.exists(given):
+    if os.path.exists(given) or (given == "-" and stdin):
         return Path(given)
     from dlc.compiler.definitions.sections import BUILTINS, Builtin
 
@@ -26,11 +27,12 @@ def source_of(given: str | None) -> Any:
 
 
 def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
-    """The files of a spec in this folder: the spec, its imports, its rows, its initial weights."""
+    """The files of a spec in this folder: spec, imports, rows, initial weights, loaded constants."""
     data = program.data
     sources = (data.source, data.validation, data.test) if data else ()
     rows = [source.path for source in sources if hasattr(source, "path")]
     names = [source.name for source in program.sources] + [load.path for load in program.train.weights]
+    names += [path for path, _ in program.facts.tensors]
     yield from (Path(folder) / name for name in names)
     yield from (file for path in rows for file in files_of_rows(Path(folder) / path))
 

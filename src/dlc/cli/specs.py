@@ -6,11 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from dlc.compiler import MAX_BYTES, Source, reading
 from dlc.compiler.diagnostics.problems import CompileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from dlc.compiler.program import CompiledProgram, Facts
@@ -41,9 +43,10 @@ def compile_here(path: str, params: Mapping[str, Any] | None = None) -> Compiled
 
 def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | None = None,
                *, facts: Facts | None = None) -> CompiledProgram:  # fmt: skip
-    from dlc.compiler import compile, reader
+    from dlc.compiler import compile, reader, tensor_reader
 
-    return compile(read(path, name), params=params, facts=facts, read=reader(folder))
+    readers = {"read": reader(folder), "type_in": tensor_reader(folder)}
+    return compile(read(path, name), params=params, facts=facts, **readers)
 
 
 def read(path: str, name: str) -> Source:
@@ -136,10 +139,27 @@ def open_spec(path: str, params: Mapping[str, Any], outputs: str | None = None) 
     return program
 
 
+def run_named(path: str) -> Path | None:
+    """The folder of the run that a path names; None if it names something else."""
+    from pathlib import Path
+
+    from dlc.runtime.run_folder import INFO, run_at
+
+    folder = run_at(Path(path))
+    return folder if (folder / INFO).is_file() else None
+
+
+def refuse_set(settings: Collection[Any]) -> None:
+    """`UsageError` for `--set` where a run or an artifact is named."""
+    if settings:
+        raise click.UsageError("--set is for specs: a run keeps what it was trained with")
+
+
 def open_run(folder: Path, outputs: str | None = None) -> Program:
     """The `Program` of a run, as it was trained."""
     from dlc.program import Program
-    from dlc.runtime.run_folder import INFO, latest_in, read_spec
+    from dlc.runtime.run_folder import INFO, latest_in
+    from dlc.runtime.run_spec import read_spec
 
     if not (folder / INFO).is_file():
         help = latest_in(folder).removeprefix("; ") or "one is made by `dlc train`: runs/NAME/TIME"

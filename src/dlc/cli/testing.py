@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlc.cli.options import device_option
+from dlc.cli.options import device_option, set_option
 from dlc.cli.terminal_text import say
 from dlc.compiler.passes.cost import spell
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check the expectations of specs.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC_OR_FOLDER...")
+@set_option
 @device_option
-def command(specs: tuple[str, ...], device: str) -> None:
+def command(specs: tuple[str, ...], settings: tuple[tuple[str, Any], ...], device: str) -> None:
     """Train each spec and check its `expect` section. Without its data, check only expectations that need no
-    training."""
+    training. A run folder is tested as it was trained."""
     paths = [path for given in specs for path in specs_at(given)]
-    failed = sum(not test(path, device) for path in paths)
+    failed = sum(not test(path, dict(settings), device) for path in paths)
     if len(paths) == 1:
         say(f"the spec {'does not meet' if failed else 'meets'} its expectations")
     else:
@@ -36,10 +37,11 @@ def command(specs: tuple[str, ...], device: str) -> None:
 
 
 def specs_at(given: str) -> list[str]:
-    """The spec at a path, or all specs in a folder and its subfolders, without run folders."""
+    """The spec or the run at a path, or all specs in a folder and its subfolders, without run folders."""
     from dlc.cli.command_errors import refuse
+    from dlc.cli.specs import run_named
 
-    if not os.path.isdir(given):
+    if run_named(given) or not os.path.isdir(given):
         return [given]
     paths = sorted(str(p) for p in Path(given).rglob("*.dl") if not in_run(p, Path(given)))
     if not paths:
@@ -54,16 +56,19 @@ def in_run(path: Path, folder: Path) -> bool:
     return any((p / INFO).is_file() for p in path.parents if p != folder and p.is_relative_to(folder))
 
 
-def test(path: str, device: str) -> bool:
+def test(path: str, params: dict[str, Any], device: str) -> bool:
     """Check one spec and print the results; false if an expectation is not met or the spec has errors."""
     from dlc.cli import command_errors
-    from dlc.cli.specs import open_spec
+    from dlc.cli.specs import open_run, open_spec, refuse_set, run_named
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.runtime.expectations import check_expectations
 
+    run = run_named(path)
+    refuse_set(params if run else ())
+    trained = open_run(run) if run else None
     say(path, newline=False)  # before the training, which may take long
     try:
-        program = open_spec(path, {})
+        program = trained or open_spec(path, params)
         measured, lacking = measure(program, device)
     except CompileError as error:
         say()

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from dlc.cli.options import data_option, device_option, set_option
+from dlc.cli.options import data_option, device_option, set_option, told
+from dlc.cli.terminal_text import say
 
 
 @click.command(short_help="Train a spec and export it.")
@@ -27,6 +28,8 @@ def command(
     from dlc.cli.specs import open_spec
 
     program = open_spec(spec, dict(settings))
+    if settings:
+        say(f"set: {told(settings)}")
     import torch  # noqa: F401  fails before the data is read, if torch is not installed
     from rich.console import Console
 
@@ -47,16 +50,21 @@ def command(
 
 def report(console: Any, result: Any) -> None:
     """Print the table of metrics, the parity check, the files, and the next command."""
-    from dlc.runtime.run_folder import WEIGHTS
+    from dlc.runtime.run_folder import WEIGHTS, epochs_of
     from dlc.runtime.training import progress
 
     model, folder = os.path.relpath(result.model), os.path.relpath(result.folder)
     exported = result.exported
     parity = f"torch and ONNX Runtime agree to {exported.worst:.1e} on {exported.batches} batches"
-    files = (("model", model), ("weights", os.path.join(folder, WEIGHTS)))
+    trained = result.trained
+    epochs = (
+        {n: f" ({trained.described(epoch)})" for n, epoch in epochs_of(trained).items()} if trained else {}
+    )
+    weights = [os.path.join(folder, name) + of for name, of in (epochs or {WEIGHTS: ""}).items()]
+    files = [("model", model), *zip(("weights", ""), weights, strict=False)]
     progress.summary(
         console,
-        result.trained,
+        trained,
         parity=(parity, *exported.excused),
         files=files,
         next=f"dlc predict {shlex.quote(model)} rows.csv",

@@ -31,10 +31,10 @@ OPERATORS = {
 }  # fmt: skip
 # The headings of the other families.
 FAMILIES = {
-    "combinator": "Combinators", "loss": "Losses", "optimizer": "Optimizers", "schedule": "Schedules",
-    "regularizer": "Regularizers", "clip": "Clipping", "stopping": "Early stopping",
-    "weights": "Trained weights", "metric": "Metrics", "initial": "Initial values", "source": "Sources",
-    "field": "Fields", "section": "Sections",
+    "combinator": "Combinators", "loss": "Losses", "net": "Average nets", "optimizer": "Optimizers",
+    "schedule": "Schedules", "number": "Numbers that change", "regularizer": "Regularizers",
+    "clip": "Clipping", "stopping": "Early stopping", "weights": "Trained weights", "metric": "Metrics",
+    "initial": "Initial values", "source": "Sources", "field": "Fields", "section": "Sections",
 }  # fmt: skip
 SYMBOLS, BLOCKS = "Symbols", "Blocks of std"
 BLOCK = re.compile(r"((?:^#.*\n)+)^(?:block|net) (\w+)(\(.*\)) \{\n(?:.*\n)*?^\}\n", re.MULTILINE)
@@ -148,5 +148,5 @@ def where(of: str) -> str:
     """The setting that takes a member of a family: "`optimizer` in `train`"."""
     found = {"initial": "`init=` of a layer, and the initial value of a declared `weight`",
              "field": "`FIELD = ...` in `data`, for an input or target of that name",
-             "loss": "`loss` in `train`"}  # fmt: skip
+             "net": "`net NAME = ...`", "loss": "`loss` in `train`"}  # fmt: skip
     return found.get(of) or " and ".join(f"`{key}` in `{section}`" for section, key in places(of))

@@ -48,10 +48,8 @@ class OutlineStep:
 
     @property
     def initial(self) -> str:
-        """The initial values of the weights, without biases; `from the rows` for fitted weights."""
-        if any(w.role == "fitted" for w in self.weights):
-            return "from the rows"
-        return ", ".join(dict.fromkeys(str(w.initial) for w in self.weights if w.role == "weight"))
+        """The initial values of the weights and the fitted values, without biases."""
+        return ", ".join(dict.fromkeys(w.start for w in self.weights if w.role in ("weight", "fitted")))
 
     def steps(self) -> Iterator[OutlineStep]:
         yield self

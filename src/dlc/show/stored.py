@@ -1,12 +1,18 @@
-"""Read the metadata of an ONNX file without running the model."""
+"""The spec in an ONNX file: its text, and its program. The model is not run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler import Source, among, compile
+from dlc.compiler.definitions.definition import spell_value
+from dlc.compiler.elaborate.given_settings import is_setting
+from dlc.compiler.program import Facts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.artifact.metadata import Metadata
 
 
@@ -16,3 +22,30 @@ def read_metadata(path: Path) -> Metadata:
     from dlc.runtime.run_folder import model_at
 
     return scan(model_at(path), whole=False)[0]
+
+
+def program_of(metadata: Metadata, *, as_written: bool = False) -> CompiledProgram:
+    """The program of an artifact, with the classes that its data had. `as_written`: without the values that a
+    command gave."""
+    from dlc.runtime.artifact.metadata import type_from_json
+
+    types = map(type_from_json, (*metadata.inputs.values(), *metadata.outputs.values()))
+    facts = Facts({t.classes.found_in: t.classes for t in types if t.classes and t.classes.found_in})
+    read = among(Source(name, text) for name, text in metadata.imports.items())
+    return compile(source_of(metadata), params={} if as_written else metadata.params, facts=facts, read=read)
+
+
+def source_of(metadata: Metadata) -> Source:
+    return Source(f"{metadata.name}.dl", metadata.spec)
+
+
+def spec_of(metadata: Metadata) -> str:
+    """The text of the spec with the values that a command gave."""
+    if not metadata.params:
+        return metadata.spec
+    from dlc.compiler.format.given_values import with_values
+
+    own = program_of(metadata, as_written=True).params
+    params = {n: spell_value(v) for n, v in metadata.params.items() if not is_setting(n) and v != own.get(n)}
+    settings = {n: str(text) for n, text in metadata.params.items() if is_setting(n)}
+    return with_values(source_of(metadata), params, settings) if params or settings else metadata.spec

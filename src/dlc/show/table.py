@@ -109,6 +109,8 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
 
         given = ", ".join(f"{name} = {spell_value(value)}" for name, value in program.params.items())
         yield f"params: {given}"
+    if program.settings:
+        yield f"set: {', '.join(f'{name} = {text}' for name, text in program.settings.items())}"
 
 
 def memory(parameters: Size) -> str:

@@ -16,7 +16,7 @@ HEAD = ("name", "shape", "numbers", "role", "initial values")
 
 def weights(program: CompiledProgram) -> str:
     rows = [
-        (w.name, f"[{', '.join(map(str, w.value.type.shape))}]", spell(weight_size(w)), w.role, initial(w))
+        (w.name, f"[{', '.join(map(str, w.value.type.shape))}]", spell(weight_size(w)), w.role, w.start)
         for w in program.graph.weights
     ]
     if not rows:
@@ -24,7 +24,3 @@ def weights(program: CompiledProgram) -> str:
     fixed = total(weight_size(w) for w in program.graph.weights if not w.trainable)
     held = f", and {spell(fixed)} numbers that no optimizer changes" if fixed != 0 else ""
     return f"{columns(HEAD, rows, (2,))}\n\n{spell(parameters(program.graph))} parameters{held}\n"
-
-
-def initial(weight) -> str:
-    return "from the rows" if weight.role == "fitted" else str(weight.initial)

@@ -1,0 +1,62 @@
+"""Settings of other libraries that are not needed here, or are written in another part of a spec."""
+
+from __future__ import annotations
+
+_KNOWN = "the size of the input is known"
+# Operators that take an input size in PyTorch: the position of that argument, and why it is not needed here.
+INPUT_SIZE_ARGUMENTS = {
+    **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
+                     "prelu"), (0, _KNOWN)),
+    "groupnorm": (1, _KNOWN),
+    "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
+}  # fmt: skip
+# Settings of other libraries that are not needed here, and why.
+UNNEEDED_SETTINGS = {
+    **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
+                     "normalized_shape", "input_length", "batch_input_shape", "num_channels", "in_dim"),
+                     _KNOWN),
+    "num_embeddings": INPUT_SIZE_ARGUMENTS["embedding"][1],
+    **dict.fromkeys(("dtype", "param_dtype"),
+                    "numbers are float32 here; `train { precision = ... }` trains otherwise"),
+    "device": "`dlc train --device` chooses the device", "inplace": "no operator works in place",
+    "name": "a layer is named after its operator, and a value with `name = ...`",
+    **dict.fromkeys(("data_format", "channels_last", "batch_first"),
+                    "channels come first, and the batch is never written"),
+    **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
+                    "it is always on"),
+    "amsgrad": "it is off", "foreach": "it does not change results",
+    "fused": "it does not change results",
+    "reuse": "a `net` shares its weights", "rngs": "`train { seed = ... }` is the only seed",
+    "key": "`train { seed = ... }` is the only seed", "rng": "`train { seed = ... }` is the only seed",
+    "verbose": "`dlc train` shows its progress",
+    **dict.fromkeys(("training", "deterministic", "use_running_average"),
+                    "an operator has one form for training and one for inference"),
+    "T_max": "a schedule knows how many steps there are",
+    "total_steps": "a schedule knows how many steps there are",
+    "decay_steps": "a schedule knows how many steps there are",
+    "from_logits": "a classification loss takes scores",
+    "shuffle": "training rows are shuffled in every epoch",
+    **dict.fromkeys(("num_workers", "optimizer_idx"), "it is chosen automatically"),
+    "mask_zero": "class -1 is the missing value",
+}  # fmt: skip
+REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
+# Settings of other libraries that are written in another part of a spec.
+MOVED_SETTINGS = {
+    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
+    **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
+                    "gradients are clipped by `train { clip = norm(1.0) }`"),
+    "clipvalue": "gradients are clipped by `train { clip = value(1.0) }`",
+    "trainable": "weights are frozen by `train { freeze = ... }`",
+    "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
+    "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
+    "bias_initializer": "the initial value of a bias is 0",
+    "padding_mode": "put `pad` before the convolution",
+    "transform": "transforms of the rows are operators of the flow, such as `standardize` and `random_flip`",
+    **dict.fromkeys(("target", "label", "labels", "target_column", "y"),
+                    "the target of an output is the column with the same name"),
+    **dict.fromkeys(("gpus", "accelerator", "devices", "cuda"), "`dlc train --device` chooses the device"),
+    **dict.fromkeys(("fp16", "amp", "mixed_precision", "half"),
+                    "the precision of training is set by `precision = bf16`"),
+    **dict.fromkeys(("save_path", "output_dir", "checkpoint_dir", "logdir"),
+                    "`dlc train --out` sets the folder of the runs"),
+}  # fmt: skip

@@ -1,0 +1,63 @@
+"""The text of a spec with the params and settings that a command gave it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import syntax
+from dlc.compiler.diagnostics.problems import Problems
+from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.format.formatter import laid_out
+from dlc.compiler.parse.parser import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+Edit = tuple[int, int, str]  # start and end of a text, and the text in its place
+
+
+def with_values(source: Source, params: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    """The formatted text with these values of params, and of settings by names such as `train.epochs`."""
+    body = parse(source, Problems()).body
+    found = [edit for s in body if isinstance(s, syntax.Param) for edit in of_param(s, params)]
+    added = []
+    for name, value in settings.items():
+        section, _, key = name.partition(".")
+        place = next((s for s in body if isinstance(s, syntax.Section) and s.name.id == section), None)
+        if place is None:
+            added.append(f"\n{section} {{\n{key} = {value}\n}}\n")
+        else:
+            found += of_section(place, key, value)
+    text = source.text
+    for start, end, new in sorted(found, reverse=True):
+        text = text[:start] + new + text[end:]
+    return laid_out(Source(source.name, text + "".join(added)))
+
+
+def of_param(statement: syntax.Param, params: Mapping[str, str]) -> Iterator[Edit]:
+    if statement.name.id in params:
+        yield statement.value.span.start, statement.value.span.end, params[statement.name.id]
+
+
+def of_section(section: syntax.Section, key: str, value: str) -> Iterator[Edit]:
+    """Set a setting of a section: where it is set, or at the end. It is taken out of `if`."""
+    own = next((s for s in section.body if sets(s, key)), None)
+    for branch in section.body:
+        yield from ((s.span.start, s.span.end, "") for s in nested(branch) if sets(s, key))
+    if isinstance(own, syntax.Bind):
+        yield own.value.span.start, own.value.span.end, value
+    else:
+        end = section.span.end - len("}")
+        begins_line = section.span.source.text[:end].rstrip(" \t").endswith("\n")
+        yield end, end, f"{'' if begins_line else chr(10)}{key} = {value}\n"
+
+
+def sets(statement: syntax.Statement, key: str) -> bool:
+    return isinstance(statement, syntax.Bind) and [t.id for t in statement.targets] == [key]
+
+
+def nested(statement: syntax.Statement) -> Iterable[syntax.Statement]:
+    """The statements within an `if`, also within further ones."""
+    for inner in syntax.bodies(statement) if isinstance(statement, syntax.If) else ():
+        yield inner
+        yield from nested(inner)

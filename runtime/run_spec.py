@@ -1,0 +1,79 @@
+"""The spec of a run, with the facts about its files that the run found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler import name_of, read_source, reading
+from dlc.compiler.program import Facts
+from dlc.compiler.tensor_files import MAX_SIZE
+from dlc.compiler.types import MAX_RANK, Tensor
+from dlc.runtime.class_labels import classes_from_json
+from dlc.runtime.run_folder import INFO, SPEC, is_within, read_json, unreadable
+from dlc.runtime.strict_json import is_dict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from dlc.compiler.diagnostics.source import Source
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The spec of a run: the arguments of `dlc.compiler.compile`."""
+
+    source: Source
+    params: Mapping[str, Any]
+    facts: Facts
+    read: Callable[[Source, str], Source]
+
+
+def read_spec(folder: Path) -> Spec:
+    """The spec of a run. Imported files are read from the run folder. `ArtifactError` if it cannot be
+    read."""
+    info = read_json(folder / INFO)
+    name: Any = info.get("name")
+    params: Any = info.get("params")
+    files: Any = info.get("files")
+    classes: Any = info.get("classes")
+    tables = is_dict_of(params, object) and is_dict_of(files, str) and is_dict_of(classes, dict)
+    if not isinstance(name, str) or not tables:
+        raise unreadable(folder, f"{INFO} is not as dlc writes it")
+    if not all(map(is_within, files.values())):
+        raise unreadable(folder, f"{INFO} names files outside of the folder")
+    try:
+        found = {n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()}
+    except (KeyError, ValueError):
+        raise unreadable(folder, f"{INFO} has invalid classes") from None
+    facts = Facts(found, tensors_from_json(info.get("tensors", []), folder))
+    try:
+        source = read_source(folder / SPEC, name)
+    except OSError as error:
+        raise unreadable(folder, f"{SPEC} {reading.why(error)}") from None
+    except ValueError as error:
+        raise unreadable(folder, str(error)) from None
+
+    def read(importing: Source, path: str) -> Source:
+        name = name_of(importing, path)
+        if name not in files:
+            raise FileNotFoundError(2, "not among the files of the run", name)
+        return read_source(folder / files[name], name)
+
+    return Spec(source, params, facts, read)
+
+
+def tensors_from_json(written: Any, folder: Path) -> dict[tuple[str, str], Tensor]:
+    """The types of loaded tensors by path and name."""
+    found: dict[tuple[str, str], Any] = {}
+    try:
+        found = {(str(path), str(name)): (element, shape) for path, name, element, shape in written}
+        sound = all(element in ("float", "int64", "bool") and len(shape) <= MAX_RANK
+                    and all(type(size) is int and 0 < size <= MAX_SIZE for size in shape)
+                    for element, shape in found.values())  # fmt: skip
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise unreadable(folder, f"{INFO} has invalid types of tensors")
+    return {key: Tensor(element, tuple(shape), batched=False) for key, (element, shape) in found.items()}

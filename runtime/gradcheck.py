@@ -104,7 +104,7 @@ class Check:
         """The weights, with noise added to constant ones."""
         trainable = {w.name for w in program.graph.weights if w.trainable}
         return {
-            name: array + NOISE * self._rng.standard_normal(array.shape).astype(array.dtype)
+            name: np.asarray(array + NOISE * self._rng.standard_normal(array.shape), array.dtype)
             if name in trainable and array.size and np.ptp(array) == 0
             else array
             for name, array in values.items()

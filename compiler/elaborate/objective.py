@@ -119,7 +119,10 @@ def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
     for metric in train.metrics or ():
         create_targets(state, ev, metric, filled)
+    used = {o.target for o in filled if o.target_value is not None}
     for output in filled:
+        if output.target in used:  # also the target of another output
+            outputs.target(ev, output)
         if output.target_value is not None:
             wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
             yield from ((output.name, m) for m in wanted if m.fits(output.declared))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from shapes import draw
 
-HERE = Path(__file__).parent
+HERE, SIZE = Path(__file__).parent, 32
 
 
 def neighbours(mask: np.ndarray) -> np.ndarray:
@@ -21,15 +21,15 @@ def neighbours(mask: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     rng = np.random.default_rng(6)
-    pictures, masks = map(np.stack, zip(*(draw(rng) for _ in range(400)), strict=True))
-    noisy = (pictures + rng.normal(0, 8, pictures.shape)).clip(0, 255).round().astype(np.uint8)[:, None]
+    pictures, masks = map(np.stack, zip(*(draw(rng, SIZE) for _ in range(300)), strict=True))
+    noisy = (pictures + rng.normal(0, 4, pictures.shape)).clip(0, 255).round().astype(np.uint8)[:, None]
     around = np.stack([neighbours(mask) for mask in masks])
     border = around.min(1) != around.max(1)
     grown, shrunk = around.max(1), around.min(1)
-    sloppy = np.where(rng.random((len(masks), 1, 1)) < 0.7, grown, shrunk)
+    sloppy = np.where(rng.random((len(masks), 1, 1)) < 0.95, grown, shrunk)
     unknown = np.where(border, 255, masks).astype(np.uint8)
-    np.savez_compressed(HERE / "bordered.npz", picture=noisy[:250], mask=unknown[:250], sloppy=sloppy[:250])
-    np.savez_compressed(HERE / "bordered_test.npz", picture=noisy[250:], mask=masks[250:], sloppy=masks[250:])
+    np.savez_compressed(HERE / "bordered.npz", picture=noisy[:180], mask=unknown[:180], sloppy=sloppy[:180])
+    np.savez_compressed(HERE / "bordered_test.npz", picture=noisy[180:], mask=masks[180:], sloppy=masks[180:])
 
 
 if __name__ == "__main__":

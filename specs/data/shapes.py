@@ -12,10 +12,10 @@ import numpy as np
 COUNT, SIZE = 600, 16
 
 
-def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw(rng: np.random.Generator, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
     """One picture without noise, and its mask."""
-    y, x = np.mgrid[:SIZE, :SIZE]
-    picture, mask = np.full((SIZE, SIZE), rng.uniform(0, 60)), np.zeros((SIZE, SIZE), np.uint8)
+    y, x = np.mgrid[:size, :size] * (SIZE / size)
+    picture, mask = np.full((size, size), rng.uniform(0, 60)), np.zeros((size, size), np.uint8)
     for kind in rng.permutation(3)[: rng.integers(1, 4)]:
         radius = rng.uniform(2.5, 4.5)
         dy, dx = y - rng.uniform(3, SIZE - 4), x - rng.uniform(3, SIZE - 4)

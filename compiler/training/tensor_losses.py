@@ -148,7 +148,8 @@ class InfoNce(_BetweenTensors):
 
     It is the mean of the cross-entropies of the rows and of the columns of `s / temperature`, with the
     partner as the true class; `s` has the cosine similarities of all vectors `a` with all vectors `b`. The
-    other rows of the batch are the negatives, so a batch of one row has the loss 0.
+    other rows of the batch are the negatives, so a batch of one row has the loss 0. Rows of which nothing
+    counts are no negatives.
     """
 
     usage = """
@@ -182,10 +183,25 @@ class InfoNce(_BetweenTensors):
         return agree(self, a, b).with_shape()
 
     def torch_each(self, F, reduction, a, b):
+        return reduced(self.torch_pairs(F, self.similarities(F, a, b)), reduction)
+
+    def valid_losses(self, F, *operands):
+        masks = self.masks(F, *operands)
+        filled, valid = self.filled(F, masks, operands), self.counted_entries(masks)
+        pairs = valid & valid.unsqueeze(1)
+        scores = self.similarities(F, *filled).where(pairs, -F.inf).where(valid | valid.unsqueeze(1), 0)
+        return self.torch_pairs(F, scores).where(valid, 0), valid, filled
+
+    def similarities(self, F: Any, a: Any, b: Any) -> Any:
+        """`s / temperature`."""
         a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
-        scores = a @ b.transpose(0, 1) / self.temperature
+        return a @ b.transpose(0, 1) / self.temperature
+
+    @staticmethod
+    def torch_pairs(F: Any, scores: Any) -> Any:
+        """The loss of each pair."""
         found = F.log_softmax(scores, 1).diagonal() + F.log_softmax(scores, 0).diagonal()
-        return reduced(-found / 2, reduction)
+        return -found / 2
 
     examples = (
         Example("info_nce", ("float[4]", "float[4]"), "float"),

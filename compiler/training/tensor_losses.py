@@ -142,7 +142,7 @@ class Cosine(_OverLast):
     )
 
 
-class InfoNce(_BetweenTensors):
+class InfoNce(_OverLast):
     """Contrastive loss of pairs of vectors: each vector is to find its partner among those of the whole
     batch, by cosine similarity, in both directions (van den Oord et al. 2018, Radford et al. 2021).
 
@@ -170,7 +170,7 @@ class InfoNce(_BetweenTensors):
     temperature: float = setting("divisor of the similarities", Number(above=0), 0.07, keyword=True)
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
-        return self.reduced(self.each(a, b))
+        return super().type(a, b)
 
     def each(self, a: Tensor, b: Tensor) -> Tensor:
         if a.rank != 1 or b.rank != 1:
@@ -180,16 +180,15 @@ class InfoNce(_BetweenTensors):
         for at, x in enumerate((a, b)):
             if not x.batched:
                 raise Reject(f"`info_nce` compares vectors of each sample; {x} is the same for all", at=at)
-        return agree(self, a, b).with_shape()
+        return super().each(a, b)
 
-    def torch_each(self, F, reduction, a, b):
-        return reduced(self.torch_pairs(F, self.similarities(F, a, b)), reduction)
+    def torch_vectors(self, F, a, b):
+        return self.torch_pairs(F, self.similarities(F, a, b))
 
     def valid_losses(self, F, *operands):
         masks = self.masks(F, *operands)
         filled, valid = self.filled(F, masks, operands), self.counted_entries(masks)
-        pairs = valid & valid.unsqueeze(1)
-        scores = self.similarities(F, *filled).where(pairs, -F.inf).where(valid | valid.unsqueeze(1), 0)
+        scores = self.similarities(F, *filled).where(valid == valid.unsqueeze(1), -F.inf)
         return self.torch_pairs(F, scores).where(valid, 0), valid, filled
 
     def similarities(self, F: Any, a: Any, b: Any) -> Any:

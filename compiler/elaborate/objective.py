@@ -106,12 +106,13 @@ def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, .
 def reported_losses(
     state: Elaboration, ev: Evaluator, train: Train, loss: Value
 ) -> dict[str, tuple[Value, ...]]:
-    """The terms of each loss that is reported beside the whole one: those of the outputs, `y.loss`, and those
-    that have a name in `train`."""
+    """The terms of each loss that is reported beside the whole one, each as one number: those of the outputs,
+    `y.loss`, and those that have a name in `train`."""
     outputs = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file))
     own = named_losses(state.graph({"loss": loss}), train.bound)
     known = {f"{output}.loss": terms for output, terms in outputs.items()}
-    return known | {name: (value,) for name, value in own.items()}
+    known |= {name: (value,) for name, value in own.items()}
+    return {name: tuple(averaged(state.builder, term) for term in terms) for name, terms in known.items()}
 
 
 def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:

@@ -75,7 +75,7 @@ class Weight:
 
     @property
     def is_buffer(self) -> bool:
-        return self.role in ("statistic", "fitted")
+        return self.role in ("statistic", "fitted", "constant")
 
     @property
     def trainable(self) -> bool:

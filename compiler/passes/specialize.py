@@ -12,7 +12,7 @@ from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.graph_rewrite import Extension, rewired
 from dlc.compiler.passes.target_augmentation import augment_targets
 from dlc.compiler.training.initial_state import by_net
-from dlc.compiler.training.objective import BatchMean, Penalty
+from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
@@ -58,20 +58,12 @@ def with_losses(graph: Graph, objective: Objective) -> Graph:
     """The graph with the loss and the losses that are reported beside it as its outputs."""
     extension, outputs = Extension(graph), {LOSS: objective.loss}
     for figure, terms in objective.losses.items():
-        scalars = [averaged(extension, term) for term in terms]
-        outputs[loss_of(figure)] = summed(extension, scalars, figure.replace(".", "_"))
+        outputs[loss_of(figure)] = summed(extension, terms, figure.replace(".", "_"))
     nodes = tuple(extension.nodes)
     return replace(graph, nodes=nodes, outputs=outputs)
 
 
-def averaged(extension: Extension, term: Value) -> Value:
-    """A term of the loss as a scalar: the mean over the remaining axes."""
-    if not term.type.batched and not term.type.shape:
-        return term
-    return extension.add(BatchMean(), (term,), f"{term.name}_mean", term.site)
-
-
-def summed(extension: Extension, terms: list[Value], name: str) -> Value:
+def summed(extension: Extension, terms: tuple[Value, ...], name: str) -> Value:
     total, *rest = terms
     for term in rest:
         total = extension.add(Add(), (total, term), name, term.site)

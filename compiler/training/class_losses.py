@@ -21,7 +21,7 @@ class CrossEntropy(Loss):
 
     A target of floats in the shape of the scores is the probability of each class, such as the softmax of a
     teacher (Hinton et al. 2015): `-sum(t * log(softmax(s)))` over the classes. `weight` then multiplies the
-    terms, and the mean is not weighted, as in PyTorch.
+    terms, and the mean is not weighted, as in PyTorch. Probabilities of which one is ignored do not count.
     """
 
     of_scores = ("class",)
@@ -81,6 +81,10 @@ class CrossEntropy(Loss):
         return F.cross_entropy(
             prediction, target, weight=weight, label_smoothing=self.label_smoothing, reduction=reduction
         )
+
+    def counted(self, mask, type):
+        """Probabilities count if those of all classes are known."""
+        return mask.all(class_axis(type) + 1) if is_soft(type) else super().counted(mask, type)
 
     @property
     def weighs_rows(self) -> bool:

@@ -127,8 +127,10 @@ class Iou(_Counted):
 
 class Mcc(Metric):
     """Matthews correlation coefficient of answers and targets, from -1 to 1; 0 if all rows have one class or
-    one answer (scikit-learn `matthews_corrcoef`). For a `binary[n]` it is the mean over the labels."""
+    one answer (scikit-learn `matthews_corrcoef`). For a `binary[n]` it is the mean over the labels that have
+    rows."""
 
+    separates = True
     for_elements = CLASSIFIED
 
     def counts(self, type: Tensor) -> int:
@@ -145,8 +147,8 @@ class Mcc(Metric):
         if state.type.element == "class":
             hit, false, missed = counted[:3]
             return self.of_counts(np, hit, hit + false, hit + missed)
-        of_labels = [self.of_counts(np, m.diagonal(), m.sum(0), m.sum(1)) for m in counted]
-        return float(np.mean(of_labels))
+        known = [self.of_counts(np, m.diagonal(), m.sum(0), m.sum(1)) for m in counted if m.any()]
+        return float(np.mean(known)) if known else float("nan")
 
     @staticmethod
     def of_counts(np: Any, hit: Any, answered: Any, true: Any) -> float:

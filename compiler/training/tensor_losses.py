@@ -142,13 +142,14 @@ class Cosine(_OverLast):
     )
 
 
-class InfoNce(_BetweenTensors):
+class InfoNce(_OverLast):
     """Contrastive loss of pairs of vectors: each vector is to find its partner among those of the whole
     batch, by cosine similarity, in both directions (van den Oord et al. 2018, Radford et al. 2021).
 
     It is the mean of the cross-entropies of the rows and of the columns of `s / temperature`, with the
     partner as the true class; `s` has the cosine similarities of all vectors `a` with all vectors `b`. The
-    other rows of the batch are the negatives, so a batch of one row has the loss 0.
+    other rows of the batch are the negatives, so a batch of one row has the loss 0. Rows of which nothing
+    counts are no negatives.
     """
 
     usage = """
@@ -169,7 +170,7 @@ class InfoNce(_BetweenTensors):
     temperature: float = setting("divisor of the similarities", Number(above=0), 0.07, keyword=True)
 
     def type(self, a: Tensor, b: Tensor) -> Tensor:
-        return self.reduced(self.each(a, b))
+        return super().type(a, b)
 
     def each(self, a: Tensor, b: Tensor) -> Tensor:
         if a.rank != 1 or b.rank != 1:
@@ -179,13 +180,27 @@ class InfoNce(_BetweenTensors):
         for at, x in enumerate((a, b)):
             if not x.batched:
                 raise Reject(f"`info_nce` compares vectors of each sample; {x} is the same for all", at=at)
-        return agree(self, a, b).with_shape()
+        return super().each(a, b)
 
-    def torch_each(self, F, reduction, a, b):
+    def torch_vectors(self, F, a, b):
+        return self.torch_pairs(F, self.similarities(F, a, b))
+
+    def valid_losses(self, F, *operands):
+        masks = self.masks(F, *operands)
+        filled, valid = self.filled(F, masks, operands), self.counted_entries(masks)
+        scores = self.similarities(F, *filled).where(valid == valid.unsqueeze(1), -F.inf)
+        return self.torch_pairs(F, scores).where(valid, 0), valid, filled
+
+    def similarities(self, F: Any, a: Any, b: Any) -> Any:
+        """`s / temperature`."""
         a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
-        scores = a @ b.transpose(0, 1) / self.temperature
+        return a @ b.transpose(0, 1) / self.temperature
+
+    @staticmethod
+    def torch_pairs(F: Any, scores: Any) -> Any:
+        """The loss of each pair."""
         found = F.log_softmax(scores, 1).diagonal() + F.log_softmax(scores, 0).diagonal()
-        return reduced(-found / 2, reduction)
+        return -found / 2
 
     examples = (
         Example("info_nce", ("float[4]", "float[4]"), "float"),

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 import dlc
 from dlc.cli import commands
 from dlc.compiler.operators.activations import Relu, Tanh
-from dlc.compiler.operators.elementwise import Cos, Log
-from dlc.compiler.operators.reductions import Argmax, Max
+from dlc.compiler.operators.functions import Cos, Log
+from dlc.compiler.operators.ordering import Argmax
+from dlc.compiler.operators.reductions import Max
 from dlc.runtime.artifact import verify
 from dlc.runtime.artifact.export import export
 

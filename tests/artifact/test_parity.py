@@ -19,8 +19,8 @@ from dlc.compiler.operators.arithmetic import Add, Multiply
 from dlc.compiler.operators.axis_activations import Softmax
 from dlc.compiler.operators.concat import Split
 from dlc.compiler.operators.convolution import Conv
-from dlc.compiler.operators.elementwise import Log
 from dlc.compiler.operators.embedding import Embedding
+from dlc.compiler.operators.functions import Log
 from dlc.compiler.operators.impute import Impute
 from dlc.compiler.operators.postprocessing import ClassNumber, RoundTo
 from dlc.runtime.artifact import parity, verify, write

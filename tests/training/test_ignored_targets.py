@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 import torch
-from dlc.compiler.operators.mixup import Mixup
 from torch.nn import functional
 from trainings import program, run
 
@@ -17,6 +16,7 @@ from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.torch import Model, TorchFunctions
+from dlc.compiler.operators.mixing import Mixup
 from dlc.compiler.output_kinds import class_axis
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
@@ -200,15 +200,15 @@ def test_cosine_compares_the_entries_that_count():
 # --- metrics ----------------------------------------------------------------------------------------------
 
 RNG = np.random.default_rng(0)
-METRICS = family("metric")
+METRICS = {name: metric(**({"k": 2} if name == "top_k" else {})) for name, metric in family("metric").items()}
 TYPES = [Tensor(element, shape, Classes(count) if count else None)
          for element, count in (("class", 4), ("binary", 2), ("bool", 0), ("float", 0), ("int32", 0))
          for shape in ((), (3,), (2, 3))]  # fmt: skip
-FITTING = [(name, type) for name in sorted(METRICS) for type in TYPES if METRICS[name]().fits(type)]
+FITTING = [(name, type) for name in sorted(METRICS) for type in TYPES if METRICS[name].fits(type)]
 
 
 def measured(name: str, type: Tensor, answers, target, batch: int = 16):
-    meter = Meter([OutputMetric(name, "y", type, "y", METRICS[name]())])
+    meter = Meter([OutputMetric(name, "y", type, "y", METRICS[name])])
     for start in range(0, len(target), batch):
         part = slice(start, start + batch)
         meter.add({key: array[part] for key, array in answers.items()}, {"y": target[part]})
@@ -257,7 +257,8 @@ def test_a_metric_with_nothing_that_counts_is_that_of_no_rows(name, type):
 
 
 SEPARATE = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score,
-            "iou": sk.jaccard_score, "auroc": sk.roc_auc_score, "r2": sk.r2_score}  # fmt: skip
+            "iou": sk.jaccard_score, "mcc": sk.matthews_corrcoef, "auroc": sk.roc_auc_score,
+            "r2": sk.r2_score}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "type"), FITTING, ids=str)
@@ -377,8 +378,8 @@ def test_unreduced_losses_are_averaged_over_the_entries_that_count():
     of_y = ((p_y - y) ** 2 * w)[~y.isnan()].mean()
     of_k = 0.5 * (functional.cross_entropy(p_k, k, ignore_index=-1, reduction="none") * w)[k >= 0].mean()
     torch.testing.assert_close(made["loss"], of_y + of_k)
-    torch.testing.assert_close(made["loss of y"], of_y)
-    torch.testing.assert_close(made["loss of k"], of_k)
+    torch.testing.assert_close(made["the loss y.loss"], of_y)
+    torch.testing.assert_close(made["the loss k.loss"], of_k)
 
 
 def test_outputs_of_which_some_targets_are_missing():

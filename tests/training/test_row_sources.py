@@ -160,7 +160,7 @@ def test_generated_rows_can_be_selected():
     rows = Made(150)
     whole = held(Made(150))
     assert rows.take(np.array([149, 3]))["x"].tolist() == whole["x"][[149, 3]].tolist()
-    kept = origin_of(Dataset(rows)).rows
+    kept = origin_of(Dataset(rows), {}).rows
     assert kept is not None and kept["when"].tolist() == whole["when"][: len(kept["when"])].tolist()
     assert rows.most < 150
 

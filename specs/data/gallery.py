@@ -1,6 +1,6 @@
-"""Writes what `similarity_search.dl` reads: `gallery.npz`, 200 digits with their codes; `gallery_rows.npz`, 500
-other digits; and `gallery_encoder.safetensors`, an encoder trained on 797 of the remaining digits, so that codes
-of equal digits are near: `python specs/data/gallery.py`."""
+"""Writes what `similarity_search.dl` reads: `gallery.npz`, 100 digits with their codes; `gallery_rows.npz`, 100
+others; and `gallery_encoder.safetensors`, an encoder that is trained to classify the remaining 1097 digits:
+`python specs/data/gallery.py`."""
 
 from pathlib import Path
 
@@ -10,33 +10,25 @@ from safetensors.numpy import save_file
 import dlc
 
 HERE = Path(__file__).parent
-GALLERY, ROWS = 200, 500
+GALLERY, ROWS = 100, 100
 TEXT = """
 import encoder from "similarity_search.dl"
 
-input  image, same, other: uint8[1, 8, 8]
+input  image: uint8[1, 8, 8]
 output code: float[16]
+output digit: class(10)
 
-block seen(x) {
-  return x / 16 -> random_rotate(10) -> random_crop(8, padding=1) -> encoder
-}
-
-image / 16 -> encoder -> code
+code_of = image / 16 -> random_rotate(10) -> random_crop(8, padding=1) -> encoder
+code_of -> code
+10 * (code_of / norm(code_of)) -> dense(10) -> digit
 
 train {
-  loss      = triplet(seen(image), seen(same), seen(other))
+  loss      = cross_entropy(digit)
   optimizer = adamw(lr=2e-3)
   schedule  = cosine
-  epochs    = 60
+  epochs    = 40
 }
 """
-
-
-def triplets(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Each image with one of its own label and one of another."""
-    alike = labels[:, None] == labels
-    same, other = (np.array([rng.choice(np.flatnonzero(row)) for row in rows]) for rows in (alike, ~alike))
-    return {"image": images, "same": images[same], "other": images[other]}
 
 
 def main() -> None:
@@ -44,10 +36,10 @@ def main() -> None:
 
     images, labels = (part[:TRAIN] for part in parts())
     learnt = slice(GALLERY + ROWS, None)
-    spec = HERE.parent / "triplets.dl"
+    spec = HERE.parent / "encoding.dl"
     spec.write_text(TEXT, "utf-8")
     try:
-        rows = triplets(images[learnt], labels[learnt], np.random.default_rng(0))
+        rows = {"image": images[learnt], "digit": labels[learnt]}
         result = dlc.train(spec, data=rows, out="runs")
     finally:
         spec.unlink()

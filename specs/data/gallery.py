@@ -1,5 +1,5 @@
-"""Writes what `similarity_search.dl` reads: `gallery.npz`, 100 digits with their codes; `gallery_rows.npz`, 100
-others; and `gallery_encoder.safetensors`, an encoder that is trained to classify the remaining 1097 digits:
+"""Writes what `similarity_search.dl` reads: `gallery.npz`, 100 digits with their codes; `gallery_rows.npz`,
+100 others; and `gallery_encoder.safetensors`, an encoder trained to classify the remaining 1097 digits:
 `python specs/data/gallery.py`."""
 
 from pathlib import Path

@@ -1,0 +1,48 @@
+"""The figures of rivals that specs name are those of scikit-learn on the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+
+import dlc
+from dlc.runtime.open_rows import open_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def images(program: dlc.Program) -> Iterator[np.ndarray]:
+    """The training and the test images, as floats from 0 to 1."""
+    data = open_data(program, None)
+    for rows in (data.train, data.test):
+        assert rows is not None
+        yield np.asarray(rows["image"], np.float64).reshape(-1, 8, 8) / 16
+
+
+def test_the_error_of_pca() -> None:
+    program = dlc.compile(SPECS / "autoencoder_pca.dl")
+    train, test = (rows.reshape(-1, 64) for rows in images(program))
+    pca = PCA(program.compiled.params["code"]).fit(train)
+    error = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()
+    assert program.compiled.params["pca"] == pytest.approx(error, rel=1e-3)
+
+
+def test_the_error_of_product_quantization() -> None:
+    program = dlc.compile(SPECS / "vq_vae.dl")
+    train, test = images(program)
+    errors = []
+    for row in (0, 4):
+        for column in (0, 4):
+            here = np.s_[:, row : row + 4, column : column + 4]
+            parts = train[here].reshape(-1, 16), test[here].reshape(-1, 16)
+            found = KMeans(program.compiled.params["codes"], n_init=10, random_state=0).fit(parts[0])
+            errors.append(((found.cluster_centers_[found.predict(parts[1])] - parts[1]) ** 2).mean())
+    assert program.compiled.params["product"] == pytest.approx(np.mean(errors), rel=0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import time
 from datetime import date
@@ -47,7 +48,7 @@ def main(asked: Sequence[str]) -> int:
 
     torch.set_num_threads(1)
     results = recorded()
-    for path in [Path(a).resolve() for a in asked] or changed(results):
+    for path in [Path(a).resolve() for a in asked] or [*changed(results)]:
         name = path.relative_to(SPECS).with_suffix("").as_posix()
         results[name] = measure(path)
         print(row(name, results[name]), file=sys.stderr, flush=True)
@@ -66,8 +67,7 @@ def recorded() -> Results:
 
 
 def changed(results: Results) -> Iterable[Path]:
-    """The specs that expect what training measures, and whose text is not the measured one. Specs without their
-    data are left out."""
+    """The specs that expect what training measures, and whose text is not the measured one."""
     for path in filter(is_measured, specs()):
         of = results.get(path.relative_to(SPECS).with_suffix("").as_posix())
         if of is None or of["text"] != digest(path):
@@ -136,4 +136,4 @@ def title(path: Path) -> str:
     """The first sentence of the comment at the top of a spec."""
     lines = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
     comment = " ".join(line.removeprefix("#").strip() for line in lines)
-    return comment.partition(". ")[0].rstrip(".").replace("|", "\\|")
+    return re.split(r"(?<! al)\. ", comment)[0].rstrip(".").replace("|", "\\|")

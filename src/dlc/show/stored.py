@@ -43,7 +43,7 @@ def spec_of(metadata: Metadata) -> str:
     """The text of the spec with the values that a command gave."""
     if not metadata.params:
         return metadata.spec
-    from dlc.compiler.format.given_values import with_values
+    from dlc.compiler.elaborate.given_values import with_values
 
     own = program_of(metadata, as_written=True).params
     params = {n: spell_value(v) for n, v in metadata.params.items() if not is_setting(n) and v != own.get(n)}

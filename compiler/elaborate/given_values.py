@@ -49,7 +49,9 @@ def without_names_left(source: Source, before: Iterable[syntax.Statement]) -> So
     if old is None or new is None:
         return source
     left = names_left(old, new)
-    edits = [(s.span.start, s.span.end, "") for s in settings_of(new.body) if {t.id for t in s.targets} <= left]
+    edits = [
+        (s.span.start, s.span.end, "") for s in settings_of(new.body) if {t.id for t in s.targets} <= left
+    ]
     return Source(source.name, edited(source.text, edits))
 
 

@@ -73,6 +73,22 @@ def test_kept_columns_stand_before_the_answers(model: Path) -> None:
     assert [answer["id"] for answer in answers] == ["00501", "7"]
 
 
+def test_columns_without_names_are_kept_by_their_numbers(tmp_path: Path) -> None:
+    text = "input a, b: float\noutput y: float\nconcat(a, b) -> dense(1) -> y\n" \
+        'data { source = csv("rows.csv", header=false, separator="|", decimal=",") }\n'  # fmt: skip
+    write(tmp_path, "rows.csv", "1|2|3\n2|3,5|5\n")
+    done = dlc("train", write(tmp_path, "m.dl", text + "train { epochs = 1 }\n"), "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    unnamed = tmp_path / "m" / "latest" / "model.onnx"
+    lines = predict(unnamed, '1|2|"a|b"\n2,5|3|c\n', "--keep", "field 3", "--keep", "field 1").output
+    assert [line.rpartition(",")[0] for line in lines.splitlines()[1:]] == [
+        "a|b,1", 'c,"2,5"',
+    ]  # fmt: skip
+    assert lines.startswith("field 3,field 1,y\n")
+    assert 'it has "field 1", "field 2"' in predict(unnamed, "1|2\n", "--keep", "3").stderr
+    assert "its separator looks like a semicolon" in predict(unnamed, "1;2\n3;4\n").stderr
+
+
 def test_kept_numbers_have_all_their_digits(model: Path, tmp_path: Path) -> None:
     columns = {name: [1.0, 2.0] for name in NAMES}
     kept = {"number": [1234567890123, None], "fraction": [0.1234567890123, float("nan")], "is": [True, None]}

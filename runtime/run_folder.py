@@ -20,6 +20,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
+from dlc.runtime.loaded_types import types_to_json
 from dlc.runtime.strict_json import MAX_TEXT, parse
 
 if TYPE_CHECKING:
@@ -86,13 +87,12 @@ class Run:
         for source in program.sources:
             self.write(files[source.name], source.text.encode())
         classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
-        tensors = [[*key, type.element, [*type.shape]] for key, type in program.facts.tensors.items()]
         info = {
             "name": program.source.name,
             "params": program.overrides,
             "files": files,
             "classes": classes,
-            "tensors": tensors,
+            "tensors": types_to_json(program.facts.tensors),
         }
         self.write(INFO, as_json(info))
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import name_of, read_source, reading
 from dlc.compiler.program import Facts
-from dlc.compiler.tensor_files import MAX_SIZE
-from dlc.compiler.types import MAX_RANK, Tensor
 from dlc.runtime.class_labels import classes_from_json
+from dlc.runtime.loaded_types import types_from_json
 from dlc.runtime.run_folder import INFO, SPEC, is_within, read_json, unreadable
 from dlc.runtime.strict_json import is_dict_of
 
@@ -47,7 +46,10 @@ def read_spec(folder: Path) -> Spec:
         found = {n: classes_from_json(c["count"], c["labels"], n) for n, c in classes.items()}
     except (KeyError, ValueError):
         raise unreadable(folder, f"{INFO} has invalid classes") from None
-    facts = Facts(found, tensors_from_json(info.get("tensors", []), folder))
+    try:
+        facts = Facts(found, types_from_json(info.get("tensors", [])))
+    except ValueError:
+        raise unreadable(folder, f"{INFO} has invalid types of tensors") from None
     try:
         source = read_source(folder / SPEC, name)
     except OSError as error:
@@ -62,18 +64,3 @@ def read_spec(folder: Path) -> Spec:
         return read_source(folder / files[name], name)
 
     return Spec(source, params, facts, read)
-
-
-def tensors_from_json(written: Any, folder: Path) -> dict[tuple[str, str], Tensor]:
-    """The types of loaded tensors by path and name."""
-    found: dict[tuple[str, str], Any] = {}
-    try:
-        found = {(str(path), str(name)): (element, shape) for path, name, element, shape in written}
-        sound = all(element in ("float", "int64", "bool") and len(shape) <= MAX_RANK
-                    and all(type(size) is int and 0 < size <= MAX_SIZE for size in shape)
-                    for element, shape in found.values())  # fmt: skip
-    except (TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise unreadable(folder, f"{INFO} has invalid types of tensors")
-    return {key: Tensor(element, tuple(shape), batched=False) for key, (element, shape) in found.items()}

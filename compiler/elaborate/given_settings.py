@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
-from dlc.compiler.definitions.definition import spell_value
+from dlc.compiler.definitions.definition import family, spell_value
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.source import Source, Span
+from dlc.compiler.elaborate.loss_names import names_of_loss
 from dlc.compiler.parse.parser import parse
 
 if TYPE_CHECKING:
@@ -83,11 +84,24 @@ def with_settings(body: Iterable[syntax.Statement], given: syntax.Section) -> It
     for statement in body:
         if isinstance(statement, syntax.Section) and statement.name.id == given.name.id and not is_there:
             is_there = True
-            yield replace(statement, body=(*without(statement.body, names), *given.body))
+            section = replace(statement, body=(*without(statement.body, names), *given.body))
+            yield replace(section, body=(*without(section.body, names_left(statement, section)),))
         else:
             yield statement
     if not is_there:
         yield given
+
+
+def names_left(before: syntax.Section, after: syntax.Section) -> set[str]:
+    """The names that the loss of a section read, and that its new loss does not read."""
+    definition = family("section").get(before.name.id)
+    if definition is None or "loss" not in definition.settings:
+        return set()
+    old, new = (
+        names_of_loss([s for s in written if s.targets[0].id not in definition.settings], written)
+        for written in ([*settings_of(section.body)] for section in (before, after))
+    )
+    return old - new
 
 
 def without(body: Iterable[syntax.Statement], names: set[str]) -> Iterator[syntax.Statement]:

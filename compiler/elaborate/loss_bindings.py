@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.elaborate import statements
+from dlc.compiler.elaborate.loss_names import names_of_loss
 from dlc.compiler.elaborate.scope import Scope
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.ir.graph import Value
@@ -31,22 +32,6 @@ def run(
         bindings = [statement for statement, bound in zip(written, is_bound, strict=True) if bound]
         statements.run(ev.within(scope, losses=True), bindings)
     return ev.within(scope), [s for s, bound in zip(written, is_bound, strict=True) if not bound]
-
-
-def names_of_loss(bindings: Sequence[syntax.Bind], written: Sequence[syntax.Bind]) -> set[str]:
-    """The bound names that `loss` reads, directly or through other bindings."""
-    binding: dict[str, list[syntax.Bind]] = {}
-    for statement in bindings:
-        for target in statement.targets:
-            binding.setdefault(target.id, []).append(statement)
-    used: set[str] = set()
-    waiting = [statement for statement in written if statement.targets[0].id == "loss"]
-    while waiting:
-        read = {e.id for e in syntax.expressions(waiting.pop()) if isinstance(e, syntax.Name)}
-        new = (read & binding.keys()) - used
-        used |= new
-        waiting += [statement for name in sorted(new) for statement in binding[name]]
-    return used
 
 
 def named_values(scope: Scope, outer: Scope) -> dict[str, Value]:

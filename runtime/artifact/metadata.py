@@ -17,6 +17,7 @@ from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.data.column_match import numbered_columns
 from dlc.runtime.data.requirements import required_fields
+from dlc.runtime.loaded_types import types_from_json, types_to_json
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_integer, parse
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Metadata:
     spec: str
     imports: dict[str, str] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
+    tensors: list[Any] = field(default_factory=list)  # the types of tensors that the spec loads
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The columns that fill a field, if they are not one column of its name.
@@ -116,6 +118,7 @@ def check(metadata: Metadata) -> None:
         raise ValueError("its inputs and outputs have names that dlc does not write")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
+    types_from_json(metadata.tensors)
 
 
 def is_name(text: str) -> bool:
@@ -233,6 +236,7 @@ def describe(
         spec=spec,
         imports={s.name: s.text for s in program.sources[1:] if s.name != "std"},
         params=program.overrides,
+        tensors=types_to_json(program.facts.tensors),
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         columns=other_columns(program, columns or {}),

@@ -45,8 +45,7 @@ def without_texts(column: Column, given: Sequence[float | str]) -> Column:
     if numbers and column.parsed is not None:
         equal = np.isin(column.parsed.ravel(), numbers)
         found = pc.or_(found, pa.array(equal))
-    return texts(pc.if_else(found, pa.scalar(None, pa.large_string()), column.values), column.shape,
-                 untyped=column.untyped)  # fmt: skip
+    return replace(column, values=pc.if_else(found, pa.scalar(None, pa.large_string()), column.values))
 
 
 def words_of(given: Sequence[float | str]) -> list[str]:

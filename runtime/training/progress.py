@@ -180,10 +180,12 @@ def grid(name: str, counts: CountTable, elsewhere: str) -> list[str]:
 def summary(console: Console, trained: Trained | None, *, parity: Sequence[str] = (),
             files: Sequence[tuple[str, str]] = (), next: str = "") -> None:  # fmt: skip
     """Print the end of a run: the table of figures, the lines of the parity check, the files (label, path),
-    and the next command. `trained` is None for a spec without trainable weights: it has no table."""
-    if trained is not None:
+    and the next command. `trained` is None for a spec without trainable weights. It has no table, and neither
+    have rows that are drawn."""
+    rows = table(trained.figures) if trained is not None and trained.figures else []
+    if rows:
         console.print()
-    for n, row in enumerate(table(trained.figures) if trained is not None else ()):
+    for n, row in enumerate(rows):
         console.print(row, style="bold" if n == 0 else None, highlight=False, markup=False, soft_wrap=True)
     for row in counted(trained.tables) if trained is not None else ():
         console.print(row, highlight=False, markup=False, soft_wrap=True)

@@ -43,7 +43,8 @@ def test_answers_to_standard_input_are_those_to_a_file(model: Path, tmp_path: Pa
     wanted = dlc("predict", model, write(tmp_path, "flowers.csv", FLOWERS)).output
     assert wanted.splitlines()[1].startswith("setosa,")
     assert predict(model, FLOWERS).output == wanted
-    assert predict(model, FLOWERS.replace(",", "\t").replace("small\t", "small,")).output == wanted
+    tabs = predict(model, FLOWERS.replace(",", "\t"))
+    assert "its separator looks like a tab: separate its cells by a comma" in tabs.stderr
     rows = [{n: float(row[n]) for n in NAMES} for row in csv.DictReader(FLOWERS.splitlines())]
     for text in (json.dumps(rows), json.dumps(rows, indent=2), "\n\n".join(map(json.dumps, rows))):
         assert predict(model, text).output == wanted
@@ -70,6 +71,22 @@ def test_kept_columns_stand_before_the_answers(model: Path) -> None:
     answers = json.loads(predict(model, FLOWERS, "--keep", "id", "--format", "json").output)
     assert [list(answer)[:2] for answer in answers] == [["id", "species"]] * 2
     assert [answer["id"] for answer in answers] == ["00501", "7"]
+
+
+def test_columns_without_names_are_kept_by_their_numbers(tmp_path: Path) -> None:
+    text = "input a, b: float\noutput y: float\nconcat(a, b) -> dense(1) -> y\n" \
+        'data { source = csv("rows.csv", header=false, separator="|", decimal=",") }\n'  # fmt: skip
+    write(tmp_path, "rows.csv", "1|2|3\n2|3,5|5\n")
+    done = dlc("train", write(tmp_path, "m.dl", text + "train { epochs = 1 }\n"), "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    unnamed = tmp_path / "m" / "latest" / "model.onnx"
+    lines = predict(unnamed, '1|2|"a|b"\n2,5|3|c\n', "--keep", "field 3", "--keep", "field 1").output
+    assert [line.rpartition(",")[0] for line in lines.splitlines()[1:]] == [
+        "a|b,1", 'c,"2,5"',
+    ]  # fmt: skip
+    assert lines.startswith("field 3,field 1,y\n")
+    assert 'it has "field 1", "field 2"' in predict(unnamed, "1|2\n", "--keep", "3").stderr
+    assert "its separator looks like a semicolon" in predict(unnamed, "1;2\n3;4\n").stderr
 
 
 def test_kept_numbers_have_all_their_digits(model: Path, tmp_path: Path) -> None:

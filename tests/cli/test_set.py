@@ -88,6 +88,45 @@ def test_a_text_from_python_is_an_expression(value: Any, wanted: Any) -> None:
     assert compile(text=SPEC, params=params).compiled.train.epochs == wanted
 
 
+NAMED = """input  x: float[2]
+output y, z: float
+x -> dense(1) -> y
+x -> dense(1) -> z
+data { source = table([[1, 2, 3, 4], [2, 3, 4, 5]]) }
+train {
+  scale  = 2
+  a      = scale * mse(y)
+  b      = mae(z)
+  both   = a + b
+  loss   = both
+  epochs = 1
+}
+"""
+
+
+@pytest.mark.parametrize(("loss", "measured"), [
+    ("a", {"a"}), ("b + 3 * a", {"a", "b"}), ("2 * both", {"a", "b", "both"}), ("mse(y)", set()),
+])  # fmt: skip
+def test_names_of_the_old_loss_leave_with_it(loss: str, measured: set[str], tmp_path: Path) -> None:
+    path = write(tmp_path, "named.dl", NAMED)
+    done = dlc("train", path, *sets(f"train.loss={loss}"), "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    run = tmp_path / "named" / "latest"
+    figures = json.loads((run / "figures.json").read_text("utf-8"))["figures"]["train"]
+    assert figures.keys() & {"scale", "a", "b", "both"} == measured
+    assert dlc("export", run, "-o", tmp_path / "again.onnx").exit_code == 0
+    shown = write(tmp_path, "shown.dl", dlc("show", run / "model.onnx").output)
+    assert dlc("check", shown).exit_code == 0, shown.read_text("utf-8")
+
+
+def test_a_name_that_no_loss_reads_stays_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "named.dl", NAMED.replace("epochs =", "epoch  ="))
+    done = dlc("check", path, *sets("train.loss=mse(y)"))
+    assert [line for line in done.output.splitlines() if line.startswith("error")] == [
+        "error[E0601]: `train` has no setting `epoch`"
+    ]
+
+
 ERRORS = {
     "train.epoch=3": """\
 error[E0601]: `train` has no setting `epoch`

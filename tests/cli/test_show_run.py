@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stories import IRIS, dlc, write
 
@@ -136,6 +137,33 @@ def test_a_folder_of_runs_and_set_are_refused(run: Path, model: Path) -> None:
     for place in (run, model):
         done = dlc("show", place, "--set", "units=3")
         assert (done.exit_code, "a run keeps what it was trained with" in done.stderr) == (2, True)
+
+
+def test_a_spec_that_has_errors_without_given_values(tmp_path: Path) -> None:
+    text = IRIS + "expect { test.loss <= 9 }\ntrain { epochs = 1 }\n"
+    spec = write(tmp_path, "iris.dl", text)
+    assert dlc("train", spec, "--set", "data.test=0.2", "--set", "units=3", "--out", tmp_path).exit_code == 0
+    model = tmp_path / "iris" / "latest" / "model.onnx"
+    shown = write(tmp_path, "shown.dl", dlc("show", model).output)
+    assert "param units = 3\n" in shown.read_text("utf-8")
+    assert dlc("show", shown).output.partition("\n")[2] == (
+        dlc("show", model, "--table").output.partition("\n")[2].replace("set: data.test = 0.2\n", "")
+    )
+
+
+def test_files_that_a_spec_loads_are_needed_no_longer(tmp_path: Path) -> None:
+    np.savez(tmp_path / "table.npz", words=np.ones((10, 4), np.float32))
+    text = 'input word: class(10)\noutput y: float\nword -> embedding(4, weight=load("table.npz", "words"))' \
+        " -> dense(1) -> y\ndata { source = table([[1, 2], [3, 4]]) }\ntrain { epochs = 1 }\n"  # fmt: skip
+    spec = write(tmp_path, "words.dl", text)
+    assert dlc("train", spec, "--out", tmp_path).exit_code == 0
+    tables = [dlc("show", spec, view).output for view in ("--table", "--weights")]
+    (tmp_path / "table.npz").unlink()
+    assert "E0808" in dlc("show", spec).stderr
+    run = tmp_path / "words" / "latest"
+    for place in (run, run / "model.onnx"):
+        assert [dlc("show", place, view).output for view in ("--table", "--weights")] == tables
+        assert dlc("show", place, "--svg", tmp_path / "picture.svg").exit_code == 0
 
 
 def test_a_spec_without_given_values_is_shown_as_it_is(tmp_path: Path) -> None:

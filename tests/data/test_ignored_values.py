@@ -59,6 +59,16 @@ def test_cells_of_a_csv_file(cells, field, wanted, tmp_path):
     np.testing.assert_array_equal(column(csv_of(tmp_path, text), field, tmp_path), wanted)
 
 
+def test_columns_with_decimal_commas(tmp_path):
+    source = csv_of(tmp_path, "y;k\n1,5;3,0\n;5,0\n-99,5;255,0\n", separator=";", decimal=",")
+    assert_equal = np.testing.assert_array_equal
+    assert_equal(column(source, ignoring(target("y"), None, -99.5), tmp_path), [1.5, NAN, NAN])
+    field = ignoring(target("k", "class", classes=AUTO), 255)
+    found = read(source, field, folder=tmp_path)
+    assert_equal(found.train["k"], [0, 1, -1])
+    assert found.classes["found"].labels == (3, 5)
+
+
 def test_the_ignored_value_is_no_class(tmp_path):
     source = csv_of(tmp_path, "y\ncat\n?\ndog\n")
     field = ignoring(target("y", "class", classes=AUTO), "?")

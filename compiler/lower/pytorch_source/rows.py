@@ -67,7 +67,8 @@ class SourceReader:
         classes = declared.classes  # arrays contain class indices
         found = classes and classes.found_in and classes.labels and self.source.name in ("npz", "idx")
         if found or declared.ignore:
-            raise self.error(f"the labels of `{value.field}` are not read")
+            what = "labels" if found else "ignored values"
+            raise self.error(f"the {what} of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")
         if declared.rank > 1:

@@ -116,6 +116,9 @@ class CsvFile(Opened):
         cells = next(self._rows())[2]
         return self.separator_help(cells[0]) if len(cells) == 1 else ""
 
+    def absent_help(self, name: str) -> str:
+        return self.too_few_help() if self.numbered else ""
+
     def not_data(self, rows: Sequence[int]) -> tuple[str, str]:
         cells, what, help = self._cells(rows[0]), "", "take it out"
         if len(cells) > 1 and not any(cells):

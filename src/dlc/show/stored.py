@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import Source, among, compile
+from dlc.compiler import CompileError, Source, among, compile
 from dlc.compiler.definitions.definition import spell_value
 from dlc.compiler.elaborate.given_settings import is_setting
 from dlc.compiler.program import Facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dlc.compiler.program import CompiledProgram
@@ -25,12 +26,14 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def program_of(metadata: Metadata, *, as_written: bool = False) -> CompiledProgram:
-    """The program of an artifact, with the classes that its data had. `as_written`: without the values that a
-    command gave."""
+    """The program of an artifact, with the classes of its data and the types of the tensors that it loads.
+    `as_written`: without the values that a command gave."""
     from dlc.runtime.artifact.metadata import type_from_json
+    from dlc.runtime.loaded_types import types_from_json
 
     types = map(type_from_json, (*metadata.inputs.values(), *metadata.outputs.values()))
-    facts = Facts({t.classes.found_in: t.classes for t in types if t.classes and t.classes.found_in})
+    classes = {t.classes.found_in: t.classes for t in types if t.classes and t.classes.found_in}
+    facts = Facts(classes, types_from_json(metadata.tensors))
     read = among(Source(name, text) for name, text in metadata.imports.items())
     return compile(source_of(metadata), params={} if as_written else metadata.params, facts=facts, read=read)
 
@@ -43,9 +46,17 @@ def spec_of(metadata: Metadata) -> str:
     """The text of the spec with the values that a command gave."""
     if not metadata.params:
         return metadata.spec
-    from dlc.compiler.format.given_values import with_values
+    from dlc.compiler.elaborate.given_values import with_values
 
-    own = program_of(metadata, as_written=True).params
+    own = params_as_written(metadata)
     params = {n: spell_value(v) for n, v in metadata.params.items() if not is_setting(n) and v != own.get(n)}
     settings = {n: str(text) for n, text in metadata.params.items() if is_setting(n)}
     return with_values(source_of(metadata), params, settings) if params or settings else metadata.spec
+
+
+def params_as_written(metadata: Metadata) -> Mapping[str, Any]:
+    """The params of the spec without the values that a command gave; empty if it has errors without them."""
+    try:
+        return program_of(metadata, as_written=True).params
+    except CompileError:
+        return {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
+from dlc.compiler.elaborate.given_settings import names_left, settings_of
 from dlc.compiler.format.formatter import laid_out
 from dlc.compiler.parse.parser import parse
 
@@ -23,15 +24,35 @@ def with_values(source: Source, params: Mapping[str, str], settings: Mapping[str
     added = []
     for name, value in settings.items():
         section, _, key = name.partition(".")
-        place = next((s for s in body if isinstance(s, syntax.Section) and s.name.id == section), None)
+        place = section_of(body, section)
         if place is None:
             added.append(f"\n{section} {{\n{key} = {value}\n}}\n")
         else:
             found += of_section(place, key, value)
-    text = source.text
-    for start, end, new in sorted(found, reverse=True):
+    given = Source(source.name, edited(source.text, found) + "".join(added))
+    return laid_out(without_names_left(given, body))
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
-    return laid_out(Source(source.name, text + "".join(added)))
+    return text
+
+
+def section_of(body: Iterable[syntax.Statement], name: str) -> syntax.Section | None:
+    return next((s for s in body if isinstance(s, syntax.Section) and s.name.id == name), None)
+
+
+def without_names_left(source: Source, before: Iterable[syntax.Statement]) -> Source:
+    """The source without the names that only the loss read that its `train` had before."""
+    old, new = section_of(before, "train"), section_of(parse(source, Problems()).body, "train")
+    if old is None or new is None:
+        return source
+    left = names_left(old, new)
+    edits = [
+        (s.span.start, s.span.end, "") for s in settings_of(new.body) if {t.id for t in s.targets} <= left
+    ]
+    return Source(source.name, edited(source.text, edits))
 
 
 def of_param(statement: syntax.Param, params: Mapping[str, str]) -> Iterator[Edit]:

@@ -1,0 +1,26 @@
+"""The names that a loss reads, as the syntax tree shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def names_of_loss(bindings: Sequence[syntax.Bind], written: Sequence[syntax.Bind]) -> set[str]:
+    """The bound names that `loss` reads, directly or through other bindings."""
+    binding: dict[str, list[syntax.Bind]] = {}
+    for statement in bindings:
+        for target in statement.targets:
+            binding.setdefault(target.id, []).append(statement)
+    used: set[str] = set()
+    waiting = [statement for statement in written if statement.targets[0].id == "loss"]
+    while waiting:
+        read = {e.id for e in syntax.expressions(waiting.pop()) if isinstance(e, syntax.Name)}
+        new = (read & binding.keys()) - used
+        used |= new
+        waiting += [statement for name in sorted(new) for statement in binding[name]]
+    return used

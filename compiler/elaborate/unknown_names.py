@@ -38,9 +38,7 @@ def unresolved(
     is the help text if no similar name exists."""
     if name in unimplemented_words(*UNBUILT):
         return ev.reject(span, not_built("operator", name))
-    if name in FUNCTIONS or name in CONSTANTS:
-        return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
-    if name in LOSS_FUNCTIONS and ev.losses:
+    if name in (*FUNCTIONS, *CONSTANTS, *(LOSS_FUNCTIONS if ev.losses else ())):
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
     if ev.state.problems.seen("E0301", span) or name in ev.state.recovery.names:
         return Halt()
@@ -108,7 +106,8 @@ def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | No
     replaced, help = native_call(path.span, call)
     if not help and root.id not in MODULES:
         return None
-    own = path.name if find_operator(path.name, losses=True) else word
+    known = path.name in (*FUNCTIONS, *CONSTANTS) or find_operator(path.name, losses=True)
+    own = path.name if known else word
     help = help or (f"it is written `{own}` here" if own else aliases.operator(path.name))
     return ev.fail("E0301", replaced, f"nothing is called `{root.id}` here",
                    help=help or "the words of the language are written without a "

@@ -121,6 +121,8 @@ SETTINGS = {
     "sep": ("separator",), "delimiter": ("separator",), "delim": ("separator",), "dropna": ("drop",),
     "na_values": ("missing",), "null_values": ("missing",), "opset_version": ("opset",),
     "output_names": ("outputs",),
+    "pos_weight": ("positive",), "drop_prob": ("rate",), "smoothing": ("label_smoothing",),
+    "class_weight": ("weight",), "tau": ("temperature",),
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
 }  # fmt: skip
 

@@ -123,8 +123,7 @@ def constant(ev: Evaluator, name: str, expr: syntax.Call) -> Value:
 def loss_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
     """`batch(x)` and `ramp(from, to, steps)`, which are allowed in losses."""
     if not ev.losses:
-        raise ev.fail("E0302", expr.function.span,
-                      f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`")  # fmt: skip
+        raise unknown_names.unresolved(ev, name, expr.function.span)
     if name == "batch" and str(BATCH_SIZE) in ev.scope.file.free:
         raise ev.fail("E0302", expr.function.span,
                       f"`{BATCH_SIZE}` is the size of the batch in losses, and a free dimension of this file",

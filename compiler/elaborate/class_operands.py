@@ -12,7 +12,7 @@ from dlc.compiler.ir.graph import Value
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Evaluator
-    from dlc.compiler.types import Classes
+    from dlc.compiler.types import Classes, Tensor
 
 INVALID = "E0211"
 
@@ -23,13 +23,13 @@ def compared(ev: Evaluator, symbol: str, value: Any, other: Any, span: Span) -> 
     if classes is None or symbol not in ("==", "!=") or isinstance(value, (bool, float)):
         return operand(ev, value, span)
     if isinstance(value, str):
-        return Operand(index_of(ev, classes, value, span), span)
+        return Operand(index_of(ev, other.type, classes, value, span), span)
     if isinstance(value, int) and isinstance(classes.count, int):
         check_number(ev, classes, value, span)
     return operand(ev, value, span)
 
 
-def index_of(ev: Evaluator, classes: Classes, name: str, span: Span) -> int:
+def index_of(ev: Evaluator, type: Tensor, classes: Classes, name: str, span: Span) -> int:
     """The index of the class with a name. The names of `class(auto)` are not known until the data is read;
     until then it is 0, and nothing is computed with it."""
     if not isinstance(classes.count, int):
@@ -39,6 +39,9 @@ def index_of(ev: Evaluator, classes: Classes, name: str, span: Span) -> int:
                       help=f"write `{name}`" if name in classes.texts else "")  # fmt: skip
     if name in classes.names:
         return classes.names.index(name)
+    if name in (type.ignore or ()):
+        raise ev.fail(INVALID, span, f'"{shorten(name, 60)}" is an ignored value, not a class',
+                      help="`OUTPUT.valid` is true where the target of `OUTPUT` counts")  # fmt: skip
     near, _ = ev.state.nearest.suggestion(name, lambda: classes.names or ())
     help = f'write `"{near}"`' if near else f"the classes are {listed(classes.names)}"
     raise ev.fail(INVALID, span, f'there is no class "{shorten(name, 60)}"', help=help)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
+ELSEWHERE = {"ramp": "a learning rate changes by `train { schedule = ... }`"}  # instead of functions of losses
 
 
 def unresolved(
@@ -38,7 +39,10 @@ def unresolved(
     is the help text if no similar name exists."""
     if name in unimplemented_words(*UNBUILT):
         return ev.reject(span, not_built("operator", name))
-    if name in (*FUNCTIONS, *CONSTANTS, *(LOSS_FUNCTIONS if ev.losses else ())):
+    if name in LOSS_FUNCTIONS and not ev.losses:
+        return ev.fail("E0302", span, f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`",
+                       help=ELSEWHERE.get(name, ""))  # fmt: skip
+    if name in (*FUNCTIONS, *CONSTANTS, *LOSS_FUNCTIONS):
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
     if ev.state.problems.seen("E0301", span) or name in ev.state.recovery.names:
         return Halt()
@@ -68,8 +72,16 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     if ev.state.recovery.name_lost and not help:
         return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.state.nearest.did_you_mean(name, candidates)
-    help = help or near or otherwise
+    help = help or class_of_a_field(ev, name) or near or otherwise
     return ev.fail("E0301", replaced, f"nothing is called `{name}` here", help=help)
+
+
+def class_of_a_field(ev: Evaluator, name: str) -> str:
+    """The fix for a bare name that is a class of an input or an output, as in `kind == setosa`."""
+    file = ev.scope.file
+    types = (*(i.value.type for i in file.inputs.values()), *(o.declared for o in file.outputs.values()))
+    known = any(t.classes is not None and name in (t.classes.names or ()) for t in types)
+    return f'a class is compared as text: write `"{name}"`' if known else ""
 
 
 def adjacent_output(ev: Evaluator, span: Span) -> str:

@@ -206,7 +206,8 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
             "E0402",
             odd.name_span,
             f"`class` has no setting `{odd.name}`",
-            help="classes of another field are shared with `class(like=field)`",
+            help=ignored_values.meant(odd.name)
+            or "classes of another field are shared with `class(like=field)`",
         )
     if len(arguments) > 1:
         return named_classes(ev, [a.value for a in arguments], expr.span)

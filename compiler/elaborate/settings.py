@@ -72,10 +72,9 @@ def unknown(
         span = span.to(argument.value.span)
     if not help and name == "activation" and call:
         help = f"write `{written}`" if (written := foreign_calls.translate(call)) else ACTIVATION
-    if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
+    if both := foreign_calls.native_pair(name, argument.value, definition):
         span = span.to(argument.value.span)
-        pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
-        help = f"write `{', '.join(f'{beta}={value.span.text}' for beta, value in pairs)}`"
+        help = f"write `{', '.join(f'{setting}={value}' for setting, value in both.items())}`"
     help = help or did_you_mean(name, definition.settings)
     otherwise = f"its settings are {listed}" if listed else "it has no settings"
     return ev.fail("E0402", span, f"`{definition.name}` has no setting `{name}`", help=help or otherwise)

@@ -19,7 +19,7 @@ from dlc.compiler.elaborate.scope import (
     find_operator,
     settings_only_fix,
 )
-from dlc.compiler.elaborate.values import Halt, is_tensor
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, is_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
-ELSEWHERE = {"ramp": "a learning rate changes by `train { schedule = ... }`"}  # instead of functions of losses
+# Help for functions of losses that are written elsewhere.
+ELSEWHERE = {"ramp": "the `decay` of an average net may be one; learning rates change by `schedule = ...`"}
 
 
 def unresolved(
@@ -79,8 +80,9 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
 def class_of_a_field(ev: Evaluator, name: str) -> str:
     """The fix for a bare name that is a class of an input or an output, as in `kind == setosa`."""
     file = ev.scope.file
-    types = (*(i.value.type for i in file.inputs.values()), *(o.declared for o in file.outputs.values()))
-    known = any(t.classes is not None and name in (t.classes.names or ()) for t in types)
+    inputs = (i.value.type for i in file.inputs.values() if isinstance(i, InputRef))
+    outputs = (o.declared for o in file.outputs.values() if isinstance(o, OutputRef))
+    known = any(t.classes is not None and name in (t.classes.names or ()) for t in (*inputs, *outputs))
     return f'a class is compared as text: write `"{name}"`' if known else ""
 
 

@@ -182,6 +182,33 @@ def test_what_is_no_constant_is_an_error(flow: str, code: str) -> None:
     assert codes(f"{VECTOR}{flow} -> y\n")[0] == code
 
 
+@pytest.mark.parametrize(
+    ("flow", "at", "help"),
+    [
+        ("x / sqrt(T)", "T", "give it one"),
+        ("x / T", "T", "give it one"),
+        ("x / max(T, 3)", "T", "give it one"),
+        ("x + max([1, 2])", "max([1, 2])", "write `([1, 2] -> max)`"),
+        ("x + sum(x.shape)", "sum(x.shape)", "write `(x.shape -> sum)`"),
+        ("x -> dense(8 / 2)", "8 / 2", "`round`, `floor` and `ceil` make whole numbers"),
+        ("x -> dense(int(7.5))", "int", "`round`, `floor` and `ceil` make whole numbers"),
+        ("x @ torch.zeros(3)", "torch.zeros", "a number has any shape"),
+        ("x * ramp(0, 1, 9)", "ramp", "the `decay` of an average net may be one"),
+        ("x * ramp", "ramp", "the `decay` of an average net may be one"),
+    ],
+)
+def test_the_fix_of_what_is_no_constant_is_told(flow: str, at: str, help: str) -> None:
+    with pytest.raises(dlc.CompileError) as caught:
+        spec(f"input t: float[T]\n{VECTOR}{flow} -> sum -> y\n")
+    (problem,) = (d for d in caught.value.diagnostics if d.code != "E0203")
+    assert (problem.span.text, help in problem.help) == (at, True)
+
+
+def test_the_root_of_the_batch_size_is_a_number_of_the_loss() -> None:
+    loss = "train { loss = mse(y) + mean(batch(y) ** 2) / sqrt(B) }"
+    assert codes(f"{VECTOR}x -> dense(3) -> y\n{loss}\n") == []
+
+
 def test_the_shape_of_initial_values_is_that_of_the_weight() -> None:
     with pytest.raises(dlc.CompileError, match=r"the numbers of float\[2\], and the weight is float\[3\]"):
         spec(f"{VECTOR}weight a: float[3] = [1, 2]\nx * a -> y\n")

@@ -160,6 +160,8 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     if metric in unimplemented_words("metric"):
         return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
+    if figure in family("metric"):
+        same = f"`train {{ metrics = [{figure}] }}` measures it"
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
                    help=same or ev.state.nearest.did_you_mean(figure, lambda: figures)
                         or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip

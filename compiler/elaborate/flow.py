@@ -94,7 +94,7 @@ class CombinatorContext:
 
 def arity_help(stage: DefinedStage, names: str, found: int, high: int | None) -> str:
     name = stage.definition.name
-    if found == 2 and name in aliases.OF_TWO:
+    if found == 2 and name in aliases.OF_TWO and not stage.spans:
         written = f"{aliases.OF_TWO[name]}{stage.span.text.removeprefix(name)}"
         return f"`{name}` is over the axes of one tensor: write `{written}`"
     if high is None or found <= high:

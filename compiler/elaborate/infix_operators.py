@@ -115,7 +115,7 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
             raise ev.fail("E0501", side.span,
                             f"`{expr.operator}` does not work on {value.describe()}, which "
                             "has no tensor yet",
-                            help=list_for_tensor(side) or
+                            help=list_for_tensor(ev, side) or
                                  f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
@@ -125,11 +125,13 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
     return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]
 
 
-def list_for_tensor(expr: syntax.Expr) -> str:
+def list_for_tensor(ev: Evaluator, expr: syntax.Expr) -> str:
     """The fix for `sum([1, 2])` and `max(x.shape)`, where the list is a setting of the stage."""
-    arguments = expr.arguments if isinstance(expr, syntax.Call) else ()
-    value = arguments[0].value if len(arguments) == 1 and arguments[0].name is None else None
-    if isinstance(value, syntax.ListExpr) or (isinstance(value, syntax.Attribute) and value.name == "shape"):
-        name = expr.function.span.text  # type: ignore[attr-defined]
+    if not isinstance(expr, syntax.Call) or len(expr.arguments) != 1 or expr.arguments[0].name is not None:
+        return ""
+    value, name = expr.arguments[0].value, expr.function.span.text
+    bound = ev.scope.names.get(value.id) if isinstance(value, syntax.Name) else None
+    shape = isinstance(value, syntax.Attribute) and value.name == "shape"
+    if isinstance(value, syntax.ListExpr) or isinstance(bound, list) or shape:
         return f"the list is a setting of `{name}`: write `({value.span.text} -> {name})`"
     return ""

@@ -32,8 +32,8 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
     if is_numbers(value):
         return Operand(constant(ev, value, span), span)
     if isinstance(value, Dim):
-        raise ev.fail("E0207", span, f"`{value}` is the size of a free dimension, not a number here",
-                      help="numbers are known when the file is compiled: give it one")  # fmt: skip
+        raise ev.fail("E0207", span, f"`{value}` is not known when the file is compiled",
+                      help="give that size a number in the type")  # fmt: skip
     raise not_a_tensor(ev, value, span)
 
 

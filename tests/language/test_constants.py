@@ -185,10 +185,12 @@ def test_what_is_no_constant_is_an_error(flow: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("flow", "at", "help"),
     [
-        ("x / sqrt(T)", "T", "give it one"),
-        ("x / T", "T", "give it one"),
-        ("x / max(T, 3)", "T", "give it one"),
+        ("x / sqrt(T)", "T", "give that size a number in the type"),
+        ("x / T", "T", "give that size a number in the type"),
+        ("x / max(T, 3)", "T", "give that size a number in the type"),
         ("x + max([1, 2])", "max([1, 2])", "write `([1, 2] -> max)`"),
+        ("k = [1, 2]\nx + max(k)", "max(k)", "write `(k -> max)`"),
+        ("m = 2 * eye(3)\nweight w: float[3, 3] = m\nx @ w", "m", "initial values are written here"),
         ("x + sum(x.shape)", "sum(x.shape)", "write `(x.shape -> sum)`"),
         ("x -> dense(8 / 2)", "8 / 2", "`round`, `floor` and `ceil` make whole numbers"),
         ("x -> dense(int(7.5))", "int", "`round`, `floor` and `ceil` make whole numbers"),
@@ -202,6 +204,13 @@ def test_the_fix_of_what_is_no_constant_is_told(flow: str, at: str, help: str) -
         spec(f"input t: float[T]\n{VECTOR}{flow} -> sum -> y\n")
     (problem,) = (d for d in caught.value.diagnostics if d.code != "E0203")
     assert (problem.span.text, help in problem.help) == (at, True)
+
+
+def test_settings_that_take_members_take_functions_of_numbers() -> None:
+    data = 'data {\nsource = builtin("iris")\nvalidation = min(0.1, 0.2)\ntest = round(10.2)\n}\n'
+    train = "train {\nschedule = step(every=round(2.5), by=sqrt(0.01))\nclip = norm(max(1, 2))\n}\n"
+    nets = "net f(a) { return a -> dense(3) }\nnet g = average(f, decay=max(0.5, 0.9))\n"
+    assert codes(f"{nets}{VECTOR}x -> f -> g -> y\n{data}{train}") == []
 
 
 def test_the_root_of_the_batch_size_is_a_number_of_the_loss() -> None:

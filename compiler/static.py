@@ -31,6 +31,7 @@ FUNCTIONS = {
     "round": round, "floor": math.floor, "ceil": math.ceil,
 }  # fmt: skip
 FUNCTIONS_OF_SEVERAL = {"min": min, "max": max}
+ALL_FUNCTIONS = FUNCTIONS | FUNCTIONS_OF_SEVERAL
 
 
 def is_number(value: Any) -> bool:
@@ -40,7 +41,7 @@ def is_number(value: Any) -> bool:
 def call(name: str, *given: Any) -> Any:
     """The value of one of the functions for static numbers; `Reject` if it has none."""
     try:
-        result = FUNCTIONS.get(name, FUNCTIONS_OF_SEVERAL.get(name))(*given)  # type: ignore[misc]
+        result = ALL_FUNCTIONS[name](*given)
     except (ValueError, OverflowError):
         result = math.nan
     if not abs(result) <= MAX_NUMBER:

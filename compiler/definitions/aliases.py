@@ -42,7 +42,7 @@ OPERATORS = {
     "noop": "identity", "drop": "dropout", "heaviside": "threshold", "lrelu": "leaky_relu",
     "reducemean": "mean", "reducesum": "sum", "reducemax": "max", "reducemin": "min", "avg": "mean",
     "product": "prod", "variance": "var", "standarddeviation": "std", "reducelogsumexp": "logsumexp",
-    "gammaln": "lgamma", "argsort": "sort",
+    "gammaln": "lgamma", "stdev": "std", "stddev": "std",
     "ce": "cross_entropy", "xent": "cross_entropy", "nll": "cross_entropy", "logloss": "cross_entropy",
     "categoricalcrossentropy": "cross_entropy", "sparsecategoricalcrossentropy": "cross_entropy",
     "softmaxcrossentropy": "cross_entropy", "softmaxcrossentropywithintegerlabels": "cross_entropy",
@@ -80,6 +80,8 @@ MEMBERS = {
     "glorotnormal": "xavier_normal", "glorotuniform": "xavier_uniform", "lecun": "lecun_normal",
     "randomnormal": "normal", "truncnormal": "normal", "truncatednormal": "normal",
     "randomuniform": "uniform", "constant": "full", "zero": "zeros", "one": "ones",
+    "identity": "eye", "time": "ordered", "chronological": "ordered", "timeseries": "ordered",
+    "timeseriessplit": "ordered", "groupkfold": "groups", "coverage": "quantile_coverage",
     "earlystopping": "patience", "clipgradnorm": "norm", "globalnorm": "norm", "clipgradvalue": "value",
     "l1l2": "elastic", "elasticnet": "elastic", "weightdecay": "l2", "mnist": "idx", "readcsv": "csv",
     "readparquet": "parquet", "imagefolder": "images", "momentum": "sgd", "adagradoptimizer": "adagrad",
@@ -97,11 +99,11 @@ SETTINGS = {
     "probability": ("rate", "p"), "dim": ("axis",), "dims": ("axis",), "axes": ("axis",), "pad": ("padding",),
     "ceil_mode": ("ceil",), "count_include_pad": ("count_padding",), "keepdim": ("keepdims",),
     "keep_dims": ("keepdims",), "num_groups": ("groups",), "feature_group_count": ("groups",),
-    "negative_slope": ("slope",), "alpha": ("slope",), "kernel_initializer": ("init",),
+    "negative_slope": ("slope",), "alpha": ("slope", "q"), "kernel_initializer": ("init",),
     "kernel_init": ("init",), "weight_init": ("init",),
     "embeddings_initializer": ("init",), "beta_1": ("beta1",), "beta_2": ("beta2",), "b1": ("beta1",),
     "b2": ("beta2",), "std": ("stddev",), "sigma": ("stddev",), "scale_factor": ("scale",),
-    "size": ("scale",), "upscale_factor": ("r",), "output_size": ("size",), "num_heads": ("heads",),
+    "size": ("scale", "h"), "upscale_factor": ("r",), "output_size": ("size", "h"), "num_heads": ("heads",),
     "minimum": ("low",), "maximum": ("high",), "min": ("low",), "max": ("high",), "min_value": ("low",),
     "max_value": ("high",), "step_size": ("every",), "gamma": ("by",), "factor": ("by",), "max_lr": ("peak",),
     "eta_min": ("to",), "decay_rate": ("by",), "num_layers": ("layers",), "num_classes": ("classes",),
@@ -121,6 +123,8 @@ SETTINGS = {
     "sep": ("separator",), "delimiter": ("separator",), "delim": ("separator",), "dropna": ("drop",),
     "na_values": ("missing",), "null_values": ("missing",), "opset_version": ("opset",),
     "output_names": ("outputs",),
+    "pos_weight": ("positive",), "drop_prob": ("rate",), "quantile": ("q",), "na": ("missing",),
+    "smoothing": ("label_smoothing",), "class_weight": ("weight",), "tau": ("temperature", "q"),
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
 }  # fmt: skip
 
@@ -136,7 +140,14 @@ COUNTS: dict[str, str] = dict.fromkeys(
     ("params", "param_count", "num_params", "n_params", "num_parameters"), "parameters"
 )
 # Bare words as values of settings.
-WORDS = {"valid": "0", "VALID": "0", "SAME": "same", "CAUSAL": "causal", "replicate": "edge"}
+WORDS = {
+    "valid": "0",
+    "VALID": "0",
+    "SAME": "same",
+    "CAUSAL": "causal",
+    "replicate": "edge",
+    "cubic": "bicubic",
+}
 TYPES = {
     **dict.fromkeys(("float32", "f32", "number", "num", "numeric", "numerical", "real", "decimal", "Tensor",
                      "tensor", "FloatTensor", "ndarray", "array", "vector", "Float", "Float32",
@@ -160,6 +171,8 @@ SIGNS = {
     "eq": "==", "greater": ">", "gt": ">", "less": "<", "lt": "<", "greaterorequal": ">=",
     "lessorequal": "<=", "logicaland": "and", "logicalor": "or",
 }  # fmt: skip
+# Functions of one tensor, and those of two that other libraries call by the same name.
+OF_TWO = {"max": "maximum", "min": "minimum"}
 FLOWS = frozenset(
     {"sequential", "chain", "compose", "pipeline", "makepipeline", "model"}
 )  # functions whose arguments are the stages of a flow
@@ -172,8 +185,10 @@ NAME_HELP = {
     **dict.fromkeys(("end", "endif", "endfor", "fi", "done", "begin", "do", "then"), _RETURN),
     **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop always runs to its end"),
     "enumerate": "`zip(range(len(l)), l)` pairs the entries of `l` with their numbers",
-    **dict.fromkeys(("int", "float", "str", "bool", "astype", "cast"),
-                    "numbers are converted automatically"),
+    **dict.fromkeys(("float", "str", "bool", "astype", "cast"), "numbers are converted automatically"),
+    "int": "`round`, `floor` and `ceil` make whole numbers", "argsort": "the indices are `sort(x)[1]`",
+    **dict.fromkeys(("zeros", "ones", "zeros_like", "ones_like", "full_like"),
+                    "a number has any shape, as in `x + 1`; initial values are written `init=zeros`"),
     **dict.fromkeys(("map", "filter", "sorted", "list", "dict", "set", "tuple", "append"),
                     "a list is written `[a, b]`; `+` joins two lists, also in a `for` loop"),
     **dict.fromkeys(("self", "this", "super", "cls"),

@@ -128,9 +128,12 @@ class Definition:
 
     @classmethod
     def usual_call(cls) -> str:
-        """The example call; empty if `usage` is a whole spec or is not set."""
+        """The example call; of a whole spec in `usage`, the first call with numbers and texts alone. Empty if
+        there is none."""
         usage = vars(cls).get("usage", "")
-        return "" if "\n" in usage else usage
+        value = r'(?:[\d.]+|"[^"]*")'
+        calls = re.findall(rf"\b{cls.name}\({value}(?:, {value})*\)", usage) if "\n" in usage else [usage]
+        return calls[0] if calls else ""
 
     def placed(self, span: Any, spans: Mapping[str, Any]) -> Self:
         """A copy with its span in the spec, and the spans of its settings."""

@@ -55,8 +55,8 @@ class ParameterType:
         """The value of the syntax itself, for bare names (`stratify = label`); None to evaluate it."""
         return None
 
-    def mismatch(self, value: Any) -> Reject:
-        return Reject(f"expected {self.describe()}, found {describe(value)}", code="E0403")
+    def mismatch(self, value: Any, help: str = "") -> Reject:
+        return Reject(f"expected {self.describe()}, found {describe(value)}", help=help, code="E0403")
 
 
 @record
@@ -75,6 +75,8 @@ class Integer(ParameterType):
             return value
         if isinstance(value, Dim):
             raise Reject(f"expected {self.describe()}, found the free dimension `{value}`", code="E0403")
+        if isinstance(value, float) and value.is_integer():  # as of `8 / 2`
+            raise self.mismatch(value, help="`round`, `floor` and `ceil` make whole numbers")
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.mismatch(value)
         if self.minimum is not None and value < self.minimum:

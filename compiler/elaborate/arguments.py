@@ -12,7 +12,7 @@ from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.definitions.parameter_types import OneOf, Reject
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
-from dlc.compiler.elaborate import decimal_commas, loaded_constants, members, settings
+from dlc.compiler.elaborate import decimal_commas, foreign_calls, loaded_constants, members, settings
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import Halt, OutputRef
 
@@ -84,7 +84,8 @@ def named_setting(
         raise ev.reject(span, not_built(definition.name, name))
     if name not in definition.settings:
         halt = settings.unknown(ev, definition, argument, call)
-        if meant := aliases.called(name, definition.settings):
+        meant = aliases.called(name, definition.settings)
+        if meant and not foreign_calls.native_pair(name, argument.value, definition):
             with suppress(Halt):  # check the value as that of the setting that the alias stands for
                 value_of(ev, definition, definition.settings[meant], argument.value)
         raise halt

@@ -33,7 +33,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
             return plain_function(ev, function.id, expr)
         if function.id in CONSTANTS and not is_named(ev, function.id):
-            return loaded_constant(ev, family("initial")[function.id], expr)
+            return constant(ev, function.id, expr)
         if function.id in LOSS_FUNCTIONS and not is_named(ev, function.id):
             return loss_function(ev, function.id, expr)
         target = called(ev, function, expr)
@@ -108,9 +108,12 @@ def static_numbers(
     return numbers if (one or several) and not spans and all(map(static.is_number, numbers)) else None
 
 
-def loaded_constant(ev: Evaluator, load: type[Definition], expr: syntax.Call) -> Value:
-    """`load(path, name)` in an expression: the initial value of that name as a constant."""
-    made: Any = arguments.member(ev, load, expr)
+def constant(ev: Evaluator, name: str, expr: syntax.Call) -> Value:
+    """`eye(n)`, and `load(path, name)`: the initial value of that name as a constant."""
+    if name == "eye":
+        unit = arguments.member(ev, Eye, expr)
+        return ev.builder.apply(unit, [], expr.span, unit.spans)[0]
+    made: Any = arguments.member(ev, family("initial")[name], expr)
     return ev.builder.loaded(made, made.type.element, expr.span)
 
 
@@ -118,19 +121,17 @@ def loaded_constant(ev: Evaluator, load: type[Definition], expr: syntax.Call) ->
 
 
 def loss_function(ev: Evaluator, name: str, expr: syntax.Call) -> Any:
-    """`batch(x)` and `ramp(from, to, steps)`, which are allowed in losses; `eye(n)`."""
-    if name != "eye" and not ev.losses:
-        raise ev.fail("E0302", expr.function.span,
-                      f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`")  # fmt: skip
+    """`batch(x)` and `ramp(from, to, steps)`, which are allowed in losses."""
+    if not ev.losses:
+        raise unknown_names.unresolved(ev, name, expr.function.span)
     if name == "batch" and str(BATCH_SIZE) in ev.scope.file.free:
         raise ev.fail("E0302", expr.function.span,
                       f"`{BATCH_SIZE}` is the size of the batch in losses, and a free dimension of this file",
                       help="give that dimension another name")  # fmt: skip
     if name == "batch":
         return call_definition(ev, JoinBatch, expr)
-    made = arguments.member(ev, Ramp if name == "ramp" else Eye, expr)
-    operator = NumberAtStep(number=made) if name == "ramp" else made
-    return ev.builder.apply(operator, [], expr.span, made.spans)[0]
+    ramp = arguments.member(ev, Ramp, expr)
+    return ev.builder.apply(NumberAtStep(number=ramp), [], expr.span, ramp.spans)[0]
 
 
 def is_named(ev: Evaluator, name: str) -> bool:

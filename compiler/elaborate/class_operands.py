@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.compiler.elaborate.tensor_operands import operand
 from dlc.compiler.elaborate.values import Operand
@@ -22,6 +23,9 @@ def compared(ev: Evaluator, symbol: str, value: Any, other: Any, span: Span) -> 
     classes = other.type.classes if isinstance(other, Value) and other.type.element == "class" else None
     if classes is None or symbol not in ("==", "!=") or isinstance(value, (bool, float)):
         return operand(ev, value, span)
+    if value in other.type.ignore and value != classes.unknown:
+        raise ev.fail(INVALID, span, f"{describe(value)} is an ignored value, not a class",
+                      help="`OUTPUT.valid` is true where the target of `OUTPUT` counts")  # fmt: skip
     if isinstance(value, str):
         return Operand(index_of(ev, classes, value, span), span)
     if isinstance(value, int) and isinstance(classes.count, int):

@@ -14,7 +14,7 @@ from dlc.compiler.definitions.unimplemented import unimplemented_words
 from dlc.compiler.dims.dim import BATCH_SIZE
 from dlc.compiler.elaborate import arguments, unknown_names
 from dlc.compiler.elaborate.declarations import declares
-from dlc.compiler.elaborate.scope import FUNCTIONS, LOSS_FUNCTIONS, find_operator
+from dlc.compiler.elaborate.scope import CONSTANTS, FUNCTIONS, LOSS_FUNCTIONS, find_operator
 from dlc.compiler.elaborate.values import Halt
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def check(ev: Evaluator, tree: syntax.File) -> None:
         *file.known(),
         *file.free,
         *FUNCTIONS,
+        *CONSTANTS,
         *LOSS_FUNCTIONS,
         str(BATCH_SIZE),
         *unimplemented_words("operator", "loss"),

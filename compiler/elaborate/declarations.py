@@ -17,7 +17,7 @@ from dlc.compiler.dims.dim import Dim, class_count, has_free
 from dlc.compiler.elaborate import arguments, ignored_values, members
 from dlc.compiler.elaborate.scope import FUNCTIONS, UNRESERVED, find_operator, is_public
 from dlc.compiler.elaborate.tensor_operands import constant
-from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, is_tensor
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.operators.base import WeightSpec
 from dlc.compiler.static import is_numbers
@@ -206,7 +206,8 @@ def read_classes(ev: Evaluator, expr: syntax.Expr, arguments: Any, field: str) -
             "E0402",
             odd.name_span,
             f"`class` has no setting `{odd.name}`",
-            help="classes of another field are shared with `class(like=field)`",
+            help=ignored_values.meant(odd.name)
+            or "classes of another field are shared with `class(like=field)`",
         )
     if len(arguments) > 1:
         return named_classes(ev, [a.value for a in arguments], expr.span)
@@ -324,4 +325,6 @@ def initializer_fix(ev: Evaluator, initial: Any) -> str:
     """The fix for a value that is not an initializer."""
     if isinstance(initial, (int, float)) and not isinstance(initial, bool):
         return f"write `full({initial})`"
+    if is_tensor(initial):
+        return "initial values are written here: a list of numbers, `eye(n)` or `load(path, name)`"
     return members.suggestion(ev, MemberOf("initial"), initial)

@@ -11,7 +11,7 @@ from dlc.compiler.definitions.definition import family
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.record import record
 from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, figure_path, find_figure
 
@@ -160,6 +160,10 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     if metric in unimplemented_words("metric"):
         return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
+    outputs = [o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)]
+    named: Any = family("metric").get(figure)
+    if named and not named.tabular and any(o.element in named.for_elements for o in outputs):
+        same = f"`train {{ metrics = [{figure}] }}` measures it"
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
                    help=same or ev.state.nearest.did_you_mean(figure, lambda: figures)
                         or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions import aliases
 from dlc.compiler.elaborate import blocks, loss_operands
 from dlc.compiler.elaborate.outputs import fill
 from dlc.compiler.elaborate.tensor_operands import (
@@ -92,12 +93,14 @@ class CombinatorContext:
 
 
 def arity_help(stage: DefinedStage, names: str, found: int, high: int | None) -> str:
+    name = stage.definition.name
+    if found == 2 and name in aliases.OF_TWO and not stage.spans:
+        written = f"{aliases.OF_TWO[name]}{stage.span.text.removeprefix(name)}"
+        return f"`{name}` is over the axes of one tensor: write `{written}`"
     if high is None or found <= high:
-        return f"let all of them flow in: `({names}) -> {stage.definition.name}`"
+        return f"let all of them flow in: `({names}) -> {name}`"
     written = (
-        stage.span.text
-        if len(stage.span.text) <= 40 and "\n" not in stage.span.text
-        else f"{stage.definition.name}(...)"
+        stage.span.text if len(stage.span.text) <= 40 and "\n" not in stage.span.text else f"{name}(...)"
     )
     return f"join them first with `concat` or `stack`, or use `each({written})` for one of each"
 

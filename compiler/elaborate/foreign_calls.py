@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.definition import Setting
     from dlc.compiler.diagnostics.source import Span
 
+PAIRS = {"betas": ("beta1", "beta2"), "size": ("h", "w"), "output_size": ("h", "w")}
 UNTOUCHED = ("linear", "none", "None")  # activations that change nothing
 
 
@@ -57,7 +58,25 @@ def translate_stages(expr: syntax.Expr) -> str:
     if plain in aliases.SIGNS and len(positional) == len(expr.arguments) == 2:
         left, right = (operand(value) for value in positional)
         return f"{left} {aliases.SIGNS[plain]} {right}"
-    return native_layer(expr, definition_of(expr.function))
+    definition = definition_of(expr.function)
+    return padded_axes(expr, definition) or native_layer(expr, definition)
+
+
+def padded_axes(expr: syntax.Call, definition: type[Definition]) -> str:
+    """A `pad` for each axis, the last axis first, as in `F.pad(x, (1, 1, 2, 2))`. Empty for other calls."""
+    positional = [a.value for a in expr.arguments if a.name is None]
+    widths = positional.pop() if positional else None
+    keras = "padding" in last_name(expr.function).lower()
+    if definition.name != "pad" or keras or not isinstance(widths, (syntax.TupleExpr, syntax.ListExpr)):
+        return ""
+    named = [(native_setting(a.name, definition), a.value) for a in expr.arguments if a.name is not None]
+    if len(widths.items) % 2 or len(positional) > 1 or any(setting is None for setting, _ in named):
+        raise NoEquivalent
+    others = "".join(f", {s.name}={native_value(value, s)}" for s, value in named if s)
+    sizes = [width.span.text for width in widths.items]
+    pairs = list(zip(sizes[::2], sizes[1::2], strict=True))
+    pads = [f"pad({a}, {b}, axis=-{n}{others})" for n, (a, b) in enumerate(pairs, 1) if (a, b) != ("0", "0")]
+    return " -> ".join((*(tensor.span.text for tensor in positional), *pads))
 
 
 def native_layer(expr: syntax.Call, definition: type[Definition]) -> str:
@@ -69,14 +88,16 @@ def native_layer(expr: syntax.Call, definition: type[Definition]) -> str:
     for name, value in named.items():
         if name == "activation" and name not in definition.settings:
             after = activation(value)
+        elif both := native_pair(name, value, definition):
+            settings |= both
         elif (found := native_setting(name, definition)) is not None:
             if found.name in settings:
                 raise NoEquivalent
             settings[found.name] = native_value(value, found)
-        elif name == "betas" and isinstance(value, syntax.TupleExpr) and len(value.items) == 2:
-            settings |= dict(zip(("beta1", "beta2"), (v.span.text for v in value.items), strict=True))
         elif name not in other_settings.UNNEEDED_SETTINGS:
             raise NoEquivalent
+    if len(positional) == 1 and (both := native_pair("size", positional[0], definition)):
+        settings, positional = settings | both, []
     if len(positional) == 2 and definition.name == "dense" and (found := activation(positional[1], "")):
         positional, after = positional[:1], found
     own = other_settings.INPUT_SIZE_ARGUMENTS.get(definition.name, (len(positional),))[0]
@@ -104,6 +125,15 @@ def is_size(value: syntax.Expr) -> bool:
     return not isinstance(value, syntax.Literal) or (isinstance(value.value, int) and value.value > 1)
 
 
+def native_pair(name: str, value: syntax.Expr, definition: type[Definition]) -> dict[str, str]:
+    """The two settings, with their values, for a pair of other libraries such as `betas=(0.9, 0.99)`."""
+    names, known = PAIRS.get(name, ()), definition.settings
+    if not isinstance(value, (syntax.TupleExpr, syntax.ListExpr)) or not all(n in known for n in names):
+        return {}
+    values = [entry.span.text for entry in value.items]
+    return dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
+
+
 def native_setting(name: str, definition: type[Definition]) -> Setting | None:
     """The setting of a definition that has that name in other libraries."""
     known = definition.settings
@@ -124,7 +154,7 @@ def native_value(value: syntax.Expr, setting: Setting) -> str:
             text = member or word
             if not member and text not in (*setting.kind.words, "0"):
                 raise NoEquivalent
-    elif isinstance(value, (syntax.Attribute, syntax.Call)):
+    elif isinstance(value, (syntax.Attribute, syntax.Call)) or is_list_for_one(value, setting):
         raise NoEquivalent
     if isinstance(value, syntax.Literal) and text == value.span.text:
         try:
@@ -134,6 +164,11 @@ def native_value(value: syntax.Expr, setting: Setting) -> str:
         if setting.name == "bias" and not isinstance(value.value, bool):
             raise NoEquivalent
     return text
+
+
+def is_list_for_one(value: syntax.Expr, setting: Setting) -> bool:
+    """Whether the value is a list, and the setting takes no list."""
+    return isinstance(value, (syntax.ListExpr, syntax.TupleExpr)) and setting.kind.item() is None
 
 
 def activation(value: syntax.Expr, otherwise: str | None = None) -> str:

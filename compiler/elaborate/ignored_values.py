@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT, describe
+from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.elaborate import members
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 WORD = "ignore"
 MISSING = "missing"  # NaN, null and empty cells; None in `Tensor.ignore`
+NAMES_OF_MISSING = ("nan", "na", "null", "nil")
 NAMED = ("class", "binary")  # elements whose values may have names
 MAX_IGNORED = 1000
 LARGEST = 2**63
@@ -54,10 +56,17 @@ def read(ev: Evaluator, argument: syntax.Argument, type: Tensor) -> Ignored:
     return values
 
 
+def meant(name: str) -> str:
+    """The fix for a setting of a type that is probably `ignore`."""
+    return f"write `{WORD}`" if name == "ignore_index" or nearest(name, (WORD,)) else ""
+
+
 def values_of(ev: Evaluator, item: syntax.Expr, type: Tensor) -> Ignored:
     if isinstance(item, syntax.Name):
         if item.id == MISSING:
             return (None,)
+        if not is_name(type.classes, item.id) and not members.known(ev, item.id):
+            check_missing(ev, item, type)
         if type.element in NAMED and (is_name(type.classes, item.id) or not members.known(ev, item.id)):
             return (item.id,)
     value = ev.evaluate(item)
@@ -65,13 +74,20 @@ def values_of(ev: Evaluator, item: syntax.Expr, type: Tensor) -> Ignored:
     return tuple(accepted(ev, item, type, found) for found in values)
 
 
+def check_missing(ev: Evaluator, item: syntax.Name, type: Tensor) -> None:
+    """Reject a misspelled `missing`, and its names in other languages."""
+    if item.id.lower() in NAMES_OF_MISSING or nearest(item.id, (MISSING,)):
+        text = f', and `"{item.id}"` for that text' if type.element in NAMED else ""
+        raise ev.fail("E0403", item.span, f"`ignore` takes {kinds_of(type)}, found `{item.id}`",
+                      help=f"write `{MISSING}` for NaN, null and empty cells{text}")  # fmt: skip
+
+
 def accepted(ev: Evaluator, item: syntax.Expr, type: Tensor, found: Any) -> float | str:
     """The value, if it can be one of the type."""
     if isinstance(found, str) and type.element in NAMED:
         return found
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        kinds = "a number, a name" if type.element in NAMED else "a number"
-        raise ev.fail("E0403", item.span, f"`ignore` takes {kinds} or `missing`, found {describe(found)}",
+        raise ev.fail("E0403", item.span, f"`ignore` takes {kinds_of(type)}, found {describe(found)}",
                       help="write `missing` for NaN, null and empty cells"
                            if found is None else "")  # fmt: skip
     if type.is_float and abs(found) <= LARGEST_FLOAT:
@@ -80,6 +96,10 @@ def accepted(ev: Evaluator, item: syntax.Expr, type: Tensor, found: Any) -> floa
         wanted = "finite numbers" if type.is_float else "whole numbers of 64 bits"
         raise ev.fail("E0403", item.span, f"{type.element} has {wanted}, found {found}")
     return int(found)
+
+
+def kinds_of(type: Tensor) -> str:
+    return "a number, a name or `missing`" if type.element in NAMED else "a number or `missing`"
 
 
 def is_name(classes: Classes | None, word: str) -> bool:

@@ -115,10 +115,23 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
             raise ev.fail("E0501", side.span,
                             f"`{expr.operator}` does not work on {value.describe()}, which "
                             "has no tensor yet",
-                            help=f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
+                            help=list_for_tensor(ev, side) or
+                                 f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
         return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
     sides = [compared(ev, expr.operator, value, other, side.span)
              for value, other, side in ((left, right, expr.left), (right, left, expr.right))]  # fmt: skip
     return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]
+
+
+def list_for_tensor(ev: Evaluator, expr: syntax.Expr) -> str:
+    """The fix for `sum([1, 2])` and `max(x.shape)`, where the list is a setting of the stage."""
+    if not isinstance(expr, syntax.Call) or len(expr.arguments) != 1 or expr.arguments[0].name is not None:
+        return ""
+    value, name = expr.arguments[0].value, expr.function.span.text
+    bound = ev.scope.names.get(value.id) if isinstance(value, syntax.Name) else None
+    shape = isinstance(value, syntax.Attribute) and value.name == "shape"
+    if isinstance(value, syntax.ListExpr) or isinstance(bound, list) or shape:
+        return f"the list is a setting of `{name}`: write `({value.span.text} -> {name})`"
+    return ""

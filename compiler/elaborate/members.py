@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import syntax
+from dlc.compiler import static, syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.definitions.parameter_types import Text
@@ -54,6 +54,8 @@ def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
         check_sum(ev, kind, expr)
     if kind.families() and isinstance(head, Head):
         called = isinstance(expr, syntax.Call) and isinstance(head, syntax.Name)
+        if called and head.id in static.ALL_FUNCTIONS:
+            return
         if called or not known(ev, root_of(head)):
             raise unknown(ev, kind, head)
     if isinstance(expr, syntax.Name) and kind.words and not known(ev, expr.id):

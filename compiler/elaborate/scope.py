@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 # Built-in functions of static values.
 FUNCTIONS = ("range", "len", "reversed", "zip")
 # Functions that make constant tensors.
-CONSTANTS = ("load",)
-# Functions of losses. `eye` is allowed everywhere.
-LOSS_FUNCTIONS = ("batch", "ramp", "eye")
+CONSTANTS = ("load", "eye")
+# Functions of losses.
+LOSS_FUNCTIONS = ("batch", "ramp")
 # Words of the language that can name other things too.
 UNRESERVED = ("load", "average", "batch", "ramp", "ahead", "eye")
 

@@ -8,6 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import Dim
 from dlc.compiler.elaborate import foreign_calls, members
 from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, Stage, is_tensor, is_tensors
@@ -42,7 +43,7 @@ def is_operand(definition: type[Definition], value: Any, setting: Setting | None
     if is_numbers(value):
         takes_list = setting is not None and (setting.rest or setting.kind.item() is not None)
         return definition.family in ("operator", "loss") and not takes_list
-    is_number = isinstance(value, (int, float)) and takes_numbers(definition)
+    is_number = isinstance(value, (int, float, Dim)) and takes_numbers(definition)
     return is_tensor(value) or is_tensors(value) or is_number
 
 
@@ -52,7 +53,8 @@ def is_static_operand(
     """Whether a positional number is one of several operands of a static function, as in `max(2, n)`.
     `before` are the operands before it."""
     several = definition.name in FUNCTIONS_OF_SEVERAL and call is not None and len(call.arguments) > 1
-    return several and is_number(value) and all(is_number(operand.value) for operand in before)
+    counts = is_number(value) or isinstance(value, Dim)
+    return several and counts and all(is_number(operand.value) for operand in before)
 
 
 # --- errors of arguments ----------------------------------------------------------------------------------
@@ -70,10 +72,9 @@ def unknown(
         span = span.to(argument.value.span)
     if not help and name == "activation" and call:
         help = f"write `{written}`" if (written := foreign_calls.translate(call)) else ACTIVATION
-    if name == "betas" and isinstance(argument.value, (syntax.TupleExpr, syntax.ListExpr)):
+    if both := foreign_calls.native_pair(name, argument.value, definition):
         span = span.to(argument.value.span)
-        pairs = zip(("beta1", "beta2"), argument.value.items, strict=False)
-        help = f"write `{', '.join(f'{beta}={value.span.text}' for beta, value in pairs)}`"
+        help = f"write `{', '.join(f'{setting}={value}' for setting, value in both.items())}`"
     help = help or did_you_mean(name, definition.settings)
     otherwise = f"its settings are {listed}" if listed else "it has no settings"
     return ev.fail("E0402", span, f"`{definition.name}` has no setting `{name}`", help=help or otherwise)

@@ -75,13 +75,23 @@ def run_one(ev: Evaluator, statement: syntax.Statement) -> Returned | None:
         values = tuple(resolve_output(ev, ev.evaluate(v), v) for v in statement.values)
         return Returned(values[0] if len(values) == 1 else values)
     elif isinstance(statement, syntax.Weight):
-        declarations.weight(ev, statement)
+        declare_weight(ev, statement)
     elif not ev.scope.top:
         word = statement.span.text.split(maxsplit=1)[0]
         raise ev.fail(
             "E0509", statement.span, f"`{word}` is allowed only at the top of a file, not in a block"
         )
     return None
+
+
+def declare_weight(ev: Evaluator, statement: syntax.Weight) -> None:
+    """Declare a weight. If its declaration fails, its uses report no other error."""
+    try:
+        declarations.weight(ev, statement)
+    except Halt:
+        if ev.scope.top:
+            ev.scope.file.weights[statement.name.id] = BROKEN
+        raise
 
 
 def resolve_output(ev: Evaluator, value: Any, expr: syntax.Expr) -> Any:

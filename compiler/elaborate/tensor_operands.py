@@ -31,6 +31,9 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
                       help="pass it as a tensor")  # fmt: skip
     if is_numbers(value):
         return Operand(constant(ev, value, span), span)
+    if isinstance(value, Dim):
+        raise ev.fail("E0207", span, f"`{value}` is not known when the file is compiled",
+                      help="give that size a number in the type")  # fmt: skip
     raise not_a_tensor(ev, value, span)
 
 

@@ -19,7 +19,7 @@ from dlc.compiler.elaborate.scope import (
     find_operator,
     settings_only_fix,
 )
-from dlc.compiler.elaborate.values import Halt, is_tensor
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, is_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_BESIDE = 100  # characters
 UNBUILT = ("operator", "loss", "function")
+# Help for functions of losses that are written elsewhere.
+ELSEWHERE = {"ramp": "the `decay` of an average net may be one; learning rates change by `schedule = ...`"}
 
 
 def unresolved(
@@ -38,9 +40,10 @@ def unresolved(
     is the help text if no similar name exists."""
     if name in unimplemented_words(*UNBUILT):
         return ev.reject(span, not_built("operator", name))
-    if name in FUNCTIONS or name in CONSTANTS:
-        return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
-    if name in LOSS_FUNCTIONS and ev.losses:
+    if name in LOSS_FUNCTIONS and not ev.losses:
+        return ev.fail("E0302", span, f"`{name}` is allowed only in a loss, `train {{ loss = ... }}`",
+                       help=ELSEWHERE.get(name, ""))  # fmt: skip
+    if name in (*FUNCTIONS, *CONSTANTS, *LOSS_FUNCTIONS):
         return ev.fail("E0302", span, f"`{name}` is a function: call it", help=f"write `{name}(...)`")
     if ev.state.problems.seen("E0301", span) or name in ev.state.recovery.names:
         return Halt()
@@ -70,8 +73,17 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
     if ev.state.recovery.name_lost and not help:
         return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.state.nearest.did_you_mean(name, candidates)
-    help = help or near or otherwise
+    help = help or class_of_a_field(ev, name) or near or otherwise
     return ev.fail("E0301", replaced, f"nothing is called `{name}` here", help=help)
+
+
+def class_of_a_field(ev: Evaluator, name: str) -> str:
+    """The fix for a bare name that is a class of an input or an output, as in `kind == setosa`."""
+    file = ev.scope.file
+    inputs = (i.value.type for i in file.inputs.values() if isinstance(i, InputRef))
+    outputs = (o.declared for o in file.outputs.values() if isinstance(o, OutputRef))
+    known = any(t.classes is not None and name in (t.classes.names or ()) for t in (*inputs, *outputs))
+    return f'a class is compared as text: write `"{name}"`' if known else ""
 
 
 def adjacent_output(ev: Evaluator, span: Span) -> str:
@@ -108,7 +120,8 @@ def foreign_module(ev: Evaluator, path: syntax.Attribute, call: syntax.Call | No
     replaced, help = native_call(path.span, call)
     if not help and root.id not in MODULES:
         return None
-    own = path.name if find_operator(path.name, losses=True) else word
+    known = path.name in (*FUNCTIONS, *CONSTANTS) or find_operator(path.name, losses=True)
+    own = path.name if known else word
     help = help or (f"it is written `{own}` here" if own else aliases.operator(path.name))
     return ev.fail("E0301", replaced, f"nothing is called `{root.id}` here",
                    help=help or "the words of the language are written without a "

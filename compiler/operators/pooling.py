@@ -212,9 +212,9 @@ class Avgpool(_Pool):
     def onnx(self, op, x):
         if not self.ceil:
             counts = int(self.count_padding)
-            return op.AveragePool(x, **self.window(), pads=onnx_pads(self.pads()), count_include_pad=counts)
+            return op.AveragePool(x, count_include_pad=counts, **self.window(), pads=onnx_pads(self.pads()))
         x, pads = self.onnx_padded(op, x, 0.0)
-        y = op.AveragePool(x, **self.window(), pads=pads, count_include_pad=1)
+        y = op.AveragePool(x, count_include_pad=1, **self.window(), pads=pads)
         for axis in range(len(self.axes("kernel"))):
             y = self.onnx_rescaled(op, y, axis)
         return y

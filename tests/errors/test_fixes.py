@@ -76,6 +76,25 @@ LINES = {
     'n = x.shape()': 'n = x.shape',
     'h = x[:, 0]': 'h = x[0]',
     'self.fc = nn.Linear(4, 1)\nx -> fc -> y': 'fc = dense(1)\nx -> fc -> y',
+    'x @ torch.eye(4) -> dense(1) -> y': 'x @ eye(4) -> dense(1) -> y',
+    'x -> dense(8) -> stdev -> y': 'x -> dense(8) -> std -> y',
+    'h = max(0, x)\nh -> dense(1) -> y': 'h = maximum(0, x)\nh -> dense(1) -> y',
+    'h = (x, x) -> min\nh -> dense(1) -> y': 'h = (x, x) -> minimum\nh -> dense(1) -> y',
+    'h = F.pad(image, (1, 2, 0, 0, 2, 2), mode="reflect") + 1\nh -> flatten -> dense(10) -> k':
+        ('h = (image -> pad(1, 2, axis=-1, mode=reflect) -> pad(2, 2, axis=-3, mode=reflect)) + 1\n'
+         'h -> flatten -> dense(10) -> k'),
+    'image -> F.interpolate(size=(16, 16), mode="cubic") -> flatten -> dense(10) -> k':
+        'image -> resize(h=16, w=16, mode=bicubic) -> flatten -> dense(10) -> k',
+    'image -> resize((16, 16)) -> flatten -> dense(10) -> k':
+        'image -> resize(h=16, w=16) -> flatten -> dense(10) -> k',
+    'image -> random_crop(size=(16, 16)) -> flatten -> dense(10) -> k':
+        'image -> random_crop(h=16, w=16) -> flatten -> dense(10) -> k',
+    'image -> nn.Dropout2d(p=0.2) -> DropPath(drop_prob=0.1) -> flatten -> dense(10) -> k':
+        'image -> channel_dropout(rate=0.2) -> drop_path(rate=0.1) -> flatten -> dense(10) -> k',
+    'x -> dense(1) -> y\ntrain {\nloss = quantile(y, tau=0.9)\n}':
+        'x -> dense(1) -> y\ntrain {\nloss = quantile(y, q=0.9)\n}',
+    'image -> flatten -> dense(10) -> k\ntrain {\nmetrics = [TopKCategoricalAccuracy(k=3), top5]\n}':
+        'image -> flatten -> dense(10) -> k\ntrain {\nmetrics = [top_k(k=3), top_k(5)]\n}',
     # JAX
     'h = nn.Dense(features=8)(x)\nh -> dense(1) -> y': 'h = dense(units=8)(x)\nh -> dense(1) -> y',
     'h = jnp.exp(x)\nh -> dense(1) -> y': 'h = exp(x)\nh -> dense(1) -> y',

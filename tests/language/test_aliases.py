@@ -121,7 +121,7 @@ def test_no_hint_names_an_unimplemented_feature() -> None:
         *unimplemented_words(*STAGES), *(f".{word}" for word in unimplemented_words("attribute"))
     } == set()  # fmt: skip
     known = {s for members in Definition.families.values() for d in members.values() for s in d.settings}
-    assert set(re.findall(r"(\w+) ?= ?", spans)) - known <= {"x", "n", "name", "beta1", "f"}
+    assert set(re.findall(r"(\w+) ?= ?", spans)) - known <= {"x", "n", "name", "beta1", "f", "ignore"}
     assert all(word in unimplemented_words(family) for family, word in aliases.UNBUILT.values())
 
 

@@ -64,6 +64,15 @@ def test_an_image_is_normalized_per_channel() -> None:
         ("x -> dense(3, weight=[[1, 2, 3], [0, 1, 0], [0, 0, 1]] / 2, bias=[1, 2, 3])",
          lambda x: x @ (np.array([[1, 2, 3], [0, 1, 0], [0, 0, 1]]) / 2).T + [1, 2, 3]),
         ("x -> dense(3, weight=eye(3), bias=false)", lambda x: x),
+        ("(x + [3, 1, 2] -> sort(axis=0))[0]", lambda x: np.sort(x + [3, 1, 2], axis=1)),
+        ("x + ([3, 1, 2] -> sort(axis=0))[1]", lambda x: x + [1, 2, 0]),
+        ("x -> gather([2, 0, 1], axis=0)", lambda x: x[:, [2, 0, 1]]),
+        ("x * pad([1, 2], 1, 0, axis=0, mode=reflect)", lambda x: x * [2, 1, 2]),
+        ("((x, [4]) -> concat -> pad(0, 2, axis=0, mode=edge))[3:6] + x", lambda x: x + 4),
+        ("x + resize([[[1, 3]]], 1, 3, align_corners=true)[0, 0]", lambda x: x + [1, 2, 3]),
+        ("x + grid_sample([[[1, 2], [3, 4]]], [[[-0.5, -0.5], [0, 0], [0.5, 0.5]]])[0, 0]",
+         lambda x: x + [1, 2.5, 4]),
+        ("x + cumsum([1, 2, 3], axis=0)", lambda x: x + [1, 3, 6]),
         ("twice([1, 2, 3]) + x", lambda x: np.add(x, [2, 4, 6])),
         ("x + constant_of(x)", lambda x: np.add(x, [3, 2, 1])),
         ("(x -> constant_of -> sqrt) + x", lambda x: x + np.sqrt([3, 2, 1])),
@@ -180,6 +189,42 @@ def test_words_that_are_not_reserved_name_other_things() -> None:
 )  # fmt: skip
 def test_what_is_no_constant_is_an_error(flow: str, code: str) -> None:
     assert codes(f"{VECTOR}{flow} -> y\n")[0] == code
+
+
+@pytest.mark.parametrize(
+    ("flow", "at", "help"),
+    [
+        ("x / sqrt(T)", "T", "give that size a number in the type"),
+        ("x / T", "T", "give that size a number in the type"),
+        ("x / max(T, 3)", "T", "give that size a number in the type"),
+        ("x + max([1, 2])", "max([1, 2])", "write `([1, 2] -> max)`"),
+        ("k = [1, 2]\nx + max(k)", "max(k)", "write `(k -> max)`"),
+        ("m = 2 * eye(3)\nweight w: float[3, 3] = m\nx @ w", "m", "initial values are written here"),
+        ("x + sum(x.shape)", "sum(x.shape)", "write `(x.shape -> sum)`"),
+        ("x -> dense(8 / 2)", "8 / 2", "`round`, `floor` and `ceil` make whole numbers"),
+        ("x -> dense(int(7.5))", "int", "`round`, `floor` and `ceil` make whole numbers"),
+        ("x @ torch.zeros(3)", "torch.zeros", "a number has any shape"),
+        ("x * ramp(0, 1, 9)", "ramp", "the `decay` of an average net may be one"),
+        ("x * ramp", "ramp", "the `decay` of an average net may be one"),
+    ],
+)
+def test_the_fix_of_what_is_no_constant_is_told(flow: str, at: str, help: str) -> None:
+    with pytest.raises(dlc.CompileError) as caught:
+        spec(f"input t: float[T]\n{VECTOR}{flow} -> sum -> y\n")
+    (problem,) = (d for d in caught.value.diagnostics if d.code != "E0203")
+    assert (problem.span.text, help in problem.help) == (at, True)
+
+
+def test_settings_that_take_members_take_functions_of_numbers() -> None:
+    data = 'data {\nsource = builtin("iris")\nvalidation = min(0.1, 0.2)\ntest = round(10.2)\n}\n'
+    train = "train {\nschedule = step(every=round(2.5), by=sqrt(0.01))\nclip = norm(max(1, 2))\n}\n"
+    nets = "net f(a) { return a -> dense(3) }\nnet g = average(f, decay=max(0.5, 0.9))\n"
+    assert codes(f"{nets}{VECTOR}x -> f -> g -> y\n{data}{train}") == []
+
+
+def test_the_root_of_the_batch_size_is_a_number_of_the_loss() -> None:
+    loss = "train { loss = mse(y) + mean(batch(y) ** 2) / sqrt(B) }"
+    assert codes(f"{VECTOR}x -> dense(3) -> y\n{loss}\n") == []
 
 
 def test_the_shape_of_initial_values_is_that_of_the_weight() -> None:

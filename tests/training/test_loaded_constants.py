@@ -103,6 +103,18 @@ def test_the_tensors_are_part_of_the_fingerprint(folder: Path) -> None:
     assert fingerprint() != first
 
 
+def test_weights_of_a_run_do_not_replace_constants(folder: Path) -> None:
+    """The file that the spec names may have changed since the run, or hold another table."""
+    before = dlc.train(folder / "spec.dl", out=folder / "runs", device="cpu")
+    np.savez(folder / "words.npz", words=WORDS[:, :3] + 1)
+    text = SPEC.replace("embedding(4", "embedding(3").replace("@ mix", "@ mix[:3]")
+    text = text.replace("epochs = 2", 'epochs = 1\n  freeze = mix\n  weights = load("runs/spec/latest")')
+    (folder / "more.dl").write_text(text)
+    after = dlc.train(folder / "more.dl", out=folder / "runs", device="cpu")
+    assert np.array_equal(after.weights["load"], (WORDS[:, :3] + 1).astype(np.float32))
+    assert np.array_equal(after.weights["mix"], before.weights["mix"])
+
+
 def test_a_path_in_an_imported_file_is_relative_to_that_file(folder: Path) -> None:
     (folder / "nets").mkdir()
     (folder / "nets" / "table.dl").write_text(

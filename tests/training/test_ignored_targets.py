@@ -382,6 +382,25 @@ def test_unreduced_losses_are_averaged_over_the_entries_that_count():
     torch.testing.assert_close(made["the loss k.loss"], of_k)
 
 
+def test_named_losses_are_means_over_the_entries_that_count():
+    """Those of single entries, too; in an epoch, over all of its batches."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2)).astype(np.float32)
+    y = np.where(rng.random(40) < np.linspace(0, 1, 40), np.nan, x.sum(1)).astype(np.float32)
+    rows = InMemoryRows({"x": x, "y": y}, 40)
+    text = "input x: float[2]\noutput y: float(ignore=missing)\nx -> dense(1) -> y\ntrain {\n" \
+           "high = quantile(y, q=0.9, reduce=none)\nfar = mse(y)\nloss = ramp(0, 1, 4) * high + far\n" \
+           "batch = 8\nepochs = 3 }\n"  # fmt: skip
+    trained = run(text, rows, rows)
+    answer = x @ trained.weights["dense.weight"][0] + trained.weights["dense.bias"]
+    known = ~np.isnan(y)
+    wanted = {"high": sk.mean_pinball_loss(y[known], answer[known], alpha=0.9),
+              "far": sk.mean_squared_error(y[known], answer[known])}  # fmt: skip
+    found = trained.figures["validation"]
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=1e-5)
+    assert found["loss"] == pytest.approx(wanted["high"] + wanted["far"], rel=1e-5)
+
+
 def test_outputs_of_which_some_targets_are_missing():
     """The losses of the outputs are those of the rows with a target; so are their figures."""
     rng = np.random.default_rng(0)

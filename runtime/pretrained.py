@@ -38,9 +38,10 @@ def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
 
 
 def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.ndarray]:
-    """The weights of one `load` of the spec. The file may leave out constants, which have their own files."""
+    """The weights of one `load` of the spec. Constants have their own files, and are not read."""
     stored, wanted = opened(load, folder), load.wanted(program.graph.weights)
-    names = load.found(stored, wanted)
+    constants = {w.name for w in program.graph.weights if w.role == "constant"}
+    names = {n: s for n, s in load.found(stored, wanted).items() if s not in constants}
     place = f"the net `{load.from_}` of {load.path}" if load.from_ else load.path
     if load.from_ and not names:
         nets = dict.fromkeys(name.split(".")[0] for name in stored)

@@ -78,6 +78,11 @@ class Weight:
         return self.role in ("statistic", "fitted", "constant")
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether training never changes it."""
+        return self.role in ("fitted", "constant")
+
+    @property
     def trainable(self) -> bool:
         return not self.is_buffer and not self.follows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import (
     Boolean,
@@ -32,6 +32,9 @@ from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dt
 from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, middle, need_image
 from dlc.compiler.operators.validity import torch_ignored, torch_valid
 from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RATIO = (3 / 4, 4 / 3)  # of the sides of a resized window, as in torchvision
 KNOWN = 0.999  # minimum weight of valid pixels in an interpolated pixel of a target that counts
@@ -225,14 +228,19 @@ class RandomResizedCrop(RandomWindow):
         return top, left, tall, wide
 
     def move(self, F, x, have, smooth, top, left, tall, wide):
-        parts = zip((-2, -1), (top, left), (tall, wide), have.shape[-2:], self.window(), strict=True)
-        for axis, first, length, size, wanted in parts:
-            size, wanted = F.size(size), F.size(wanted)
-            if smooth:
-                x = average_entries(F, x, axis, have.rank, first, length, size, wanted)
-            else:
-                places = first + (F.indices(first, wanted) * length / wanted).floor()
-                x = take_entries(F, x, axis, have.rank, places, wanted)
+        parts = [*zip((-2, -1), (top, left), (tall, wide), have.shape[-2:], self.window(), strict=True)]
+
+        def average(x: Any) -> Any:
+            for axis, first, length, size, wanted in parts:
+                x = average_entries(F, x, axis, have.rank, first, length, F.size(size), F.size(wanted))
+            return x
+
+        if smooth:
+            return interpolate_valid(F, x, have, average)
+        for axis, first, length, _, wanted in parts:
+            count = F.size(wanted)
+            places = first + (F.indices(first, count) * length / count).floor()
+            x = take_entries(F, x, axis, have.rank, places, count)
         return x
 
     examples = (
@@ -247,6 +255,16 @@ class RandomResizedCrop(RandomWindow):
         Example("random_resized_crop(4)", "float[8, 6]", rejects="E0201"),
         Example("random_resized_crop(0)", "float[3, 8, 6]", rejects="E0403"),
     )
+
+
+def interpolate_valid(F: Any, x: Any, have: Tensor, interpolate: Callable[[Any], Any]) -> Any:
+    """`interpolate(x)`. In a target with ignored entries, a pixel is ignored unless pixels that count have
+    almost its whole weight."""
+    if not have.ignore:
+        return interpolate(x)
+    valid = torch_valid(F, x, have)
+    known = interpolate(valid.type_as(x)) > KNOWN
+    return interpolate(x.where(valid, 0)).where(known, torch_ignored(F, have))
 
 
 def take_entries(F: Any, x: Any, axis: int, rank: int, entries: Any, count: Any) -> Any:
@@ -287,21 +305,19 @@ class RandomRotate(GeometricAugmentation):
 
     def move(self, F, x, have, smooth, angle):
         height, width = map(F.size, have.shape[-2:])
-        channels = x if have.rank == 3 else x.unsqueeze(1)
-        channels = channels if have.element == "float" else channels.to(F.float32)
         cos, sin, zero = angle.cos(), angle.sin(), angle * 0
         down, across = (sin, sin) if same(*have.shape[-2:]) else (sin * height / width, sin * width / height)
         rows = [F.stack([cos, -down, zero], 1), F.stack([across, cos, zero], 1)]
-        size = (x.shape[0], 1, height, width)
-        grid = F.affine_grid(F.stack(rows, 1), size, False).type_as(channels)
-        sampled = (grid, "bilinear" if smooth else "nearest", "zeros", False)
-        if have.ignore:
-            valid = torch_valid(F, x, have).reshape_as(channels)
-            known = F.grid_sample(valid.type_as(channels), *sampled) > KNOWN
-            moved = F.grid_sample(channels.where(valid, 0), *sampled).where(known, torch_ignored(F, have))
-        else:
-            moved = F.grid_sample(channels, *sampled)
-        moved = moved if have.rank == 3 else moved.squeeze(1)
+        grid = F.affine_grid(F.stack(rows, 1), (x.shape[0], 1, height, width), False)
+
+        def sample(x: Any) -> Any:
+            channels = x if have.rank == 3 else x.unsqueeze(1)
+            channels = channels if have.element == "float" else channels.to(F.float32)
+            mode = "bilinear" if smooth else "nearest"
+            moved = F.grid_sample(channels, grid.type_as(channels), mode, "zeros", False)
+            return moved if have.rank == 3 else moved.squeeze(1)
+
+        moved = interpolate_valid(F, x, have, sample)
         return moved if have.element == "float" else moved.to(torch_dtype(F, have.element))
 
     examples = (

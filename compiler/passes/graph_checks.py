@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def fitted_operators(graph: Graph, problems: Problems) -> None:
-    """Report fitted operators that depend on trainable weights, random draws or targets."""
-    why = {w.value: f"the weight `{w.name}`" for w in graph.weights if w.role != "fitted"}
+    """Report fitted operators that depend on weights that training changes, random draws or targets."""
+    why = {w.value: f"the weight `{w.name}`" for w in graph.weights if not w.is_fixed}
     why |= {v: f"the target `{v.field}`" for v in graph.inputs if v.is_target}
     for node in graph.nodes:
         reason = next((why[v] for v in node.reads if v in why), "")

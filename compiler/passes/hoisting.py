@@ -45,7 +45,7 @@ def early_nodes(graph: Graph, drawn: Container[str]) -> set[Node]:
     """The nodes that compute in float64 from rows and fitted weights, and the nodes that they depend on.
     Nodes without a batch axis also stay in the remaining graph."""
     fixed: set[Value] = {v for v in graph.inputs if v.field not in drawn}
-    fixed.update(w.value for w in graph.weights if w.role in ("fitted", "constant"))
+    fixed.update(w.value for w in graph.weights if w.is_fixed)
     candidates = []
     for node in graph.nodes:
         varies = node.operator.training_only or node.operator.inference() is not node.operator

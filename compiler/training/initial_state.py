@@ -101,16 +101,14 @@ class Load(TrainedWeights):
         return not self.path.endswith(".safetensors")
 
     def wanted(self, weights: Iterable[Weight]) -> dict[str, Weight]:
-        """The weights to load, by their names without the name of the net."""
+        """The weights to load, by their names without the name of the net. Constants have their own files."""
         if self.into is None:
-            return {w.name: w for w in weights}
+            return {w.name: w for w in weights if w.role != "constant"}
         return {w.name.removeprefix(f"{w.net}."): w for w in weights if w.net == self.into.net}
 
     def needs(self, weight: Weight) -> bool:
-        """Whether the weight has to be there. Fitted values that a file lacks are fitted to the rows, and
-        constants have their own files."""
-        optional = weight.role == "constant" or (weight.role == "fitted" and not self.is_run)
-        return not (weight.follows or optional)
+        """Whether the weight has to be there. Fitted values that a file lacks are fitted to the rows."""
+        return not (weight.follows or (weight.role == "fitted" and not self.is_run))
 
     def found(self, names: Collection[str], wanted: Collection[str]) -> dict[str, str]:
         """The stored names to load, by the names without the name of the net. Names that are not wanted are

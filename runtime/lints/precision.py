@@ -58,7 +58,7 @@ def imprecise_casts(
 def rows_reach(given: Graph, rows: Rows) -> bool:
     """Whether a graph depends only on the rows and on weights that are fitted to them."""
     known = all(v.field in rows.types for v in given.inputs)
-    return known and bool(given.inputs) and all(w.role == "fitted" for w in given.weights)
+    return known and bool(given.inputs) and all(w.is_fixed for w in given.weights)
 
 
 def imprecise_cast(graph: Graph, node: Node, given: Graph, rows: Rows,

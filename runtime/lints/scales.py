@@ -47,7 +47,7 @@ def different_scales(
 def first_layers(graph: Graph, fields: Container[str]) -> Iterator[Node]:
     """The layers that read only fields of the rows, through nodes without trainable weights; the first layer
     of those with the same operand."""
-    trained, seen = {w.value for w in graph.weights if w.role != "fitted"}, set()
+    trained, seen = {w.value for w in graph.weights if not w.is_fixed}, set()
     for node in graph.nodes:
         multiplies = node.operator.linear and node.operator.multiply_adds()
         if not multiplies or node.operands[0] in seen or not has_features(node):

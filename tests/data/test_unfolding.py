@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from dlc.compiler import tensor_files
 from dlc.compiler.definitions.sections import Csv, Idx, Npz, Parquet
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime import memory
 from dlc.runtime.data import bounds
-from dlc.runtime.data.sources import npz, parquet_pages
+from dlc.runtime.data.sources import parquet_pages
 from dlc.runtime.data.sources.npz import NpzFile
 from dlc.runtime.data.sources.parquet import ParquetFile
 
@@ -175,7 +176,7 @@ def test_a_central_directory_that_is_too_long_is_not_read(
         for i in range(1000):
             file.writestr(f"{i}.npy", header("(1,)") + bytes(8))
     assert read(Npz(path="rows.npz"), wanted("3"), folder=tmp_path).train.count == 1
-    monkeypatch.setattr(npz, "MAX_DIRECTORY", 1 << 15)
+    monkeypatch.setattr(tensor_files, "MAX_DIRECTORY", 1 << 15)
     found = error_of(read, Npz(path="rows.npz"), wanted("3"), folder=tmp_path)
     assert found.message == "rows.npz cannot be read as an npz file: its list of members is too long"
 

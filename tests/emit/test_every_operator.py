@@ -158,12 +158,16 @@ def test_example_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reduce", ["mean", "sum", "none"])
-@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "hinge", "mse", "huber", "cosine"])
+@pytest.mark.parametrize("loss", [
+    "cross_entropy(y", "focal(y", "hinge(y", "mse(y", "huber(y", "cosine(y", "quantile(y, q=0.9",
+    "bce(y, positive=[1, 2, 3, 4, 5]", "cross_entropy(y, y.target, label_smoothing=0.1",
+    "info_nce(y, y.target",
+])  # fmt: skip
 def test_losses_with_ignored_entries(loss: str, reduce: str, tmp_path: Path) -> None:
-    kind = "class" if loss in ("cross_entropy", "focal", "hinge") else "float"
+    kind = "class" if loss in ("cross_entropy(y", "focal(y", "hinge(y") else "float"
     type = "class(3, ignore=9)[5]" if kind == "class" else "float(ignore=missing)[5]"
     last = "dense(15) -> reshape(5, 3)" if kind == "class" else "dense(5)"
-    train = f"train {{ loss = {loss}(y, reduce={reduce}) }}"
+    train = f"train {{ loss = {loss}, reduce={reduce}) }}"
     text = f"input x: float[4]\noutput y: {type}\nx -> {last} -> y\n{train}\n"
     program, path = compile(Source("example.dl", text)), tmp_path / "example.py"
     path.write_text(emit(program, model_alone=True), "utf-8")

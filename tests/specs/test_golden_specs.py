@@ -13,7 +13,8 @@ import pytest
 import torch
 from second_engine import run_openvino
 
-from dlc.compiler import compile, read_source, reader
+import dlc
+from dlc.cli.emit import with_classes
 from dlc.compiler.format.formatter import format
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.onnx import serialize
@@ -22,6 +23,7 @@ from dlc.compiler.passes import cost, specialize
 from dlc.runtime.artifact.session import open_session, run
 from dlc.runtime.artifact.write import onnx_model
 from dlc.runtime.expectations import check_expectations, static_measures
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.show import stages
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ CLOSE = 2e-4  # recorded numbers are rounded to 1e-4
 
 
 def program_of(name: str) -> CompiledProgram:
-    return compile(read_source(SPECS / f"{name}.dl"), read=reader(SPECS))
+    """The spec, with the classes of its rows."""
+    return with_classes(dlc.compile(SPECS / f"{name}.dl"))
 
 
 def recording(name: str, ending: str) -> Path:
@@ -60,7 +63,8 @@ def test_form_is_the_recorded_one(name: str, golden) -> None:
 )
 def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> None:
     program = program_of(name)
-    graph, weights = specialize.inference(program), draw(program.graph, seed=0)
+    constants = tensors_of(program, SPECS)
+    graph, weights = specialize.inference(program), draw(program.graph, 0, constants)
     inputs = {i.name: draw_rows(number, i.declared) for number, i in enumerate(program.inputs)}
     with torch.no_grad():
         module = Model(graph, program.graph.weights, weights)
@@ -100,6 +104,8 @@ def draw_rows(seed: int, type: Tensor) -> np.ndarray:
     if type.element == "float":
         rows = rng.standard_normal(shape).astype(np.float32)
         return np.where(rng.random(shape) < 0.5, np.float32("nan"), rows) if type.missing else rows
+    if type.classes is not None:
+        return rng.integers(0, type.classes.count, shape)
     return rng.integers(0, 2 if type.element == "bool" else 256, shape).astype(type.element)
 
 

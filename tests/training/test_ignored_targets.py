@@ -382,6 +382,25 @@ def test_unreduced_losses_are_averaged_over_the_entries_that_count():
     torch.testing.assert_close(made["the loss k.loss"], of_k)
 
 
+def test_named_losses_are_means_over_the_entries_that_count():
+    """Those of single entries, too; in an epoch, over all of its batches."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 2)).astype(np.float32)
+    y = np.where(rng.random(40) < np.linspace(0, 1, 40), np.nan, x.sum(1)).astype(np.float32)
+    rows = InMemoryRows({"x": x, "y": y}, 40)
+    text = "input x: float[2]\noutput y: float(ignore=missing)\nx -> dense(1) -> y\ntrain {\n" \
+           "high = quantile(y, q=0.9, reduce=none)\nfar = mse(y)\nloss = ramp(0, 1, 4) * high + far\n" \
+           "batch = 8\nepochs = 3 }\n"  # fmt: skip
+    trained = run(text, rows, rows)
+    answer = x @ trained.weights["dense.weight"][0] + trained.weights["dense.bias"]
+    known = ~np.isnan(y)
+    wanted = {"high": sk.mean_pinball_loss(y[known], answer[known], alpha=0.9),
+              "far": sk.mean_squared_error(y[known], answer[known])}  # fmt: skip
+    found = trained.figures["validation"]
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=1e-5)
+    assert found["loss"] == pytest.approx(wanted["high"] + wanted["far"], rel=1e-5)
+
+
 def test_outputs_of_which_some_targets_are_missing():
     """The losses of the outputs are those of the rows with a target; so are their figures."""
     rng = np.random.default_rng(0)
@@ -424,7 +443,7 @@ def augmented(flow: str, types: str, **fields: torch.Tensor):
     node = next(n for n in graph.nodes if len(n.results) > 1)
     graph = prune(graph, {v.name: v for v in node.results})
     torch.manual_seed(0)
-    return [*Model(graph, (), {})(fields).values()][1:]
+    return [*Model(graph, (), {})(fields).values()][-2:]
 
 
 PLAIN = "output y: class(2)[6, 6]\noutput depth: float[6, 6]"
@@ -443,7 +462,8 @@ def test_what_comes_from_outside_is_ignored_where_values_are_ignored(flow):
     torch.testing.assert_close(ours_depth[depth >= 0.999], depth[depth >= 0.999])
 
 
-@pytest.mark.parametrize("flow", ["random_crop(6, padding=2)", "random_rotate(40)", "random_flip(0.5)"])
+@pytest.mark.parametrize("flow", ["random_crop(6, padding=2)", "random_rotate(40)", "random_flip(0.5)",
+                                  "random_resized_crop(6, scale=[0.3, 0.7])", "cutmix(1)"])  # fmt: skip
 def test_ignored_entries_move_with_the_image(flow):
     """Ignored pixels are where a class 0 of their own would be, and where a depth of 0 and 1 is not 1."""
     y = torch.randint(0, 2, (8, 6, 6), generator=torch.Generator().manual_seed(3))

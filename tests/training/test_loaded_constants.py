@@ -103,6 +103,33 @@ def test_the_tensors_are_part_of_the_fingerprint(folder: Path) -> None:
     assert fingerprint() != first
 
 
+def test_weights_of_a_run_do_not_replace_constants(folder: Path) -> None:
+    """The file that the spec names may have changed since the run, or hold another table."""
+    before = dlc.train(folder / "spec.dl", out=folder / "runs", device="cpu")
+    np.savez(folder / "words.npz", words=WORDS[:, :3] + 1)
+    text = SPEC.replace("embedding(4", "embedding(3").replace("@ mix", "@ mix[:3]")
+    text = text.replace("epochs = 2", 'epochs = 1\n  freeze = mix\n  weights = load("runs/spec/latest")')
+    (folder / "more.dl").write_text(text)
+    after = dlc.train(folder / "more.dl", out=folder / "runs", device="cpu")
+    assert np.array_equal(after.weights["load"], (WORDS[:, :3] + 1).astype(np.float32))
+    assert np.array_equal(after.weights["mix"], before.weights["mix"])
+
+
+def test_fitted_operators_may_follow_constants(folder: Path) -> None:
+    """In a net that an average net follows."""
+    text = (
+        'input x: float64[4]\noutput y: float\nnet g(x) {\n  return (x - load("words.npz", "words")[0]) * '
+        '(load("words.npz", "numbers")[2] + 1) -> standardize -> dense(1)\n}\nnet h = average(g)\n'
+        "g(x) -> y\ntrain { loss = mse(y) + mse(y, h(x))\nepochs = 1 }\n"
+    )
+    (folder / "fitted.dl").write_text(text)
+    x = 1e9 + np.random.default_rng(1).normal(size=(30, 4))
+    result = dlc.train(folder / "fitted.dl", data={"x": x, "y": x.sum(1) - 4e9}, out=folder, device="cpu")
+    (of_g, _) = own = [a for name, a in result.weights.items() if name.endswith("standardize.mean")]
+    np.testing.assert_allclose(of_g, 3 * (x - WORDS[0]).mean(0), rtol=1e-12)
+    np.testing.assert_array_equal(*own)
+
+
 def test_a_path_in_an_imported_file_is_relative_to_that_file(folder: Path) -> None:
     (folder / "nets").mkdir()
     (folder / "nets" / "table.dl").write_text(

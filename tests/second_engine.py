@@ -8,8 +8,8 @@ import openvino
 
 
 def run_openvino(model: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All outputs by name, computed in float32, which is not the default precision on all CPUs. OpenVINO keeps
-    the order of the outputs, and may add names of values that it found to be equal."""
+    """All outputs by name, computed in float32, which is not the default precision on all CPUs. OpenVINO
+    keeps the order of the outputs, and may add names of values that it found to be equal."""
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     made = compiled(inputs)

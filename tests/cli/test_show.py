@@ -201,3 +201,21 @@ def test_options_exclude_each_other(tmp_path: Path) -> None:
 def test_columns_respect_wide_letters_and_omit_empty_ones() -> None:
     rows = [("日本", "", "1"), ("e\u0301", "", "22")]
     assert columns(("a", "b", "n"), rows, (2,)) == "a      n\n----  --\n日本   1\ne\u0301     22"
+
+
+def test_of_a_loss_the_table_has_the_layers_and_not_what_the_whole_batch_makes(tmp_path: Path) -> None:
+    """Barlow twins: the projection is trained, and is not a part of the artifact."""
+    text = """input  x: float[4]
+output y: float[2]
+x -> dense(2) -> y
+z = y -> dense(3) -> relu
+train {
+  correlation = batch(z).T @ batch(z) / B
+  loss        = sum((correlation - eye(3)) ** 2) + mean((eye(B) - batch(z) @ batch(z).T) ** 2)
+}
+"""
+    text = text.replace("batch(z).T", "transpose(batch(z))")
+    table = dlc("show", write(tmp_path, "twins.dl", text)).output
+    first = [line.split()[0] for line in table.splitlines()[4:] if line]
+    assert first[:5] == ["x", "dense(2)", "dense_2(3)", "relu", "y"], table
+    assert first[5].isdigit(), "the line with the parameters"

@@ -75,6 +75,14 @@ def test_an_output_without_a_target_is_not_measured(tmp_path: Path) -> None:
     )
 
 
+def test_drawn_rows_have_no_table(tmp_path: Path) -> None:
+    text = "input z: float[2]\noutput y: float\nz -> dense(1) -> y\ndata { z = normal() }\n" \
+        "train { loss = mean(y ** 2)\n steps = 2\n batch = 4 }\n"  # fmt: skip
+    lines = dlc("train", write(tmp_path, "drawn.dl", text), "--out", tmp_path).output.splitlines()
+    best = next(n for n, line in enumerate(lines) if line.startswith("best epoch"))
+    assert [lines[best + 1], lines[best + 2].split()[0]] == ["", "parity"]
+
+
 def test_a_missing_column_that_only_metrics_read_is_reported(tmp_path: Path) -> None:
     spec = "input x: float[2]\noutput y: class(2)\nx -> dense(2) -> y\n"
     spec += "train { loss = mse(y, x)\n metrics = [f1] }\n"

@@ -290,7 +290,7 @@ def test_ignored_values_are_not_read() -> None:
     text = (
         'input x: float\noutput y: float(ignore=-1)\nx -> dense(1) -> y\ndata { source = csv("rows.csv") }\n'
     )
-    with pytest.raises(CompileError, match="the labels of `y` are not read") as caught:
+    with pytest.raises(CompileError, match="the ignored values of `y` are not read") as caught:
         emit(compile(Source("story.dl", text)))
     assert [d.code for d in caught.value.diagnostics] == ["E0822"]
 

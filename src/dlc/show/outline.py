@@ -109,14 +109,20 @@ def visible(program: CompiledProgram) -> Graph:
     return replace(program.graph, inputs=inputs, nodes=nodes, weights=weights, outputs=outputs)
 
 
-def before_losses(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes that do not depend on a loss."""
+def before_losses(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes that do not depend on a loss, or on the batch as a whole, without constants that no other of
+    them reads."""
     of_losses: set[Value] = set()
+    before = []
     for node in nodes:
-        if node.operator.family == "loss" or not of_losses.isdisjoint(node.reads):
+        operator = node.operator
+        begins = operator.family == "loss" or operator.joins_batch or operator.reads_batch_size
+        if begins or not of_losses.isdisjoint(node.reads):
             of_losses.update(node.results)
         else:
-            yield node
+            before.append(node)
+    read = {value for node in before for value in node.reads}
+    return [node for node in before if node.reads or not read.isdisjoint(node.results)]
 
 
 def output_values(program: CompiledProgram) -> dict[str, Value]:

@@ -54,7 +54,7 @@ def check(ev: Evaluator, kind: ParameterType, expr: syntax.Expr) -> None:
         check_sum(ev, kind, expr)
     if kind.families() and isinstance(head, Head):
         called = isinstance(expr, syntax.Call) and isinstance(head, syntax.Name)
-        if called and head.id in static.ALL_FUNCTIONS:
+        if called and root_of(head) in static.ALL_FUNCTIONS:
             return
         if called or not known(ev, root_of(head)):
             raise unknown(ev, kind, head)

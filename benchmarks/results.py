@@ -84,7 +84,9 @@ def is_measured(path: Path) -> bool:
 
 
 def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """A hash of the text without lines of comments."""
+    lines = (line for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def measure(path: Path) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +15,10 @@ from dlc.compiler.definitions.definition import Definition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator
-    from pathlib import Path
 
     from pytest import CollectReport, TestReport
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # `benchmarks` is beside the product
 
 # No deadlines for examples: their time depends on the machine, and each test has a time limit.
 settings.register_profile("without deadlines", parent=settings(), deadline=None)

@@ -125,13 +125,13 @@ def page(results: Results) -> str:
 def row(name: str, of: Mapping[str, Any]) -> str:
     conditions = "<br>".join(map(condition, of["expectations"]))
     spec = f"[`{name}`](../specs/{name}.dl) | {title(SPECS / f'{name}.dl')}"
-    return f"| {spec} | {of['seconds']:.0f} s | {conditions} |"
+    return f"| {spec} | {of['seconds']:.1f} s | {conditions} |"
 
 
 def condition(one: Mapping[str, Any]) -> str:
     """`test.accuracy >= 0.9`: 0.9545."""
     found = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in one["found"].values())
-    return f"`{one['text']}`: {found}{'' if one['met'] else ' (**not met**)'}"
+    return f"`{one['text']}`{f': {found}' if found else ''}{'' if one['met'] else ' (**not met**)'}"
 
 
 def title(path: Path) -> str:

@@ -199,6 +199,14 @@ def test_a_declared_weight_that_flows_is_a_source(tmp_path: Path) -> None:
     assert [(tag.kind, tag.name) for tag in tags] == [("input", "x"), ("weight", "W"), ("output", "y")]
 
 
+def test_the_title_does_not_end_within_a_citation(tmp_path: Path) -> None:
+    spec = tmp_path / "x.dl"
+    spec.write_text("# A net (Doe et al. 2020) of one layer. It is small.\ninput x: float\noutput y: float\nx -> y\n")
+    assert dlc("show", spec, "--svg", tmp_path / "x.svg").exit_code == 0
+    root = ElementTree.parse(tmp_path / "x.svg").getroot()
+    assert any(text.text == "A net (Doe et al. 2020) of one layer." for text in root.iter(f"{SVG}text"))
+
+
 def test_text_from_untrusted_files_is_escaped(tmp_path: Path) -> None:
     text = '# <script>"&\x07 it\ninput x: float[4]\noutput y: float[2]\nx -> dense(2) -> y\n'
     spec = tmp_path / "x.dl"

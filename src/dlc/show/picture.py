@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -92,8 +93,8 @@ def svg(program: CompiledProgram, whole: Scene) -> str:
 
 def first_sentence(description: str) -> str:
     words = " ".join(description.split())
-    end = words.find(". ")
-    words = words if end < 0 else words[: end + 1]
+    end = re.search(r"(?<!\bal)\. ", words)  # not the end of "et al."
+    words = words[: end.start() + 1] if end else words
     return shorten(words, MAX_TITLE, placeholder=" ...")
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import dlc, write
 
-from dlc.compiler import compile, read_source
+from dlc.compiler import compile, read_source, tensor_reader
 from dlc.show import scene as layout
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
 from dlc.show.layers import Item, LayoutEdge, arrange
@@ -25,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parts_of(spec: Path, depth: int | None = None) -> list:
-    return diagram(compile(read_source(spec)), depth)
+    return diagram(compile(read_source(spec), type_in=tensor_reader(spec.parent)), depth)
 
 
 def size_of(path: Path) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0 and done.output.startswith(f"wrote {tmp_path / 'net.svg'}")
     root = ElementTree.parse(tmp_path / "net.svg").getroot()
     words = {text.text for text in root.iter(f"{SVG}text")}
-    program = compile(read_source(spec))
+    program = compile(read_source(spec), type_in=tensor_reader(spec.parent))
     assert {i.name for i in program.inputs} | {o.name for o in program.outputs} | {program.name} <= words
     width, height = float(root.get("width", 0)), float(root.get("height", 0))
     for box in root.iter(f"{SVG}rect"):
@@ -61,7 +61,7 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_nothing_overlaps(spec: Path) -> None:
-    program = compile(read_source(spec))
+    program = compile(read_source(spec), type_in=tensor_reader(spec.parent))
     parts = diagram(program)
     fitting = layout.best_scene(diagram(program, layout.fitting_depth(program)))
     found = [layout.scene(parts, "down"), layout.scene(parts, "right"), layout.best_scene(parts), fitting]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -199,9 +200,38 @@ def test_a_declared_weight_that_flows_is_a_source(tmp_path: Path) -> None:
     assert [(tag.kind, tag.name) for tag in tags] == [("input", "x"), ("weight", "W"), ("output", "y")]
 
 
+@pytest.mark.parametrize("name", ["byol", "simclr", "penguins", "missing_targets", "ignored_borders"])
+def test_edges_do_not_pass_behind_boxes(name: str, tmp_path: Path) -> None:
+    spec = next(s for s in SPECS if s.stem == name)
+    assert dlc("show", spec, "--svg", tmp_path / "net.svg").exit_code == 0
+    root = ElementTree.parse(tmp_path / "net.svg").getroot()
+    boxes = [
+        [float(box.get(side, 0)) for side in ("x", "y", "width", "height")]
+        for box in root.iter(f"{SVG}rect")
+        if box.get("class") != "frame" and box.get("fill") != "#ffffff"
+    ]
+    for path in root.iter(f"{SVG}path"):
+        for x, y in points_of(path.get("d", "")):
+            assert not [b for b in boxes if 1 < x - b[0] < b[2] - 1 and 1 < y - b[1] < b[3] - 1]
+
+
+def points_of(path: str) -> Iterator[tuple[float, float]]:
+    """Points on a path of lines and cubic curves."""
+    at = (0.0, 0.0)
+    for letter, numbers in re.findall(r"([MLC])([-0-9., ]+)", path):
+        ends = [tuple(map(float, pair.split(","))) for pair in numbers.split()]
+        a, b, c, d = (at, ends[0], ends[1], ends[2]) if letter == "C" else (at, at, ends[0], ends[0])
+        for n in range(21 if letter != "M" else 0):
+            t = n / 20
+            shares = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
+            yield tuple(sum(s * p[i] for s, p in zip(shares, (a, b, c, d), strict=True)) for i in (0, 1))
+        at = ends[-1]
+
+
 def test_the_title_does_not_end_within_a_citation(tmp_path: Path) -> None:
     spec = tmp_path / "x.dl"
-    spec.write_text("# A net (Doe et al. 2020) of one layer. It is small.\ninput x: float\noutput y: float\nx -> y\n")
+    text = "# A net (Doe et al. 2020) of one layer. It is small.\ninput x: float\noutput y: float\nx -> y\n"
+    spec.write_text(text, "utf-8")
     assert dlc("show", spec, "--svg", tmp_path / "x.svg").exit_code == 0
     root = ElementTree.parse(tmp_path / "x.svg").getroot()
     assert any(text.text == "A net (Doe et al. 2020) of one layer." for text in root.iter(f"{SVG}text"))

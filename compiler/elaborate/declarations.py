@@ -132,6 +132,10 @@ def read_element(ev: Evaluator, expr: syntax.Expr, element: str, shape: tuple, a
     if element == "binary":
         return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
     if arguments is not None:
+        for odd in (a for a in arguments if a.name):
+            raise ev.fail("E0402", odd.name_span or expr.span, f"`{element}` has no setting `{odd.name}`",
+                          help=ignored_values.meant(odd.name)
+                               or "the only one is `ignore=`, for outputs")  # fmt: skip
         sizes = ", ".join(a.value.span.text for a in arguments)
         raise ev.fail(
             "E0210",

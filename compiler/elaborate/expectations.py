@@ -163,7 +163,9 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     outputs = [o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)]
     named: Any = family("metric").get(figure)
     if named and not named.tabular and any(o.element in named.for_elements for o in outputs):
-        same = f"`train {{ metrics = [{figure}] }}` measures it"
+        with_settings = [f for f in figures if f.startswith(f"{figure}(")]
+        same = (f"write `{path[0]}.{with_settings[0]}`" if with_settings
+                else f"`train {{ metrics = [{named.usual_call() or figure}] }}` measures it")  # fmt: skip
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
                    help=same or ev.state.nearest.did_you_mean(figure, lambda: figures)
                         or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip

@@ -207,8 +207,9 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     halt = ev.fail("E0601", span, f"`{definition.name}` has no setting `{key.id}`",
                    help=help or in_other_section(definition, key.id)
                         or ev.state.nearest.did_you_mean(key.id, lambda: [*names, *chain(*fields)])
-                        or f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}"
-                        + ("; other names are for the `loss`" if "loss" in definition.settings else ""),
+                        or ("a name of your own is for the `loss`: use it there, or remove it; "
+                            if "loss" in definition.settings else "")
+                        + f"its settings are {', '.join(f'`{n}`' for n in definition.settings)}",
                    )  # fmt: skip
     meant = aliases.called(key.id, definition.settings) if not own else ""
     if meant:

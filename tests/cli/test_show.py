@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import IRIS, dlc, write
 
-from dlc.compiler import compile, read_source
+from dlc.compiler import compile, read_source, tensor_reader
 from dlc.compiler.passes.cost import flops, parameters
 from dlc.show.columns import columns
 
@@ -71,7 +71,7 @@ def test_the_columns_add_up_to_the_totals(spec: Path) -> None:
     lines = dlc("show", spec).output.splitlines()
     head = next(line for line in lines if line.startswith("stage"))
     total = next(line for line in lines if line.endswith("multiply-adds for one sample"))
-    program = compile(read_source(spec))
+    program = compile(read_source(spec), type_in=tensor_reader(spec.parent))
     sums = {}
     for title in ("parameters", "multiply-adds"):
         if title in head:
@@ -219,3 +219,24 @@ train {
     first = [line.split()[0] for line in table.splitlines()[4:] if line]
     assert first[:5] == ["x", "dense(2)", "dense_2(3)", "relu", "y"], table
     assert first[5].isdigit(), "the line with the parameters"
+
+
+def test_the_nets_within_an_average_net_keep_their_names(tmp_path: Path) -> None:
+    text = """
+input  x: float[4]
+output y: float
+
+block unit(x) { return x -> dense(3) -> relu }
+net back(x) { return x -> unit -> unit }
+net whole(x) { return x -> back -> dense(1) }
+net slow = average(whole, decay=0.9)
+
+x -> whole -> y
+
+train { loss = mse(y) + mse(whole(x), slow(x)) }
+"""
+    lines = dlc("show", write(tmp_path, "nets.dl", text)).output.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("slow"))
+    names = [line.split("  float")[0].rstrip() for line in lines[start : start + 5]]
+    assert names == ["slow", "  back", "    unit", "      dense(3)", "      relu"]
+    assert lines[start + 5].startswith("    unit_2 (as unit)")

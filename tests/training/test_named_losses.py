@@ -122,9 +122,9 @@ def test_names_do_not_change_the_training():
 
 @pytest.mark.parametrize(("settings", "code", "words"), [
     ("optimiser = adam()\nloss = mse(y, x)", "E0601", "did you mean `optimizer`?"),
-    ("recon = mse(y, x)\nloss = mse(y, x)", "E0601", "other names are for the `loss`"),
-    ("recon = mse(y, x)", "E0601", "other names are for the `loss`"),
-    ("used = mse(y, x)\nunused = 2 * used\nloss = used", "E0601", "other names are for the `loss`"),
+    ("recon = mse(y, x)\nloss = mse(y, x)", "E0601", "a name of your own is for the `loss`"),
+    ("recon = mse(y, x)", "E0601", "a name of your own is for the `loss`"),
+    ("used = mse(y, x)\nunused = 2 * used\nloss = used", "E0601", "a name of your own is for the `loss`"),
     ("recon = mse(y, y.targets)\nloss = recon", "E0306", "did you mean `target`?"),
     ("m = mse(y, x)\nloss = m + n", "E0301", ""),
     ("mse = mse(y, x)\nloss = mse", "E0302", "choose another name"),

@@ -225,8 +225,11 @@ def group_name(use: Use, nodes: list[Node], depth: int) -> str:
     for node in nodes:
         uses = node.site.entered[::-1]
         nets = [i for i, use in enumerate(uses) if use.what.startswith("net ")]
-        level = depth - (nets[-1] if nets and nets[-1] <= depth else 0)
         parts = node.name.split(".")[:-1]
+        level = depth
+        if nets and nets[-1] <= depth:  # named from the top, or from the average net that it belongs to
+            net = uses[nets[-1]].what.split()[-1]
+            level += (parts.index(net) if net in parts else 0) - nets[-1]
         if (not nets or nets[-1] <= depth) and level < len(parts):
             return parts[level]
     return use.what.split()[-1]

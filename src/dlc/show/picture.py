@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -92,8 +93,8 @@ def svg(program: CompiledProgram, whole: Scene) -> str:
 
 def first_sentence(description: str) -> str:
     words = " ".join(description.split())
-    end = words.find(". ")
-    words = words if end < 0 else words[: end + 1]
+    end = re.search(r"(?<!\bal)\. ", words)  # not the end of "et al."
+    words = words[: end.start() + 1] if end else words
     return shorten(words, MAX_TITLE, placeholder=" ...")
 
 
@@ -165,7 +166,8 @@ def draw_box(part: Box, left: float, y: float, width: float, height: float) -> l
 
 
 def curve(line: LayoutEdge, scene: Scene, left: float, top: float) -> str:
-    """The path of an edge: curved between layers, straight within a layer."""
+    """The path of an edge: curved between layers, straight within a layer and beside items that it would
+    meet."""
 
     def at(across: float, along: float) -> str:
         x, y = scene.point(across, along)
@@ -173,12 +175,20 @@ def curve(line: LayoutEdge, scene: Scene, left: float, top: float) -> str:
 
     x, y = line.source.x + line.source_x, line.source.y + line.source.height
     path = [f"M{at(x, y)}"]
+    to = line.lanes[0].x if line.lanes else line.target.x + line.target_x
+    end = max([y, *(i.y + i.height for i in scene.beside(line.source, x, to))])
+    if end > y:  # straight on to the end of the layer, past the items beside the source
+        path.append(f"L{at(x, end)}")
+        y = end
     for stop in (*line.lanes, line.target):
         to = stop.x + (line.target_x if stop is line.target else 0.0)
         start = stop.y + (dip(line) if stop is line.target else 0.0)
-        middle = (y + start) / 2
-        bent = f"C{at(x, middle)} {at(to, middle)} {at(to, start)}"
-        path.append(bent if abs(to - x) > 0.05 else f"L{at(to, start)}")
+        bend = min([start, *(i.y for i in scene.beside(stop, x, to))]) if stop is line.target else start
+        middle = (y + bend) / 2
+        bent = f"C{at(x, middle)} {at(to, middle)} {at(to, bend)}"
+        path.append(bent if abs(to - x) > 0.05 else f"L{at(to, bend)}")
+        if bend < start:
+            path.append(f"L{at(to, start)}")
         x, y = to, start
         if stop is not line.target and stop.height:
             y += stop.height

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from dlc.compiler.passes.cost import spell
@@ -73,6 +74,24 @@ class Scene:
         x, y = self.point(item.x - item.width / 2, item.y)
         return x, y - item.height if self.flow == "up" else y
 
+    @cached_property
+    def layers(self) -> dict[int, list[Drawn]]:
+        found: dict[int, list[Drawn]] = {}
+        for item in self.items:
+            found.setdefault(item.layer, []).append(item)
+        return found
+
+    def beside(self, item: Item, x: float, to: float) -> list[Drawn]:
+        """The other items of its layer that an edge meets between two positions across the layers."""
+        low, high = sorted((x, to))
+        return [
+            other
+            for other in self.layers[item.layer]
+            if other is not item
+            and other.x + other.width / 2 > low + 1
+            and other.x - other.width / 2 < high - 1
+        ]
+
 
 # --- what fits on a page ----------------------------------------------------------------------------------
 
@@ -120,8 +139,9 @@ def scene(
     makers = {v: (item, item.leaves[v]) for item in (*entries.values(), *drawn) for v in item.leaves}
     lines = edges(drawn, makers)
     lines += [LayoutEdge(makers[v][0], item, makers[v][1]) for v, item in exits.items()]
-    items = [*entries.values(), *drawn, *exits.values()]
-    across, along = arrange(items, lines, top=[*entries.values()], bottom=[*exits.values()])
+    edge = [*exits.values()] or [Drawn(0.0, 0.0) for _ in reads[:1]]  # a frame has a lower edge in any case
+    items = [*entries.values(), *drawn, *edge]
+    across, along = arrange(items, lines, top=[*entries.values()], bottom=edge)
     spread_ends(lines)
     return Scene(items, lines, flow, across, along)
 

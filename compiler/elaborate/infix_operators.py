@@ -119,10 +119,11 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
                                  f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
-        return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
-    sides = [compared(ev, expr.operator, value, other, side.span)
+        sides = (ev.counted(value, expr.span) for value in (left, right))
+        return ev.counted(static.compute(expr.operator, *sides), expr.span)
+    operands = [compared(ev, expr.operator, value, other, side.span)
              for value, other, side in ((left, right, expr.left), (right, left, expr.right))]  # fmt: skip
-    return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]
+    return ev.builder.apply(OPERATORS[expr.operator](), operands, expr.span)[0]
 
 
 def list_for_tensor(ev: Evaluator, expr: syntax.Expr) -> str:

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
-from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.diagnostics.source import Span
 from dlc.compiler.dims.dim import Dim
@@ -33,7 +32,7 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
     if expr.operator == "not":
         return not static.truth(value)
     if static.is_numbers(value):
-        return constants.mapped(lambda n: -n if expr.operator == "-" else n, value)
+        return static.mapped(lambda n: -n if expr.operator == "-" else n, value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
         raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
     return -value if expr.operator == "-" else value

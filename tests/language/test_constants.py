@@ -247,6 +247,12 @@ def test_the_numbers_of_constants_in_a_loop_are_bounded() -> None:
     assert codes(f"{declared}row = {row}\ncolumn = {column}\n{loop}") == ["E0902"]
 
 
+@pytest.mark.parametrize("number", ["10000000000", "1e30"])
+def test_the_numbers_of_matrix_products_are_bounded(number: str) -> None:
+    loop = f"a = [[{number}]]\nfor i in range(40) {{ a = a @ a }}\n"
+    assert codes(f"{VECTOR}{loop}x -> y\n") == ["E0206"]
+
+
 def test_the_numbers_of_unit_matrices_are_bounded() -> None:
     loop = "z = x\nfor i in range(600) { z = z @ eye(4096) }\nz -> y\n"
     assert codes(f"input x: float[4096]\noutput y: float[4096]\n{loop}") == ["E0904"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import family
@@ -123,10 +124,16 @@ def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[
     used = {o.target for o in filled if o.target_value is not None}
     for output in filled:
         if output.target in used:  # also the target of another output
-            outputs.target(ev, output)
+            create_target(ev, output)
         if output.target_value is not None:
             wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
             yield from ((output.name, m) for m in wanted if m.fits(output.declared))
+
+
+def create_target(ev: Evaluator, output: OutputRef) -> None:
+    """Create the target of an output, unless another output has the same one of another type."""
+    with suppress(Halt):
+        outputs.target(ev, output)
 
 
 def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
@@ -134,7 +141,7 @@ def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: li
     fitting = [o for o in filled if metric.fits(o.declared)]
     if not any(o.target_value is not None for o in fitting):
         for output in fitting:
-            outputs.target(ev, output)
+            create_target(ev, output)
     if filled and not fitting and not state.problems.failed:  # failed outputs might have fitted
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
         types = [f"{o.name}: {spell_classes(o.declared)}" for o in filled]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import dlc, write
 
-from dlc.compiler import compile, read_source
+from dlc.compiler import compile, read_source, tensor_reader
 from dlc.show import scene as layout
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
 from dlc.show.layers import Item, LayoutEdge, arrange
@@ -19,13 +19,19 @@ from dlc.show.layers import Item, LayoutEdge, arrange
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dlc.compiler.program import CompiledProgram
+
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
-LARGE = ("activations", "real_nvp")  # many operators that are in no block
+LARGE = ("activations", "diffusion", "real_nvp")  # many operators that are in no block
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+def compiled(spec: Path) -> CompiledProgram:
+    return compile(read_source(spec), type_in=tensor_reader(spec.parent))
+
+
 def parts_of(spec: Path, depth: int | None = None) -> list:
-    return diagram(compile(read_source(spec)), depth)
+    return diagram(compiled(spec), depth)
 
 
 def size_of(path: Path) -> tuple[float, float]:
@@ -51,7 +57,7 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0 and done.output.startswith(f"wrote {tmp_path / 'net.svg'}")
     root = ElementTree.parse(tmp_path / "net.svg").getroot()
     words = {text.text for text in root.iter(f"{SVG}text")}
-    program = compile(read_source(spec))
+    program = compiled(spec)
     assert {i.name for i in program.inputs} | {o.name for o in program.outputs} | {program.name} <= words
     width, height = float(root.get("width", 0)), float(root.get("height", 0))
     for box in root.iter(f"{SVG}rect"):
@@ -61,7 +67,7 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_nothing_overlaps(spec: Path) -> None:
-    program = compile(read_source(spec))
+    program = compiled(spec)
     parts = diagram(program)
     fitting = layout.best_scene(diagram(program, layout.fitting_depth(program)))
     found = [layout.scene(parts, "down"), layout.scene(parts, "right"), layout.best_scene(parts), fitting]
@@ -97,7 +103,7 @@ def test_many_inputs_flow_to_the_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["unet", "segmentation"])
 def test_a_u_net_is_a_u(name: str) -> None:
     """Down on the left, up on the right, and both ends of a skip connection at the same height."""
-    program = compile(read_source(next(s for s in SPECS if s.stem == name)))
+    program = compiled(next(s for s in SPECS if s.stem == name))
     scene = layout.best_scene(diagram(program, layout.fitting_depth(program)))
     items, levels = scene.items, {"unet": 4, "segmentation": 2}[name]
     middles = [item.y + item.height / 2 for item in items]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from stories import IRIS, dlc, write
 
-from dlc.compiler import compile, read_source
+from dlc.compiler import compile, read_source, tensor_reader
 from dlc.compiler.passes.cost import flops, parameters
 from dlc.show.columns import columns
 
@@ -71,7 +71,7 @@ def test_the_columns_add_up_to_the_totals(spec: Path) -> None:
     lines = dlc("show", spec).output.splitlines()
     head = next(line for line in lines if line.startswith("stage"))
     total = next(line for line in lines if line.endswith("multiply-adds for one sample"))
-    program = compile(read_source(spec))
+    program = compile(read_source(spec), type_in=tensor_reader(spec.parent))
     sums = {}
     for title in ("parameters", "multiply-adds"):
         if title in head:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from specs import codes, spec
 
-from dlc.compiler import compile, read_source, reader
+from dlc.compiler import compile, read_source, reader, tensor_reader
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.training.optimizers import Optimizer
 
@@ -340,7 +340,9 @@ def test_an_error_causes_no_further_warnings() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "specs").rglob("*.dl")), ids=lambda p: p.stem)
 def test_golden_specs_are_free_of_warnings(path: Path) -> None:
-    assert compile(read_source(path), read=reader(path.parent)).warnings == ()
+    folder = path.parent
+    program = compile(read_source(path), read=reader(folder), type_in=tensor_reader(folder))
+    assert program.warnings == ()
 
 
 def test_every_optimizer_has_a_usual_range_of_learning_rates() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from legal import legal, passed
 
-from dlc.compiler import Source, compile, read_source, reader
+from dlc.compiler import Source, compile, read_source, reader, tensor_reader
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.verify import Illegal, verify, verify_program
@@ -21,7 +21,8 @@ TEXT = "input x: float[4]\noutput y: class(3)\nx -> dense(8) -> relu -> dense(3)
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_shipped_specs_are_legal(spec):
-    legal(compile(read_source(spec), read=reader(spec.parent)))
+    folder = spec.parent
+    legal(compile(read_source(spec), read=reader(folder), type_in=tensor_reader(folder)))
 
 
 NAMES = {

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 import operator
 import os
-from math import isfinite
-from typing import Any
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions import constants
+from dlc.compiler.definitions.constants import nested_shape
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.dims.dim import Dim, DimError, minimum
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_LIST = 10_000
 MAX_ENTRIES = 100_000  # of a list, including those of nested lists
+MAX_PRODUCTS = 1_000_000  # of one `@`
 MAX_DEPTH = 50  # of nested lists
 MAX_INTEGER = 2**63
 MAX_NUMBER = 10**30  # maximum literal in a spec
@@ -64,9 +68,9 @@ def compute(symbol: str, left: Any, right: Any) -> Any:
     lists = [v for v in (left, right) if isinstance(v, list)]
     if all(map(is_numbers, lists)) and lists and symbol not in COMPARISONS:
         if symbol == "@":
-            return constants.multiplied(left, right)
+            return multiplied(left, right)
         if all(is_numbers(v) or isinstance(v, (int, float)) for v in (left, right)):
-            return constants.combined(lambda a, b: compute(symbol, a, b), left, right)
+            return combined(lambda a, b: compute(symbol, a, b), left, right)
     if not all(isinstance(v, (int, float, Dim)) for v in (left, right)) or symbol == "@":
         raise Reject(f"`{symbol}` does not work between {describe(left)} and {describe(right)}", code="E0205")
     if symbol in COMPARISONS:
@@ -87,10 +91,14 @@ def bounded(symbol: str, left: Any, right: Any) -> Any:
         raise Reject(f"`{left} {symbol} {right}` has no value", code="E0206") from None
     if isinstance(result, Dim):
         return result
-    too_large = not isinstance(result, complex) and not abs(result) <= MAX_INTEGER
-    if isinstance(result, complex) or (too_large and (isinstance(result, int) or not isfinite(result))):
+    if isinstance(result, complex) or is_too_large(result):
         raise Reject(f"`{left} {symbol} {right}` is too large or not a real number", code="E0206")
     return result
+
+
+def is_too_large(number: float) -> bool:
+    """Whether it is an integer outside of int64, or no finite number."""
+    return not abs(number) <= MAX_INTEGER and (isinstance(number, int) or not isfinite(number))
 
 
 def compare(symbol: str, left: Any, right: Any) -> bool:
@@ -143,6 +151,65 @@ def is_numbers(value: Any) -> bool:
         and bool(value)
         and all(isinstance(v, (int, float)) or is_numbers(v) for v in value)
     )
+
+
+# --- lists of numbers -------------------------------------------------------------------------------------
+
+
+def mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """`function` of each number, in lists of the same lengths."""
+    return [mapped(function, v) for v in value] if isinstance(value, list) else function(value)
+
+
+def combined(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """`function` of each pair of numbers of two nested lists or numbers, with NumPy broadcasting."""
+    shapes = nested_shape(a), nested_shape(b)
+    sizes = [(1,) * (max(map(len, shapes)) - len(shape)) + shape for shape in shapes]
+    if any(n != m and 1 not in (n, m) for n, m in zip(*sizes, strict=True)):
+        found = " and ".join(map(str, map(list, shapes)))
+        raise Reject(f"the shapes of these constants do not match: {found}", code="E0203",
+                     help="sizes are equal from the last axis on, or one of them is 1")  # fmt: skip
+    if prod(max(pair) for pair in zip(*sizes, strict=True)) > MAX_ENTRIES:
+        raise Reject(f"a constant of more than {MAX_ENTRIES:_} numbers", code="E0904")
+    return _paired(function, a, b, *map(len, shapes))
+
+
+def _paired(function: Callable[[Any, Any], Any], a: Any, b: Any, rank_a: int, rank_b: int) -> Any:
+    if not rank_a and not rank_b:
+        return function(a, b)
+    if rank_a != rank_b:
+        lower = min(rank_a, rank_b)
+        a, b = ([x] if rank == lower else x for x, rank in ((a, rank_a), (b, rank_b)))
+    length = max(len(a), len(b))
+    a, b = (x * length if len(x) == 1 else x for x in (a, b))
+    inner = max(rank_a, rank_b) - 1
+    return [_paired(function, x, y, min(rank_a, inner), min(rank_b, inner))
+            for x, y in zip(a, b, strict=True)]  # fmt: skip
+
+
+def multiplied(a: Any, b: Any) -> Any:
+    """The matrix product of two lists with one or two axes."""
+    shapes = nested_shape(a), nested_shape(b)
+    rows = a if len(shapes[0]) == 2 else [a]
+    matrix = b if len(shapes[1]) == 2 else [[x] for x in b] if isinstance(b, list) else []
+    if not all(1 <= len(shape) <= 2 for shape in shapes) or len(rows[0]) != len(matrix):
+        found = " and ".join(map(str, map(list, shapes)))
+        raise Reject(f"these constants cannot be multiplied as matrices: {found}", code="E0203",
+                     help="`@` takes lists with one or two axes; the last axis of the first is as long as "
+                          "the first axis of the second")  # fmt: skip
+    size = len(rows) * len(matrix[0])
+    if size > MAX_ENTRIES or size * len(matrix) > MAX_PRODUCTS:
+        message = f"`@` of constants with more than {MAX_ENTRIES:_} numbers or {MAX_PRODUCTS:_} products"
+        raise Reject(message, code="E0904")
+    columns = list(zip(*matrix, strict=True))
+    product = [[sum(x * y for x, y in zip(row, column, strict=True)) for column in columns] for row in rows]
+    if any(is_too_large(number) for row in product for number in row):
+        raise Reject("`@` of these constants has numbers that are too large", code="E0206")
+    product = product if len(shapes[1]) == 2 else [row[0] for row in product]
+    return product if len(shapes[0]) == 2 else product[0]
+
+
+# --- limits and conversions -------------------------------------------------------------------------------
 
 
 def measure(value: Any, depth: int = 0) -> int:

@@ -21,6 +21,7 @@ MAX_ARRAY_HEADER = 10_000  # bytes of the header of an array, as in NumPy
 MAX_SIZE = 10**9  # of an axis
 MAX_BESIDE = 1000  # files of a folder among which the nearest name is found
 FORMATS = (".npz", ".safetensors")
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the methods that NumPy writes
 # The header that NumPy writes before an array.
 NPY = re.compile(
     r"\{'descr': '[<>|=]?(?P<dtype>\w+)', 'fortran_order': (True|False), "
@@ -109,7 +110,7 @@ def of_npz(file: BinaryIO, name: str) -> tuple[str, list[int]]:
             names = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
             if name not in names:
                 raise NoTensor(names)
-            with archive.open(f"{name}.npy") as array:
+            with archive.open(npy_entry(archive, name)) as array:
                 start = array.read(8)
                 length = int.from_bytes(array.read(2 if start[6:7] == b"\x01" else 4), "little")
                 header = array.read(min(length, MAX_ARRAY_HEADER)).decode("latin-1")
@@ -119,6 +120,15 @@ def of_npz(file: BinaryIO, name: str) -> tuple[str, list[int]]:
     if found is None:
         raise ValueError(f'"{name}" is not an array of numbers')
     return found["dtype"], [int(size) for size in found["shape"].replace(" ", "").split(",") if size]
+
+
+def npy_entry(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """The member of an npz file that holds an array. ValueError for a compression that NumPy does not write;
+    some need memory of a size that the file states."""
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.compress_type not in PACKED:
+        raise ValueError(f'the array "{name}" has a compression that NumPy does not write')
+    return entry
 
 
 class ArchivePieces:

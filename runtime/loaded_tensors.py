@@ -15,7 +15,7 @@ from dlc.compiler.definitions.initializers import LoadInitial
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.given_weights import rounded
 from dlc.compiler.lower.initial_weights import dtype
-from dlc.compiler.tensor_files import ArchivePieces
+from dlc.compiler.tensor_files import ArchivePieces, npy_entry
 from dlc.runtime import memory
 from dlc.runtime.data.sources.npz import array_header
 from dlc.runtime.weight_files import WeightFile
@@ -66,7 +66,7 @@ def read(path: Path, name: str) -> np.ndarray:
         array = file[name]
         return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
     with reading.open_file(path) as file, zipfile.ZipFile(ArchivePieces(file)) as archive:
-        entry = archive.getinfo(f"{name}.npy")
+        entry = npy_entry(archive, name)
         with archive.open(entry) as stream:
             shape, kind = array_header(stream)
         size = prod(shape) * kind.itemsize

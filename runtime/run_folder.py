@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from dlc.runtime.training.history import Epoch, Moment, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
-SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES = (
+KEPT = (
+    SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES,
+) = (
     "model.dl", "weights.safetensors", "best.safetensors", "last.safetensors", "epochs.json", "model.onnx",
     "metrics.jsonl", "spec.json", "tables.json", "data.json", "rows.safetensors", "figures.json",
 )  # fmt: skip
-KEPT = (SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES)
 LATEST = "latest"
 OTHER_FOLDER = "name another folder with `--out`"
 MAX_POINTER = 255  # bytes of `latest` if it is a text file

@@ -279,9 +279,10 @@ def documented_folders() -> dict[str, set[str]]:
     return found
 
 
-def test_the_architecture_page_lists_every_part_of_the_compiler() -> None:
-    parts = {path.stem for path in (ROOT / "compiler").iterdir()} - {"__init__", "__pycache__"}
-    assert sorted(parts - documented_folders()["compiler"]) == []
+def test_the_architecture_page_lists_every_part_of_the_compiler_and_of_the_runtime() -> None:
+    for folder in ("compiler", "runtime"):
+        parts = {path.stem for path in (ROOT / folder).iterdir()} - {"__init__", "__pycache__"}
+        assert sorted(parts - documented_folders()[folder]) == [], folder
 
 
 def test_the_entries_of_the_architecture_page_exist() -> None:

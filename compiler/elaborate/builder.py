@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler import static
 from dlc.compiler.definitions.initializers import Auto, LoadInitial
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.tensor_parameter_types import CONVERSIONS, converted
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
+ENTRIES_A_STEP = 20  # list entries that count as one step of work
 MAX_DEPTH = 100
 MAX_NESTED = 1_500  # nesting depth of expressions and stages, through all blocks
 NESTED_IN_A_THREAD = 25  # nesting depth per thread, to stay far below Python's recursion limit of 1000
@@ -90,6 +92,10 @@ class GraphBuilder(OperandConversion):
             raise self.stop(
                 "E0902", span, f"this spec takes more than {MAX_WORK:_} steps to expand", LOOP_HELP
             )
+
+    def count_entries(self, value: Any, span: Span) -> None:
+        """Count the entries of a list as work."""
+        self.count_work(span, static.measure(value) // ENTRIES_A_STEP)
 
     def within(self, span: Span, function: Callable[..., Any], *given: Any) -> Any:
         """Call `function` one nesting level deeper. Each `NESTED_IN_A_THREAD` levels start a new thread.
@@ -202,7 +208,7 @@ class GraphBuilder(OperandConversion):
             raise self.fail("E0505", span,
                             f"net `{level.net}` makes `{full}` here, which it did not make at its first use",
                             help="give it the same settings at every use, or use a `block`")  # fmt: skip
-        self._count_numbers(full, spec.shape, span)
+        self.count_numbers(full, spec.shape, span)
         value = self.value(full, Tensor("float", spec.shape, batched=False), span)
         fan_in, fan_out = (f if isinstance(f, int) else 1 for f in spec.fans)
         fans, initial = (fan_in, fan_out), spec.initial or Auto()
@@ -229,7 +235,7 @@ class GraphBuilder(OperandConversion):
         key = initial.path, initial.tensor, element
         if key not in self._loaded:
             shape = initial.type.shape
-            self._count_numbers(initial.tensor, shape, span)
+            self.count_numbers(initial.tensor, shape, span)
             name = self.root.names.next("load")
             self.root.names.take(name)
             value = self.value(name, Tensor(element, shape, batched=False), span)
@@ -237,8 +243,8 @@ class GraphBuilder(OperandConversion):
             self._loaded[key] = value
         return self._loaded[key]
 
-    def _count_numbers(self, name: str, shape: tuple[Size, ...], span: Span) -> None:
-        """Count the numbers of a weight. Error `E0904` above `MAX_WEIGHTS`."""
+    def count_numbers(self, name: str, shape: tuple[Size, ...], span: Span) -> None:
+        """Count the numbers of a weight or a matrix. Error `E0904` above `MAX_WEIGHTS`."""
         size = prod(s for s in shape if isinstance(s, int))
         self.size += size
         if self.size > MAX_WEIGHTS:
@@ -252,9 +258,10 @@ class GraphBuilder(OperandConversion):
 
     def tensor(self, operand: Operand) -> Value:
         """The operand as a value of the graph. Numbers become a constant."""
-        return (
-            operand.value if isinstance(operand.value, Value) else self.constant(operand.value, operand.span)
-        )
+        if isinstance(operand.value, Value):
+            return operand.value
+        self.count_entries(operand.value, operand.span)
+        return self.constant(operand.value, operand.span)
 
     def apply(self, operator: Operator, operands: list[Operand], span: Span,
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip

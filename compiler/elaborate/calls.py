@@ -112,6 +112,7 @@ def constant(ev: Evaluator, name: str, expr: syntax.Call) -> Value:
     """`eye(n)`, and `load(path, name)`: the initial value of that name as a constant."""
     if name == "eye":
         unit = arguments.member(ev, Eye, expr)
+        ev.builder.count_numbers(name, (unit.size, unit.size), expr.span)
         return ev.builder.apply(unit, [], expr.span, unit.spans)[0]
     made: Any = arguments.member(ev, family("initial")[name], expr)
     return ev.builder.loaded(made, made.type.element, expr.span)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler import static, syntax
+from dlc.compiler import syntax
 from dlc.compiler.diagnostics.suggest import Nearest
 from dlc.compiler.elaborate import given_settings
 from dlc.compiler.elaborate.builder import GraphBuilder
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import GraphInput, Value
     from dlc.compiler.program import Facts
     from dlc.compiler.types import Tensor
-
-ENTRIES_A_STEP = 20  # list entries that count as one step of work
 
 
 class Elaboration:
@@ -162,5 +160,5 @@ class Evaluator(ABC):
 
     def counted(self, value: Any, span: Span) -> Any:
         """The value. The length of a list is counted as work."""
-        self.builder.count_work(span, static.measure(value) // ENTRIES_A_STEP)
+        self.builder.count_entries(value, span)
         return value

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import static, syntax
-from dlc.compiler.definitions import constants
 from dlc.compiler.definitions.parameter_types import Reject, describe
 from dlc.compiler.diagnostics.source import Span
 from dlc.compiler.dims.dim import Dim
@@ -33,7 +32,7 @@ def unary(ev: Evaluator, expr: syntax.Unary) -> Any:
     if expr.operator == "not":
         return not static.truth(value)
     if static.is_numbers(value):
-        return constants.mapped(lambda n: -n if expr.operator == "-" else n, value)
+        return static.mapped(lambda n: -n if expr.operator == "-" else n, value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Dim)):
         raise Reject(f"`{expr.operator}` does not work on {describe(value)}", code="E0205")
     return -value if expr.operator == "-" else value
@@ -119,10 +118,11 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
                                  f"`->` binds looser than `{expr.operator}`: put the flow in parentheses, "
                                  f"`(x -> f) {expr.operator} y`")  # fmt: skip
     if not is_tensor(left) and not is_tensor(right):
-        return static.compute(expr.operator, ev.counted(left, expr.span), ev.counted(right, expr.span))
-    sides = [compared(ev, expr.operator, value, other, side.span)
+        sides = (ev.counted(value, expr.span) for value in (left, right))
+        return ev.counted(static.compute(expr.operator, *sides), expr.span)
+    operands = [compared(ev, expr.operator, value, other, side.span)
              for value, other, side in ((left, right, expr.left), (right, left, expr.right))]  # fmt: skip
-    return ev.builder.apply(OPERATORS[expr.operator](), sides, expr.span)[0]
+    return ev.builder.apply(OPERATORS[expr.operator](), operands, expr.span)[0]
 
 
 def list_for_tensor(ev: Evaluator, expr: syntax.Expr) -> str:

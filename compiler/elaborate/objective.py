@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import family
@@ -127,6 +128,12 @@ def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[
         if output.target_value is not None:
             wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
             yield from ((output.name, m) for m in wanted if m.fits(output.declared))
+
+
+def create_target(ev: Evaluator, output: OutputRef) -> None:
+    """Create the target of an output, unless another output has the same one of another type."""
+    with suppress(Halt):
+        outputs.target(ev, output)
 
 
 def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:

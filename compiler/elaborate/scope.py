@@ -19,7 +19,7 @@ CONSTANTS = ("load", "eye")
 # Functions of losses.
 LOSS_FUNCTIONS = ("batch", "ramp")
 # Words of the language that can name other things too.
-UNRESERVED = ("load", "average", "batch", "ramp", "ahead", "eye")
+UNRESERVED = (*CONSTANTS, *LOSS_FUNCTIONS, "average", "ahead")
 
 
 class FileScope:

@@ -9,7 +9,7 @@ from dlc.runtime import memory
 from dlc.runtime.data import data_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SHARE = 2  # a source takes at most 1 / SHARE of the free memory
 RATIO = 2_000  # maximum expansion of a compressed file; gzip reaches about half of that
@@ -43,12 +43,21 @@ def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = 
         raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=help)
 
 
-def unpack(pieces: Iterable[bytes], packed: int, what: str, definition: Any) -> bytes:
-    """The pieces of a file of `packed` bytes that are decompressed as they are taken, together."""
-    bound, content = memory_limit(), io.BytesIO()
+def bounded(pieces: Iterable[bytes], packed: int, what: str, definition: Any) -> Iterator[bytes]:
+    """The pieces of a file of `packed` bytes that are decompressed as they are taken, as long as they are not
+    too many."""
+    bound, size = memory_limit(), 0
     check(packed, bound, what, definition)
     for piece in pieces:
+        size += len(piece)
+        check_ratio(size, packed, what, definition)
+        check(size, bound, what, definition)
+        yield piece
+
+
+def joined(pieces: Iterable[bytes]) -> bytes:
+    """All pieces together. A list of them would take the memory twice."""
+    content = io.BytesIO()
+    for piece in pieces:
         content.write(piece)
-        check_ratio(content.tell(), packed, what, definition)
-        check(content.tell(), bound, what, definition)
     return content.getvalue()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.definitions.sections import WHOLE
 from dlc.runtime.data.conversion import refuse_missing_values
 from dlc.runtime.data.source import texts
 
@@ -73,6 +74,6 @@ def is_among(value: bool, given: Sequence[float | str]) -> bool:
 
 
 def numbers_in(given: Sequence[float | str]) -> list[float]:
-    """The numbers among the values, texts of digits included."""
-    return [float(v) if isinstance(v, str) else v for v in given
-            if not isinstance(v, str) or v.lstrip("-").isdecimal()]  # fmt: skip
+    """The numbers among the values, and integers that are given as texts."""
+    texts = (value for value in given if isinstance(value, str))
+    return [*(v for v in given if not isinstance(v, str)), *map(int, filter(WHOLE.fullmatch, texts))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dlc.runtime.data import Dataset, Rows
 
 SHARE = 0.1  # the share of equal rows from which on they are probably not meant; iris has 2 %
+BYTES = 1 << 24  # of the rows that are hashed at a time
 FEW = 0.25  # rows with a smaller share of distinct rows are equal by chance
 # The mixing function of SplitMix64.
 SHIFTS = (30, 27)
@@ -57,7 +59,9 @@ def help_for(program: CompiledProgram, part: str) -> str:
 def row_hashes(rows: Rows) -> np.ndarray:
     """A number of 64 bits for each row, equal for rows that are equal in every field."""
     fields = sorted(rows.types)
-    return np.concatenate([np.zeros(0, np.uint64), *map(batch_hashes, rows.batches(CHUNK, fields))])
+    row_bytes = sum(type.dtype.itemsize * prod(type.shape) for type in rows.types.values())
+    size = min(CHUNK, max(BYTES // max(row_bytes, 1), 1))
+    return np.concatenate([np.zeros(0, np.uint64), *map(batch_hashes, rows.batches(size, fields))])
 
 
 def batch_hashes(batch: Mapping[str, np.ndarray]) -> np.ndarray:

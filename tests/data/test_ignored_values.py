@@ -83,6 +83,7 @@ def test_the_ignored_value_is_no_class(tmp_path):
         (np.array(["a", "", "b"]), ignoring(target("y", "class", classes=AUTO), None), [0, -1, 1]),
         (np.array([1.0, NAN, -9.0]), ignoring(target("y"), -9, None), [1, NAN, NAN]),
         (np.array([1.0, -99.9, 1e20], np.float32), ignoring(target("y"), -99.9, 1e20), [1, NAN, NAN]),
+        (np.array([1, 0, 9]), ignoring(target("y", "binary"), "--", "--5", "9"), [1, 0, NAN]),
         (np.array([3, -1, 5], np.int32), ignoring(target("y", "int32"), -1), [3, NAN, 5]),
         (np.array([[[0, 9]], [[9, 1]]]), ignoring(target("y", "class", 1, 2, classes=2), 9),
          [[[0, -1]], [[-1, 1]]]),

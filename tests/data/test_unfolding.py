@@ -83,14 +83,16 @@ def test_long_cells_are_counted_after_they_are_read(little: int, tmp_path: Path)
     assert found.message == "rows.csv needs 40.4 MB of memory, and at most 33.6 MB may be used for it"
 
 
-def test_a_decompression_bomb_is_refused_early(tmp_path: Path) -> None:
-    """300 MB from a few kilobytes: refused even if the memory is sufficient."""
+@pytest.mark.parametrize("text", [b"0,0\n", b"#" * 999 + b"\n", b"#"], ids=["rows", "comments", "one line"])
+def test_a_decompression_bomb_is_refused_early(text: bytes, tmp_path: Path) -> None:
+    """300 MB from a few kilobytes: refused even if the memory is sufficient, also if comments hold it all."""
     with pa.output_stream(str(tmp_path / "rows.csv.zst"), compression="zstd") as stream:
         stream.write(b"x,y\n")
         for _ in range(300):
-            stream.write(b"0,0\n" * 250_000)
+            stream.write(text * (1_000_000 // len(text)))
     packed = memory.format_size((tmp_path / "rows.csv.zst").stat().st_size)
-    found = error_of(read, Csv(path="rows.csv.zst"), wanted("x"), folder=tmp_path)
+    source = Csv(path="rows.csv.zst", comment="#")
+    found = error_of(read, source, wanted("x"), folder=tmp_path)
     assert (found.code, found.help) == ("E0716", "unpack it, and name the unpacked file")
     assert (
         found.message

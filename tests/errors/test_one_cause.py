@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dlc.compiler import CompileError, Source, compile, reader
+from dlc.compiler import CompileError, Source, compile, reader, tensor_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def with_typo(typo: Callable[[str, Random], str], of_names: bool, random: Random
 
 def errors(path: Path, text: str) -> list[str]:
     try:
-        compile(Source(path.name, text), read=reader(path.parent))
+        compile(Source(path.name, text), read=reader(path.parent), type_in=tensor_reader(path.parent))
     except CompileError as error:
         return [f"{d.line}: {d.message}" for d in error.diagnostics if d.severity == "error"]
     return []

@@ -239,6 +239,25 @@ def test_the_work_of_static_arithmetic_is_bounded(text: str) -> None:
     assert codes(f"{VECTOR}row = {row}\ncolumn = {column}\na = {text}\nx -> y\n") == ["E0904"]
 
 
+def test_the_numbers_of_constants_in_a_loop_are_bounded() -> None:
+    row = f"[{', '.join(['1'] * 300)}]"
+    column = f"[{', '.join(['[1]'] * 300)}]"
+    loop = "z = x\nfor i in range(20) { z = z + row * column }\nz -> y\n"
+    declared = "input x: float[300, 300]\noutput y: float[300, 300]\n"
+    assert codes(f"{declared}row = {row}\ncolumn = {column}\n{loop}") == ["E0902"]
+
+
+@pytest.mark.parametrize("number", ["10000000000", "1e30"])
+def test_the_numbers_of_matrix_products_are_bounded(number: str) -> None:
+    loop = f"a = [[{number}]]\nfor i in range(40) {{ a = a @ a }}\n"
+    assert codes(f"{VECTOR}{loop}x -> y\n") == ["E0206"]
+
+
+def test_the_numbers_of_unit_matrices_are_bounded() -> None:
+    loop = "z = x\nfor i in range(600) { z = z @ eye(4096) }\nz -> y\n"
+    assert codes(f"input x: float[4096]\noutput y: float[4096]\n{loop}") == ["E0904"]
+
+
 def test_a_long_list_is_shown_as_its_shape() -> None:
     numbers = f"[{', '.join(map(str, range(100)))}]"
     program = spec(

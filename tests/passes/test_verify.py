@@ -21,7 +21,8 @@ TEXT = "input x: float[4]\noutput y: class(3)\nx -> dense(8) -> relu -> dense(3)
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_shipped_specs_are_legal(spec):
-    legal(compile(read_source(spec), read=reader(spec.parent), type_in=tensor_reader(spec.parent)))
+    folder = spec.parent
+    legal(compile(read_source(spec), read=reader(folder), type_in=tensor_reader(folder)))
 
 
 NAMES = {

@@ -270,6 +270,18 @@ def test_a_damaged_file_is_an_error(folder: Path) -> None:
     assert error(folder, "folder.npz", "a").startswith("E0808 folder.npz is a folder")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_compression_that_numpy_does_not_write_is_an_error(method: int, folder: Path) -> None:
+    with (
+        zipfile.ZipFile(folder / "words.npz") as stored,
+        zipfile.ZipFile(folder / "packed.npz", "w", compression=method) as archive,
+    ):
+        archive.writestr("words.npy", stored.read("words.npy"))
+    assert "a compression that NumPy does not write" in error(folder, "packed.npz", "words")
+    with pytest.raises(ValueError, match="a compression that NumPy does not write"):
+        loaded_tensors.read(folder / "packed.npz", "words")
+
+
 class Opens:
     """Its pickle creates a file."""
 

@@ -187,11 +187,12 @@ class CsvFile(Opened):
 
     def _decoded(self, pieces: Iterable[bytes], size: int, source: Csv) -> bytes:
         """The bytes in UTF-8, without comments. `size` is that of the file."""
-        pieces = csv_text.as_utf8(pieces, source.encoding)
+        text = csv_text.as_utf8(pieces, source.encoding)
+        text = bounds.bounded(text, size, self.file, self.definition)
         if source.comment is not None:
-            pieces = csv_text.without_comments(pieces, source.comment, source.separator)
+            text = csv_text.without_comments(text, source.comment, source.separator)
         try:
-            return bounds.unpack(pieces, size, self.file, self.definition)
+            return bounds.joined(text)
         except csv_text.NotDecoded as error:
             raise self._broken(str(error), "name the encoding that it was written in") from None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import shorten
-from dlc.compiler.tensor_files import ArchivePieces
+from dlc.compiler.tensor_files import ArchivePieces, npy_entry
 from dlc.runtime.data import bounds, data_errors
 from dlc.runtime.data.python_columns import DTYPE_FIXES, column_of
 from dlc.runtime.data.source import Column, Opened, display_path, fix_of, need_file
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Npz
 
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the methods that NumPy writes
 MAX_AXIS = 1 << 48  # maximum length of an axis
 TEXT = 64  # minimum bytes of a text in memory, in addition to its bytes in the archive
 NO_ZIP = "File is not a zip file"  # the message of zipfile, also for a truncated file
@@ -81,9 +80,7 @@ class NpzFile(Opened):
     def _size(self, archive: zipfile.ZipFile, name: str) -> int:
         """The bytes that an array takes in memory. An array that needs pickle, or whose header announces more
         than the archive contains, is refused before it is read."""
-        entry = archive.getinfo(f"{name}.npy")
-        if entry.compress_type not in PACKED:
-            raise self._broken(f'the array "{name}" has a compression that NumPy does not write')
+        entry = npy_entry(archive, name)
         with archive.open(entry) as stream:
             shape, dtype = array_header(stream)
         if dtype.hasobject:

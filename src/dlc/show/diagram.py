@@ -248,12 +248,12 @@ class Diagram:
 
     def _closed(self, group: Group) -> DrawnPart:
         steps = tuple(group.steps())
-        made = [v for step in steps for v in step.node.results]
-        reads = list(dict.fromkeys(v for s in steps for v in self._operands(s) if v not in set(made)))
+        made = dict.fromkeys(v for step in steps for v in step.node.results)
+        reads = list(dict.fromkeys(v for s in steps for v in self._operands(s) if v not in made))
         makes = self._read_outside(steps, made)
         return ClosedBlock(steps, reads, makes, makes, calls=[group.name])
 
-    def _read_outside(self, steps: Sequence[OutlineStep], made: Sequence[Value]) -> list[Value]:
+    def _read_outside(self, steps: Sequence[OutlineStep], made: Iterable[Value]) -> list[Value]:
         """The values that other steps read too."""
         within = Counter(v for step in steps for v in self._operands(step))
         return [v for v in made if self.readers.get(v, 0) > within[v]]

@@ -151,14 +151,6 @@ def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: li
                               help=f"its outputs are {listed(types, '{}', 80)}")  # fmt: skip
 
 
-def create_target(ev: Evaluator, output: OutputRef) -> None:
-    """Create the target of an output, unless one of another type has its name: that is reported."""
-    try:
-        outputs.target(ev, output)
-    except Halt:
-        return
-
-
 def reject_duplicates(
     state: Elaboration,
     metrics: Sequence[tuple[str, Metric]],

@@ -129,7 +129,7 @@ def row(name: str, of: Mapping[str, Any]) -> str:
 def condition(one: Mapping[str, Any]) -> str:
     """`test.accuracy >= 0.9`: 0.9545."""
     found = ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in one["found"].values())
-    return f"`{one['text']}`: {found}{'' if one['met'] else ' (**not met**)'}"
+    return f"`{one['text']}`{': ' if found else ''}{found}{'' if one['met'] else ' (**not met**)'}"
 
 
 def title(path: Path) -> str:

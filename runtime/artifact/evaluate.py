@@ -142,6 +142,8 @@ def not_one_column(opened: Opened, name: str) -> CompileError:
         return fail(REPEATED, f'{opened.file} has several columns named "{shorten(name)}"')
     known = listed(opened.names, VALUES)
     help = did_you_mean(name, opened.names) or f"it has {known}"
+    if all(part.strip() in opened.names for part in name.split(",")):
+        help = f"give each by itself: {' '.join(f'--keep {part.strip()}' for part in name.split(','))}"
     return fail(
         MISSING_COLUMN, f'{opened.file} has no column "{shorten(name)}", which is to be kept', help=help
     )

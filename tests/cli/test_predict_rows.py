@@ -125,6 +125,8 @@ def test_no_rows_give_a_heading(model: Path) -> None:
 
 NO_COLUMN, NO_JSON = "standard input has no column", "standard input cannot be read as JSON:"
 ERRORS = {
+    "two names": (FLOWERS, ["--keep", "id,sepal_width"],
+                  "= help: give each by itself: --keep id --keep sepal_width"),
     "a name misspelt": (FLOWERS, ["--keep", "idd"],
                         f'{NO_COLUMN} "idd", which is to be kept\n  = help: did you mean `id`?'),
     "another name": (FLOWERS, ["--keep", "weight"], '  = help: it has "id", "sepal_length", "sepal_width", '),

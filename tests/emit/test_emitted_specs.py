@@ -49,9 +49,16 @@ GOLDEN_NAMES = (
 # Specs whose training script is not supported, so that only `--model` emits them, with the error code.
 MODEL_ALONE = {
     "anomaly_detection": "E0822",
+    "diffusion": "E0822",
+    "distillation": "E0821",
+    "ignored_borders": "E0822",
+    "missing_targets": "E0822",
     "optimizers/lbfgs": "E0821",
     "optimizers/muon": "E0821",
+    "pinn": "E0822",
     "real_nvp": "E0822",
+    "similarity_search": "E0821",
+    "simclr": "E0821",
     "sparse_autoencoder": "E0821",
     "transfer": "E0821",
 }

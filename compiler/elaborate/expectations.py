@@ -16,7 +16,7 @@ from dlc.compiler.record import record
 from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, figure_path, find_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from dlc.compiler.elaborate.context import Evaluator
     from dlc.compiler.training.metrics import Metric
@@ -27,12 +27,12 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 @record
 class MeasuredFigures:
-    """The figures that training measures, and the parts of the split on which it measures them. `uncertain`
-    is true if more figures might exist without errors in the spec."""
+    """The figures that training measures, and the parts of the split on which it measures them. `possible`
+    are words of further figures that might exist without errors in the spec."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
-    uncertain: bool
+    possible: Collection[str]
 
 
 def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
@@ -124,7 +124,7 @@ def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt
     metric = figure.partition(".")[2]
     if metric in unimplemented_words("metric"):
         return ev.reject(name.span, not_built("metric", metric, name.id))
-    if metric and not measured.uncertain and find_figure(metric, measured.figures) is None:
+    if metric and metric not in measured.possible and find_figure(metric, measured.figures) is None:
         raise unmeasured(ev, name, figure.split("."), measured)
     same = aliases.COUNTS.get(name.id, figure)
     return ev.fail("E0301", name.span, f"nothing is called `{name.id}` here",
@@ -153,7 +153,7 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measure
 def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Halt:
     """The error for a figure that is not measured."""
     figure, figures = ".".join(path[1:]), measured.figures
-    if measured.uncertain and set(path[1:]) & {"loss", *family("metric")}:
+    if not {*path[1:]}.isdisjoint(measured.possible):
         return Halt()
     known = figure_of_alias(figure, path[0])
     metric = known.partition(".")[2]

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
+from dlc.compiler.diagnostics.suggest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def names_of_loss(bindings: Sequence[syntax.Bind], written: Sequence[syntax.Bind]) -> set[str]:
-    """The bound names that `loss` reads, directly or through other bindings."""
+    """The bound names that `loss` reads, directly or through other bindings; also if it is misspelled."""
     binding: dict[str, list[syntax.Bind]] = {}
     for statement in bindings:
         for target in statement.targets:
             binding.setdefault(target.id, []).append(statement)
     used: set[str] = set()
-    waiting = [statement for statement in written if statement.targets[0].id == "loss"]
+    waiting = [s for s in written if s.targets[0].id == "loss"]
+    waiting = waiting or [s for s in written if nearest(s.targets[0].id, ("loss",))]
     while waiting:
         read = {e.id for e in syntax.expressions(waiting.pop()) if isinstance(e, syntax.Name)}
         new = (read & binding.keys()) - used

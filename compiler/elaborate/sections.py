@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases, other_settings
-from dlc.compiler.definitions.definition import Definition
+from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
 from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx, RandomSplit
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
@@ -21,6 +21,7 @@ from dlc.compiler.elaborate import (
     arguments,
     expectations,
     exports,
+    given_settings,
     loss_bindings,
     objective,
     shared_classes,
@@ -47,18 +48,22 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     data = data_section(state, ev, tree, written.get("data"))
     train = section(ev, Train, written.get("train")) or Train()
     export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
-    loss = objective.total_loss(state, ev, train, bool(written.get("train") or written.get("data")))
+    names = names_in(written.get("train"))
+    lost = state.problems.failed and "loss" in names and train.loss is None
+    wanted = bool(written.get("train") or written.get("data")) and not has_error(state, written.get("train"))
+    loss = None if lost else objective.total_loss(state, ev, train, wanted)
     metrics = tuple(objective.chosen_metrics(state, ev, train))
     losses = objective.reported_losses(state, ev, train, loss) if loss else {}
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
     known = figures(metrics, types, losses)
-    uncertain = is_uncertain(state, ev, written.get("train"))
+    uncertain = lost or is_uncertain(state, ev, written.get("train"))
     objective.reject_duplicates(state, metrics, types, losses)
     parts = measured_parts(state, data, written.get("data"))
     check_train(state, train, written.get("train"), known, "validation" in parts, uncertain)
     check_data(state, ev, data)
     check_weights(state, train, written.get("train"))
-    measured = expectations.MeasuredFigures(known, parts, uncertain)
+    names |= {"loss", *family("metric"), *ev.scope.file.templates, *state.recovery.names}
+    measured = expectations.MeasuredFigures(known, parts, names if uncertain else ())
     expected = expectations.read(ev, written.get("expect"), measured)
     train = train.knowing(until=expectations.until(ev, train.values()["until"], measured))
     answers = exports.exported(state, ev, export)
@@ -78,6 +83,12 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
         facts=replace(state.facts, tensors=state.tensors),
     )  # fmt: skip
+
+
+def names_in(section: syntax.Section | None) -> set[str]:
+    """The names of the settings and bindings of a section."""
+    body = section.body if section else ()
+    return {target.id for s in given_settings.settings_of(body) for target in s.targets}
 
 
 def is_uncertain(state: Elaboration, ev: Evaluator, train: syntax.Section | None) -> bool:
@@ -137,7 +148,7 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
     body, outer = [*settings_of(ev, written.body)], ev.scope
     if "loss" in definition.settings:
         taken = {*definition.settings, *unimplemented_words(definition.name)}
-        ev, body = loss_bindings.run(ev, body, taken)
+        ev, body = loss_bindings.run(ev, body, taken, lost=ev.state.recovery.has_error_in(written.span))
     for statement in body:
         try:
             if extra and extra(statement):
@@ -201,6 +212,8 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     key = statement.targets[0]
     names = [*definition.settings, *unimplemented_words(definition.name)]
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
+    if fields and key.id in ev.state.recovery.names:  # its declaration is lost
+        return Halt()
     own = optimizer_setting(key.id, body) if definition is Train else ""
     help = own or aliases.setting(key.id, names)
     span = statement.span if help.startswith("leave it out") else key.span
@@ -360,7 +373,7 @@ def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
         return
     if not isinstance(data.split, RandomSplit):
         state.problems.report("E0408", data.spans["stratify"],
-                              f"`stratify` chooses rows of each class, and `split = {data.split}` other rows",
+                              f"`stratify` chooses rows of each class, and `split = {data.split.name}` other rows",
                               help="leave it out")  # fmt: skip
     file = ev.scope.file
     output = file.outputs.get(data.stratify)

@@ -46,7 +46,8 @@ def test_answers_to_standard_input_are_those_to_a_file(model: Path, tmp_path: Pa
     tabs = predict(model, FLOWERS.replace(",", "\t"))
     assert "its separator looks like a tab: separate its cells by a comma" in tabs.stderr
     rows = [{n: float(row[n]) for n in NAMES} for row in csv.DictReader(FLOWERS.splitlines())]
-    for text in (json.dumps(rows), json.dumps(rows, indent=2), "\n\n".join(map(json.dumps, rows))):
+    texts = (json.dumps(rows), "\ufeff" + json.dumps(rows, indent=2), "\n\n".join(map(json.dumps, rows)))
+    for text in texts:
         assert predict(model, text).output == wanted
 
 

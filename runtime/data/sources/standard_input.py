@@ -3,6 +3,7 @@ one in each line."""
 
 from __future__ import annotations
 
+import codecs
 import io
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ POINTER = 8  # bytes of a value in a list
 def open_standard_input(like: Csv | None = None) -> Opened:
     """Read standard input to its end; csv with the settings of `like`."""
     content = read_all()
-    if content.lstrip()[:1] in (b"[", b"{"):
+    if content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"[", b"{"):
         return JsonRows(content)
     settings = like.values() if like is not None else {}
     return CsvFile(Csv(**settings | {"path": NAME}), Path(), content)

@@ -373,7 +373,8 @@ def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
         return
     if not isinstance(data.split, RandomSplit):
         state.problems.report("E0408", data.spans["stratify"],
-                              f"`stratify` chooses rows of each class, and `split = {data.split.name}` other rows",
+                              "`stratify` chooses rows of each class, and "
+                              f"`split = {data.split.name}` other rows",
                               help="leave it out")  # fmt: skip
     file = ev.scope.file
     output = file.outputs.get(data.stratify)

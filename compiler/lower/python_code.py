@@ -224,6 +224,8 @@ def lines(code: Code, indent: int, before: str = "", after: str = "") -> list[st
         inner, (opened, closed) = code.parts, BRACKETS[code.kind]
     else:
         return [whole]
+    if len(f"{margin}{before}{opened}") > WIDTH and before.endswith(" = "):
+        return [f"{margin}{before}(", *lines(code, indent + 4, "", after), f"{margin})"]
     together = f"{margin}    {', '.join(map(inline, inner))}"
     if len(together) <= WIDTH and (code.kind == "call" or inner[0].kind == "copies"):
         return [f"{margin}{before}{opened}", together, f"{margin}{closed}{after}"]

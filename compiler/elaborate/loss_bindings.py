@@ -26,7 +26,8 @@ def run(
     statements. `settings` are the names that are not bound. If `lost`, the loss may be in a statement with a
     syntax error, and all bindings are executed."""
     bindings = [s for s in written if not any(t.id in settings for t in s.targets)]
-    used = {t.id for s in bindings for t in s.targets} if lost else names_of_loss(bindings, written)
+    known = {*ev.scope.candidates()} if bindings else ()
+    used = {t.id for s in bindings for t in s.targets} if lost else names_of_loss(bindings, written, known)
     is_bound = [any(target.id in used for target in statement.targets) for statement in written]
     scope = Scope(ev.scope.file, top=True)
     scope.names.update(ev.scope.names)

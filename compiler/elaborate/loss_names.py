@@ -8,11 +8,14 @@ from dlc.compiler import syntax
 from dlc.compiler.diagnostics.suggest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
-def names_of_loss(bindings: Sequence[syntax.Bind], written: Sequence[syntax.Bind]) -> set[str]:
-    """The bound names that `loss` reads, directly or through other bindings; also if it is misspelled."""
+def names_of_loss(
+    bindings: Sequence[syntax.Bind], written: Sequence[syntax.Bind], known: Collection[str] | None = None
+) -> set[str]:
+    """The bound names that `loss` reads, directly or through other bindings; also if `loss` or such a name is
+    misspelled, if the names of other things are `known`."""
     binding: dict[str, list[syntax.Bind]] = {}
     for statement in bindings:
         for target in statement.targets:
@@ -22,6 +25,8 @@ def names_of_loss(bindings: Sequence[syntax.Bind], written: Sequence[syntax.Bind
     waiting = waiting or [s for s in written if nearest(s.targets[0].id, ("loss",))]
     while waiting:
         read = {e.id for e in syntax.expressions(waiting.pop()) if isinstance(e, syntax.Name)}
+        unknown = read - binding.keys() - {*known} if known is not None else ()
+        read |= {near for name in unknown if (near := nearest(name, binding))}
         new = (read & binding.keys()) - used
         used |= new
         waiting += [statement for name in sorted(new) for statement in binding[name]]

@@ -16,6 +16,7 @@ from dlc.compiler.passes import specialize
 from dlc.program import Program as Face
 from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.data.requirements import required_fields
+from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.pretrained import loaded
 from dlc.runtime.training import training_plan
@@ -67,7 +68,7 @@ def golden(name: str, rows: int = DRAWN, settings: str = "") -> Golden:
     data = rows_for(name, face, rows)
     program = face.compiled
     begun = loaded(program, face.folder)
-    weights = draw(program.graph, program.train.seed, begun)
+    weights = draw(program.graph, program.train.seed, tensors_of(program, face.folder) | begun)
     return Golden(program, data, fit(program, data.train, weights, begun) if data else weights)
 
 

@@ -176,14 +176,15 @@ def curve(line: LayoutEdge, scene: Scene, left: float, top: float) -> str:
     x, y = line.source.x + line.source_x, line.source.y + line.source.height
     path = [f"M{at(x, y)}"]
     to = line.lanes[0].x if line.lanes else line.target.x + line.target_x
-    end = max([y, *(i.y + i.height for i in scene.beside(line.source, x, to))])
-    if end > y:  # straight on to the end of the layer, past the items beside the source
-        path.append(f"L{at(x, end)}")
-        y = end
+    layer = scene.layer_beside(line.source, x, to)
+    if layer is not None and layer.end > y:  # straight on, past the items beside the source
+        path.append(f"L{at(x, layer.end)}")
+        y = layer.end
     for stop in (*line.lanes, line.target):
         to = stop.x + (line.target_x if stop is line.target else 0.0)
         start = stop.y + (dip(line) if stop is line.target else 0.0)
-        bend = min([start, *(i.y for i in scene.beside(stop, x, to))]) if stop is line.target else start
+        layer = scene.layer_beside(stop, x, to) if stop is line.target else None
+        bend = min(start, layer.start) if layer is not None else start
         middle = (y + bend) / 2
         bent = f"C{at(x, middle)} {at(to, middle)} {at(to, bend)}"
         path.append(bent if abs(to - x) > 0.05 else f"L{at(to, bend)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -75,22 +76,32 @@ class Scene:
         return x, y - item.height if self.flow == "up" else y
 
     @cached_property
-    def layers(self) -> dict[int, list[Drawn]]:
+    def layers(self) -> dict[int, LayerOfItems]:
         found: dict[int, list[Drawn]] = {}
         for item in self.items:
             found.setdefault(item.layer, []).append(item)
-        return found
+        return {number: LayerOfItems(items) for number, items in found.items()}
 
-    def beside(self, item: Item, x: float, to: float) -> list[Drawn]:
-        """The other items of its layer that an edge meets between two positions across the layers."""
-        low, high = sorted((x, to))
-        return [
-            other
-            for other in self.layers[item.layer]
-            if other is not item
-            and other.x + other.width / 2 > low + 1
-            and other.x - other.width / 2 < high - 1
-        ]
+    def layer_beside(self, item: Item, x: float, to: float) -> LayerOfItems | None:
+        """Its layer, if an edge meets other items of it between two positions across the layers."""
+        layer = self.layers.get(item.layer)
+        return layer if layer is not None and layer.meets(item, *sorted((x, to))) else None
+
+
+class LayerOfItems:
+    """The items of a layer, and where the first one starts and the last one ends along the edges."""
+
+    def __init__(self, items: Sequence[Drawn]) -> None:
+        self.items = sorted(items, key=lambda item: item.x)
+        self.ends = [item.x + item.width / 2 for item in self.items]
+        self.start = min(item.y for item in items)
+        self.end = max(item.y + item.height for item in items)
+
+    def meets(self, item: Item, low: float, high: float) -> bool:
+        """Whether another item of the layer is between two positions across it."""
+        first = bisect_right(self.ends, low + 1)
+        between = (other for other in self.items[first : first + 2] if other is not item)
+        return any(other.x - other.width / 2 < high - 1 for other in between)
 
 
 # --- what fits on a page ----------------------------------------------------------------------------------

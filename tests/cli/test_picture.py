@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
+SLOW = ("diffusion", "efficientnet_b0", "googlenet", "regnet_y_400mf", "resnext50")
 LARGE = ("activations", "diffusion", "real_nvp")  # many operators that are in no block
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+OF_SPECS = [pytest.param(s, marks=pytest.mark.slow) if s.stem in SLOW else s for s in SPECS]
 
 
 def compiled(spec: Path) -> CompiledProgram:
@@ -51,7 +55,7 @@ def overlap(a: Item, b: Item) -> bool:
     return across and a.y < b.y + b.height - 1e-6 and b.y < a.y + a.height - 1e-6
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("spec", OF_SPECS, ids=lambda p: p.stem)
 def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
     done = dlc("show", spec, "--svg", tmp_path / "net.svg")
     assert done.exit_code == 0 and done.output.startswith(f"wrote {tmp_path / 'net.svg'}")
@@ -65,7 +69,7 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
         assert 0 <= float(box.get("y", 0)) <= float(box.get("y", 0)) + float(box.get("height", 0)) <= height
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("spec", OF_SPECS, ids=lambda p: p.stem)
 def test_nothing_overlaps(spec: Path) -> None:
     program = compiled(spec)
     parts = diagram(program)

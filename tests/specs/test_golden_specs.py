@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
-LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
+LARGE = ("diffusion", "vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
 ROWS = 2
 SHOWN = 6  # numbers of an answer that are recorded
 CLOSE = 2e-4  # recorded numbers are rounded to 1e-4

@@ -160,9 +160,9 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     if metric in unimplemented_words("metric"):
         return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
-    outputs = [o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)]
     named: Any = family("metric").get(figure)
-    if named and not named.tabular and any(o.element in named.for_elements for o in outputs):
+    outputs = ev.scope.file.outputs.values() if named and not named.tabular else ()
+    if any(isinstance(o, OutputRef) and o.declared.element in named.for_elements for o in outputs):
         with_settings = [f for f in figures if f.startswith(f"{figure}(")]
         same = (f"write `{path[0]}.{with_settings[0]}`" if with_settings
                 else f"`train {{ metrics = [{named.usual_call() or figure}] }}` measures it")  # fmt: skip

@@ -67,6 +67,11 @@ def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Spa
 
 
 def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Argument) -> Halt:
+    """The error for a setting that a block does not have, once for all its uses."""
+    reported, key = ev.state.recovery.unknown_settings, (template, argument.name or "")
+    if key in reported:
+        return Halt()
+    reported.add(key)
     names = [s.name.id for s in template.declaration.settings]
     return ev.fail("E0402", argument.name_span or argument.value.span,
                    f"{template.what} `{template.name}` has no setting `{argument.name}`",

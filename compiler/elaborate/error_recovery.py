@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dlc.compiler.diagnostics.source import Source, Span
+    from dlc.compiler.elaborate.values import Template
 
 
 BINDING = re.compile(r"^[ \t{}]*((?:[^\W\d]\w*[ \t]*,[ \t]*)*[^\W\d]\w*)[ \t]*=(?!=)", re.MULTILINE)
@@ -28,6 +29,7 @@ class ErrorRecovery:
         self.bound: dict[str, tuple[Source, int]] = {}  # bound by lost statements; first offset
         self.name_lost = False  # whether a lost declaration or binding has no name
         self.flow_end_lost = False  # whether a lost flow has no end
+        self.unknown_settings: set[tuple[Template, str]] = set()  # reported ones, of blocks
 
     def record(self, tree: syntax.File, spans: list[Span]) -> None:
         """Record the spans of errors that were found while the tree was parsed."""

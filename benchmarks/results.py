@@ -27,9 +27,9 @@ RESULTS, PAGE = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md"
 TEXT = """\
 # Results of the golden specs
 
-`python -m benchmarks results` trains the specs whose text has changed since the last time, and writes this
-page; `python -m benchmarks results specs/vae.dl` trains this one again. Each is trained on one core, with the
-data, the seed and the settings in its file. The time is that of the processor, from reading the data to the
+`python -m benchmarks results` trains the specs whose text or data has changed since the last time, and writes
+this page; `python -m benchmarks results specs/vae.dl` trains this one again. Each is trained on one core, with
+the data, the seed and the settings in its file. The time is that of the processor, from reading the data to the
 verified artifact. `dlc test specs/` checks the same conditions.
 
 Specs that expect nothing of training, and `lenet.dl`, whose data is not shipped, are not listed.
@@ -84,9 +84,14 @@ def is_measured(path: Path) -> bool:
 
 
 def digest(path: Path) -> str:
-    """A hash of the text without lines of comments."""
+    """A hash of the text, without lines of comments, and of the files in `data` that it names."""
     lines = (line for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    text = "\n".join(lines)
+    found = hashlib.sha256(text.encode())
+    for name in sorted({*re.findall(r'"(data/[^"]+)"', text)}):
+        if (path.parent / name).is_file():
+            found.update((path.parent / name).read_bytes())
+    return found.hexdigest()[:16]
 
 
 def measure(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
-from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx, RandomSplit
+from dlc.compiler.definitions.sections import PARTS, Data, DataSource, Export, ExportName, Idx, RandomSplit
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
@@ -368,8 +368,15 @@ def report_rejects(state: Elaboration, train: Train, written: syntax.Section | N
 
 
 def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
-    """Check that `stratify` names an output of the file, and that the split can be stratified."""
-    if data is None or data.stratify is None:
+    """Check that `split` has parts to choose, and that `stratify` fits it and names an output of the file."""
+    if data is None:
+        return
+    chosen = [n for n in (data.validation, data.test) if n and not isinstance(n, DataSource)]
+    if "split" in data.spans and not chosen:
+        state.problems.report("E0408", data.spans["split"],
+                              "`split` chooses rows for validation and test, and neither takes any",
+                              help="write `test = 0.2` into `data` too")  # fmt: skip
+    if data.stratify is None:
         return
     if not isinstance(data.split, RandomSplit):
         state.problems.report("E0408", data.spans["stratify"],

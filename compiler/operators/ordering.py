@@ -135,18 +135,23 @@ class Argmin(_Position):
     examples = position_examples("argmin")
 
 
-class Topk(Operator):
-    """The `k` largest values of the last axis, largest first, and their indices (torch `topk`, ONNX `TopK`).
-
-    Returns two tensors, `values, places = x -> topk(3)`; the indices are `int64`. Equal values keep their
-    order.
-    """
+class _Ordered(Operator, abstract=True):
+    """Returns the values of an axis in order, and their former indices."""
 
     group = "shape"
     keeps = ("numbers",)
     takes = "number"
     batchless = True
     differs_on_nan = NAN_IS_GREATEST
+
+
+class Topk(_Ordered):
+    """The `k` largest values of the last axis, largest first, and their indices (torch `topk`, ONNX `TopK`).
+
+    Returns two tensors, `values, places = x -> topk(3)`; the indices are `int64`. Equal values keep their
+    order.
+    """
+
     usage = """
     input  x: float[8]
     output y: float[3]
@@ -196,18 +201,13 @@ class Topk(Operator):
     )
 
 
-class Sort(Operator):
+class Sort(_Ordered):
     """The values of an axis in ascending order, and their former indices (torch `sort`, ONNX `TopK`).
 
     Returns two tensors, `values, places = x -> sort(axis=0)`; the indices are `int64`. Equal values keep
     their order. `sort(x)[0]` is the values alone.
     """
 
-    group = "shape"
-    keeps = ("numbers",)
-    takes = "number"
-    batchless = True
-    differs_on_nan = NAN_IS_GREATEST
     usage = """
     input  x: float[8]
     output y: float[8]

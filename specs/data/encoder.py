@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
-
-import dlc
 
 HERE = Path(__file__).parent
 TEXT = """
@@ -26,20 +23,14 @@ train {
 
 
 def main() -> None:
+    from pretraining import train
     from shapes import draw
 
     rng = np.random.default_rng(1)
     pictures, masks = map(np.stack, zip(*(draw(rng) for _ in range(600)), strict=True))
     noisy = (pictures + rng.normal(0, 8, pictures.shape)).clip(0, 255).round().astype(np.uint8)
-    spec = HERE.parent / "pretraining.dl"
-    spec.write_text(TEXT, "utf-8")
-    try:
-        rows = {"picture": noisy[:, None], "mask": masks[:, ::2, ::2].astype(np.int64)}
-        weights = dlc.train(spec, data=rows, out="runs").weights
-    finally:
-        spec.unlink()
-    own = {name.removeprefix("encoder."): w for name, w in weights.items() if name.startswith("encoder.")}
-    save_file(own, HERE / "encoder.safetensors")
+    rows = {"picture": noisy[:, None], "mask": masks[:, ::2, ::2].astype(np.int64)}
+    train(TEXT, rows, "encoder", "encoder.safetensors")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,6 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
-
-import dlc
 
 HERE = Path(__file__).parent
 GALLERY, ROWS = 100, 100
@@ -33,17 +30,14 @@ train {
 
 def main() -> None:
     from few_labels import TRAIN, parts
+    from pretraining import train
 
     images, labels = (part[:TRAIN] for part in parts())
     learnt = slice(GALLERY + ROWS, None)
-    spec = HERE.parent / "encoding.dl"
-    spec.write_text(TEXT, "utf-8")
-    try:
-        rows = {"image": images[learnt], "digit": labels[learnt]}
-        result = dlc.train(spec, data=rows, out="runs")
-    finally:
-        spec.unlink()
-    code = dlc.load(result.model).predict({"image": images[:GALLERY]})["code"]
+    rows = {"image": images[learnt], "digit": labels[learnt]}
+    code = train(TEXT, rows, "encoder", "gallery_encoder.safetensors").predict({"image": images[:GALLERY]})[
+        "code"
+    ]
     np.savez_compressed(
         HERE / "gallery.npz",
         image=(images[:GALLERY] / 16).astype(np.float32).reshape(GALLERY, -1),
@@ -52,8 +46,6 @@ def main() -> None:
     )
     rows = slice(GALLERY, GALLERY + ROWS)
     np.savez_compressed(HERE / "gallery_rows.npz", image=images[rows], label=labels[rows])
-    own = {n.removeprefix("encoder."): w for n, w in result.weights.items() if n.startswith("encoder.")}
-    save_file(own, HERE / "gallery_encoder.safetensors")
 
 
 if __name__ == "__main__":

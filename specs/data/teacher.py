@@ -3,10 +3,6 @@
 
 from pathlib import Path
 
-from safetensors.numpy import save_file
-
-import dlc
-
 HERE = Path(__file__).parent
 TEXT = """
 import teacher from "distillation.dl"
@@ -26,17 +22,11 @@ train {
 
 def main() -> None:
     from few_labels import TRAIN, parts
+    from pretraining import train
 
     images, labels = parts()
-    spec = HERE.parent / "teaching.dl"
-    spec.write_text(TEXT, "utf-8")
-    try:
-        rows = {"image": images[:TRAIN], "digit": labels[:TRAIN]}
-        weights = dlc.train(spec, data=rows, out="runs").weights
-    finally:
-        spec.unlink()
-    own = {name.removeprefix("teacher."): w for name, w in weights.items() if name.startswith("teacher.")}
-    save_file(own, HERE / "teacher.safetensors")
+    rows = {"image": images[:TRAIN], "digit": labels[:TRAIN]}
+    train(TEXT, rows, "teacher", "teacher.safetensors")
 
 
 if __name__ == "__main__":

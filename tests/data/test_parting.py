@@ -286,3 +286,24 @@ stratify = y }}
     with pytest.raises(CompileError) as caught:
         compile(Source("m.dl", text))
     assert [d.code for d in caught.value.diagnostics] == ["E0408"]
+
+
+@pytest.mark.parametrize(("parts", "codes"), [
+    ("", ["E0408"]), ('test = csv("test.csv")', ["E0408"]), ("test = 0.2", []), ("validation = 5", []),
+])  # fmt: skip
+def test_a_split_without_parts_is_an_error(parts: str, codes: list[str]) -> None:
+    text = f"""input x: float
+output y: float
+x -> reshape(1) -> dense(1) -> y
+data {{
+  source = csv("rows.csv")
+  split = groups("who")
+  {parts}
+}}
+"""
+    try:
+        compile(Source("m.dl", text))
+        found = []
+    except CompileError as error:
+        found = [d.code for d in error.diagnostics]
+    assert found == codes

@@ -278,7 +278,7 @@ def test_classes_of_unread_rows_are_an_error() -> None:
 
 UNSUPPORTED = {
     "has a source of its own": 'data { source = csv("fruits.csv")\ntest = csv("more.csv") }',
-    "`split` is not supported": 'data { source = csv("fruits.csv")\nsplit = ordered }',
+    "`split` is not supported": 'data { source = csv("fruits.csv")\ntest = 0.2\nsplit = ordered }',
     "`drop` is not supported": 'data { source = csv("fruits.csv")\ndrop = missing }',
     "`header` is not supported": 'data { source = csv("fruits.csv", header=false) }',
     "`comment` is not supported": 'data { source = csv("fruits.csv", comment="#") }',

@@ -27,10 +27,10 @@ RESULTS, PAGE = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md"
 TEXT = """\
 # Results of the golden specs
 
-`python -m benchmarks results` trains the specs whose text or data has changed since the last time, and writes
-this page; `python -m benchmarks results specs/vae.dl` trains this one again. Each is trained on one core, with
-the data, the seed and the settings in its file. The time is that of the processor, from reading the data to the
-verified artifact. `dlc test specs/` checks the same conditions.
+`python -m benchmarks results` trains the specs whose text or data has changed since the last time, and
+writes this page; `python -m benchmarks results specs/vae.dl` trains this one again. Each is trained on
+one core, with the data, the seed and the settings in its file. The time is that of the processor, from
+reading the data to the verified artifact. `dlc test specs/` checks the same conditions.
 
 Specs that expect nothing of training, and `lenet.dl`, whose data is not shipped, are not listed.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.lower.given_weights import Given
+from dlc.compiler.tensor_files import MAX_DIRECTORY
 from dlc.runtime import memory
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-MAX_HEADER = 1 << 24  # bytes
+MAX_HEADER = MAX_DIRECTORY
 
 # Element types by their codes in a file.
 ELEMENTS = {

@@ -68,7 +68,8 @@ def candidates(definition: type[Definition]) -> Iterable[str]:
         rows = sorted((row for row in definition.examples if not row.rejects), key=plainness)
         return chain.from_iterable(of_row(definition, row) for row in rows)
     call = usage or definition.name
-    makers = {"combinator": of_combinator, "loss": of_loss, "initial": of_initial, "field": of_field}
+    makers = {"combinator": of_combinator, "loss": of_loss, "initial": of_initial, "field": of_field,
+              "split": of_split}  # fmt: skip
     return makers.get(definition.family, lambda call: of_setting(definition, call))(call)
 
 
@@ -149,6 +150,11 @@ def of_initial(call: str) -> Iterator[str]:
 def of_field(call: str) -> Iterator[str]:
     data = f'data {{\n  source = csv("rows.csv")\n  x = {call}\n}}'
     yield f"input x: float\noutput y: float\n\nx -> dense(1) -> y\n\n{data}\n"
+
+
+def of_split(call: str) -> Iterator[str]:
+    data = f'data {{\n  source = csv("rows.csv")\n  test = 0.2\n  split = {call}\n}}'
+    yield f"input x: float[4]\noutput y: float\n\nx -> dense(16) -> relu -> dense(1) -> y\n\n{data}\n"
 
 
 def of_block_call(name: str) -> Iterator[str]:

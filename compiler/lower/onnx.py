@@ -60,7 +60,7 @@ class RuntimeSize:
 
 
 class RuntimeLength(RuntimeSize):
-    """The lengths of rows, an int64 vector. Where a formula of sizes is negative, `Div` alone would round up."""
+    """The lengths of rows, an int64 vector. `Div` alone would round up where a formula is negative."""
 
     def __floordiv__(self, other: Any) -> RuntimeSize:
         divisor = self.op.scalar(other)

@@ -74,8 +74,8 @@ class CompiledProgram:
 
     @property
     def lengths(self) -> frozenset[str]:
-        """The free dimensions along which rows differ in length: those that differ in the data, and all of the
-        inputs if the artifact takes lengths."""
+        """The free dimensions along which rows differ in length: those that differ in the data, and all those
+        of inputs if the artifact takes lengths."""
         sizes = (size for i in self.inputs for size in i.declared.shape if self.export.lengths)
         return self.facts.lengths | {name for size in sizes if is_free(size) for name in names(size)}
 

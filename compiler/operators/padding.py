@@ -1,7 +1,7 @@
 """Sequences of varying length: what operators do with padding, and masks of the steps of each row.
 
-In a batch of rows of different length, an axis has the length of the longest row. The steps after the end of
-a row are its padding. `Operator.padding_of` says how an operator treats it, one axis of one operand at a time:
+In a batch of rows of different length, an axis has the length of the longest row. The steps after the end
+of a row are its padding. `Operator.padding_of` says how an operator treats it, for one axis of one operand:
 
 - `APART`: what stands in the padding never reaches another entry.
 - `Fill(value)`: the result is right if the padding holds this number, or a copy of the last step of the row.

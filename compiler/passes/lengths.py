@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 CODE = "E0519"
+HELP = "make all rows as long, or reduce the axis first: by `mean(axis=...)`, `last`, or a recurrent layer " \
+       "with `final=true`"  # fmt: skip
 
 
 def length_name(name: str) -> str:
@@ -197,5 +199,4 @@ def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:
 
 def mixing_error(node: Node, size: Size, reject: Reject) -> Diagnostic:
     message = f"rows differ in length along `{size}`, and {reject.message}"
-    return Diagnostic.at(node.site, CODE, message, reject.help or "make all rows as long, or reduce the axis "
-                         "first, by `mean(axis=...)`, `last` or a recurrent layer with `final=true`")  # fmt: skip
+    return Diagnostic.at(node.site, CODE, message, reject.help or HELP)

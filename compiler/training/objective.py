@@ -8,8 +8,9 @@ from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
-from dlc.compiler.dims.dim import product
+from dlc.compiler.dims.dim import has_free, product
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.padding import APART, LENGTHS, torch_mask
 from dlc.compiler.training.losses import LEAST
 from dlc.compiler.types import Tensor
 

@@ -50,6 +50,11 @@ class OpenArtifact:
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
             raise ArtifactError(f"{self.path} cannot run these inputs: {first_line(error)}") from None
 
+    @property
+    def fields(self) -> dict[str, Tensor]:
+        """The inputs without those of lengths."""
+        return {name: type for name, type in self.inputs.items() if name not in self.metadata.lengths}
+
     def no_rows(self, name: str) -> np.ndarray:
         """An empty batch of an input. Free dimensions have their sizes in the proof, else 1."""
         declared = self.inputs[name]

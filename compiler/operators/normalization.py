@@ -69,7 +69,7 @@ class Batchnorm(_OverBatch):
         """The normalization of the steps before the end of each row. Padding stays as it is."""
         *weights, lengths = weights
         weight, bias, mean, var = weights
-        (have,), last = self.operands, x.movedim(1, -1)
+        have, last = self.operands[0], x.movedim(1, -1)
         masks = [
             torch_mask(F, lengths, F.size(have.shape[axis]), axis - 1, have.rank - 1)
             for axis in self.varying(have)

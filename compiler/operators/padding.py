@@ -14,7 +14,6 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT
 from dlc.compiler.dims.dim import product
 from dlc.compiler.record import record
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.given_operands import GivenOperands
     from dlc.compiler.types import Tensor
 
+MOST = (2 - 2**-23) * 2.0**127  # the largest finite number of float32
 Named = Literal["lowest", "highest", "last"]
 
 
@@ -49,7 +49,7 @@ class Fill:
             return self.value == "highest"
         from dlc.compiler.operators.operands import RANGES
 
-        low, high = RANGES.get(element, (-LARGEST_FLOAT, LARGEST_FLOAT))
+        low, high = RANGES.get(element, (-MOST, MOST))
         return low if self.value == "lowest" else high
 
 

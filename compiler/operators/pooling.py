@@ -244,7 +244,7 @@ class Avgpool(_Pool):
         end = (lengths if varies else lengths[:1] * 0 + F.size(size)) + counted
         starts = F.arange(F.size(windows), device=lengths.device) * stride - padding
         counts = F.minimum(starts + extent, end.unsqueeze(1)) - starts.clamp(min=-counted)
-        return extent / counts.clamp(min=1)
+        return extent / counts.clamp(min=1).to(F.float32)
 
     def along(self, axis: int) -> tuple[int, int, int, int]:
         """The size, the stride and the padding of a window along a space axis, and how much padding counts."""
@@ -394,14 +394,14 @@ class AdaptiveAvgpool(Operator):
         y = pool[len(sizes) - 1](x, list(sizes))
         if lengths is None:
             return y
-        (have,) = self.operands
+        have = self.operands[0]
         varying = self.varying(have)
         steps = F.size(product(have.shape[axis] for axis in varying))
-        return y * (steps / torch_counts(F, self, varying, lengths, have.rank))
+        return y * (steps / torch_counts(F, self, varying, lengths, have.rank).to(F.float32))
 
     def onnx(self, op, x, lengths=None):
         if lengths is not None:
-            (have,) = self.operands
+            have = self.operands[0]
             varying = self.varying(have)
             steps = onnx_cast(op, op.size(product(have.shape[axis] for axis in varying)), "int64", "float")
             scale = op.Div(steps, onnx_counts(op, self, varying, lengths, have.rank))

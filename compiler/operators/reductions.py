@@ -335,11 +335,9 @@ class _Spread(Reduction, abstract=True):
             return super().torch(F, x)
         axes, counts = self.axes(self.operands[0]), partial(torch_counts, F, self, lengths=lengths)
         mean = x.sum(self.tensor_axes(), True) / counts(axes, rank=self.operands[0].rank)
-        deviation, divisor = (
-            torch_zeroed(F, self, x - mean, lengths),
-            counts(axes, rank=self.results[0].rank) - 1,
-        )
-        return self.torch_spread(deviation, divisor, self.tensor_axes(), {"keepdim": self.keepdims})
+        divisor = counts(axes, rank=self.results[0].rank).to(F.float32) - 1
+        deviation, keep = torch_zeroed(F, self, x - mean, lengths), {"keepdim": self.keepdims}
+        return self.torch_spread(deviation, divisor, self.tensor_axes(), keep)
 
     def onnx(self, op, x, lengths=None):
         if lengths is None:

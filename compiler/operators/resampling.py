@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, PerAxis
-from dlc.compiler.dims.dim import Size, number, same
+from dlc.compiler.dims.dim import DimError, Size, number, same
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import onnx_repeat
 from dlc.compiler.operators.padding import (
@@ -132,7 +132,7 @@ class Resize(Operator):
         if not axis:
             return APART
         wanted, size = self.axes()[axis - 1][1]
-        if same(wanted, size) and not self.antialias:
+        if is_multiple(wanted, size) and not (self.antialias or self.align_corners):
             return Fill("last")
         if not isinstance(wanted, int) or self.antialias or self.mode == "bicubic":
             raise Reject("`resize` cannot resize each row by its own length in this way", at=place,
@@ -160,7 +160,7 @@ class Resize(Operator):
         taken = torch_take(F, x, low, axis, 3)
         if self.mode == "nearest":
             return taken
-        share = ((place - low * parts) / parts).unsqueeze(1)
+        share = ((place - low * parts).to(F.float32) / parts).unsqueeze(1)
         share = share.unsqueeze(3 if axis == 1 else 2)
         return F.lerp(taken, torch_take(F, x, F.minimum(low + 1, lengths - 1).clamp(min=0), axis, 3), share)
 
@@ -251,6 +251,15 @@ class Resize(Operator):
     )
 
 
+def is_multiple(wanted: Size, size: Size) -> bool:
+    """Whether an axis becomes a fixed number of times as long."""
+    try:
+        factor = wanted // size
+    except DimError:
+        return False
+    return isinstance(factor, int) and same(size * factor, wanted)
+
+
 def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
     """The weights [size, wanted] with which antialiasing averages an axis: a function of the distance between
     the centres of two pixels, in pixels of the coarser axis; the sum for each pixel of the result is 1.
@@ -326,7 +335,7 @@ class GridSample(Operator):
         """The positions in images as large as the largest one, with padding of 0: x and y are scaled by the
         share that each image has of the axis."""
         height, width = self.operands[0].shape[1:]
-        shares = [lengths / F.size(size) if size == self.lengths else F.ones_like(lengths).float()
+        shares = [lengths.to(F.float32) / F.size(size) if size == self.lengths else F.ones_like(lengths)
                   for size in (width, height)]  # fmt: skip
         return (grid + 1) * F.stack(shares, 1).unsqueeze(1).unsqueeze(1) - 1
 

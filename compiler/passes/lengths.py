@@ -222,7 +222,8 @@ def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:
     size: Size = 0
     try:
         for place, axis in padded_axes(node, known):
-            size, padding = node.operands[place].type.shape[axis], treatment(node, place, axis)
+            size = node.operands[place].type.shape[axis]
+            padding = treatment(node, place, axis)
             of_lengths |= {size} if takes_lengths(padding) else set()
             marked += [(place, axis)] if padding == IGNORE else []
             if len(of_lengths) > 1:

@@ -41,12 +41,14 @@ class LengthOf(Operator):
     def torch(self, F, *lengths):
         known = dict(zip(self.dims, lengths, strict=True))
         sizes = {n: known[n] if n in known else F.size(free(n)) for n in sorted(names(self.size))}
-        return evaluate(self.size, sizes).clamp(min=0)
+        made: Any = evaluate(self.size, sizes)
+        return made.clamp(min=0)
 
     def onnx(self, op, *lengths):
         known = dict(zip(self.dims, lengths, strict=True))
         sizes = {n: op.length(known[n] if n in known else op.size(free(n))) for n in sorted(names(self.size))}
-        return op.Max(evaluate(self.size, sizes).value, op.constant(0, "int64"))
+        made: Any = evaluate(self.size, sizes)
+        return op.Max(made.value, op.constant(0, "int64"))
 
 
 class SequenceOperator(Operator, abstract=True):

@@ -62,21 +62,18 @@ class Batchnorm(_OverBatch):
 
     def torch(self, F, x, weight, bias, running_mean, running_var, lengths=None):
         if lengths is not None:
-            return self.torch_steps(F, x, weight, bias, running_mean, running_var, lengths)
+            valid, last = self.torch_valid(F, lengths), x.movedim(1, -1)
+            given = self.torch(F, last[valid], weight, bias, running_mean, running_var)
+            return last.masked_scatter(valid.unsqueeze(-1), given).movedim(-1, 1)
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
 
-    def torch_steps(self, F: Any, x: Any, *weights: Any) -> Any:
-        """The normalization of the steps before the end of each row. Padding stays as it is."""
-        *weights, lengths = weights
-        weight, bias, mean, var = weights
-        have, last = self.operands[0], x.movedim(1, -1)
-        masks = [
-            torch_mask(F, lengths, F.size(have.shape[axis]), axis - 1, have.rank - 1)
-            for axis in self.varying(have)
-        ]
-        valid = reduce(and_, masks).expand(last.shape[:-1])
-        made = F.batch_norm(last[valid], mean, var, weight, bias, True, self.momentum, self.eps)
-        return last.masked_scatter(valid.unsqueeze(-1), made).movedim(-1, 1)
+    def torch_valid(self, F: Any, lengths: Any) -> Any:
+        """The mask of the steps before the end of each row, without the axis of the channels."""
+        have = self.operands[0]
+        space = have.with_shape(*have.shape[1:])
+        masks = [torch_mask(F, lengths, F.size(have.shape[axis]), axis - 1, space.rank)
+                 for axis in self.varying(have)]  # fmt: skip
+        return F.expand(reduce(and_, masks), F.batch, *map(F.size, space.shape))
 
     def module(self, nn):
         x = self.operands[0]

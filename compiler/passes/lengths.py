@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 CODE = "E0519"
-HELP = "make all rows as long, or reduce the axis first: by `mean(axis=...)`, `last`, or a recurrent layer " \
-       "with `final=true`"  # fmt: skip
+HELP = "reduce the axis first, by `mean(axis=...)`, `last` or a recurrent layer with `final=true`; or make " \
+       "all rows equally long"  # fmt: skip
 
 
 def length_name(name: str) -> str:
@@ -194,16 +194,25 @@ def check(program: CompiledProgram, problems: Problems) -> None:
     """Report the operators that would mix padding into their results."""
     known = length_inputs(program)
     check_names(program, known, problems)
-    for value in (*(i.value for i in program.inputs), *(o.target_value for o in program.outputs)):
-        if value is not None and len(axes := axes_of(value, known)) > 1:
-            sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
-            message = f"rows differ in length along {sizes} of `{value.field}`, and one of them may"
-            problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other one"))
+    check_axes(program, known, problems)
     for node in program.graph.nodes if known else ():
         forms = dict.fromkeys((node, node_at_inference(node)))
         found = (problem for form in forms if (problem := mixed(form, known)) is not None)
         if (problem := next(found, None)) is not None:
             problems.add(problem)
+
+
+def check_axes(program: CompiledProgram, known: Mapping[str, GraphInput], problems: Problems) -> None:
+    """Report axes whose lengths would have no name, and a second axis along which rows differ."""
+    targets = [o.target_value for o in program.outputs if o.target_value is not None]
+    for value in (*(i.value for i in program.inputs), *targets):
+        for size in (size for size in value.type.shape if names(size) & program.lengths - known.keys()):
+            message = f"rows differ in length along `{size}` of `{value.field}`, and their lengths need a name"
+            problems.add(Diagnostic.at(value.site, CODE, message, "write a name alone there, such as `T`"))
+        if len(axes := axes_of(value, known)) > 1:
+            sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
+            message = f"rows differ in length along {sizes} of `{value.field}`; only one axis may vary"
+            problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other axis"))
 
 
 def check_names(program: CompiledProgram, known: Mapping[str, GraphInput], problems: Problems) -> None:

@@ -25,5 +25,5 @@ def proof_of(program: CompiledProgram) -> Iterator[tuple[Parity, list[tuple[str,
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "program.onnx"
         save(onnx_model(program, graph, weights, {}), artifact)
-        batches = list(comparisons(graph, raw_types(program, graph), None, seed=0))
+        batches = list(comparisons(graph, raw_types(program, graph), None, 0, {}))
         yield Parity(program, graph, weights, artifact), batches

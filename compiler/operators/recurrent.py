@@ -9,6 +9,7 @@ from dlc.compiler.definitions.initializers import HeNormal, Initializer, XavierN
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, MemberOf, Number
 from dlc.compiler.dims.dim import Size, has_free, total
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
+from dlc.compiler.operators.padding import LENGTHS
 from dlc.compiler.operators.sliding_window import need_known
 from dlc.compiler.types import Tensor
 
@@ -38,6 +39,7 @@ class _Recurrent(Operator, abstract=True):
 
     group = "layers"
     initial = ""
+    differs_on_nan = "ONNX Runtime may compute numbers from NaN."
 
     kind: ClassVar[str]  # the ONNX operator
     order: ClassVar[tuple[int, ...]]  # ONNX's gates by their place in torch
@@ -91,6 +93,9 @@ class _Recurrent(Operator, abstract=True):
         count = self.layers * len(self.directions)
         return (self.units,) if count == 1 else (count, self.units)
 
+    def padding_of(self, place, axis):
+        return LENGTHS if (place, axis) == (0, 0) else super().padding_of(place, axis)
+
     @property
     def directions(self) -> tuple[str, ...]:
         return DIRECTIONS if self.bidirectional else DIRECTIONS[:1]
@@ -139,7 +144,7 @@ class _Recurrent(Operator, abstract=True):
             return y[:, :steps] if free else y
         if not free:
             return last
-        count = F.size_number(steps) if lengths is None else lengths.reshape(-1, 1)
+        count = x.new_full((1,), steps) if lengths is None else lengths.reshape(-1, 1)
         return F.where(count > 0, last, self.join(F, initial[0]))
 
     def torch_states(self, x: Any, states: Sequence[Any]) -> list[Any]:
@@ -354,6 +359,13 @@ class Rnn(_Recurrent):
     there are several. Gradients shrink or grow with each step: `lstm` and `gru` remember for longer.
     """
 
+    usage = """
+    input  signal: float[T, 4]
+    output level: float[T, 1]
+
+    signal -> rnn(16) -> dense(1) -> level
+    """
+
     kind, order = "RNN", (0,)
     activation: str = setting("activation of the state", Keyword("tanh", "relu"), "tanh")
     dropout: float = dropout_setting()
@@ -389,6 +401,13 @@ class Lstm(_Recurrent):
     tensor, if given, is `c`.
     """
 
+    usage = """
+    input  words: class(1000)[T]
+    output mood: class(3)
+
+    words -> embedding(32) -> lstm(64, final=true) -> dense(3) -> mood
+    """
+
     kind, order = "LSTM", (0, 3, 1, 2)
     dropout: float = dropout_setting()
 
@@ -417,6 +436,13 @@ class Gru(_Recurrent):
     `n = tanh(W x + b + r * (R h + c))`, as PyTorch and cuDNN define it. The weights are those of torch's
     `nn.GRU`, and `x` is `[steps, features]`. A second tensor is the initial state, 0 without it: `[units]`,
     or one for each layer and direction, `[layers * directions, units]`, where there are several.
+    """
+
+    usage = """
+    input  words: class(1000)[T]
+    output tag: class(12)[T]
+
+    words -> embedding(32) -> gru(48, bidirectional=true) -> dense(12) -> tag
     """
 
     kind, order = "GRU", (1, 0, 2)

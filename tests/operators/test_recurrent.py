@@ -1,5 +1,5 @@
-"""Recurrent layers: against the modules of torch, with initial states, and with sequences of several lengths in
-ONNX Runtime, `onnx.reference` and OpenVINO."""
+"""Recurrent layers: against the modules of torch, with initial states, and with rows of several lengths in
+torch, ONNX Runtime, `onnx.reference` and OpenVINO."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from torch import nn
 from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.lower import onnx as to_onnx
-from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import Tensor
 

@@ -218,7 +218,7 @@ class _Recurrent(Operator, abstract=True):
         steps, differ = self.operands[0].shape[0], lengths is not None
         if has_free(steps) and not differ:  # ONNX Runtime needs them where there are no steps
             lengths = op.Expand(op.size(steps), op.Unsqueeze(op.batch(), op.constant([0], "int64")))
-        by_length = differ and op.runtime == "openvino"
+        by_length = differ and op.in_openvino
         run = self.onnx_by_length if by_length else self.onnx_layer
         counts = None if lengths is None else op.Cast(lengths, to=INT32)
         if by_length:
@@ -230,7 +230,7 @@ class _Recurrent(Operator, abstract=True):
             x = self.onnx_join(op, y, 1)
         if not self.final:
             return op.Transpose(x, perm=[1, 0, 2])
-        if by_length or (given and lengths is not None):
+        if lengths is not None and (given or op.in_openvino):
             ran = op.Greater(op.Reshape(lengths, op.constant([1, -1, 1], "int64")), op.constant(0, "int64"))
             last = op.Where(ran, last, initial[0] if given else op.constant(0.0, "float32"))
         return self.onnx_join(op, last, 0)

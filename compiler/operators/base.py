@@ -108,12 +108,12 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # none for other operators.
     initial: ClassVar[str | None] = None
     # The initializer that `auto` selects for its weights; none where the next activation decides.
-    auto: ClassVar[Initializer | None] = None
+    auto: ClassVar[Initializer | None] | property = None
 
     # --- training -----------------------------------------------------------------------------------------
 
     # True if the training form draws random numbers.
-    random: ClassVar[bool] = False
+    random: ClassVar[bool] | property = False
     # True if its training form computes statistics over the batch, which need several values per feature.
     needs_many_rows: ClassVar[bool] = False
     # The condition on its operands without which its result or gradient is not finite; empty if only

@@ -177,22 +177,26 @@ class Recurrent(Operator, abstract=True):
     def torch_by_length(self, F: Any, x: Any, states: Sequence[Any], lengths: Any,
                         weights: Mapping[str, Any]) -> Any:  # fmt: skip
         """The same for sequences of several lengths. Packing them would be two to four times slower."""
-        end = (lengths - 1).clamp(min=0).reshape(-1, 1, 1)
+        rows = F.indices(x, x.shape[0]).long() * x.shape[1]  # the first step of each row, in all steps
+        end = (lengths - 1).clamp(min=0)
         if not self.bidirectional:
             y = self.torch_run(F, x, states, [*weights.values()], self.layers, 1)[0]
-            return y, F.take_along_dim(y, end, 1)[:, 0] if self.final else None
-        mirrored = (end - F.indices(x, x.shape[1]).long().reshape(1, -1, 1)).clamp(min=0)
+            return y, y.flatten(0, 1).index_select(0, rows + end) if self.final else None
+        mirrored = (end.unsqueeze(1) - F.indices(x, x.shape[1]).long()).clamp(min=0)
+        mirrored = (mirrored + rows.unsqueeze(1)).flatten()
         forward = backward = x
         for layer in range(self.layers):
             x = F.dropout(x, self.dropout, True) if layer and self.drops() else x
-            both = [x, F.take_along_dim(x, mirrored, 1)]
+            both = [x, taken(x, mirrored)]
             for at, direction in enumerate(DIRECTIONS):
                 place = 2 * layer + at
                 own = [weights[leaf] for leaf in self.leaves(layer, direction)]
                 both[at] = self.torch_run(F, both[at], [s[place : place + 1] for s in states], own, 1, 1)[0]
-            forward, backward = both[0], F.take_along_dim(both[1], mirrored, 1)
+            forward, backward = both[0], taken(both[1], mirrored)
             x = F.cat((forward, backward), -1)
-        return x, F.cat((F.take_along_dim(forward, end, 1)[:, 0], backward[:, 0]), -1) if self.final else None
+        if not self.final:
+            return x, None
+        return x, F.cat((forward.flatten(0, 1).index_select(0, rows + end), backward[:, 0]), -1)
 
     def module(self, nn):
         given = {name: value for name, value in self.module_settings().items() if value is not None}
@@ -222,6 +226,7 @@ class Recurrent(Operator, abstract=True):
         limits = None if limits is None else op.Cast(limits, to=INT32)
         run = partial(self.onnx_by_length, op, lengths) if by_length else partial(self.onnx_layer, op)
         given, x = self.onnx_states(op, states), op.Transpose(x, perm=[1, 0, 2])
+        initial, last = given, None
         for layer in range(self.layers):
             initial = [self.onnx_part(op, s, layer) for s in given]
             y, last = run(x, limits, initial, weights, layer, self.directions)
@@ -310,6 +315,11 @@ class Recurrent(Operator, abstract=True):
     def joined_offsets(self, *biases: Any) -> Any:
         """The two biases of each direction, one after the other."""
         return self.in_onnx_order(*biases).reshape(len(biases) // 2, -1)
+
+
+def taken(x: Any, places: Any) -> Any:
+    """A sequence of these steps of `x`, which count through all rows."""
+    return x.flatten(0, 1).index_select(0, places).reshape(x.shape)
 
 
 def shape_help(x: Tensor) -> str:

@@ -245,7 +245,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
         return None
 
     def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
-        """Applies that module, with the code around it where the module alone is not enough."""
+        """Applies that module, with the code around it where the module alone is not enough. A module that
+        returns a pair is called with `outputs=2`."""
         return module(*operands)
 
     def constant(self) -> Any:

@@ -210,8 +210,8 @@ class Recurrent(Operator, abstract=True):
 
     def call(self, F, module, x, *states):
         given = self.torch_states(x, states) if states else ()
-        made = module(x, *([tuple(given)] if len(given) > 1 else given))
-        return self.join(F, self.hidden(made[1])) if self.final else made[0]
+        y, last = module(x, *([tuple(given)] if len(given) > 1 else given), outputs=2)
+        return self.join(F, self.hidden(last)) if self.final else y
 
     def hidden(self, states: Any) -> Any:
         """The hidden states among the last states that the module returns."""

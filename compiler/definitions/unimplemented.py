@@ -16,7 +16,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "function": ("path",),
     "attribute": ("mask", "length"),
     "metric": (
-        "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
+        "bleu", "chrf", "word_error_rate",
     ),
     "source": ("images", "audio", "text"),
     "field": ("files", "ahead"),

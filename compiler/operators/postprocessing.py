@@ -71,6 +71,42 @@ class ClassNumber(OfScores):
         return near_maximum(np, self.operands[0].axis(self.axis))
 
 
+class BestPath(OfScores):
+    """The classes that scores of frames spell, of which class 0 is the blank: the best class of each frame,
+    repeats and blanks taken out, at the start of the row; -1 after them (CTC best path decoding, Graves et
+    al. 2006; torch `argmax` and `gather`, ONNX `ArgMax` and `ScatterElements`)."""
+
+    differs_on_nan = NAN_IS_GREATEST
+
+    def type(self, scores: Tensor) -> Tensor:
+        return Tensor("class", scores.shape[:1], Classes(scores.shape[1] - 1))
+
+    def torch_float(self, F, x):
+        best = x.argmax(2)
+        previous = F.pad(best, [1, 0])[:, :-1]
+        kept = (best != 0) & (best != previous)
+        order = F.argsort((~kept).to(F.int8), dim=1, stable=True)
+        return F.where(kept, best - 1, -1).gather(1, order)
+
+    def onnx_float(self, op, x):
+        scores, (zero, one, none) = self.operands[0], (op.constant(n, "int64") for n in (0, 1, -1))
+        first, last, axis = (op.constant([n], "int64") for n in (0, -1, 1))
+        best = op.ArgMax(x, axis=2, keepdims=0)
+        blank = op.Expand(zero, op.shape(scores.with_shape(1)))
+        previous = op.Slice(op.Concat(blank, best, axis=1), first, last, axis)
+        kept = op.Not(op.Or(op.Equal(best, zero), op.Equal(best, previous)))
+        counted = onnx_cast(op, kept, "bool", "int64")
+        count, total = op.CumSum(counted, one), op.ReduceSum(counted, axis, keepdims=1)
+        frame = op.Range(zero, op.size(scores.shape[0]), one)
+        place = op.Where(kept, op.Sub(count, one), op.Sub(op.Add(total, frame), count))
+        return op.ScatterElements(best, place, op.Where(kept, op.Sub(best, one), none), axis=1)
+
+    def tolerance(self, np):
+        """Any row is accepted where the best two classes of a frame are close."""
+        of = near_maximum(np, 2)
+        return lambda x: np.broadcast_to(of(x).max(1, keepdims=True, initial=0), x.shape[:2])
+
+
 class LabelPostprocess(Postprocess, abstract=True):
     """The label of a class outside of the graph. `names` has the texts, where the PyTorch form returns
     indices."""

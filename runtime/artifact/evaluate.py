@@ -11,6 +11,7 @@ from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.definitions.sections import ColumnField, Columns
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
@@ -178,10 +179,12 @@ def check_answers(
     and a probability for each class."""
     type, shape = measured.type, target.shape
     name, *more = kind_of(type).answer_names(measured.output)
+    if type.blank and np.ndim(answers[name]) == 2:
+        shape = (len(target), np.shape(answers[name])[1])
     sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
     if type.element == "class" and type.classes is not None:
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
-        shape = (*shape[:axis], type.classes.count, *shape[axis:])
+        shape = (*shape[:axis], number(type.classes.count) + type.blank, *shape[axis:])
     if not sound or not all(np.shape(answers[n]) == shape and is_numeric(answers[n]) for n in more):
         raise ArtifactError(f"{artifact.path} returns values of `{name}` that are not of its type: {type}")
 
@@ -191,11 +194,13 @@ def is_known(type: Tensor, values: np.ndarray) -> bool:
     if type.element not in ("class", "binary"):
         return is_numeric(values)
     labels = type.classes.labels if type.classes else None
-    if labels:
-        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= {*labels}
+    if labels and type.classes:
+        known = {*labels, type.classes.unknown} if type.blank else {*labels}
+        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= known
     if type.element == "binary" or type.classes is None:
         return values.dtype.kind == "b"
-    return values.dtype.kind in "iu" and bool(((values >= 0) & (values < type.classes.count)).all())
+    least = -1 if type.blank else 0
+    return values.dtype.kind in "iu" and bool(((values >= least) & (values < type.classes.count)).all())
 
 
 def is_numeric(values: np.ndarray) -> bool:

@@ -32,7 +32,7 @@ class Meter:
             if m.output not in predictions:
                 predictions[m.output] = prediction_of(answers, m.output, m.type)
             answer, target = predictions[m.output], targets[m.target]
-            if not m.type.ignore:
+            if not m.type.ignore or m.metric.whole_rows:
                 m.metric.update(np, state, answer, target)
             elif (counts := counted(target)).any():
                 whole = m.updated_with is m.type
@@ -65,9 +65,10 @@ class OutputMetric:
     @property
     def updated_with(self) -> Tensor:
         """The type of the rows that update the metric: single entries if some may not count, unless the
-        metric measures the entries of a vector separately."""
+        metric compares whole rows or measures the entries of a vector separately."""
         separate = self.metric.separates and State(self.type).per_label and self.type.element != "class"
-        return self.type.with_shape() if self.type.ignore and not separate else self.type
+        whole = separate or self.metric.whole_rows
+        return self.type.with_shape() if self.type.ignore and not whole else self.type
 
 
 def counted(target: np.ndarray) -> np.ndarray:
@@ -108,6 +109,8 @@ def class_indices(value: np.ndarray, type: Tensor) -> np.ndarray:
     if classes is None or classes.labels is None or (classes.names and not is_text(value)):
         return value  # already indices, as in torch
     index: dict[object, int] = {label: k for k, label in enumerate(classes.labels)}
+    if type.blank:
+        index[classes.unknown] = -1
     found, inverse = np.unique(value.astype(str) if is_text(value) else value, return_inverse=True)
     return np.array([index[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
 

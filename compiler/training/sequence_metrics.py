@@ -46,6 +46,17 @@ class EditDistance(_OfSequences):
     """Mean number of insertions, deletions and substitutions that turn an answer into its target (Levenshtein
     1966; torchmetrics `EditDistance`)."""
 
+    usage = """
+    input  frames: float[32, 8]
+    output text: class(26, ignore=-1)[6]
+
+    frames -> dense(64) -> relu -> dense(text.classes + 1) -> text
+
+    train {
+      loss = ctc(text)
+      metrics = [edit_distance, sequence_accuracy]
+    }
+    """
     better = "lower"
 
     def of(self, np, answers, targets):
@@ -53,7 +64,16 @@ class EditDistance(_OfSequences):
 
 
 class SequenceAccuracy(_OfSequences):
-    """Share of answers of which the whole sequence is right."""
+    """Share of answers of which the whole sequence is right, at the entries that count."""
+
+    usage = """
+    input  words: class(1000)[12]
+    output tags: class(9)[12]
+
+    words -> embedding(32) -> dense(64) -> relu -> dense(9) -> tags
+
+    train { metrics = [accuracy, sequence_accuracy] }
+    """
 
     def of(self, np, answers, targets):
         (answer, length), (target, wanted) = answers, targets

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
-from dlc.compiler.passes import specialize
+from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.offsets import EXACT
 from dlc.runtime.data import required_fields
@@ -45,14 +45,14 @@ def imprecise_casts(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """Casts of a wider input to float32 before its offset is subtracted."""
-    graph = specialize.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.graph)
     if data.train is None:
         return
     for node in graph.nodes:
         if node.operator.converts and node.results[0].type.element == "float":
             given = prune(graph, {"x": node.operands[0]})
             if node.operands[0].type.element in EXACT and rows_reach(given, data.train):
-                yield from imprecise_cast(graph, node, given, data.train, weights)
+                yield from imprecise_cast(program, graph, node, given, data.train, weights)
 
 
 def rows_reach(given: Graph, rows: Rows) -> bool:
@@ -61,10 +61,10 @@ def rows_reach(given: Graph, rows: Rows) -> bool:
     return known and bool(given.inputs) and all(w.is_fixed for w in given.weights)
 
 
-def imprecise_cast(graph: Graph, node: Node, given: Graph, rows: Rows,
+def imprecise_cast(program: CompiledProgram, graph: Graph, node: Node, given: Graph, rows: Rows,
                 weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:  # fmt: skip
     some = rows.head(ROWS, [v.field for v in given.inputs])
-    taken = np.concatenate(list(flowing_into(graph, [node], some, weights)))
+    taken = np.concatenate(list(flowing_into(program, graph, [node], some, weights)))
     features = taken.shape[-1] if taken.ndim > 1 else 1
     for found in precision_losses(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:
         help = "subtract an offset before it is used; `standardize` is fitted to it"

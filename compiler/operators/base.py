@@ -135,6 +135,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     reads_batch_size: ClassVar[bool] | property = False
     # True if it changes with the steps of training.
     moves: ClassVar[bool] = False
+    # True if some of what it computes a loss of may not count.
+    ignores: ClassVar[bool] | property = False
     # True if it leaves ignored entries of targets out, or replaces them: losses and `where`.
     leaves_out_ignored: ClassVar[bool] = False
     # True if it has no ONNX form, because it occurs in training only, as losses do.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlc.compiler.operators.base import Example, Reject
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.padding import LENGTHS, Fill
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.types import Tensor
 
@@ -51,25 +54,43 @@ class Ctc(Loss):
                               "units, the blank first")  # fmt: skip
         return prediction.with_shape()
 
-    def valid_losses(self, F, prediction, target):
-        """The loss of each text, the mask of the texts that count, and the operands."""
-        given = target >= 0
-        symbols_first = F.argsort((~given).to(F.int8), dim=1, stable=True)
-        text, lengths = target.gather(1, symbols_first), given.sum(1)
-        given = given.gather(1, symbols_first)
-        repeats = ((text[:, 1:] == text[:, :-1]) & given[:, 1:]).sum(1)
-        frames = F.full_like(lengths, F.size(self.operands[0].shape[0]))
-        valid = lengths + repeats <= frames
-        if self.operands[1].ignore:
-            valid = valid & (lengths > 0)
-        lengths = lengths.where(valid, 0)
-        each = self.torch_each(F, "none", prediction, text + 1, frames, lengths)
-        each = each / lengths.clamp(min=1) if self.reduce == "mean" else each
-        return each.where(valid, 0), valid, (prediction, target)
+    def padding_of(self, place, axis):
+        if place == 1 and self.operands[1].element in ("uint8", "uint16"):
+            raise Reject("`ctc` marks the end of a text by -1, which is no number of its target", at="target",
+                         help="declare the target as `class(...)`, or as `int64`")  # fmt: skip
+        return Fill(-1) if place == 1 else LENGTHS
 
-    def torch_each(self, F, reduction, prediction, text, frames, lengths):
+    def torch(self, F, prediction, target, lengths=None):
+        return self.torch_valid(F, prediction, target, lengths)
+
+    def sum_and_weight(self, F, prediction, target, lengths=None):
+        return super().sum_and_weight(F, prediction, target, lengths)
+
+    def valid_losses(self, F, prediction, target, lengths=None):
+        text, symbols, frames, valid = self.texts(F, target, lengths)
+        symbols = symbols.where(valid, 0)
+        each = self.torch_each(F, "none", prediction, text + 1, frames, symbols)
+        each = each / symbols.clamp(min=1) if self.reduce == "mean" else each
+        return each.where(valid, 0), valid, ()
+
+    def valid_entries(self, F, prediction, target, lengths=None):
+        return self.texts(F, target, lengths)[3]
+
+    def texts(self, F: Any, target: Any, lengths: Any) -> tuple[Any, Any, Any, Any]:
+        """The texts without ignored symbols, their numbers of symbols and of frames, and the mask of those
+        that count. `lengths` are the numbers of frames, if they differ."""
+        given = target >= 0
+        first = F.argsort((~given).to(F.int8), dim=1, stable=True)
+        text, given, symbols = target.gather(1, first), given.gather(1, first), given.sum(1)
+        repeats = ((text[:, 1:] == text[:, :-1]) & given[:, 1:]).sum(1)
+        size = self.operands[0].shape[0]
+        frames = F.full_like(symbols, F.size(size)) if lengths is None else lengths
+        valid = symbols + repeats <= frames
+        return text, symbols, frames, valid & (symbols > 0) if self.operands[1].ignore else valid
+
+    def torch_each(self, F, reduction, prediction, text, frames, symbols):
         log = F.log_softmax(prediction, -1).transpose(0, 1)
-        return F.ctc_loss(log, text.to(F.int64), frames, lengths, reduction=reduction)
+        return F.ctc_loss(log, text.to(F.int64), frames, symbols, reduction=reduction)
 
     examples = (
         Example("ctc", ("float[8, 4]", "class(3)[3]"), "float"),

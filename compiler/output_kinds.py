@@ -1,8 +1,8 @@
 """Kinds of outputs by element type: shape of the scores, default loss and metrics, postprocessing in the
 artifact.
 
-There are kinds for classes, for sequences of classes that `ctc` decodes, for binary outputs and for numbers. All differences between them are in this
-file.
+There are kinds for classes, for sequences of classes that `ctc` decodes, for binary outputs and for numbers.
+All differences between them are in this file.
 """
 
 from __future__ import annotations

@@ -145,11 +145,13 @@ def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: li
             create_target(ev, output)
     if fitting or state.problems.failed:  # failed outputs might have fitted
         return
-    decoded = next((o for o in filled if o.declared.blank and o.declared.element in metric.for_elements), None)
+    decoded = next(
+        (o for o in filled if o.declared.blank and o.declared.element in metric.for_elements), None
+    )
     if decoded is not None:
         state.problems.report("E0604", metric.span,
-                              f"`{metric.name}` compares each entry with its target, and `ctc` decodes the text "
-                              f"of `{decoded.name}`, which has a length of its own",
+                              f"`{metric.name}` compares each entry with its target, and the text that `ctc` "
+                              f"decodes for `{decoded.name}` has a length of its own",
                               help="measure `edit_distance` or `sequence_accuracy`")  # fmt: skip
     elif filled:
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))

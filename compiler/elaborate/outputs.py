@@ -14,7 +14,7 @@ from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.operators.validity import Valid
-from dlc.compiler.output_kinds import CTC, class_axis, kind_of
+from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def check_blanks(ev: Evaluator) -> None:
     if not decoded:
         return
     graph = ev.state.graph({})
-    losses = [node for node in graph.nodes if node.operator.name == CTC.loss]
-    read = graph.needed_by(node.operands[0] for node in losses)
+    read = graph.needed_by(node.operands[0] for node in graph.nodes if node.operator.aligns)
     unread = [output for output in decoded if output.scores not in read]
     for output in unread:
         assert output.flowed is not None and output.filled is not None
@@ -129,8 +128,8 @@ def blank_fix(output: OutputRef, found: Tensor) -> str:
         return ""
     count, loss = declared.classes.count, f"`train {{ loss = ctc({output.name}) }}`"
     if found.shape[1] == count + 1:
-        return f"give the layer before it {count} units, one for each class; a unit more, the blank, is for " \
-               f"{loss}"  # fmt: skip
+        return f"give the layer before it {count} units, one for each class; a unit more, the blank, is " \
+               f"for {loss}"  # fmt: skip
     if found.shape[0] != declared.shape[0] or not isinstance(count, int):
         return f"give the layer before it {count} units, one for each class; for a text with fewer symbols " \
                f"than frames, {output.name}.classes + 1, the blank first, and {loss}"  # fmt: skip

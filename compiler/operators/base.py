@@ -133,6 +133,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     joins_batch: ClassVar[bool] = False
     # True if its result depends on the size of the batch alone.
     reads_batch_size: ClassVar[bool] | property = False
+    # True for a loss that aligns its second operand, a text, with the steps of its first one.
+    aligns: ClassVar[bool] = False
     # True if it changes with the steps of training.
     moves: ClassVar[bool] = False
     # True if some of what it computes a loss of may not count.

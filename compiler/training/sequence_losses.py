@@ -36,6 +36,7 @@ class Ctc(Loss):
     """
 
     of_scores = ("class",)
+    aligns = True
     ignores = True  # texts that do not fit
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Metrics of sequences of classes, which compare whole sequences.
 
-The target is -1 where an entry does not count. The answer of an output of `ctc` has a length of its own, and is
--1 after it; any other answer has an entry for each of the target, and those that do not count are left out.
+The target is -1 where an entry does not count. The answer of an output of `ctc` has a length of its own, and
+is -1 after it; any other answer has an entry for each of the target, and those that do not count are left out.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+from dlc.compiler.training.metric_counts import packed
 from dlc.compiler.training.metrics import Metric
 from dlc.compiler.types import Tensor
 
@@ -80,12 +81,6 @@ class SequenceAccuracy(_OfSequences):
         width = max(answer.shape[1], target.shape[1])
         same = widened(np, answer, width) == widened(np, target, width)
         return (length == wanted) & same.all(1)
-
-
-def packed(np: Any, values: Any, kept: Any) -> tuple[Any, Any]:
-    """The values that are kept at the start of each row, -1 after them, and how many they are."""
-    order = np.argsort(~kept, axis=1, kind="stable")
-    return np.take_along_axis(np.where(kept, values, -1), order, 1), kept.sum(1)
 
 
 def widened(np: Any, rows: Any, width: int) -> Any:

@@ -166,7 +166,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
 def lengths_in(
     wanted: Sequence[RequiredField], made: Mapping[str, np.ndarray | Ragged]
 ) -> dict[str, np.ndarray]:
-    """The lengths of all rows of each field that has a free dimension, along the first one, by their names."""
+    """The lengths of all rows along the first free dimension of each field that has one, by their names."""
     found = {}
     for w in (w for w in wanted if w.name in made):
         free = [axis for axis, size in enumerate(w.declared.shape) if dim.is_free(size)]

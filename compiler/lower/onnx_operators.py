@@ -18,8 +18,8 @@ WRITTEN = {
         "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "ReduceL2", "ReduceMax",
         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize", "Round",
         "ScatterElements", "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus",
-        "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
-        "Xor",
+        "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze",
+        "Where", "Xor",
     }),
     ML: frozenset({"LabelEncoder"}),
 }  # fmt: skip

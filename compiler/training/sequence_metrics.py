@@ -1,7 +1,7 @@
 """Metrics of sequences of classes, which compare whole sequences.
 
 The target is -1 where an entry does not count. The answer of an output of `ctc` has a length of its own, and
-is -1 after it; any other answer has an entry for each of the target, and those that do not count are left out.
+is -1 after it; any other answer has an entry for each of the target, of which the same are left out.
 """
 
 from __future__ import annotations

@@ -52,6 +52,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     broadcasts: ClassVar[bool] = False
     # True if entries at different places of its operands never meet, so that padding stays where it is.
     elementwise: ClassVar[bool] = False
+    # True if its result is -1 after the end of each row.
+    ends_rows: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 

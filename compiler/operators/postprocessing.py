@@ -79,6 +79,7 @@ class BestPath(OfScores):
     al. 2006; torch `argmax` and `gather`, ONNX `ArgMax` and `ScatterElements`)."""
 
     differs_on_nan = NAN_IS_GREATEST
+    ends_rows = True
 
     def type(self, scores: Tensor) -> Tensor:
         return Tensor("class", scores.shape[:1], Classes(scores.shape[1] - 1))

@@ -14,6 +14,7 @@ from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
@@ -22,7 +23,7 @@ from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.training.meter import Meter, OutputMetric
+from dlc.runtime.training.meter import Meter, OutputMetric, within_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -181,21 +182,22 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows, fields):
         for m in measured:
-            check_answers(artifact, m, answers, batch[m.target])
+            check_answers(artifact, m, answers, batch)
         meter.add(answers, batch)
     return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
 
 
-def check_answers(
-    artifact: OpenArtifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
-) -> None:
+def check_answers(artifact: OpenArtifact, measured: OutputMetric, answers: Batch, targets: Batch) -> None:
     """Refuse outputs that do not have the type in the metadata: one value for each target, of a known class,
-    and a probability for each class."""
-    type, shape = measured.type, target.shape
+    and a probability for each class. A text that `ctc` decodes has any length."""
+    type, lengths = measured.type, targets.get(length_name(measured.target))
     name, *more = kind_of(type).answer_names(measured.output)
-    if type.blank and np.ndim(answers[name]) == 2:
-        shape = (len(target), np.shape(answers[name])[1])
-    sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
+    values, shape = np.asarray(answers[name]), targets[measured.target].shape
+    if type.blank and values.ndim == 2:
+        shape = (shape[0], values.shape[1])
+    if sound := values.shape == shape:
+        padded = lengths is not None and not type.blank
+        sound = is_known(type, values[within_rows(type, shape, lengths)] if padded else values)
     if type.element == "class" and type.classes is not None:
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
         shape = (*shape[:axis], number(type.classes.count) + type.blank, *shape[axis:])

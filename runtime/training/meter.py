@@ -89,11 +89,15 @@ def counted(type: Tensor, target: np.ndarray, lengths: np.ndarray | None = None)
         counts = target >= 0
     else:
         counts = ~np.isnan(target) if target.dtype.kind == "f" else np.ones(target.shape, bool)
-    if lengths is None:
-        return counts
+    return counts if lengths is None else counts & within_rows(type, target.shape, lengths)
+
+
+def within_rows(type: Tensor, shape: tuple[int, ...], lengths: np.ndarray) -> np.ndarray:
+    """The mask of the entries before the end of each row, in the shape of a batch."""
     axis = next(axis for axis, size in enumerate(type.shape) if has_free(size))
-    within = np.arange(target.shape[axis + 1]) < lengths[:, None]
-    return counts & within.reshape(len(target), *[1] * axis, -1, *[1] * (type.rank - axis - 1))
+    within = np.arange(shape[axis + 1]) < lengths[:, None]
+    within = within.reshape(len(lengths), *[1] * axis, -1, *[1] * (type.rank - axis - 1))
+    return np.broadcast_to(within, shape)
 
 
 def entries(type: Tensor, answer: Prediction, target: np.ndarray, counts: np.ndarray
@@ -129,10 +133,9 @@ def class_indices(value: np.ndarray, type: Tensor) -> np.ndarray:
     if classes is None or classes.labels is None or (classes.names and not is_text(value)):
         return value  # already indices, as in torch
     index: dict[object, int] = {label: k for k, label in enumerate(classes.labels)}
-    if type.blank:
-        index[classes.unknown] = -1
     found, inverse = np.unique(value.astype(str) if is_text(value) else value, return_inverse=True)
-    return np.array([index[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
+    indices = np.array([index.get(label, -1) for label in found.tolist()], np.int64)  # -1 in padding
+    return indices[inverse].reshape(value.shape)
 
 
 def is_text(value: np.ndarray) -> bool:

@@ -16,6 +16,8 @@ from dlc.compiler import Source, compile
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import specialize
+from dlc.compiler.program import Facts
+from dlc.compiler.types import Classes
 from dlc.runtime.artifact import session
 from dlc.runtime.artifact.torch_reference import Reference
 
@@ -35,7 +37,9 @@ def engines(graph, opset: int = 18):
     reference = ReferenceEvaluator(loaded, new_ops=REPAIRED)
     yield "ONNX Runtime", lambda feed: dict(zip(graph.outputs, opened.run(None, feed), strict=True))
     yield "reference", lambda feed: dict(zip(graph.outputs, reference.run(None, feed), strict=True))
-    if not any(output.type.tensor_type.elem_type == onnx.TensorProto.STRING for output in loaded.graph.output):
+    if not any(
+        output.type.tensor_type.elem_type == onnx.TensorProto.STRING for output in loaded.graph.output
+    ):
         yield "OpenVINO", lambda feed: run_openvino(content, feed)
 
 
@@ -105,3 +109,14 @@ def test_a_near_tie_in_one_frame_excuses_the_row():
     x[1, 2] = [1, 1, 0, 0]
     slack = Reference(inference(SPEC.format("T", "class(3)")), {})({"x": x})["y"].slack
     assert np.isinf(slack).tolist() == [[False] * 6, [True] * 6, [False] * 6]
+
+
+def test_labels_after_the_end_of_a_row_are_no_class():
+    """The classes of the data are whole numbers, 0 among them."""
+    text = SPEC.format("T", "class(auto)") + LENGTHS
+    facts = Facts(classes={"y": Classes(3, (-1, 0, 7), "y")})
+    graph, x = specialize.inference(compile(Source("m.dl", text), facts=facts)), drawn(8, 10)
+    lengths = np.array([10, 0, 1, 5, 9, 3, 10, 7])
+    wanted = [[[-1, 0, 7, -2][k] for k in row] for row in filled(spelled(x, lengths), 10)]
+    for name, engine in engines(graph):
+        assert engine({"x": x, "x_length": lengths})["y"].tolist() == wanted, name

@@ -14,7 +14,6 @@ from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
-from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
@@ -23,7 +22,7 @@ from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.training.meter import Meter, OutputMetric, within_rows
+from dlc.runtime.training.meter import Meter, OutputMetric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,8 +61,8 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
 def run_chunks(
     artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField]
 ) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
-    """For each chunk of rows, which are equally long: their numbers, their fields and the outputs. Without
-    rows, one empty chunk, which gives the shapes of the outputs."""
+    """For each chunk of rows whose inputs are equally long: their numbers, their fields and the outputs.
+    Without rows, one empty chunk, which gives the shapes of the outputs."""
     sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
     names, types = (
         [*rows.types, *rows.length_names.values()],
@@ -72,7 +71,8 @@ def run_chunks(
     for start, size, batch in zip(
         accumulate(sizes, initial=0), sizes, rows.batches(sizes, names), strict=False
     ):
-        for some in equally_long(types, batch, size):
+        lengths = {name: batch[name] for name in rows.length_names.values()}
+        for some in equally_long(artifact.fields, lengths, size):
             taken = some.of(types, batch)
             answers = artifact.run({name: taken[name] for name in artifact.inputs})
             check_rows(artifact, answers, len(some.rows))
@@ -190,14 +190,12 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
 def check_answers(artifact: OpenArtifact, measured: OutputMetric, answers: Batch, targets: Batch) -> None:
     """Refuse outputs that do not have the type in the metadata: one value for each target, of a known class,
     and a probability for each class. A text that `ctc` decodes has any length."""
-    type, lengths = measured.type, targets.get(length_name(measured.target))
+    type = measured.type
     name, *more = kind_of(type).answer_names(measured.output)
     values, shape = np.asarray(answers[name]), targets[measured.target].shape
     if type.blank and values.ndim == 2:
         shape = (shape[0], values.shape[1])
-    if sound := values.shape == shape:
-        padded = lengths is not None and not type.blank
-        sound = is_known(type, values[within_rows(type, shape, lengths)] if padded else values)
+    sound = values.shape == shape and is_known(type, values)
     if type.element == "class" and type.classes is not None:
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
         shape = (*shape[:axis], number(type.classes.count) + type.blank, *shape[axis:])

@@ -89,15 +89,11 @@ def counted(type: Tensor, target: np.ndarray, lengths: np.ndarray | None = None)
         counts = target >= 0
     else:
         counts = ~np.isnan(target) if target.dtype.kind == "f" else np.ones(target.shape, bool)
-    return counts if lengths is None else counts & within_rows(type, target.shape, lengths)
-
-
-def within_rows(type: Tensor, shape: tuple[int, ...], lengths: np.ndarray) -> np.ndarray:
-    """The mask of the entries before the end of each row, in the shape of a batch."""
+    if lengths is None:
+        return counts
     axis = next(axis for axis, size in enumerate(type.shape) if has_free(size))
-    within = np.arange(shape[axis + 1]) < lengths[:, None]
-    within = within.reshape(len(lengths), *[1] * axis, -1, *[1] * (type.rank - axis - 1))
-    return np.broadcast_to(within, shape)
+    within = np.arange(target.shape[axis + 1]) < lengths[:, None]
+    return counts & within.reshape(len(target), *[1] * axis, -1, *[1] * (type.rank - axis - 1))
 
 
 def entries(type: Tensor, answer: Prediction, target: np.ndarray, counts: np.ndarray

@@ -45,7 +45,8 @@ def engines(graph, opset: int = 18):
 
 def spelled(scores: np.ndarray, lengths=None) -> list[list[int]]:
     """The best class of each frame, repeats and blanks taken out."""
-    rows = [row[:n] for row, n in zip(scores, lengths if lengths is not None else [None] * len(scores))]
+    lengths = [None] * len(scores) if lengths is None else lengths
+    rows = [row[:n] for row, n in zip(scores, lengths, strict=True)]
     return [[int(k) - 1 for k, _ in groupby(row.argmax(-1)) if k] for row in rows]
 
 
@@ -98,10 +99,9 @@ def test_frames_after_the_end_of_a_row_are_blanks():
     for name, engine in engines(graph):
         found = engine(feed)
         assert found["y"].tolist() == wanted, name
-        alone = [engine({"x": x[i : i + 1, :n], "x_length": lengths[i : i + 1]}) for i, n in enumerate(lengths)
-                 if n]  # fmt: skip
-        assert [row["y"][0].tolist() for row in alone] == [w[:n] for w, n in zip(wanted, lengths, strict=True)
-                                                           if n]  # fmt: skip
+        for row, n, text in zip(x, lengths, found["y"], strict=True):
+            alone = engine({"x": row[None, :n], "x_length": np.array([n])}) if n else {"y": text[None, :0]}
+            assert alone["y"][0].tolist() == text[:n].tolist(), name
 
 
 def test_a_near_tie_in_one_frame_excuses_the_row():

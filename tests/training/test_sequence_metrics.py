@@ -9,6 +9,7 @@ import pytest
 from torchmetrics.text import EditDistance
 
 from dlc.compiler.definitions.definition import family
+from dlc.compiler.dims.dim import free
 from dlc.compiler.training.sequence_metrics import edits
 from dlc.compiler.types import Classes, Tensor
 from dlc.runtime.training.meter import Meter, OutputMetric
@@ -104,3 +105,58 @@ def test_outputs_without_one_axis_of_steps(name):
     metric = METRICS[name]()
     assert not any(metric.fits(Tensor("class", shape, Classes(4))) for shape in ((), (3, 4)))
     assert not any(metric.fits(Tensor(element, (4,))) for element in ("float", "binary", "int64"))
+
+
+# --- rows that differ in length ---------------------------------------------------------------------------
+
+OF_STEPS = [
+    (name, Tensor(element, shape, Classes(count) if count else None))
+    for name, metric in sorted(METRICS.items()) if name != "top_k"
+    for element, count in (("class", 4), ("binary", 2), ("bool", 0), ("float", 0), ("int32", 0))
+    for shape in ((free("T"),), (free("T"), 2), (3, free("T")))
+    if metric().fits(Tensor(element, shape, Classes(count) if count else None)) and not metric().whole_rows
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "type"), OF_STEPS, ids=str)
+def test_figures_leave_padding_out(name, type):
+    """They are those of a list of the entries before the end of each row."""
+    axis = next(axis for axis, size in enumerate(type.shape) if not isinstance(size, int))
+    shape, lengths = tuple(6 if not isinstance(s, int) else s for s in type.shape), RNG.integers(0, 7, 30)
+    inside = np.arange(6) < lengths[:, None]
+    inside = np.broadcast_to(inside.reshape(30, *[1] * axis, 6, *[1] * (type.rank - axis - 1)), (30, *shape))
+    if type.element == "class":
+        probability = RNG.dirichlet(np.ones(4), (30, *shape)).astype(np.float32)
+        value, target = probability.argmax(-1), RNG.integers(0, 4, (30, *shape))
+        moved = np.moveaxis(probability, -1, 1) if type.rank > 1 else probability
+        answers, alone = {"y_probabilities": moved}, {"y_probabilities": probability[inside]}
+    else:
+        drawn, target = RNG.random((30, *shape)), (RNG.random((30, *shape)) < 0.5).astype(float)
+        value = drawn >= 0.5 if type.element in ("binary", "bool") else (drawn * 9 - 4).astype(type.element)
+        answers, alone = {"y_probability": drawn}, {"y_probability": drawn[inside]}
+    metric = METRICS[name]()
+    padded = Meter([OutputMetric(name, "y", type, "y", metric)])
+    for part in (slice(0, 11), slice(11, 30)):
+        batch = {key: array[part] for key, array in answers.items()} | {"y": value[part]}
+        padded.add(batch, {"y": target[part], "y_length": lengths[part]})
+    entries = Meter([OutputMetric(name, "y", type.with_shape(), "y", metric)])
+    entries.add(alone | {"y": value[inside]}, {"y": target[inside]})
+    if metric.tabular:
+        assert padded.tables() == entries.tables()
+    else:
+        assert padded.figures() == pytest.approx(entries.figures())
+
+
+@pytest.mark.parametrize("name", ["edit_distance", "sequence_accuracy"])
+def test_sequences_end_where_their_rows_end(name):
+    """In the padding, answers are wrong and targets repeat the last step."""
+    for type in (PLAIN, DECODED):
+        answers, lengths = RNG.integers(0, 4, (20, 9)), RNG.integers(1, 10, 20)
+        inside = np.arange(9) < lengths[:, None]
+        targets = np.where(RNG.random((20, 9)) < 0.1, 0, answers)
+        wanted = measured(name, type, answers if not type.blank else np.where(inside, answers, -1),
+                          np.where(inside, targets, -1))  # fmt: skip
+        answers = np.where(inside, answers, -1 if type.blank else 3)
+        meter = Meter([OutputMetric(name, "y", type.with_shape(free("T")), "y", METRICS[name]())])
+        meter.add({"y": answers, "y_probabilities": None}, {"y": targets, "y_length": lengths})
+        assert meter.figures()[name] == pytest.approx(wanted)

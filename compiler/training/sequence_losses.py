@@ -37,7 +37,11 @@ class Ctc(Loss):
 
     of_scores = ("class",)
     aligns = True
-    ignores = True  # texts that do not fit
+
+    @property
+    def ignores(self) -> bool:
+        """True: texts that do not fit do not count."""
+        return True
 
     def type(self, prediction: Tensor, target: Tensor) -> Tensor:
         return self.reduced(self.each(prediction, target))

@@ -39,8 +39,8 @@ def longer_than_frames(
         few = int(np.broadcast_to(there, needed.shape)[first])
         message = f"{missing.sum()} of the {len(needed)} texts of `{text.field}` do not fit into their " \
                   f"frames, and do not count: one needs {needed[first]}, and has {few}"  # fmt: skip
-        help = f"give `{node.operator.name}` more frames, by smaller strides before it, or leave these rows " \
-               "out; a text needs a frame for each symbol, and one between equal symbols"  # fmt: skip
+        help = f"give `{node.operator.name}` more frames, by smaller strides before it, or leave these " \
+               "rows out; a text needs a frame for each symbol, and one between equal symbols"  # fmt: skip
         yield Diagnostic.at(node.site, "W0714", message, help)
 
 

@@ -127,13 +127,14 @@ def blank_fix(output: OutputRef, found: Tensor) -> str:
     if declared.element != "class" or declared.classes is None or declared.rank != 1 or found.rank != 2:
         return ""
     count, loss = declared.classes.count, f"`train {{ loss = ctc({output.name}) }}`"
+    units = f"give the layer before it {count} units, one for each class" if found.shape[1] != count else ""
     if found.shape[1] == count + 1:
-        return f"give the layer before it {count} units, one for each class; a unit more, the blank, is " \
-               f"for {loss}"  # fmt: skip
-    if found.shape[0] != declared.shape[0] or not isinstance(count, int):
-        return f"give the layer before it {count} units, one for each class; for a text with fewer symbols " \
-               f"than frames, {output.name}.classes + 1, the blank first, and {loss}"  # fmt: skip
-    return ""
+        return f"{units}; a unit more, the blank, is for {loss}"
+    if found.shape[0] == declared.shape[0] and isinstance(count, int):
+        return ""
+    own = f"a text of another length than its frames takes {output.name}.classes + 1 units, the blank " \
+          f"first, and {loss}"  # fmt: skip
+    return f"{units}; {own}" if units else own
 
 
 def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

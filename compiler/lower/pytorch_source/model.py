@@ -165,9 +165,7 @@ class EmittedModel:
         if labels not in self.constants:
             fields: Iterable[Any] = (*self.program.outputs, *self.program.inputs)
             known = ((f, f.declared.classes.labels) for f in fields if f.declared.classes)
-            name = next(
-                f.name for f, of in known if of in (labels, labels[:-1] if f.declared.blank else labels)
-            )
+            name = next(f.name for f, of in known if of == (labels[:-1] if f.declared.blank else labels))
             self.constants[labels] = safe(name.upper(), {f.name for f in fields})
         return self.constants[labels]
 

@@ -43,7 +43,7 @@ class _OfSequences(Metric, abstract=True):
         return state.mean()
 
 
-class EditDistance(_OfSequences):
+class EditDistanceMetric(_OfSequences):
     """Mean number of insertions, deletions and substitutions that turn an answer into its target (Levenshtein
     1966; torchmetrics `EditDistance`)."""
 

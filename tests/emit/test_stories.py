@@ -112,6 +112,12 @@ STORIES = {
         x -> dense(3) -> label
         train { loss = focal(label) + hinge(label) }
     """,
+    "texts that `ctc` decodes": """
+        input x: float[12, 8]
+        output text: class(3)[4]
+        x -> dense(16) -> relu -> dense(text.classes + 1) -> text
+        train { loss = ctc(text) }
+    """,
     "few copies among others": """
         input a, b: float[4]
         output y: class(3)
@@ -235,6 +241,13 @@ def test_modules_are_those_of_torch() -> None:
     for module in ("nn.GroupNorm(2, 4)", "nn.PReLU()", "nn.RMSNorm(4, 1e-05)", "nn.Embedding(6, 4)"):
         assert module in emitted
     assert emitted.count("(nn.Module)") == 1
+
+
+def test_decoded_texts_end_in_a_label_of_no_class() -> None:
+    types = "input x: float[6, 8]\noutput y: class(a, b)[U]\noutput z: class(like=y)\n"
+    flows = "x -> dense(3) -> y\nx -> flatten -> dense(2) -> z\ntrain { loss = ctc(y) + cross_entropy(z) }\n"
+    found = emit(compile(Source("m.dl", types + flows)), model_alone=True)
+    assert 'Y = ["a", "b", ""]\nZ = ["a", "b"]\n' in found
 
 
 def test_a_spec_without_outputs_is_an_error() -> None:

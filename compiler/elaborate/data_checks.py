@@ -146,4 +146,6 @@ def shape_problem(
     fitting = spell(type.element, found)
     swapped = len(found) == 2 and type.shape == found[::-1]
     turn = "; its rows are first, and `transpose` exchanges the axes" if swapped else ""
-    return f"`{name}` is {type}, and {what} {fitting}", f"declare it as `{name}: {fitting}`{turn}"
+    behind = bool(type.shape) and not isinstance(field, Ahead) and fits(type.shape[1:], row)
+    other = f", or take rows behind the window: `{name} = ahead(...)`" if behind else ""
+    return f"`{name}` is {type}, and {what} {fitting}", f"declare it as `{name}: {fitting}`{turn}{other}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.definitions.series import Steps, fits, steps_of
 from dlc.compiler.dims import dim
 from dlc.compiler.types import spell
 from dlc.runtime.data import data_errors, unknown_classes
@@ -22,6 +23,7 @@ from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.sequences import KEYS, FieldRows, columns_of, sequences_of
 from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
@@ -30,38 +32,65 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
     from dlc.runtime.data.requirements import RequiredField
+    from dlc.runtime.data.sequences import Sequences
     from dlc.runtime.data.source import Column, Opened
 
 
 @dataclass(frozen=True)
 class FieldColumns:
     """A source that was read: the fields, and the columns that fill each field. `rows` are the numbers of the
-    rows in the source, None for all of them."""
+    rows in the source, None for all of them. `sequences` are the samples, if these are sequences of rows."""
 
     opened: Opened
     wanted: Sequence[RequiredField]
     matches: Sequence[Match]
     columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
+    sequences: Sequences | None = None
+    notes: tuple[str, ...] = ()  # count what is in no sample
 
     @property
     def count(self) -> int:
+        """The number of samples."""
+        if self.sequences is not None:
+            return self.sequences.count
         return self.opened.count if self.rows is None else len(self.rows)
 
     def take(self, rows: np.ndarray) -> FieldColumns:
-        """Only the rows with these numbers."""
+        """Only the samples with these numbers."""
+        if self.sequences is not None:
+            return replace(self, sequences=self.sequences.take(rows))
         columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
         return replace(self, columns=columns, rows=rows)
 
     def only(self, names: Container[str]) -> FieldColumns:
         """Only the fields with these names."""
-        wanted = [w for w in self.wanted if w.name in names]
-        return replace(self, wanted=wanted, matches=[m for m in self.matches if m.wanted.name in names])
+        wanted = [w for w in self.wanted if w.name in names or not w.is_field]
+        kept = [m for m in self.matches if m.wanted.name in names or not m.wanted.is_field]
+        return replace(self, wanted=wanted, matches=kept)
 
     @property
     def fields(self) -> list[Match]:
-        """The matches of the inputs and targets, without the column that the split reads."""
-        return [m for m in self.matches if m.wanted.role != "split"]
+        """The matches of the inputs and targets."""
+        return [m for m in self.matches if m.wanted.is_field]
+
+    def layout(self, m: Match) -> FieldRows:
+        """The rows that fill a field."""
+        if self.sequences is None:
+            return FieldRows(None)
+        return self.sequences.rows_of(self.steps(m))
+
+    def steps(self, m: Match) -> Steps:
+        """The steps of a sample that fill a field."""
+        assert self.sequences is not None
+        window, declared = self.sequences.window, m.wanted.declared
+        return steps_of(m.wanted.source, declared.shape, self.row_shape(m), window)
+
+    def row_shape(self, m: Match) -> tuple[int, ...]:
+        """The shape that a field has in one row."""
+        columns = self.columns[m.wanted.name]
+        shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
+        return shape if len(columns) == 1 else (len(columns), *shape)
 
     def sources(self, m: Match) -> list[tuple[int, Column]]:
         """The columns of a field, each with its index in the source."""
@@ -82,7 +111,9 @@ def read_columns(
 ) -> FieldColumns:
     """Read the columns of the fields, or only of those with these names, and check their shapes. A source
     without rows is an error unless `empty` is true."""
+    wanted = [*wanted, *columns_of(opened.sequences)]
     matches = match(opened, wanted, names)
+    opened.sorted_by = next((m.indices[0] for m in matches if m.wanted.role == "order"), None)
     indices = sorted({index for m in matches for index in m.indices})
     read = dict(zip(indices, opened.read(indices), strict=True))
     if not (opened.count or empty):
@@ -90,13 +121,33 @@ def read_columns(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
+    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns))
     sizes: dict[str, int] = {}
-    problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
-    filled = FieldColumns(opened, wanted, matches, columns)
+    problems = [p for m in filled.fields if (p := _shape_problem(filled, m, sizes))]
     problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
     return filled
+
+
+def _in_sequences(filled: FieldColumns) -> FieldColumns:
+    """The rows as the steps of sequences, or sorted, as the settings of the source say."""
+    opened = filled.opened
+    found = {m.wanted.role: _keys(filled, m) for m in filled.matches if m.wanted.role in KEYS}
+    sequences = sequences_of(opened, filled.wanted, found.get("series"), found.get("order"))
+    if sequences is None:
+        return filled
+    if sequences.window is None and "series" not in found:
+        return replace(filled.take(sequences.order), notes=sequences.notes)
+    return replace(filled, sequences=sequences, notes=sequences.notes)
+
+
+def _keys(filled: FieldColumns, m: Match) -> np.ndarray:
+    """The number of the series of each row, or of its place in the order."""
+    try:
+        return KEYS[m.wanted.role](filled.columns[m.wanted.name][0])
+    except Refused as refused:
+        raise CompileError([refusal_error(filled, m.wanted, m.indices[0], refused)]) from None
 
 
 def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
@@ -119,10 +170,11 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     problems: list[Diagnostic] = []
     made, indices, examples, fine = {}, {}, {}, {}
     for m in filled.fields:
-        wanted, pieces = m.wanted, []
+        wanted, pieces, layout = m.wanted, [], filled.layout(m)
         known = wanted.classes_among(classes)
         purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
-        for index, column in filled.sources(m):
+        columns = [(index, layout.of(column)) for index, column in filled.sources(m)]
+        for index, column in columns:
             try:
                 pieces.append(encode(column, wanted.declared, known, purpose))
             except Refused as refused:
@@ -130,26 +182,28 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
                     filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
                         filled
                     )
-                problem = refusal_error(filled, wanted, index, refused)
+                problem = refusal_error(filled, wanted, index, refused, layout.rows)
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
-        made[wanted.name] = joined = _joined(pieces, wanted, filled.count)
+        joined = _joined(pieces, wanted, layout)
+        made[wanted.name] = layout.in_samples(joined)
         if wanted.declared.element == "float" and not raw:
-            named = ((column, filled.opened.name(index)) for index, column in filled.sources(m))
+            named = ((column, filled.opened.name(index)) for index, column in columns)
             fine[wanted.name] = tuple(
                 s for column, name in named for s in column_precision_losses(column, name)
             )
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
-        made[wanted.name] = unknown_classes.with_unknown(joined, known if raw else None)
+        made[wanted.name] = layout.in_samples(unknown_classes.with_unknown(joined, known if raw else None))
         if (lost := unknown_classes.without_imputed(joined, wanted.declared)).min(initial=0) < 0:
-            indices[wanted.name] = lost
-            examples[wanted.name] = unknown_classes.examples(filled.columns[wanted.name], pieces)
+            indices[wanted.name] = layout.in_samples(lost)
+            examples[wanted.name] = unknown_classes.examples([column for _, column in columns], pieces)
     if problems:
         raise CompileError(problems)
     fields = drawn(filled.wanted)
-    return InMemoryRows(made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine)
+    numbers = filled.rows if filled.sequences is None else filled.sequences.named_rows
+    return InMemoryRows(made, filled.count, filled.opened, numbers, fields, indices, examples, fine)
 
 
 def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
@@ -182,15 +236,17 @@ def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
     return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
 
 
-def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
-    opened = filled.opened
-    if filled.rows is not None:
-        refused.rows = filled.rows[refused.rows].tolist()
+def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused,
+                  rows: np.ndarray | None = None) -> Diagnostic:  # fmt: skip
+    """The error for values of a column; `rows` are the numbers of its rows in the source."""
+    opened, rows = filled.opened, filled.rows if rows is None else rows
+    if rows is not None:
+        refused.rows = rows[refused.rows].tolist()
     what, help = opened.not_data(refused.rows)
     if what:
         none = Refused(data_errors.VALUE, what, refused.rows, help)
         return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
-    said = "" if wanted.role == "split" else f"`{wanted.name}` is {wanted.declared}"
+    said = f"`{wanted.name}` is {wanted.declared}" if wanted.is_field else ""
     at = ((wanted.source or wanted.span, said), (opened.definition, "read here"))
     if refused.text:
         lacks = wanted.declared.missing or None in wanted.declared.ignore
@@ -198,21 +254,21 @@ def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refus
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 
-def _joined(pieces: list[np.ndarray], wanted: RequiredField, count: int) -> np.ndarray:
-    """The columns of a field as one array of its shape; free dimensions have the size of the data."""
+def _joined(pieces: list[np.ndarray], wanted: RequiredField, layout: FieldRows) -> np.ndarray:
+    """The columns of a field as one array of its shape, without the axis that the rows of a sample fill; free
+    dimensions have the size of the data."""
     joined = pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
-    shape = wanted.declared.shape
+    shape = wanted.declared.shape if layout.starts is None else wanted.declared.shape[1:]
     if all(isinstance(size, int) for size in shape):
-        return joined.reshape(count, *shape)
+        return joined.reshape(len(joined), *shape)
     return joined
 
 
-def _shape_problem(
-    opened: Opened, m: Match, columns: Sequence[Column], sizes: dict[str, int]
-) -> Diagnostic | None:
+def _shape_problem(filled: FieldColumns, m: Match, sizes: dict[str, int]) -> Diagnostic | None:
     """The error if the columns of a field do not have its shape. `sizes` collects the free dimensions."""
-    shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
-    found = shape if len(columns) == 1 else (len(columns), *shape)
+    opened, found = filled.opened, filled.row_shape(m)
+    if filled.sequences is not None:
+        return _sequence_problem(filled, m, sizes)
     if not opened.count and 0 in found:  # without rows the length of lists is unknown
         return None
     declared = m.wanted.declared.shape
@@ -226,12 +282,32 @@ def _shape_problem(
     return _shape_error(opened, m, found, _layout_help(opened, m, found, flat))
 
 
+def _sequence_problem(filled: FieldColumns, m: Match, sizes: dict[str, int]) -> Diagnostic | None:
+    """The error if the steps of a sample do not have the shape of a field."""
+    assert filled.sequences is not None
+    row, declared, window = filled.row_shape(m), m.wanted.declared.shape, filled.sequences.window
+    steps = steps_of(m.wanted.source, declared, row, window)
+    if steps.whole:
+        return None if declared and fits(declared[1:], row) else _shape_error(filled.opened, m, ("T", *row), "")
+    found = steps.shape(row)
+    if steps.count is None or (fits(declared[:1], found[:1]) and fits(declared[1:], row)):
+        return _free_sizes(filled.opened, m, found, sizes) if len(declared) == len(found) else None
+    return _shape_error(filled.opened, m, found, "")
+
+
 def _free_problem(
     opened: Opened, m: Match, found: tuple[int, ...], sizes: dict[str, int]
 ) -> Diagnostic | None:
-    declared = m.wanted.declared.shape
-    if len(found) != len(declared):
+    if len(found) != m.wanted.declared.rank:
         return _shape_error(opened, m, found, "")
+    return _free_sizes(opened, m, found, sizes)
+
+
+def _free_sizes(
+    opened: Opened, m: Match, found: tuple[int, ...], sizes: dict[str, int]
+) -> Diagnostic | None:
+    """The error if a size differs, or a free dimension from that of the fields before it."""
+    declared = m.wanted.declared.shape
     for size, here in zip(declared, found, strict=True):
         if not isinstance(size, int) and dim.is_free(size):
             known = sizes.setdefault(str(size), here)
@@ -255,7 +331,7 @@ def _layout_help(opened: Opened, m: Match, found: tuple[int, ...], flat: bool) -
     return ""
 
 
-def _shape_error(opened: Opened, m: Match, found: tuple[int, ...], help: str) -> Diagnostic:
+def _shape_error(opened: Opened, m: Match, found: tuple[int | str, ...], help: str) -> Diagnostic:
     declared = m.wanted.declared
     named = opened.name(m.indices[0]) if len(m.indices) == 1 else f"{len(m.indices)} columns"
     have = f"values of shape [{', '.join(map(str, found))}]" if found else "single values"

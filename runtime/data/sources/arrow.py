@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class ArrowRows(Opened):
     """Rows of an Arrow table. Lists of equal length become axes; several columns may have the same name."""
 
+    is_table = True
+
     def columns(self, table: pa.Table, indices: Sequence[int]) -> list[Column]:
         """The columns with these indices in the source, from a table that has columns by their names."""
         return [self._column(table.column(self._column_index(table, index)), index) for index in indices]
@@ -33,6 +35,8 @@ class ArrowRows(Opened):
             values = _without_dictionary(values)
         if _is_text(values.type):
             return self._texts(values, (), index)
+        if types.is_temporal(values.type) and index == self.sorted_by:
+            values = moments(values)
         if types.is_decimal(values.type) or types.is_null(values.type):
             values = values.cast(pa.float64())
         array, shape = values, (self.count,)
@@ -101,6 +105,11 @@ class ArrowTable(ArrowRows):
 
     def read(self, indices: Sequence[int]) -> list[Column]:
         return self.columns(self._rows, indices)
+
+
+def moments(values: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Dates or times as whole numbers in their order."""
+    return values.cast(pa.int32() if values.type.bit_width == 32 else pa.int64()).cast(pa.int64())
 
 
 def _without_dictionary(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -45,7 +45,7 @@ def read_all() -> bytes:
 class JsonRows(ArraySource):
     """Rows as JSON objects. A field that an object lacks is a missing value."""
 
-    no_rows, what = "has no rows", "field"
+    no_rows, what, is_table = "has no rows", "field", True
 
     def __init__(self, content: bytes) -> None:
         self.file = NAME

@@ -13,6 +13,7 @@ import numpy as np
 
 from dlc.compiler.definitions.sections import PARTS
 from dlc.runtime.data import unknown_classes
+from dlc.runtime.data.ragged import Ragged, array_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -131,21 +132,21 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         first = sum(sizes[:start])
         for size in sizes[start:]:
             part = slice(first, first + size)
-            yield {name: self[name][part if order is None else order[part]] for name in names}
+            yield {name: array_of(self[name][part if order is None else order[part]]) for name in names}
             first += size
 
     def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
         names = list(fields)
         made = [compute(batch) for batch in self.batches(CHUNK, names)]
-        made = made or [compute({name: self[name][:0] for name in names})]
+        made = made or [compute({name: array_of(self[name][:0]) for name in names})]
         arrays = {name: np.concatenate([batch[name] for batch in made]) for name in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
         return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn,
                             self._class_indices, self._examples, self.precision_losses)  # fmt: skip
 
-    def held(self) -> Mapping[str, np.ndarray]:
-        return self
+    def held(self) -> Mapping[str, np.ndarray] | None:
+        return None if any(isinstance(array, Ragged) for array in self.values()) else self
 
     def take(self, index: np.ndarray) -> InMemoryRows:
         arrays = {name: array[index] for name, array in self.items()}

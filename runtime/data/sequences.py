@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from dlc.compiler.types import Tensor
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import first_bad_text, refusal
 from dlc.runtime.data.data_errors import counted
+from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import RequiredField
-from dlc.runtime.data.windows import Windows, covered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Sequences:
         begin = self.starts + steps.start
         if steps.count is None and not steps.whole:
             return FieldRows(self.order[begin])
-        lengths = self.lengths if steps.whole else steps.count or 1
+        lengths = self.lengths if steps.whole else np.full(self.count, steps.count)
         mask = covered(begin, lengths, len(self.order))
         return FieldRows(self.order[mask], (np.cumsum(mask) - 1)[begin], lengths)
 
@@ -88,24 +88,29 @@ class Sequences:
 
 @dataclass(frozen=True)
 class FieldRows:
-    """The rows of the source that fill a field, None for all. Sample `i` has the `lengths` (one number, or one a
-    sample) rows from `starts[i]` on; without `starts`, each row is a sample."""
+    """The rows of the source that fill a field, None for all. Sample `i` has `lengths[i]` of them, from
+    `starts[i]` on; without `starts`, each row is a sample."""
 
     rows: np.ndarray | None
     starts: np.ndarray | None = None
-    lengths: np.ndarray | int = 1
+    lengths: np.ndarray | None = None
 
     def of(self, column: Column) -> Column:
         """The column with these rows alone."""
         return column if self.rows is None else column.take(self.rows)
 
-    def in_samples(self, values: np.ndarray) -> Any:
-        """The values of the rows as those of the samples."""
-        if self.starts is None:
+    def in_samples(self, values: np.ndarray) -> np.ndarray | Ragged:
+        """The values of the rows as those of the samples. Samples that overlap share their rows."""
+        if self.starts is None or self.lengths is None:
             return values
-        if isinstance(self.lengths, int):
-            return Windows(values, self.starts, self.lengths)
-        raise NotImplementedError
+        return Ragged(values, self.lengths, starts=self.starts)
+
+
+def covered(starts: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
+    """A mask of the `count` places that are in a stretch of `lengths[i]` from one of `starts` on."""
+    begin = np.bincount(starts, minlength=count + 1)
+    end = np.bincount(starts + lengths, minlength=count + 1)
+    return np.cumsum(begin - end)[:count] > 0
 
 
 def columns_of(settings: TableFile | None) -> list[RequiredField]:

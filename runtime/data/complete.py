@@ -21,7 +21,9 @@ def complete_rows(filled: FieldColumns) -> tuple[FieldColumns, str]:
     """The rows that miss no value which nothing fills in, and a note that counts the others."""
     lost, names = np.zeros(filled.count, bool), []
     for m in filled.matches:
-        lacks = [lacks_value(column, m.wanted) for _, column in filled.sources(m) if m.wanted.needs_value]
+        if not m.wanted.needs_value or not (m.wanted.is_field or filled.sequences is None):
+            continue
+        lacks = [filled.in_samples(m, lacks_value(column, m.wanted)) for _, column in filled.sources(m)]
         names += [m.wanted.name] if np.any(lacks) else []
         lost = np.logical_or.reduce([lost, *lacks])
     if not lost.any():

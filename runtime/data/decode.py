@@ -86,6 +86,19 @@ class FieldColumns:
         window, declared = self.sequences.window, m.wanted.declared
         return steps_of(m.wanted.source, declared.shape, self.row_shape(m), window)
 
+    def rows_read(self, m: Match, samples: np.ndarray | None) -> np.ndarray:
+        """The rows of the columns that fill a field in some samples, by default in all."""
+        if self.sequences is None:
+            return np.arange(self.count) if samples is None else samples
+        sequences = self.sequences if samples is None else self.sequences.take(samples)
+        rows = sequences.rows_of(self.steps(m)).rows
+        assert rows is not None
+        return rows
+
+    def in_samples(self, m: Match, mask: np.ndarray) -> np.ndarray:
+        """A mask of the samples in which a row of `mask` fills a field."""
+        return mask if self.sequences is None else self.sequences.holds(mask, self.steps(m))
+
     def row_shape(self, m: Match) -> tuple[int, ...]:
         """The shape that a field has in one row."""
         columns = self.columns[m.wanted.name]

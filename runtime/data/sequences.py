@@ -38,6 +38,7 @@ class Sequences:
     series. `window` is the length of all samples, None for whole series. `notes` count what is in no sample."""
 
     order: np.ndarray
+    begins: np.ndarray  # the places in `order` where series begin
     starts: np.ndarray
     lengths: np.ndarray
     series: np.ndarray
@@ -141,7 +142,7 @@ def sequences_of(opened: Opened, wanted: Sequence[RequiredField], codes: np.ndar
     begins = np.cumsum(sizes) - sizes
     notes = repeated_note(opened, settings, codes[rows], keys[rows]) if ordered else []
     if settings.window is None:
-        return Sequences(rows, begins, sizes, np.arange(len(sizes)), notes=tuple(notes))
+        return Sequences(rows, begins, begins, sizes, np.arange(len(sizes)), notes=tuple(notes))
     ahead = max((w.source.n for w in wanted if isinstance(w.source, Ahead)), default=0)
     span = settings.window + ahead
     counts = np.maximum((sizes - span) // settings.step + 1, 0)
@@ -154,7 +155,7 @@ def sequences_of(opened: Opened, wanted: Sequence[RequiredField], codes: np.ndar
     starts = np.repeat(begins, counts) + settings.step * within
     lengths = np.full(len(starts), settings.window)
     numbers = np.repeat(np.arange(len(sizes)), counts)
-    return Sequences(rows, starts, lengths, numbers, settings.window, ahead, tuple(notes))
+    return Sequences(rows, begins, starts, lengths, numbers, settings.window, ahead, tuple(notes))
 
 
 def described(settings: TableFile, ahead: int) -> str:

@@ -124,7 +124,7 @@ def read_columns(
 ) -> FieldColumns:
     """Read the columns of the fields, or only of those with these names, and check their shapes. A source
     without rows is an error unless `empty` is true."""
-    wanted = [*wanted, *columns_of(opened.sequences)]
+    wanted = [*wanted, *columns_of(opened)]
     matches = match(opened, wanted, names)
     opened.sorted_by = next((m.indices[0] for m in matches if m.wanted.role == "order"), None)
     indices = sorted({index for m in matches for index in m.indices})

@@ -76,3 +76,17 @@ def step_indices(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def array_of(values: np.ndarray | Ragged) -> np.ndarray:
     """The rows as one array, padded if they differ in length."""
     return values.padded() if isinstance(values, Ragged) else values
+
+
+def distinct_steps(values: np.ndarray | Ragged) -> np.ndarray:
+    """The values of all rows, without padding; each step once, also if rows share it."""
+    if not isinstance(values, Ragged):
+        return values
+    return values.values[covered(values.starts, values.lengths, len(values.values))]
+
+
+def covered(starts: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
+    """A mask of the `count` steps that are in a row of `lengths[i]` steps from `starts[i]` on."""
+    begin = np.bincount(starts, minlength=count + 1)
+    end = np.bincount(starts + lengths, minlength=count + 1)
+    return np.cumsum(begin - end)[:count] > 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlc.compiler.definitions.sections import PARTS
 from dlc.runtime.data import unknown_classes
-from dlc.runtime.data.ragged import Ragged, array_of
+from dlc.runtime.data.ragged import Ragged, array_of, distinct_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -103,7 +103,8 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
 
     `class_indices` has the class indices of each class input that has values outside of its classes; unknown
     and missing values differ there. `examples` has some of the unknown values as text. `notes` count the rows
-    that were left out.
+    that were left out. `numbers` are those of the rows in the source, None for all: of a window that of its last
+    row, of a series that of its first row.
     """
 
     notes: tuple[str, ...] = ()
@@ -117,7 +118,7 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         super().__init__(arrays)
         self.count = count
         self.drawn = dict(drawn or {})
-        self._origin, self._index = origin, index
+        self._origin, self.numbers = origin, index
         self._class_indices, self._examples = dict(class_indices or {}), dict(examples or {})
         self.precision_losses = dict(precision_losses or {})
 
@@ -142,7 +143,7 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         arrays = {name: np.concatenate([batch[name] for batch in made]) for name in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
-        return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn,
+        return InMemoryRows({**self, **arrays}, self.count, self._origin, self.numbers, self.drawn,
                             self._class_indices, self._examples, self.precision_losses)  # fmt: skip
 
     def held(self) -> Mapping[str, np.ndarray] | None:
@@ -151,20 +152,21 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
     def take(self, index: np.ndarray) -> InMemoryRows:
         arrays = {name: array[index] for name, array in self.items()}
         class_indices = {name: array[index] for name, array in self._class_indices.items()}
-        numbers = index if self._index is None else self._index[index]
+        numbers = index if self.numbers is None else self.numbers[index]
         return InMemoryRows(
             arrays, len(index), self._origin, numbers, self.drawn, class_indices, None, self.precision_losses
         )
 
     def unknown_values(self) -> list[UnknownValues]:
         found = (
-            unknown_classes.count(n, p, self._examples.get(n, ())) for n, p in self._class_indices.items()
+            unknown_classes.count(n, distinct_steps(p), self._examples.get(n, ()))
+            for n, p in self._class_indices.items()
         )
         return [some for some in found if some]
 
     def place(self, row: int) -> str:
         """The source location of a row: `data/census.csv, row 17 (line 18)`."""
-        number = row if self._index is None else int(self._index[row])
+        number = row if self.numbers is None else int(self.numbers[row])
         return f"{self._origin.file}, {self._origin.row(number)}" if self._origin else f"row {number + 1}"
 
 

@@ -14,7 +14,7 @@ from dlc.compiler.types import Tensor
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import first_bad_text, refusal
 from dlc.runtime.data.data_errors import counted
-from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.ragged import Ragged, covered
 from dlc.runtime.data.requirements import RequiredField
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Sequences:
             return FieldRows(self.order[begin])
         lengths = self.lengths if steps.whole else np.full(self.count, steps.count)
         mask = covered(begin, lengths, len(self.order))
-        return FieldRows(self.order[mask], (np.cumsum(mask) - 1)[begin], lengths)
+        return FieldRows(self.order[mask], (np.cumsum(mask) - 1)[begin], lengths, steps.count or 0)
 
     def take(self, samples: np.ndarray) -> Sequences:
         """Only these samples."""
@@ -90,11 +90,12 @@ class Sequences:
 @dataclass(frozen=True)
 class FieldRows:
     """The rows of the source that fill a field, None for all. Sample `i` has `lengths[i]` of them, from
-    `starts[i]` on; without `starts`, each row is a sample."""
+    `starts[i]` on; without `starts`, each row is a sample. `longest` is the length of samples, if there are none."""
 
     rows: np.ndarray | None
     starts: np.ndarray | None = None
     lengths: np.ndarray | None = None
+    longest: int = 0
 
     def of(self, column: Column) -> Column:
         """The column with these rows alone."""
@@ -104,22 +105,18 @@ class FieldRows:
         """The values of the rows as those of the samples. Samples that overlap share their rows."""
         if self.starts is None or self.lengths is None:
             return values
+        if not len(self.starts):
+            return np.zeros((0, self.longest, *values.shape[1:]), values.dtype)
         return Ragged(values, self.lengths, starts=self.starts)
 
 
-def covered(starts: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
-    """A mask of the `count` places that are in a stretch of `lengths[i]` from one of `starts` on."""
-    begin = np.bincount(starts, minlength=count + 1)
-    end = np.bincount(starts + lengths, minlength=count + 1)
-    return np.cumsum(begin - end)[:count] > 0
-
-
-def columns_of(settings: TableFile | None) -> list[RequiredField]:
-    """The columns that make sequences of the rows."""
-    found = []
+def columns_of(opened: Opened) -> list[RequiredField]:
+    """The columns that make sequences of the rows. A model answers single rows in the order of the file."""
+    settings, found = opened.sequences, []
+    if settings is None or (opened.for_model and settings.window is None and settings.series is None):
+        return []
     for key, name in (("series", SERIES_COLUMN), ("order", ORDER_COLUMN)):
-        column = settings and getattr(settings, key)
-        if settings and column is not None:
+        if (column := getattr(settings, key)) is not None:
             span = settings.spans.get(key)
             source = ColumnField(column=column).placed(span, {})
             found.append(RequiredField(name, Tensor("string"), key, source, span))

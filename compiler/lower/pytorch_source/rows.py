@@ -47,6 +47,10 @@ class SourceReader:
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
+        given = self.source.values() | self.data.values() | {"split": self.data.splitting}
+        for name, default in DEFAULTS.items():
+            if str(given.get(name, default)) != default:
+                raise self.error(f"`{name}` is not supported without dlc", self.data.spans.get(name))
         self.given = "part" if self.source.name == "idx" else ""
         self.lists: list[str] = []  # lines that assign long lists of columns
         opening, arrays = reader(self.source)
@@ -173,10 +177,6 @@ class SourceReader:
         for name, share in shares.items():
             if not isinstance(share, (int, float)):
                 raise self.error(f"`{name}` has a source of its own", data.spans.get(name))
-        given, spans = self.source.values() | data.values() | {"split": data.splitting}, data.spans
-        for name, default in DEFAULTS.items():
-            if str(given.get(name, default)) != default:
-                raise self.error(f"`{name}` is not supported without dlc", spans.get(name))
         found = [f"    {'rows' if shares else 'training'} = {load}"]
         if shares:
             found.append("    # These splits contain other rows than those of dlc.")

@@ -59,16 +59,17 @@ class Ahead(Field):
 
 @record
 class Steps:
-    """The rows of a sequence that fill a field, from `start` on: `count` rows along its first axis, None for one
-    row without such an axis. Without a count, a field of a whole series has `whole` set."""
+    """The rows of a sequence that fill a field, from `start` on: `count` rows, or all rows of a `whole` series,
+    along its `axis`; without an axis, the row `start` alone."""
 
     start: int = 0
-    count: int | None = None
+    count: int = 1
+    axis: int | None = None
     whole: bool = False
 
-    def shape(self, row: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the field, if one row has the shape `row`."""
-        return row if self.count is None else (self.count, *row)
+    def without_axis(self, shape: Sequence[Size]) -> tuple[Size, ...]:
+        """The part of a shape that one row fills."""
+        return tuple(size for axis, size in enumerate(shape) if axis != self.axis)
 
 
 def steps_of(source: Field | None, shape: Sequence[Size], row: Sequence[int], window: int | None) -> Steps:
@@ -77,11 +78,21 @@ def steps_of(source: Field | None, shape: Sequence[Size], row: Sequence[int], wi
     first row of a series."""
     if isinstance(source, Ahead):
         assert window is not None, "`ahead` stands behind a window"
-        return Steps(window, None if source.n == 1 and fits(shape, row) else source.n)
+        one = source.n == 1 and fits(shape, row)
+        return Steps(window, source.n, None if one else axis_of(shape, row, source.n) or 0)
     if window is None:
-        return Steps() if fits(shape, row) else Steps(whole=True)
-    in_rows = bool(shape) and fits(shape[:1], (window,)) and fits(shape[1:], row)
-    return Steps(window - 1) if fits(shape, row) and not in_rows else Steps(0, window)
+        return Steps() if fits(shape, row) else Steps(axis=axis_of(shape, row, None) or 0, whole=True)
+    axis = axis_of(shape, row, window)
+    return Steps(window - 1) if axis is None and fits(shape, row) else Steps(0, window, axis or 0)
+
+
+def axis_of(shape: Sequence[Size], row: Sequence[int], count: int | None) -> int | None:
+    """The axis of a field that `count` rows fill, None for any number: the first one, or the second one if that
+    alone is free, as in `[channels, T]`. None if the shape does not fit."""
+    if shape and (not isinstance(shape[0], int) or count in (None, shape[0])) and fits(shape[1:], row):
+        return 0
+    free = [axis for axis, size in enumerate(shape[:2]) if not isinstance(size, int)]
+    return 1 if free == [1] and fits((shape[0], *shape[2:]), row) else None
 
 
 def fits(shape: Sequence[Size], found: Sequence[int]) -> bool:

@@ -130,22 +130,19 @@ def shape_problem(
 ) -> tuple[str, str] | None:
     """The message and the fix for a field of another shape than its rows have."""
     steps = steps_of(field, type.shape, row, window)
-    if steps.whole:
-        if type.shape and fits(type.shape[1:], row):
-            return None
-        found = f"its series are {spell(type.element, ())}[T{''.join(f', {size}' for size in row)}]"
-        return f"`{name}` is {type}, and {found}", ""
-    found = steps.shape(row)
-    in_order = not found or (bool(type.shape) and fits(type.shape[:1], found[:1]) and fits(type.shape[1:], row))
-    if in_order if steps.count is not None else fits(type.shape, found):
+    if fits(type.shape if steps.axis is None else steps.without_axis(type.shape), row) and (
+        steps.axis is None or steps.whole or fits(type.shape[steps.axis : steps.axis + 1], (steps.count,))
+    ):
         return None
+    if steps.whole:
+        return f"`{name}` is {type}, and its series are {type.element}[{', '.join(map(str, ('T', *row)))}]", ""
+    found = (steps.count, *row)
     if isinstance(field, Ahead):
         what = f"{len(field.columns)} columns over {field.n} rows are" if row else f"{field.n} rows are"
     else:
         what = f"a window of {len(row) and row[0]} columns is" if row else "a window is"
     fitting = spell(type.element, found)
-    swapped = len(found) == 2 and type.shape == found[::-1]
-    turn = "; its rows are first, and `transpose` exchanges the axes" if swapped else ""
+    turn = "; its rows are first, and `transpose` exchanges the axes" if type.shape == found[::-1] else ""
     behind = bool(type.shape) and not isinstance(field, Ahead) and fits(type.shape[1:], row)
     other = f", or take rows behind the window: `{name} = ahead(...)`" if behind else ""
     return f"`{name}` is {type}, and {what} {fitting}", f"declare it as `{name}: {fitting}`{turn}{other}"

@@ -23,7 +23,9 @@ def complete_rows(filled: FieldColumns) -> tuple[FieldColumns, str]:
     for m in filled.matches:
         if not m.wanted.needs_value or not (m.wanted.is_field or filled.sequences is None):
             continue
-        lacks = [filled.in_samples(m, lacks_value(column, m.wanted)) for _, column in filled.sources(m)]
+        lacks = [lacks_value(column, m.wanted) for _, column in filled.sources(m)]
+        if filled.sequences is not None:
+            lacks = [filled.sequences.holding(mask, filled.steps(m)) for mask in lacks]
         names += [m.wanted.name] if np.any(lacks) else []
         lost = np.logical_or.reduce([lost, *lacks])
     if not lost.any():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,16 +14,19 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.definitions.series import Steps, fits, steps_of
 from dlc.compiler.dims import dim
+from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
-from dlc.runtime.data import data_errors, unknown_classes
+from dlc.runtime.data import data_errors, sequence_shapes, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
 from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
+from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
 from dlc.runtime.data.sequences import KEYS, FieldRows, columns_of, sequences_of
 from dlc.runtime.data.source import number_of
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
     from dlc.runtime.data.requirements import RequiredField
+    from dlc.runtime.data.sequence_shapes import Lengths
     from dlc.runtime.data.sequences import Sequences
     from dlc.runtime.data.source import Column, Opened
 
@@ -46,6 +51,7 @@ class FieldColumns:
     matches: Sequence[Match]
     columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
+    lengths: Mapping[str, Any] = field(default_factory=dict)  # of dimensions: one number, or one a sample
     sequences: Sequences | None = None
     notes: tuple[str, ...] = ()  # count what is in no sample
 
@@ -58,10 +64,11 @@ class FieldColumns:
 
     def take(self, rows: np.ndarray) -> FieldColumns:
         """Only the samples with these numbers."""
+        lengths = {n: of if isinstance(of, int) else of[rows] for n, of in self.lengths.items()}
         if self.sequences is not None:
-            return replace(self, sequences=self.sequences.take(rows))
+            return replace(self, sequences=self.sequences.take(rows), lengths=lengths)
         columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
-        return replace(self, columns=columns, rows=rows)
+        return replace(self, columns=columns, rows=rows, lengths=lengths)
 
     def only(self, names: Container[str]) -> FieldColumns:
         """Only the fields with these names."""
@@ -74,36 +81,17 @@ class FieldColumns:
         """The matches of the inputs and targets."""
         return [m for m in self.matches if m.wanted.is_field]
 
-    def layout(self, m: Match) -> FieldRows:
-        """The rows that fill a field."""
-        if self.sequences is None:
-            return FieldRows(None)
-        return self.sequences.rows_of(self.steps(m))
-
     def steps(self, m: Match) -> Steps:
-        """The steps of a sample that fill a field."""
+        """The steps of a sequence that fill a field."""
         assert self.sequences is not None
-        window, declared = self.sequences.window, m.wanted.declared
-        return steps_of(m.wanted.source, declared.shape, self.row_shape(m), window)
+        row = step_shape(self.columns[m.wanted.name])
+        return steps_of(m.wanted.source, m.wanted.declared.shape, row, self.sequences.window)
 
-    def rows_read(self, m: Match, samples: np.ndarray | None) -> np.ndarray:
-        """The rows of the columns that fill a field in some samples, by default in all."""
+    def layout(self, m: Match, samples: np.ndarray | None = None) -> FieldRows:
+        """The rows of the source that fill a field in these samples, by default in all."""
         if self.sequences is None:
-            return np.arange(self.count) if samples is None else samples
-        sequences = self.sequences if samples is None else self.sequences.take(samples)
-        rows = sequences.rows_of(self.steps(m)).rows
-        assert rows is not None
-        return rows
-
-    def in_samples(self, m: Match, mask: np.ndarray) -> np.ndarray:
-        """A mask of the samples in which a row of `mask` fills a field."""
-        return mask if self.sequences is None else self.sequences.holds(mask, self.steps(m))
-
-    def row_shape(self, m: Match) -> tuple[int, ...]:
-        """The shape that a field has in one row."""
-        columns = self.columns[m.wanted.name]
-        shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
-        return shape if len(columns) == 1 else (len(columns), *shape)
+            return FieldRows(samples)
+        return (self.sequences if samples is None else self.sequences.take(samples)).rows_of(self.steps(m))
 
     def sources(self, m: Match) -> list[tuple[int, Column]]:
         """The columns of a field, each with its index in the source."""
@@ -134,8 +122,8 @@ def read_columns(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
-    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns))
-    sizes: dict[str, int] = {}
+    sizes: Lengths = {}
+    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns, lengths=sizes))
     problems = [p for m in filled.fields if (p := _shape_problem(filled, m, sizes))]
     problems += _without_ignored(filled)
     if problems:
@@ -145,9 +133,8 @@ def read_columns(
 
 def _in_sequences(filled: FieldColumns) -> FieldColumns:
     """The rows as the steps of sequences, or sorted, as the settings of the source say."""
-    opened = filled.opened
     found = {m.wanted.role: _keys(filled, m) for m in filled.matches if m.wanted.role in KEYS}
-    sequences = sequences_of(opened, filled.wanted, found.get("series"), found.get("order"))
+    sequences = sequences_of(filled.opened, filled.wanted, found.get("series"), found.get("order"))
     if sequences is None:
         return filled
     if sequences.window is None and "series" not in found:
@@ -170,7 +157,8 @@ def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
         columns = filled.columns[m.wanted.name]
         for place, column in enumerate(columns) if m.wanted.ignores else ():
             try:
-                columns[place] = without_ignored(column, m.wanted.declared)
+                found = without_ignored(column.steps, m.wanted.declared)
+                columns[place] = replace(found, lengths=column.lengths)
             except Refused as refused:
                 problems.append(refusal_error(filled, m.wanted, m.indices[place], refused))
     return problems
@@ -189,7 +177,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         columns = [(index, layout.of(column)) for index, column in filled.sources(m)]
         for index, column in columns:
             try:
-                pieces.append(encode(column, wanted.declared, known, purpose))
+                pieces.append(encode(column.steps, wanted.declared, known, purpose))
             except Refused as refused:
                 if refused.text and filled.opened.marks is not None:
                     filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
@@ -199,8 +187,8 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
-        joined = _joined(pieces, wanted, layout)
-        made[wanted.name] = layout.in_samples(joined)
+        joined, shaped = _joined(pieces), partial(_shaped, filled, m, layout)
+        made[wanted.name] = shaped(joined)
         if wanted.declared.element == "float" and not raw:
             named = ((column, filled.opened.name(index)) for index, column in columns)
             fine[wanted.name] = tuple(
@@ -208,15 +196,30 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
             )
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
-        made[wanted.name] = layout.in_samples(unknown_classes.with_unknown(joined, known if raw else None))
+        made[wanted.name] = shaped(unknown_classes.with_unknown(joined, known if raw else None))
         if (lost := unknown_classes.without_imputed(joined, wanted.declared)).min(initial=0) < 0:
-            indices[wanted.name] = layout.in_samples(lost)
-            examples[wanted.name] = unknown_classes.examples([column for _, column in columns], pieces)
+            indices[wanted.name] = shaped(lost)
+            examples[wanted.name] = unknown_classes.examples([c.steps for _, c in columns], pieces)
     if problems:
         raise CompileError(problems)
-    fields = drawn(filled.wanted)
+    fields, lengths = drawn(filled.wanted), lengths_in(filled.wanted, made)
     numbers = filled.rows if filled.sequences is None else filled.sequences.named_rows
-    return InMemoryRows(made, filled.count, filled.opened, numbers, fields, indices, examples, fine)
+    return InMemoryRows(made, filled.count, filled.opened, numbers, fields, indices, examples, fine, lengths)
+
+
+def lengths_in(
+    wanted: Sequence[RequiredField], made: Mapping[str, np.ndarray | Ragged]
+) -> dict[str, np.ndarray]:
+    """The lengths of all rows along the first free dimension of each field, by their names."""
+    found = {}
+    for w in (w for w in wanted if w.name in made):
+        free = [axis for axis, size in enumerate(w.declared.shape) if dim.is_free(size)]
+        values = made[w.name]
+        if free and isinstance(values, Ragged) and values.axis == free[0]:
+            found[length_name(w.name)] = values.lengths
+        elif free:
+            found[length_name(w.name)] = np.full(len(values), values.shape[free[0] + 1], np.int64)
+    return found
 
 
 def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
@@ -239,7 +242,7 @@ def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
 
 
 def column_precision_losses(column: Column, name: str) -> list[PrecisionLoss]:
-    values = as_numbers(column)
+    values = as_numbers(column.steps)
     features = prod(values.shape[1:])
     return precision_losses(values.reshape(len(values), features), [name] * features)[:1]
 
@@ -253,6 +256,7 @@ def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refus
                   rows: np.ndarray | None = None) -> Diagnostic:  # fmt: skip
     """The error for values of a column; `rows` are the numbers of its rows in the source."""
     opened, rows = filled.opened, filled.rows if rows is None else rows
+    refused = in_rows(refused, filled.columns[wanted.name][0])
     if rows is not None:
         refused.rows = rows[refused.rows].tolist()
     what, help = opened.not_data(refused.rows)
@@ -267,21 +271,44 @@ def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refus
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 
-def _joined(pieces: list[np.ndarray], wanted: RequiredField, layout: FieldRows) -> np.ndarray:
-    """The columns of a field as one array of its shape, without the axis that the rows of a sample fill; free
-    dimensions have the size of the data."""
-    joined = pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
-    shape = wanted.declared.shape if layout.starts is None else wanted.declared.shape[1:]
-    if all(isinstance(size, int) for size in shape):
-        return joined.reshape(len(joined), *shape)
-    return joined
+def in_rows(refused: Refused, column: Column) -> Refused:
+    """The refusal of steps of sequences as one of rows, which names the first step."""
+    if column.lengths is None or refused.of_rows:
+        return refused
+    ends = np.cumsum(column.lengths)
+    rows = np.searchsorted(ends, refused.rows, side="right")
+    first = refused.rows[0] - int(ends[rows[0]] - column.lengths[rows[0]])
+    refused.what, refused.of_rows = f"step {first + 1}: {refused.what}", True
+    refused.rows = np.unique(rows).tolist()
+    return refused
 
 
-def _shape_problem(filled: FieldColumns, m: Match, sizes: dict[str, int]) -> Diagnostic | None:
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """The columns of a field as one array."""
+    return pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
+
+
+def _shaped(filled: FieldColumns, m: Match, layout: FieldRows, values: np.ndarray) -> np.ndarray | Ragged:
+    """The values of a field in its shape; free dimensions have the sizes of the data."""
+    columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    if layout.starts is not None:
+        return layout.in_samples(values, declared.shape)
+    if (lengths := columns[0].lengths) is not None:
+        return sequence_shapes.joined(values, lengths, sequence_axis(declared, columns) or 0)
+    if all(isinstance(size, int) for size in declared.shape):
+        return values.reshape(filled.count, *declared.shape)
+    return values
+
+
+def _shape_problem(filled: FieldColumns, m: Match, sizes: Lengths) -> Diagnostic | None:
     """The error if the columns of a field do not have its shape. `sizes` collects the free dimensions."""
-    opened, found = filled.opened, filled.row_shape(m)
+    opened, columns = filled.opened, filled.columns[m.wanted.name]
     if filled.sequences is not None:
-        return _sequence_problem(filled, m, sizes)
+        return _series_problem(filled, filled.sequences, m, sizes)
+    if any(column.lengths is not None for column in columns):
+        return _sequence_problem(filled, m, columns, sizes)
+    shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
+    found = shape if len(columns) == 1 else (len(columns), *shape)
     if not opened.count and 0 in found:  # without rows the length of lists is unknown
         return None
     declared = m.wanted.declared.shape
@@ -295,42 +322,57 @@ def _shape_problem(filled: FieldColumns, m: Match, sizes: dict[str, int]) -> Dia
     return _shape_error(opened, m, found, _layout_help(opened, m, found, flat))
 
 
-def _sequence_problem(filled: FieldColumns, m: Match, sizes: dict[str, int]) -> Diagnostic | None:
-    """The error if the steps of a sample do not have the shape of a field."""
-    assert filled.sequences is not None
-    row, declared, window = filled.row_shape(m), m.wanted.declared.shape, filled.sequences.window
-    steps = steps_of(m.wanted.source, declared, row, window)
-    if steps.whole:
-        return None if declared and fits(declared[1:], row) else _shape_error(filled.opened, m, ("T", *row), "")
-    found = steps.shape(row)
-    if steps.count is None or (fits(declared[:1], found[:1]) and fits(declared[1:], row)):
-        return _free_sizes(filled.opened, m, found, sizes) if len(declared) == len(found) else None
-    return _shape_error(filled.opened, m, found, "")
-
-
-def _free_problem(
-    opened: Opened, m: Match, found: tuple[int, ...], sizes: dict[str, int]
+def _sequence_problem(
+    filled: FieldColumns, m: Match, columns: Sequence[Column], sizes: Lengths
 ) -> Diagnostic | None:
-    if len(found) != m.wanted.declared.rank:
-        return _shape_error(opened, m, found, "")
-    return _free_sizes(opened, m, found, sizes)
+    """The error if sequences that differ in length do not have the shape of their field."""
+    axis = sequence_axis(m.wanted.declared, columns)
+    if axis is None or any(column.lengths is None for column in columns):
+        steps: Any = "..."
+        return _shape_error(filled.opened, m, (steps, *step_shape(columns)), "")
+    try:
+        check_lengths(m.wanted.declared, columns, axis, sizes)
+    except Refused as refused:
+        refused.of_rows = True
+        return refusal_error(filled, m.wanted, m.indices[0], refused)
+    return None
 
 
-def _free_sizes(
-    opened: Opened, m: Match, found: tuple[int, ...], sizes: dict[str, int]
+def _series_problem(
+    filled: FieldColumns, sequences: Sequences, m: Match, sizes: Lengths
 ) -> Diagnostic | None:
-    """The error if a size differs, or a free dimension from that of the fields before it."""
+    """The error if rows that are steps of sequences do not have the shape of their field."""
+    columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    row, steps = step_shape(columns), filled.steps(m)
+    shape = declared.shape if steps.axis is None else steps.without_axis(declared.shape)
+    if not fits(shape, row) or any(column.lengths is not None for column in columns):
+        found: Any = row if steps.axis is None else ("T" if steps.whole else steps.count, *row)
+        return _shape_error(filled.opened, m, found, "")
+    if steps.axis is None:
+        return None
+    lengths = sequences.lengths if steps.whole else np.full(sequences.count, steps.count)
+    try:
+        check_lengths(declared, [replace(columns[0], lengths=lengths)], steps.axis, sizes)
+    except Refused as refused:
+        return refusal_error(filled, m.wanted, m.indices[0], refused, sequences.first_rows)
+    return None
+
+
+def _free_problem(opened: Opened, m: Match, found: tuple[int, ...], sizes: Lengths) -> Diagnostic | None:
     declared = m.wanted.declared.shape
+    if len(found) != len(declared):
+        return _shape_error(opened, m, found, "")
     for size, here in zip(declared, found, strict=True):
         if not isinstance(size, int) and dim.is_free(size):
             known = sizes.setdefault(str(size), here)
-            if known != here:
-                return _shape_error(opened, m, found, f"`{size}` is {known} in the fields before it")
+            if np.any(known != here):
+                other = int(np.asarray(known)[np.asarray(known) != here].flat[0])
+                return _shape_error(opened, m, found, f"`{size}` is {other} in the fields before it")
     for size, here in zip(declared, found, strict=True):
         if isinstance(size, int):
             if size != here:
                 return _shape_error(opened, m, found, "")
-        elif dim.names(size) <= sizes.keys() and dim.evaluate(size, sizes) != here:
+        elif dim.names(size) <= sizes.keys() and np.any(dim.evaluate(size, sizes) != here):
             return _shape_error(opened, m, found, f"`{size}` is {dim.evaluate(size, sizes)} here")
     return None
 
@@ -344,7 +386,7 @@ def _layout_help(opened: Opened, m: Match, found: tuple[int, ...], flat: bool) -
     return ""
 
 
-def _shape_error(opened: Opened, m: Match, found: tuple[int | str, ...], help: str) -> Diagnostic:
+def _shape_error(opened: Opened, m: Match, found: tuple[int, ...], help: str) -> Diagnostic:
     declared = m.wanted.declared
     named = opened.name(m.indices[0]) if len(m.indices) == 1 else f"{len(m.indices)} columns"
     have = f"values of shape [{', '.join(map(str, found))}]" if found else "single values"

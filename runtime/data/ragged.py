@@ -46,6 +46,11 @@ class Ragged:
         return int(self.lengths.sum()) * self.values.itemsize * int(np.prod(self.values.shape[1:]))
 
     @property
+    def is_uniform(self) -> bool:
+        """Whether all rows have the same length, as windows do, which may share their steps."""
+        return bool((self.lengths == self.lengths[:1]).all())
+
+    @property
     def steps(self) -> np.ndarray:
         """The steps of all rows, one row after the other."""
         return self.values[step_indices(self.starts, self.lengths)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.definitions.sections import ColumnField
-from dlc.compiler.definitions.series import Ahead
+from dlc.compiler.definitions.series import Ahead, Steps
 from dlc.compiler.types import Tensor
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import first_bad_text, refusal
@@ -20,7 +20,8 @@ from dlc.runtime.data.requirements import RequiredField
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.definitions.series import Steps, TableFile
+    from dlc.compiler.definitions.series import TableFile
+    from dlc.compiler.dims.dim import Size
     from dlc.runtime.data.source import Column, Opened
 
 # The names of the columns in messages; no field of a program has such a name.
@@ -65,49 +66,47 @@ class Sequences:
         """The row number that stands for each sample: the last row of a window, the first of a series."""
         return self.first_rows if self.window is None else self.order[self.starts + self.window - 1]
 
-    def holds(self, mask: np.ndarray, steps: Steps) -> np.ndarray:
-        """A mask of the samples that have one of the rows in `mask` in these steps."""
+    def holding(self, mask: np.ndarray, steps: Steps) -> np.ndarray:
+        """A mask of the samples in which a row of `mask` is one of these steps."""
         begin = self.starts + steps.start
-        end = begin + (self.lengths if steps.whole else steps.count or 1)
         total = np.concatenate([[0], np.cumsum(mask[self.order])])
-        return total[end] > total[begin]
+        return total[begin + (self.lengths if steps.whole else steps.count)] > total[begin]
 
     def rows_of(self, steps: Steps) -> FieldRows:
         """The rows that fill a field."""
         begin = self.starts + steps.start
-        if steps.count is None and not steps.whole:
+        if steps.axis is None:
             return FieldRows(self.order[begin])
         lengths = self.lengths if steps.whole else np.full(self.count, steps.count)
         mask = covered(begin, lengths, len(self.order))
-        return FieldRows(self.order[mask], (np.cumsum(mask) - 1)[begin], lengths, steps.count or 0)
-
-    def take(self, samples: np.ndarray) -> Sequences:
-        """Only these samples."""
-        kept = (self.starts[samples], self.lengths[samples], self.series[samples])
-        return replace(self, starts=kept[0], lengths=kept[1], series=kept[2])
+        return FieldRows(self.order[mask], (np.cumsum(mask) - 1)[begin], lengths, steps)
 
 
 @dataclass(frozen=True)
 class FieldRows:
     """The rows of the source that fill a field, None for all. Sample `i` has `lengths[i]` of them, from
-    `starts[i]` on; without `starts`, each row is a sample. `longest` is the length of samples, if there are none."""
+    `starts[i]` on; without `starts`, each row is a sample."""
 
     rows: np.ndarray | None
     starts: np.ndarray | None = None
     lengths: np.ndarray | None = None
-    longest: int = 0
+    steps: Steps = Steps()
 
     def of(self, column: Column) -> Column:
         """The column with these rows alone."""
         return column if self.rows is None else column.take(self.rows)
 
-    def in_samples(self, values: np.ndarray) -> np.ndarray | Ragged:
-        """The values of the rows as those of the samples. Samples that overlap share their rows."""
-        if self.starts is None or self.lengths is None:
-            return values
-        if not len(self.starts):
-            return np.zeros((0, self.longest, *values.shape[1:]), values.dtype)
-        return Ragged(values, self.lengths, starts=self.starts)
+    def in_samples(self, values: np.ndarray, declared: Sequence[Size]) -> np.ndarray | Ragged:
+        """The values of the rows as those of the samples, in the shape of the field. Samples that overlap share
+        their rows."""
+        assert self.starts is not None and self.lengths is not None
+        shape, axis = self.steps.without_axis(declared), self.steps.axis or 0
+        if all(isinstance(size, int) for size in shape):
+            values = values.reshape(len(values), *shape)  # type: ignore[arg-type]
+        made = Ragged(values, self.lengths, axis, self.starts)
+        if not len(made):
+            return np.zeros((0, *made.sample_shape(self.steps.count)), values.dtype)
+        return made if self.steps.count > 1 or not made.is_uniform else made.padded()
 
 
 def columns_of(opened: Opened) -> list[RequiredField]:

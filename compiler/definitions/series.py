@@ -67,6 +67,13 @@ class Steps:
     axis: int | None = None
     whole: bool = False
 
+    def fit(self, shape: Sequence[Size], row: Sequence[int]) -> bool:
+        """Whether they fill a field of the declared `shape`, if one row has the shape `row`."""
+        if self.axis is None:
+            return fits(shape, row)
+        sized = self.whole or fits(shape[self.axis : self.axis + 1], (self.count,))
+        return bool(shape) and sized and fits(self.without_axis(shape), row)
+
     def without_axis(self, shape: Sequence[Size]) -> tuple[Size, ...]:
         """The part of a shape that one row fills."""
         return tuple(size for axis, size in enumerate(shape) if axis != self.axis)
@@ -87,12 +94,13 @@ def steps_of(source: Field | None, shape: Sequence[Size], row: Sequence[int], wi
 
 
 def axis_of(shape: Sequence[Size], row: Sequence[int], count: int | None) -> int | None:
-    """The axis of a field that `count` rows fill, None for any number: the first one, or the second one if that
-    alone is free, as in `[channels, T]`. None if the shape does not fit."""
-    if shape and (not isinstance(shape[0], int) or count in (None, shape[0])) and fits(shape[1:], row):
-        return 0
+    """The axis of a field that `count` rows fill, None for any number: the second one if that alone is free, as in
+    `[channels, T]`, else the first one. None if the shape does not fit."""
     free = [axis for axis, size in enumerate(shape[:2]) if not isinstance(size, int)]
-    return 1 if free == [1] and fits((shape[0], *shape[2:]), row) else None
+    if free == [1] and fits((shape[0], *shape[2:]), row):
+        return 1
+    sized = shape and (not isinstance(shape[0], int) or count in (None, shape[0]))
+    return 0 if sized and fits(shape[1:], row) else None
 
 
 def fits(shape: Sequence[Size], found: Sequence[int]) -> bool:

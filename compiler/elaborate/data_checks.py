@@ -130,9 +130,7 @@ def shape_problem(
 ) -> tuple[str, str] | None:
     """The message and the fix for a field of another shape than its rows have."""
     steps = steps_of(field, type.shape, row, window)
-    if fits(type.shape if steps.axis is None else steps.without_axis(type.shape), row) and (
-        steps.axis is None or steps.whole or fits(type.shape[steps.axis : steps.axis + 1], (steps.count,))
-    ):
+    if steps.fit(type.shape, row):
         return None
     if steps.whole:
         return f"`{name}` is {type}, and its series are {type.element}[{', '.join(map(str, ('T', *row)))}]", ""

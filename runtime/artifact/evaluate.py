@@ -92,6 +92,7 @@ class Evaluated:
     unknown values, and notes that count the rows that were left out."""
 
     rows: int
+    what: str  # what the rows are: rows of a table, windows or series
     figures: Figures
     tables: dict[str, CountTable]
     unknown_values: list[UnknownValues]
@@ -173,7 +174,7 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
+    return Evaluated(rows.count or 0, rows.what, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
 
 
 def check_answers(

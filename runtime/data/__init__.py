@@ -103,7 +103,7 @@ def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Requ
     filled = read_columns(open_rows(source, like), known, empty=empty)
     filled, note = complete_rows(filled) if drop else (filled, "")
     rows = decode(filled, raw=True)
-    rows.notes = (*filled.notes, *([note] if note else []))
+    rows.notes, rows.what = (*filled.notes, *([note] if note else [])), filled.what
     return rows
 
 
@@ -175,7 +175,8 @@ def _split(filled: FieldColumns, data: Data) -> tuple[RowSplit, str]:
     groups, sequences = _groups(filled), filled.sequences
     if groups is None and sequences is not None and sequences.window is not None:
         return split_windows(sequences, data, filled.opened.file)
-    return split_rows(filled.count, data, _labels(data, filled), filled.opened.file, groups), ""
+    labels, file = _labels(data, filled), filled.opened.file
+    return split_rows(filled.count, data, labels, file, groups, filled.what), ""
 
 
 def _split_column(data: Data) -> list[RequiredField]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.runtime.data.data_errors import NO_ROWS, fail
+from dlc.runtime.data.data_errors import NO_ROWS, counted, fail
 
 if TYPE_CHECKING:
     from dlc.runtime.data.decode import FieldColumns
@@ -31,9 +31,9 @@ def complete_rows(filled: FieldColumns) -> tuple[FieldColumns, str]:
     if not lost.any():
         return filled, ""
     if lost.all() and filled.count:
-        opened, missing = filled.opened, f"every row of {filled.opened.file} misses {listed(names)}"
-        raise fail(NO_ROWS, f"`drop = missing` leaves no row: {missing}", (opened.definition, "read here"))
-    count = f"{lost.sum()} of {filled.count} rows of {filled.opened.file}"
+        opened, missing = filled.opened, f"every {filled.what} of {filled.opened.file} misses {listed(names)}"
+        raise fail(NO_ROWS, f"`drop = missing` leaves no {filled.what}: {missing}", (opened.definition, "read here"))
+    count = f"{lost.sum()} of {counted(filled.count, filled.what)} of {filled.opened.file}"
     note = f"{count} left out (`drop = missing`): they miss {listed(names)}"
     return filled.take(np.flatnonzero(~lost)), note
 

@@ -81,6 +81,11 @@ class FieldColumns:
         """The matches of the inputs and targets."""
         return [m for m in self.matches if m.wanted.is_field]
 
+    @property
+    def what(self) -> str:
+        """What a sample is: a row, a window or a series."""
+        return "row" if self.sequences is None else self.sequences.what
+
     def steps(self, m: Match) -> Steps:
         """The steps of a sequence that fill a field."""
         assert self.sequences is not None
@@ -344,8 +349,7 @@ def _series_problem(
     """The error if rows that are steps of sequences do not have the shape of their field."""
     columns, declared = filled.columns[m.wanted.name], m.wanted.declared
     row, steps = step_shape(columns), filled.steps(m)
-    shape = declared.shape if steps.axis is None else steps.without_axis(declared.shape)
-    if not fits(shape, row) or any(column.lengths is not None for column in columns):
+    if not steps.fit(declared.shape, row) or any(column.lengths is not None for column in columns):
         found: Any = row if steps.axis is None else ("T" if steps.whole else steps.count, *row)
         return _shape_error(filled.opened, m, found, "")
     if steps.axis is None:

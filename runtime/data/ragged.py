@@ -66,6 +66,13 @@ class Ragged:
         made = self.values[places]
         return made if not self.axis else np.moveaxis(made, 1, self.axis + 1)
 
+    def stretches(self, most: int) -> Ragged:
+        """The distinct stretches of at most `most` successive steps within rows of one length."""
+        length = min(most, int(self.lengths.min(initial=most)))
+        begins = covered(self.starts, self.lengths - length + 1, len(self.values))
+        starts = np.flatnonzero(begins)
+        return Ragged(self.values, np.full(len(starts), length), self.axis, starts)
+
     def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> Ragged:
         """The rows with other values; `function` takes and gives an array of steps."""
         return Ragged(function(self.values), self.lengths, self.axis, self.starts)

@@ -84,6 +84,11 @@ class Rows(ABC):
         """Whole arrays, rows along the first axis; None if not all rows are in memory."""
         return None
 
+    def stretches(self, most: int) -> Rows | None:
+        """The distinct stretches of at most `most` successive rows within windows; None if rows are no
+        windows."""
+        return None
+
     def unknown_values(self) -> list[UnknownValues]:
         """The class inputs that have missing values or values outside of their classes."""
         return []
@@ -115,6 +120,7 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
     """
 
     notes: tuple[str, ...] = ()
+    what: str = "row"  # what a row is: a row of a table, a window or a series
 
     def __init__(self, arrays: Mapping[str, np.ndarray | Ragged], count: int | None,
                  origin: Opened | None = None, index: np.ndarray | None = None,
@@ -191,6 +197,15 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
         numbers = index if self.numbers is None else self.numbers[index]
         return InMemoryRows(arrays, len(index), self._origin, numbers, self.drawn, class_indices, None,
                             self.precision_losses, lengths)  # fmt: skip
+
+    def stretches(self, most: int) -> InMemoryRows | None:
+        windows = {n: a for n, a in self.items() if isinstance(a, Ragged) and a.is_uniform}
+        if not windows or not self.count:
+            return None
+        longest = max(windows.values(), key=lambda array: array.lengths[0])
+        alike = {n: a.stretches(most) for n, a in windows.items() if np.array_equal(a.starts, longest.starts)
+                 and a.lengths[0] == longest.lengths[0]}  # fmt: skip
+        return InMemoryRows(alike, len(next(iter(alike.values()))))
 
     def unknown_values(self) -> list[UnknownValues]:
         found = (

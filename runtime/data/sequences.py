@@ -52,6 +52,11 @@ class Sequences:
         return len(self.starts)
 
     @property
+    def what(self) -> str:
+        """What a sample is."""
+        return "series" if self.window is None else "window"
+
+    @property
     def span(self) -> int:
         """The rows of a window and those behind it."""
         return (self.window or 0) + self.ahead
@@ -65,6 +70,11 @@ class Sequences:
     def named_rows(self) -> np.ndarray:
         """The row number that stands for each sample: the last row of a window, the first of a series."""
         return self.first_rows if self.window is None else self.order[self.starts + self.window - 1]
+
+    def take(self, samples: np.ndarray) -> Sequences:
+        """Only these samples."""
+        kept = {key: getattr(self, key)[samples] for key in ("starts", "lengths", "series")}
+        return replace(self, **kept)
 
     def holding(self, mask: np.ndarray, steps: Steps) -> np.ndarray:
         """A mask of the samples in which a row of `mask` is one of these steps."""

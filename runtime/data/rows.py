@@ -167,7 +167,7 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
     def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
         names = list(fields)
         made = [compute(batch) for batch in self.batches(CHUNK, names)]
-        made = made or [compute({name: self[name][:0] for name in names})]
+        made = made or [compute({name: array_of(self[name][:0]) for name in names})]
         arrays: dict[str, np.ndarray | Ragged] = {n: np.concatenate([b[n] for b in made]) for n in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")

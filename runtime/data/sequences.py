@@ -113,7 +113,7 @@ class FieldRows:
         assert self.starts is not None and self.lengths is not None
         shape, axis = self.steps.without_axis(declared), self.steps.axis or 0
         if all(isinstance(size, int) for size in shape):
-            values = values.reshape(len(values), *shape)  # type: ignore[arg-type]
+            values = values.reshape(len(values), *shape)
         made = Ragged(values, self.lengths, axis, self.starts)
         if not len(made):
             return np.zeros((0, *made.sample_shape(self.steps.count)), values.dtype)
@@ -186,7 +186,7 @@ def too_short(opened: Opened, settings: TableFile, longest: int, ahead: int) -> 
 
 def repeated_note(opened: Opened, settings: TableFile, codes: np.ndarray, keys: np.ndarray) -> list[str]:
     """A note that counts the rows whose place in the order is that of another row of their series."""
-    same = np.count_nonzero((codes[1:] == codes[:-1]) & (keys[1:] == keys[:-1]))
+    same = int(np.count_nonzero((codes[1:] == codes[:-1]) & (keys[1:] == keys[:-1])))
     if not same:
         return []
     verb = "has" if same == 1 else "have"

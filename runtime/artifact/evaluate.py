@@ -62,7 +62,7 @@ def run_chunks(
 ) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
     """For each chunk of rows, which are equally long: their numbers, their fields and the outputs. Without
     rows, one empty chunk, which gives the shapes of the outputs."""
-    sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
+    sizes = batch_sizes(rows.count or 0, min(CHUNK, rows.inspected(rows.types))) or [0]
     names, types = (
         [*rows.types, *rows.length_names.values()],
         {field.name: field.declared for field in fields},

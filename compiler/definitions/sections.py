@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # an integer as printed
 PARTS = ("train", "validation", "test")  # of the split
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
+CHARACTER, WORD = UNITS = ("character", "word")  # that a text is cut into
 
 
 class BuiltinName(Text):
@@ -177,6 +178,32 @@ class Idx(DataSource):
     path: str = setting("the folder, relative to the spec", Path())
 
 
+class TextSource(DataSource):
+    """A text in UTF-8, cut into characters or words. A row is a window of `window` of them, and the window one
+    later: they fill the input and the target, in order, which share their classes.
+
+    Windows do not overlap, and a part of a window at the end is left out. Line ends are `\\n`; words are separated
+    by white space, line ends too. The split is `ordered`: the last windows are the test.
+    """
+
+    usage = """
+    input  text: class(auto)[T]
+    output next: class(auto)[T]
+
+    text -> embedding(16) -> transpose -> conv(32, 5, padding=causal) -> relu -> transpose
+         -> dense(next.classes) -> next
+
+    data {
+      source = text("book.txt", window=64)
+      test   = 0.1
+    }
+    """
+
+    path: str = setting("the file, relative to the spec", Path())
+    unit: str = setting("what the text is cut into", Keyword(*UNITS), CHARACTER)
+    window: int = setting("characters or words of a row", Integer(1))
+
+
 class TableSource(DataSource):
     """Rows written in the spec."""
 
@@ -188,11 +215,14 @@ class TableSource(DataSource):
 
 
 class ColumnField(Field):
-    """A column whose name differs from that of the input or target."""
+    """A column whose name differs from that of the input or target, or whose texts are cut into words. A text
+    that fills a sequence of classes, such as `class(auto)[T]`, is cut."""
 
     usage = 'column("Sepal length (cm)")'
 
     column: str = setting("its name in the source", Text())
+    unit: str | None = setting("what a text is cut into: `character`, or `word` at white space",
+                               OneOf(Keyword(*UNITS), Nothing()), None, shown="character")  # fmt: skip
 
 
 class Columns(Field):
@@ -251,7 +281,8 @@ class Data(Section):
     )
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")), 0)  # fmt: skip
-    split: Any = setting("the way to choose the rows of each part", MemberOf("split"), RandomSplit())
+    split: Any = setting("the way to choose the rows of each part; windows of a text are `ordered`",
+                         MemberOf("split"), RandomSplit())  # fmt: skip
     stratify: Any = setting("the output whose classes have equal shares in all parts of the split",
                             BareWord("an output's name"), None)  # fmt: skip
     seed: int = setting("random seed of the split", Integer(0, 2**31 - 1), 0)

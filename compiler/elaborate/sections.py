@@ -25,6 +25,7 @@ from dlc.compiler.elaborate import (
     loss_bindings,
     objective,
     shared_classes,
+    text_rows,
 )
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
 from dlc.compiler.parse.parser import parse
@@ -292,12 +293,13 @@ def data_section(
         return True
 
     data = section(ev, Data, written, read)
-    if written is not None and shared_classes.from_data(tree, fields) != state.sharing:
+    shared = shared_classes.from_data(tree, data and data.source, fields)
+    if written is not None and shared != state.sharing:
         state.problems.report("E0211", written.name.span,
                               "fields of one column share its classes, so columns are needed before types",
                               help="write names of columns as texts or params, "
                                    "outside of any `if`")  # fmt: skip
-    return data and data.knowing(fields=fields)
+    return data and text_rows.in_order(data).knowing(fields=fields)
 
 
 def field_definition(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
@@ -376,6 +378,7 @@ def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
         state.problems.report("E0408", data.spans["split"],
                               "`split` chooses rows for validation and test, and neither takes any",
                               help="write `test = 0.2` into `data` too")  # fmt: skip
+    text_rows.check(state, ev, data)
     if data.stratify is None:
         return
     if not isinstance(data.split, RandomSplit):

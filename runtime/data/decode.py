@@ -13,7 +13,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
 from dlc.compiler.types import spell
-from dlc.runtime.data import data_errors, unknown_classes
+from dlc.runtime.data import bounds, data_errors, text_units, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
 from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
@@ -67,6 +67,11 @@ class FieldColumns:
         """The columns of a field, each with its index in the source."""
         return list(zip(m.indices, self.columns[m.wanted.name], strict=True))
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each field that was cut from texts."""
+        return {m.wanted.name: m.wanted.unit for m in self.fields if self.columns[m.wanted.name][0].cut}
+
     def names(self, wanted: str) -> tuple[str, ...]:
         """The names of the columns that a field was read from."""
         indices = next(m.indices for m in self.matches if m.wanted.name == wanted)
@@ -89,7 +94,7 @@ def read_columns(
         raise data_errors.fail(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
-    columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
+    columns = {m.wanted.name: _cut(opened, m, [read[index] for index in m.indices]) for m in matches}
     sizes: dict[str, int] = {}
     problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
     filled = FieldColumns(opened, wanted, matches, columns)
@@ -97,6 +102,16 @@ def read_columns(
     if problems:
         raise CompileError(problems)
     return filled
+
+
+def _cut(opened: Opened, m: Match, columns: list[Column]) -> list[Column]:
+    """The columns of a field; a column of texts that fills a sequence of classes is cut into units."""
+    [first, *others] = columns
+    if not m.wanted.unit or others or first.shape or not first.is_text or first.lengths is not None:
+        return columns
+    what = f"{opened.file}, {opened.name(m.indices[0])}"
+    bounds.check(text_units.UNIT_BYTES * first.values.nbytes, bounds.memory_limit(), what, opened.definition)
+    return [text_units.cut(first, m.wanted.unit)]
 
 
 def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:

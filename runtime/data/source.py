@@ -26,7 +26,11 @@ class Column:
     Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, with the `shape` of one
     row. Text is `untyped` if the file does not distinguish text from numbers, as in csv; its numbers are
     written with the `decimal` sign. `labels` are the class names of a data set that stores class numbers.
-    `nulls` is a mask of missing integers or booleans; a missing float is NaN.
+    `nulls` is a mask of missing integers or booleans; a missing float is NaN. Text that was `cut` into units holds
+    white space as it stands, and misses nothing.
+
+    `lengths` is None, or has the number of steps of each row; then `values` (and `nulls`) hold the steps of all
+    rows one after the other, and `shape` is the shape of one step.
     """
 
     values: Any
@@ -35,6 +39,8 @@ class Column:
     untyped: bool = False
     nulls: np.ndarray | None = None
     decimal: str = "."
+    cut: bool = False
+    lengths: np.ndarray | None = None
 
     @property
     def is_text(self) -> bool:
@@ -55,6 +61,8 @@ class Column:
     @property
     def count(self) -> int:
         """The number of rows."""
+        if self.lengths is not None:
+            return len(self.lengths)
         return len(self.values) // max(prod(self.shape), 1) if self.is_text else len(self.values)
 
     def take(self, rows: np.ndarray) -> Column:
@@ -74,13 +82,17 @@ class Column:
 
     @property
     def missing_rows(self) -> np.ndarray:
-        """Mask of the rows that miss a value, or one of several."""
+        """Mask of the rows that miss a value, or one of several; of a text that was cut, those without text."""
+        if self.cut:
+            return np.zeros(self.count, bool) if self.lengths is None else self.lengths == 0
         missing = self.missing_texts if self.is_text else self.missing_numbers
         return np.any(missing.reshape(self.count, prod(self.shape)), axis=1)
 
     @cached_property
     def trimmed(self) -> Any:
-        """Text without leading and trailing white space; empty text is null."""
+        """Text without leading and trailing white space; empty text is null. Units of a text as they are."""
+        if self.cut:
+            return self.values
         import pyarrow as pa
 
         from dlc.runtime.data.arrow_compute import pc

@@ -14,7 +14,8 @@ from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
-from dlc.runtime.artifact.metadata import csv_from_json, type_from_json
+from dlc.runtime.artifact.metadata import source_like, type_from_json
+from dlc.runtime.artifact.texts import as_texts
 from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
@@ -52,7 +53,8 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
         if columns
         else None
     )
-    return RequiredField(name, type, role, source)
+    unit = artifact.metadata.units.get(name, "") if type.takes_text else ""
+    return RequiredField(name, type, role, source, unit=unit)
 
 
 def run_chunks(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
@@ -98,7 +100,7 @@ class Evaluated:
 
 def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Predicted:
     """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows."""
-    opened = open_rows(source, csv_from_json(artifact.metadata.csv))
+    opened = open_rows(source, source_like(artifact.metadata))
     rows = read_rows(opened, inputs_of(artifact), empty=True)
     kept = read_kept(opened, keep)
     parts: list[dict[str, np.ndarray]] = []
@@ -107,7 +109,7 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
             check_size(answers, size, rows.count or 0)
         parts.append(answers)
     answers = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    return Predicted(answers, rows.unknown_values(), kept)
+    return Predicted(as_texts(artifact, answers), rows.unknown_values(), kept)
 
 
 def read_kept(opened: Opened, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -162,7 +164,7 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
-    rows = read_rows(source, fields, csv_from_json(metadata.csv), drop=metadata.drop)
+    rows = read_rows(source, fields, source_like(metadata), drop=metadata.drop)
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows):
         for m in measured:

@@ -3,13 +3,14 @@ same meaning as in a file of rows."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
 
 from dlc.compiler.diagnostics.quoting import listed, shorten
-from dlc.runtime.data import unknown_classes
+from dlc.runtime.data import text_units, unknown_classes
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.encode import encode
 from dlc.runtime.data.numerals import help_for
@@ -29,10 +30,13 @@ BFLOAT16 = "tensor(bfloat16)"
 
 
 def arrays(
-    types: Mapping[str, Tensor], wanted: Sequence[Any], given: Mapping[str, Any]
+    types: Mapping[str, Tensor],
+    wanted: Sequence[Any],
+    given: Mapping[str, Any],
+    units: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, np.ndarray], list[UnknownValues]]:
     """An array with the dtype and shape of each input, and the class inputs with missing or unknown values.
-    `ArtifactError` for invalid values."""
+    `units` are what the texts of an input are cut into. `ArtifactError` for invalid values."""
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
         raise ArtifactError(f"the model has no input `{shorten(unknown)}`: it takes {listed(types, '{}')}")
@@ -40,17 +44,21 @@ def arrays(
     if missing is not None:
         raise ArtifactError(f"the input `{missing}` is missing: the model takes {listed(types, '{}')}")
     found: list[UnknownValues] = []
-    made = {w.name: array(w, types[w.name], given[w.name], found) for w in wanted}
+    made = {w.name: array(w, types[w.name], given[w.name], found, units.get(w.name, "")) for w in wanted}
     check_sizes(wanted, made)
     return made, found
 
 
-def array(wanted: Any, type: Tensor, given: Any, found: list[UnknownValues]) -> np.ndarray:
+def array(
+    wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str = ""
+) -> np.ndarray:
     try:
         values = as_array(given)
-        if values.ndim != len(wanted.shape):
-            raise shape_error(wanted, values.shape)
         column = column_of(values) if len(values) else empty(values.shape[1:], type)
+        if unit and type.takes_text and column.is_text and values.ndim == 1:
+            column = text_units.cut(column, unit)
+        elif values.ndim != len(wanted.shape):
+            raise shape_error(wanted, values.shape)
     except ValueError as error:
         raise ArtifactError(f"`{wanted.name}` takes {type}: {shorten(error, 200)}") from None
     try:

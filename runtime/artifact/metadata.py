@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Reject
-from dlc.compiler.definitions.sections import ColumnField, Columns, Csv
+from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
@@ -23,6 +23,7 @@ from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_i
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dlc.compiler.definitions.sections import Data, DataSource
     from dlc.compiler.program import CompiledProgram
 
 PREFIX = "dlc."
@@ -47,8 +48,11 @@ class Metadata:
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
+    # What the texts of a field were cut into: `character` or `word`.
+    units: dict[str, str] = field(default_factory=dict)
     # The settings of `csv`, other than the path, that are not at their defaults.
     csv: dict[str, Any] = field(default_factory=dict)
+    text: dict[str, Any] = field(default_factory=dict)  # the settings of `text`, other than the path
     drop: bool = False  # whether training left out rows that miss a value
     # The metrics of `dlc eval`, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -106,8 +110,12 @@ def check(metadata: Metadata) -> None:
     wrong += [k for k in ("inputs", "outputs") if not is_dict_of(getattr(metadata, k), dict)]
     if not is_dict_of(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
-    if not isinstance(metadata.csv, dict) or not are_settings(metadata.csv):
+    if not are_units(metadata.units):
+        wrong.append("units")
+    if not isinstance(metadata.csv, dict) or not are_settings(Csv, metadata.csv):
         wrong.append("csv")
+    if not isinstance(metadata.text, dict) or not (metadata.text == {} or are_settings(TextSource, metadata.text)):
+        wrong.append("text")
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
     if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
@@ -130,24 +138,35 @@ def names_of_columns(value: list[Any]) -> bool:
     return bool(value) and all_are(str, value)
 
 
-def are_settings(written: dict[str, Any]) -> bool:
-    """Whether `csv` of a spec takes these settings."""
+def are_units(value: Any) -> bool:
+    return is_dict_of(value, str) and {*value.values()} <= {*UNITS}
+
+
+def are_settings(kind: type[DataSource], written: dict[str, Any]) -> bool:
+    """Whether a source of a spec takes these settings."""
     try:
-        csv_from_json(written)
+        source_from_json(kind, written)
     except (Reject, KeyError, TypeError):
         return False
     return True
 
 
-def csv_from_json(written: dict[str, Any]) -> Csv:
+def source_from_json(kind: type[DataSource], written: dict[str, Any]) -> DataSource:
     """The source with these settings, and an empty path."""
-    return Csv(path="", **{key: Csv.settings[key].kind.accept(value) for key, value in written.items()})
+    return kind(path="", **{key: kind.settings[key].kind.accept(value) for key, value in written.items()})
 
 
-def csv_to_json(source: Csv | None) -> dict[str, Any]:
-    if source is None:
+def source_to_json(kind: type[DataSource], data: Data | None) -> dict[str, Any]:
+    if data is None or not isinstance(data.source, kind):
         return {}
-    return {k: v for k, v in source.values().items() if k != "path" and v != Csv.settings[k].default}
+    return {k: v for k, v in data.source.values().items() if k != "path" and v != kind.settings[k].default}
+
+
+def source_like(metadata: Metadata) -> DataSource:
+    """The source that the model was trained on, with an empty path: files of its kind are read with its
+    settings."""
+    kind, written = (TextSource, metadata.text) if metadata.text else (Csv, metadata.csv)
+    return source_from_json(kind, written)
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -225,9 +244,11 @@ def describe(
     spec: str,
     inputs: Mapping[str, Tensor],
     columns: Mapping[str, Any] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Metadata:
     """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
-    `columns`, the columns that filled each field, replace those of the `data` section."""
+    `columns`, the columns that filled each field, and `units`, what its texts were cut into, replace those of
+    the `data` section."""
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -240,7 +261,9 @@ def describe(
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         columns=other_columns(program, columns or {}),
-        csv=csv_to_json(program.data.csv) if program.data else {},
+        units=dict(units or units_of(program)),
+        csv=source_to_json(Csv, program.data),
+        text=source_to_json(TextSource, program.data),
         drop=bool(program.data and program.data.drop),
         metrics=metrics,
         versions=versions(),
@@ -256,6 +279,13 @@ def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]])
         written |= numbered_columns(required_fields(program))
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
     return {n: columns for n, columns in once.items() if columns != [n]}
+
+
+def units_of(program: CompiledProgram) -> dict[str, str]:
+    """The unit of each field that only a text can fill: in a source of text."""
+    if program.data is None or not isinstance(program.data.source, (Csv, TextSource)):
+        return {}
+    return {w.name: w.unit for w in required_fields(program) if w.unit}
 
 
 @cache

@@ -14,6 +14,8 @@ import click
 from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import numpy as np
 
 
@@ -55,7 +57,13 @@ def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str
         for answer in kind_of(type).answer_names(output)[1:]
     }
     if form == "csv":
-        kept, answers = columns(kept, {}), columns(answers, names)
+        sequences = [
+            answer
+            for output, type in artifact.outputs.items()
+            if not all(isinstance(size, int) for size in type.shape)
+            for answer in kind_of(type).answer_names(output)
+        ]
+        kept, answers = columns(kept, {}), columns(answers, names, sequences)
     if taken := next((name for name in kept if name in answers), ""):
         command_errors.refuse(f'"{taken}" cannot be kept: an output of the model has this name',
                               "give the column another name in the rows")  # fmt: skip
@@ -66,11 +74,19 @@ def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str
         write(output, text.encode())
 
 
-def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+def columns(
+    answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]], sequences: Container[str] = ()
+) -> dict[str, np.ndarray]:
     """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`.
-    `names` has the class names of each output of probabilities."""
+    `names` has the class names of each output of probabilities. A row of one of the `sequences` may have any
+    length: it is one cell, a JSON list."""
+    import numpy as np
+
     found: dict[str, np.ndarray] = {}
     for name, array in answers.items():
+        if name in sequences:
+            found[name] = np.fromiter(map(as_cell, array), object)
+            continue
         if array.ndim == 1:
             found[name] = array
             continue
@@ -79,6 +95,18 @@ def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -
         labels = of if of and len(of) == flat.shape[1] else range(flat.shape[1])
         found |= {f"{name}.{label}": flat[:, i] for i, label in enumerate(labels)}
     return found
+
+
+def as_cell(row: Any) -> str:
+    """A text as it is, an array as a JSON list."""
+    return row if isinstance(row, str) else json.dumps(rounded(row.tolist()))
+
+
+def rounded(value: Any) -> Any:
+    """A number, or nested lists of numbers, with the digits of float32."""
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
 def as_csv(kept: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> str:

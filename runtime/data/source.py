@@ -12,6 +12,7 @@ import numpy as np
 
 from dlc.compiler import reading
 from dlc.runtime.data import data_errors
+from dlc.runtime.data.ragged import step_indices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,8 @@ class Column:
     `nulls` is a mask of missing integers or booleans; a missing float is NaN. Text that was `cut` into units holds
     white space as it stands, and misses nothing.
 
-    `lengths` is None, or has the number of steps of each row; then `values` (and `nulls`) hold the steps of all
-    rows one after the other, and `shape` is the shape of one step.
+    In a column of sequences that differ in length, `lengths` has the number of steps of each row. The values
+    are then the steps of all rows, one row after the other, and `shape` is the shape of one step.
     """
 
     values: Any
@@ -39,8 +40,8 @@ class Column:
     untyped: bool = False
     nulls: np.ndarray | None = None
     decimal: str = "."
-    cut: bool = False
     lengths: np.ndarray | None = None
+    cut: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -67,11 +68,20 @@ class Column:
 
     def take(self, rows: np.ndarray) -> Column:
         """The rows with these numbers."""
+        if self.lengths is not None:
+            chosen = self.lengths[rows]
+            places = step_indices((np.cumsum(self.lengths) - self.lengths)[rows], chosen)
+            return replace(self.steps.take(places), lengths=chosen)
         nulls = None if self.nulls is None else self.nulls[rows]
         if not self.is_text:
             return replace(self, values=self.values[rows], nulls=nulls)
         places = np.arange(len(self.values)).reshape(self.count, prod(self.shape))[rows].ravel()
         return replace(self, values=self.values.take(places))
+
+    @property
+    def steps(self) -> Column:
+        """The steps of all rows as rows of their own; the column itself if its rows are no sequences."""
+        return self if self.lengths is None else replace(self, lengths=None)
 
     @property
     def codes(self) -> np.ndarray:
@@ -85,6 +95,9 @@ class Column:
         """Mask of the rows that miss a value, or one of several; of a text that was cut, those without text."""
         if self.cut:
             return np.zeros(self.count, bool) if self.lengths is None else self.lengths == 0
+        if self.lengths is not None:
+            rows = np.repeat(np.arange(self.count), self.lengths)
+            return np.bincount(rows[self.steps.missing_rows], minlength=self.count) > 0
         missing = self.missing_texts if self.is_text else self.missing_numbers
         return np.any(missing.reshape(self.count, prod(self.shape)), axis=1)
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """The fingerprint of the data, the columns that fill each field, what its texts are cut into, the figures of
-    the training, and some rows of the data for the parity check: decoded, by input."""
+    """The fingerprint of the data, the columns that fill each field, what its texts are cut into, the figures
+    of the training, and some rows of the data for the parity check: decoded, by input."""
 
     rows: Mapping[str, np.ndarray] | None = None
     fingerprint: str = ""

@@ -179,11 +179,11 @@ class Idx(DataSource):
 
 
 class TextSource(DataSource):
-    """A text in UTF-8, cut into characters or words. A row is a window of `window` of them, and the window one
-    later: they fill the input and the target, in order, which share their classes.
+    """A text in UTF-8 as windows of characters or words. A row is a window, and the window one later: they fill
+    the input and the target, in order, which share their classes.
 
-    Windows do not overlap, and a part of a window at the end is left out. Line ends are `\\n`; words are separated
-    by white space, line ends too. The split is `ordered`: the last windows are the test.
+    Windows do not overlap, and what is left at the end is no window. Every line end counts as `\\n`; white space
+    separates words. The split is `ordered`: the last windows are the test.
     """
 
     usage = """
@@ -200,8 +200,8 @@ class TextSource(DataSource):
     """
 
     path: str = setting("the file, relative to the spec", Path())
-    unit: str = setting("what the text is cut into", Keyword(*UNITS), CHARACTER)
     window: int = setting("characters or words of a row", Integer(1))
+    unit: str = setting("what the text is cut into", Keyword(*UNITS), CHARACTER)
 
 
 class TableSource(DataSource):

@@ -49,9 +49,7 @@ def arrays(
     return made, found
 
 
-def array(
-    wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str = ""
-) -> np.ndarray:
+def array(wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str = "") -> np.ndarray:
     try:
         values = as_array(given)
         column = column_of(values) if len(values) else empty(values.shape[1:], type)

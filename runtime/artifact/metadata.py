@@ -112,9 +112,9 @@ def check(metadata: Metadata) -> None:
         wrong.append("columns")
     if not are_units(metadata.units):
         wrong.append("units")
-    if not isinstance(metadata.csv, dict) or not are_settings(Csv, metadata.csv):
+    if not are_settings(Csv, metadata.csv):
         wrong.append("csv")
-    if not isinstance(metadata.text, dict) or not (metadata.text == {} or are_settings(TextSource, metadata.text)):
+    if metadata.text != {} and not are_settings(TextSource, metadata.text):
         wrong.append("text")
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
@@ -142,11 +142,11 @@ def are_units(value: Any) -> bool:
     return is_dict_of(value, str) and {*value.values()} <= {*UNITS}
 
 
-def are_settings(kind: type[DataSource], written: dict[str, Any]) -> bool:
+def are_settings(kind: type[DataSource], written: Any) -> bool:
     """Whether a source of a spec takes these settings."""
     try:
         source_from_json(kind, written)
-    except (Reject, KeyError, TypeError):
+    except (Reject, KeyError, TypeError, AttributeError):
         return False
     return True
 

@@ -17,7 +17,7 @@ from dlc.runtime.data.ragged import step_indices
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet
+    from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet, TextSource
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Column:
     Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, with the `shape` of one
     row. Text is `untyped` if the file does not distinguish text from numbers, as in csv; its numbers are
     written with the `decimal` sign. `labels` are the class names of a data set that stores class numbers.
-    `nulls` is a mask of missing integers or booleans; a missing float is NaN. Text that was `cut` into units holds
-    white space as it stands, and misses nothing.
+    `nulls` is a mask of missing integers or booleans; a missing float is NaN. In the units that texts were
+    `cut` into, white space is a value.
 
     In a column of sequences that differ in length, `lengths` has the number of steps of each row. The values
     are then the steps of all rows, one row after the other, and `shape` is the shape of one step.
@@ -92,7 +92,7 @@ class Column:
 
     @property
     def missing_rows(self) -> np.ndarray:
-        """Mask of the rows that miss a value, or one of several; of a text that was cut, those without text."""
+        """Mask of the rows that miss a value, or one of several; of texts that were cut, those that are empty."""
         if self.cut:
             return np.zeros(self.count, bool) if self.lengths is None else self.lengths == 0
         if self.lengths is not None:
@@ -234,7 +234,7 @@ def display_path(path: str) -> str:
     return PurePath(path).name if PurePath(path).is_absolute() else path
 
 
-def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
+def need_file(path: Path, source: Csv | Parquet | Npz | TextSource) -> Path:
     """The path of the file of a source. If it cannot be read, the error names a likely fix."""
     name, place = display_path(source.path), (source, "looked for here")
     try:

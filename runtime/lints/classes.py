@@ -167,11 +167,13 @@ def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredF
 
 
 def found_names(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredField, tuple[str, ...]]]:
-    """The fields of type `class(auto)` with text classes; of fields that share classes only the first. Characters
-    and words of texts are exempt: white space, `?` and capital letters are what texts are made of."""
+    """The fields of type `class(auto)` with text classes; of fields that share classes only the first.
+    Characters and words of texts are exempt: texts have white space, `?` and capital letters."""
     seen = set()
     for field, classes in fields(program, data.train):
-        if field.name not in data.units and classes.found_in and classes.names and classes.found_in not in seen:
+        if field.name in data.units:
+            continue
+        if classes.found_in and classes.names and classes.found_in not in seen:
             seen.add(classes.found_in)
             yield field, classes.names
 

@@ -30,7 +30,7 @@ class TextFile(Opened):
         self.sizes = (self._window, self._window)
         self.count = max(len(self._units) - 1, 0) // self._window
         held = data_errors.counted(len(self._units), source.unit)
-        self.no_rows = f"holds {held}, and a window of {source.window} with the next one takes {source.window + 1}"
+        self.no_rows = f"holds {held}, and a window and the one later take {source.window + 1}"
 
     def read(self, indices: Sequence[int]) -> list[Column]:
         total = self.count * self._window
@@ -50,12 +50,18 @@ class TextFile(Opened):
             return reading.text_of(content).encode()
         except UnicodeDecodeError:
             pass
-        what = next((what for begin, what, _ in formats.BEGINNINGS if content.startswith(begin)), "")
-        wide = encodings.wide(content[:64])
-        help = encodings.setting(wide, False) if wide else encodings.no_utf8(content)
-        why, help = (f"it is {what}", "unpack it, or write its text to a file") if what else (formats.NO_UTF8, help)
+        why, help = _no_text(content)
         message = f"{self.file} cannot be read as a text: {why}"
         raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
+
+
+def _no_text(content: bytes) -> tuple[str, str]:
+    """Why bytes are not text in UTF-8, and the fix."""
+    what = next((what for begin, what, _ in formats.BEGINNINGS if content.startswith(begin)), "")
+    if what:
+        return f"it is {what}", "unpack it, or write its text to a file"
+    wide = encodings.wide(content[:64])
+    return formats.NO_UTF8, encodings.setting(wide, False) if wide else encodings.no_utf8(content)
 
 
 def _as_column(text: bytes) -> Any:

@@ -179,11 +179,11 @@ class Idx(DataSource):
 
 
 class TextSource(DataSource):
-    """A text in UTF-8 as windows of characters or words. A row is a window, and the window one later: they fill
-    the input and the target, in order, which share their classes.
+    """A text in UTF-8 as windows of characters or words. A row is a window, and the window one later: they
+    fill the input and the target, in order, which share their classes.
 
-    Windows do not overlap, and what is left at the end is no window. Every line end counts as `\\n`; white space
-    separates words. The split is `ordered`: the last windows are the test.
+    Windows do not overlap, and what is left at the end is no window. Every line end counts as `\\n`; white
+    space separates words. The split is `ordered`: the last windows are the test.
     """
 
     usage = """

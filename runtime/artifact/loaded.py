@@ -34,8 +34,8 @@ class Artifact(OpenArtifact):
         """The outputs for a batch of raw inputs: a dict of arrays or lists with the batch axis first, or a
         data frame of pandas, polars or Arrow, which is read like a file of `dlc predict`. The batch may be
         empty: an empty list is valid for every input shape. A value that is not one of the classes of its
-        input is class -1, with a warning. A text fills a sequence of classes that was learnt from texts, and such
-        an output is answered as a text. Large batches run in parts that fit in memory."""
+        input is class -1, with a warning. A text fills a sequence of classes that was learnt from texts, and
+        such an output is answered as a text. Large batches run in parts that fit in memory."""
         if is_frame(inputs):
             return self._predict_rows(open_frame(inputs))
         if not isinstance(inputs, Mapping):

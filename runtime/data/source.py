@@ -92,7 +92,7 @@ class Column:
 
     @property
     def missing_rows(self) -> np.ndarray:
-        """Mask of the rows that miss a value, or one of several; of texts that were cut, those that are empty."""
+        """Mask of the rows that miss a value, or one of several; of texts that were cut, the empty ones."""
         if self.cut:
             return np.zeros(self.count, bool) if self.lengths is None else self.lengths == 0
         if self.lengths is not None:

@@ -1,6 +1,6 @@
 """Cut texts into characters or words, and join them again.
 
-A character is a Unicode code point; words are separated by white space. The texts of a column are cut together.
+A character is a Unicode code point; words are separated by white space. A column is cut at once.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def sequences(units: Any, lengths: np.ndarray, untyped: bool = False) -> Column:
 
 
 def units_of(texts: Any, unit: str) -> tuple[Any, np.ndarray]:
-    """The units of all texts, one after the other, and their number in each text. `texts` is an Arrow array of
-    large strings without nulls, as the units are."""
+    """The units of all texts, one after the other, and their number in each text. `texts` is an Arrow array
+    of large strings without nulls, as the units are."""
     return words_of(texts) if unit == WORD else characters_of(texts)
 
 

@@ -21,14 +21,7 @@ UNIT_BYTES = 64  # of memory, for each byte of text: its units, their classes, a
 def cut(column: Column, unit: str) -> Column:
     """A column with one text a row as a column of the units of each text. A missing text has none."""
     units, lengths = units_of(column.values.fill_null(""), unit)
-    return sequences(units, lengths, column.untyped)
-
-
-def sequences(units: Any, lengths: np.ndarray, untyped: bool = False) -> Column:
-    """The units of all texts, one after the other, as a column with one text a row."""
-    if len(lengths) and lengths[0] and (lengths == lengths[0]).all():
-        return Column(units, (int(lengths[0]),), untyped=untyped, cut=True)
-    return Column(units, untyped=untyped, cut=True, lengths=lengths)
+    return Column(units, untyped=column.untyped, lengths=lengths, cut=True)
 
 
 def units_of(texts: Any, unit: str) -> tuple[Any, np.ndarray]:

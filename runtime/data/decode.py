@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from types import MappingProxyType
@@ -17,9 +17,9 @@ from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
 from dlc.runtime.data import bounds, data_errors, sequence_shapes, text_units, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
-from dlc.runtime.data.conversion import as_numbers
+from dlc.runtime.data.conversion import as_numbers, refusal
 from dlc.runtime.data.data_errors import Refused, error
-from dlc.runtime.data.encode import encode
+from dlc.runtime.data.encode import encode, missing_help
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
 from dlc.runtime.data.ragged import Ragged
@@ -48,7 +48,7 @@ class FieldColumns:
     matches: Sequence[Match]
     columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
-    lengths: Mapping[str, Any] = MappingProxyType({})  # of free dimensions: one number, or one for each row
+    lengths: Mapping[str, Any] = field(default_factory=dict)  # of free dimensions: one number, or one for each row
 
     @property
     def count(self) -> int:
@@ -147,6 +147,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
         for index, column in filled.sources(m):
             try:
+                _refuse_empty_texts(column, wanted, purpose)
                 pieces.append(encode(column.steps, wanted.declared, known, purpose))
             except Refused as refused:
                 if refused.text and filled.opened.marks is not None:
@@ -176,6 +177,15 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     return InMemoryRows(
         made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine, lengths
     )
+
+
+def _refuse_empty_texts(column: Column, wanted: RequiredField, purpose: Purpose) -> None:
+    """Refuse missing texts where every text needs the same number of units."""
+    if column.cut and isinstance(wanted.declared.shape[0], int) and column.missing_rows.any():
+        bad, help = column.missing_rows, missing_help(purpose)
+        refused = refusal(data_errors.MISSING_VALUE, "the text is missing", bad, help)
+        refused.of_rows = True
+        raise refused
 
 
 def lengths_in(

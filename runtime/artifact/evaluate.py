@@ -123,7 +123,7 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
         numbers.append(places)
         parts.append(answers)
     answers = {name: in_order(numbers, [p[name] for p in parts]) for name in parts[0]}
-    return Predicted(answers, rows.unknown_values(), kept)
+    return Predicted(as_texts(artifact, answers), rows.unknown_values(), kept)
 
 
 def read_kept(opened: Opened, names: Sequence[str]) -> dict[str, np.ndarray]:

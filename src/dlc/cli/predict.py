@@ -134,8 +134,12 @@ def spelled_exactly(value: Any) -> Any:
     return "" if value is None else value
 
 
+def listed(rows: np.ndarray | list[np.ndarray]) -> list[Any]:
+    return [row.tolist() for row in rows] if isinstance(rows, list) else rows.tolist()
+
+
 def as_json(answers: dict[str, np.ndarray]) -> str:
-    lists = {name: array.tolist() for name, array in answers.items()}
+    lists = {name: listed(rows) for name, rows in answers.items()}
     count = len(next(iter(lists.values())))
     return (
         json.dumps([{name: values[i] for name, values in lists.items()} for i in range(count)], indent=1)

@@ -21,8 +21,9 @@ from dlc.compiler.definitions.sections import TextSource
 from dlc.compiler.dims.dim import free
 from dlc.runtime.data import classes as classes_of_columns
 from dlc.runtime.data import load
-from dlc.runtime.data.text_units import characters_of, cut, joined, words_of
 from dlc.runtime.data.source import texts
+from dlc.runtime.data.text_units import characters_of, cut, joined, words_of
+from dlc.runtime.lints import run_lints
 from dlc.runtime.open_rows import source_from
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
     from dlc.runtime.data import Dataset, Rows
 
-NEXT = "input text: class(auto)[T]\noutput next: class(auto)[T]\ntext -> embedding(4) -> dense(next.classes) -> next\n"
+NEXT = """input text: class(auto)[T]
+output next: class(auto)[T]
+text -> embedding(4) -> dense(next.classes) -> next
+"""
 
 
 def rows_of(spec: str, folder: Path, data: Any = None) -> Dataset:
@@ -107,10 +111,11 @@ def test_words_that_only_the_test_has_are_classes_and_warned_of(tmp_path: Path) 
     """The input has the classes of its training rows, the target those of all rows; they share them."""
     text = "a b " * 20 + "new words end"
     (tmp_path / "book.txt").write_text(text)
-    data = f'data {{\n source = text("book.txt", window=3, unit=word)\n test = 2\n}}\n'
+    data = 'data {\n source = text("book.txt", window=3, unit=word)\n test = 2\n}\n'
     (tmp_path / "spec.dl").write_text(NEXT + data + "train { epochs = 1 }\n")
-    done = dlc.train(tmp_path / "spec.dl", out=tmp_path)
-    warned = {w.code: w for w in done.warnings}
+    program = dlc.compile(tmp_path / "spec.dl").fit()
+    rows = load(program.compiled, tmp_path)
+    warned = {w.code: w for w in run_lints(program.compiled, rows, program.weights())}
     assert warned["W0703"].message.endswith('have no training row: "end", "new", "words"')
     assert warned["W0703"].help == "keep more of the text for training"
     assert not {"W0704", "W0705", "W0707"} & warned.keys()
@@ -172,11 +177,11 @@ TEXTS = st.lists(st.none() | st.text(st.sampled_from("aé日𝄞 \n\u00a0\u3000\
 def test_cutting_agrees_with_python(given: list[str | None], start: int) -> None:
     values = pa.array(given, pa.large_string()).slice(start)  # a slice of a longer array
     kept = [text or "" for text in given[start:]]
-    for unit, wanted in (("character", [[*t] for t in kept]), ("word", [t.split() for t in kept])):
+    for unit, pieces in (("character", [[*t] for t in kept]), ("word", [t.split() for t in kept])):
         column = cut(texts(values), unit)
-        assert column.values.to_pylist() == [piece for text in wanted for piece in text]
-        assert column.lengths is not None and column.lengths.tolist() == [len(text) for text in wanted]
-        assert column.missing_rows.tolist() == [not text for text in wanted]
+        assert column.values.to_pylist() == [piece for text in pieces for piece in text]
+        assert column.lengths is not None and column.lengths.tolist() == [len(text) for text in pieces]
+        assert column.missing_rows.tolist() == [not text for text in pieces]
         assert not column.steps.missing_rows.any()
     assert [joined([*text], "character") for text in kept] == kept
     assert [joined(text.split(), "word") for text in kept] == [" ".join(text.split()) for text in kept]
@@ -235,3 +240,147 @@ def test_columns_of_texts_are_cut_in_every_source(source: str, tmp_path: Path) -
     assert units(data, data.train, "words") == CUT
     assert data.classes["words"].names == ("be", "be,", "not", "or", "to")
     assert (data.units, data.lengths) == ({"words": "word"}, {"T"})
+
+
+def csv_rows(folder: Path, cells: Sequence[str], spec: str, more: str = "") -> Dataset:
+    """The rows of a csv file with the texts of `word` and `tag` in the first column and in upper case."""
+    lines = [f'"{cell}","{cell.upper()}"' for cell in cells]
+    (folder / "rows.csv").write_text("\n".join(["word,tag", *lines]) + "\n", "utf-8")
+    return rows_of(f'{spec}data {{\n source = csv("rows.csv")\n {more}\n}}\n', folder)
+
+
+def test_white_space_and_missing_texts_of_characters(tmp_path: Path) -> None:
+    """A space is a class; an empty text has no step, also in a target; and it is not dropped by itself."""
+    data = csv_rows(tmp_path, ["a b", "", " ", "ba", "a b"], TAGGER)
+    assert units(data, data.train, "word") == [["a", " ", "b"], [], [" "], ["b", "a"], ["a", " ", "b"]]
+    assert units(data, data.train, "tag")[:2] == [["A", " ", "B"], []]
+    assert data.classes["word"].names == (" ", "a", "b")
+    assert not data.train.unknown_values()  # type: ignore[union-attr]
+    dropped = csv_rows(tmp_path, ["a b", "", " ", "ba"], TAGGER, "drop = missing")
+    assert units(dropped, dropped.train, "word") == [["a", " ", "b"], [" "], ["b", "a"]]
+    assert dropped.notes == ("1 of 4 rows of rows.csv left out (`drop = missing`): they miss `word`, `tag`",)
+
+
+def test_marks_of_missing_texts(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("word,tag\nab,AB\nNA,\n")
+    data = rows_of(f'{TAGGER}data {{ source = csv("rows.csv", missing="NA") }}\n', tmp_path)
+    assert units(data, data.train, "word") == [["a", "b"], []]
+
+
+@pytest.mark.parametrize(("cells", "labels", "unit"), [
+    (["0112", "2"], (0, 1, 2), "character"),
+    (["0112", "2x"], ("0", "1", "2", "x"), "character"),
+    (["1 2", "22"], (" ", "1", "2"), "character"),
+    (["17 300", "-5"], (-5, 17, 300), "word"),
+    (["17 007", "5"], ("007", "17", "5"), "word"),
+])  # fmt: skip
+def test_classes_of_csv_are_integers_if_every_unit_is_one(
+    cells: list[str], labels: tuple[Any, ...], unit: str, tmp_path: Path
+) -> None:
+    data = csv_rows(
+        tmp_path, cells, TAGGER, f'word = column("word", unit={unit})\n tag = column("word", unit={unit})'
+    )
+    found = data.classes["word"]
+    assert (found.names or tuple(found.numbers or ())) == labels
+
+
+def test_texts_of_a_file_with_types_are_names(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"word": ["01", "1"], "tag": ["a", "ab"]}), tmp_path / "rows.parquet")
+    spec = TAGGER.replace("[T]", "[T]", 1).replace("tag: class(auto)[T]", "tag: class(auto)[U]")
+    spec = "input word: class(auto)[T]\ninput tag: class(auto)[U]\noutput y: float\n" \
+        "mean(embedding(word, 2)) + mean(embedding(tag, 2)) -> y\n"  # fmt: skip
+    data = load(dlc.compile(text=spec).compiled, tmp_path, source=source_from(tmp_path / "rows.parquet"),
+                fields=["word", "tag"])  # fmt: skip
+    assert data.classes["word"].names == ("0", "1")
+    assert data.lengths == {"T", "U"}
+
+
+DNA = "input code: class(a, c, g, t)[4]\noutput y: binary\ncode -> embedding(4) -> flatten -> dense(1) -> y\n"
+
+
+def dna(folder: Path, cells: str, more: str = "") -> Dataset:
+    lines = [f"{cell},{place % 2}" for place, cell in enumerate(cells.split("|"))]
+    (folder / "rows.csv").write_text("\n".join(["code,y", *lines]) + "\n")
+    return rows_of(f'{DNA}data {{\n source = csv("rows.csv")\n {more}\n}}\n', folder)
+
+
+def test_texts_of_a_fixed_length(tmp_path: Path) -> None:
+    data = dna(tmp_path, "acgt|tttt")
+    assert data.train["code"].tolist() == [[0, 1, 2, 3], [3, 3, 3, 3]]  # type: ignore[index]
+    found = error_of(dna, tmp_path, "acgt|acg|ac")
+    what = 'rows.csv, row 2 (line 3), column "code": it has 3 steps, and 4 are wanted'
+    assert (found.code, found.message) == ("E0704", what)
+    found = error_of(dna, tmp_path, "acgt||acgt")
+    assert (found.code, found.message) == (
+        "E0706",
+        'rows.csv, row 2 (line 3), column "code": the text is missing',
+    )
+    kept = dna(tmp_path, "acgt||acgt", "drop = missing")
+    assert kept.train["code"].tolist() == [[0, 1, 2, 3]] * 2  # type: ignore[index]
+    found = error_of(dna, tmp_path, "acgt|acxt")
+    assert found.message == 'rows.csv, row 2 (line 3), column "code": step 3: "x" is not one of the 4 classes'
+
+
+def test_fields_of_one_dimension_have_texts_of_one_length(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("word,tag\nab,AB\nabc,A\n")
+    found = error_of(rows_of, f'{TAGGER}data {{ source = csv("rows.csv") }}\n', tmp_path)
+    assert found.code == "E0704"
+    assert found.message.startswith('rows.csv, row 2 (line 3), column "tag": it has 1 steps, and `T` is 3')
+
+
+def test_ignored_characters_of_a_target(tmp_path: Path) -> None:
+    spec = TAGGER.replace("tag: class(auto)[T]", 'tag: class(auto, ignore=" ")[T]')
+    data = csv_rows(tmp_path, ["a b", "b"], spec)
+    assert data.classes["tag"].names == ("A", "B")
+    [batch] = data.train.batches([2], ["tag", "tag_length"])  # type: ignore[union-attr]
+    assert batch["tag"][0].tolist() == [0, -1, 1]
+
+
+def test_what_is_not_cut(tmp_path: Path) -> None:
+    """Several columns, a vector of one place, lists of names and single values have one class a text."""
+    rows = [["red", "ab", ["x", "yz"]], ["blue", "cd", ["yz", "x"]]]
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(("a", "b", "c"))}
+    spec = "input pair: class(auto)[2]\ninput one: class(auto)[1]\ninput names: class(auto)[T]\n" \
+        "output y: class(auto)\n" \
+        "y_ = mean(embedding(pair, 2)) + mean(embedding(one, 2)) + mean(embedding(names, 2))\n" \
+        'y_ -> dense(y.classes) -> y\ndata {\n pair = columns("a", "b")\n one = column("a")\n' \
+        ' names = column("c")\n y = column("b")\n}\n'  # fmt: skip
+    data = rows_of(spec, tmp_path, columns)
+    assert data.classes["pair"].names == ("ab", "blue", "cd", "red")
+    assert data.classes["names"].names == ("x", "yz")
+    assert (data.units, data.lengths) == ({}, frozenset())
+
+
+def test_units_are_for_sequences_of_classes() -> None:
+    spec = (
+        'input x: float\noutput y: class(auto)\nx -> dense(y.classes) -> y\ndata {\n source = csv("a.csv")\n'
+    )
+    both = ' x = column("a", unit=word)\n y = column("b", unit=character)\n}\n'
+    assert errors_of(dlc.compile, text=spec + both) == [
+        ("E0408", f"a text is cut for a sequence of classes, and `{name}` is {type}")
+        for name, type in (("x", "float"), ("y", "class"))
+    ]
+
+
+def test_texts_without_a_unit(tmp_path: Path) -> None:
+    assert errors_of(csv_rows, tmp_path, ["", ""], TAGGER) == [
+        ("E0706", f'rows.csv, row 1 (line 2), column "{name}": all values are missing, so there is no class')
+        for name in ("word", "tag")
+    ]
+
+
+def test_too_many_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classes_of_columns, "MAX_CLASSES", 3)
+    found = error_of(windows, tmp_path, "a b c d e", "window=2, unit=word")
+    assert (found.code, found.help) == ("E0707", "cut the text into characters")
+
+
+def test_texts_that_do_not_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A character takes more memory as a class than in the file."""
+    monkeypatch.setattr("dlc.runtime.memory.free", lambda: 1 << 20)
+    assert error_of(windows, tmp_path, "ab" * 10_000, "window=2").code == "E0716"
+    parquet.write_table(
+        pa.table({"word": ["ab" * 10_000] * 3, "tag": ["ab" * 10_000] * 3}), tmp_path / "r.parquet"
+    )
+    found = error_of(rows_of, f'{TAGGER}data {{ source = parquet("r.parquet") }}\n', tmp_path)
+    assert (found.code, "r.parquet" in found.message) == ("E0716", True)

@@ -363,8 +363,8 @@ def test_units_are_for_sequences_of_classes() -> None:
 
 
 def test_texts_without_a_unit(tmp_path: Path) -> None:
-    assert errors_of(csv_rows, tmp_path, ["", ""], TAGGER) == [
-        ("E0706", f'rows.csv, row 1 (line 2), column "{name}": all values are missing, so there is no class')
+    assert errors_of(rows_of, TAGGER, tmp_path, {"word": ["", None], "tag": ["", ""]}) == [
+        ("E0706", f'the arrays given, row 1, array "{name}": all values are missing, so there is no class')
         for name in ("word", "tag")
     ]
 

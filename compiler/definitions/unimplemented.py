@@ -18,12 +18,10 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
     ),
     "source": ("images", "audio"),
-    "field": ("files", "ahead"),
+    "field": ("files",),
     "section": ("tune",),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode"),
-    "csv": ("series", "order", "window", "step"),
-    "parquet": ("series", "order", "window", "step"),
     "batchnorm": ("sync",),
     "load": ("names",),
 }  # fmt: skip

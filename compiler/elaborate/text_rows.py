@@ -1,27 +1,19 @@
-"""Settings of `data` for texts: the split of windows, and the units of columns."""
+"""Checks of `data` for texts: the split of windows, and the units of columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.sections import ColumnField, OrderedSplit, RandomSplit, TextSource
+from dlc.compiler.definitions.sections import ColumnField, RandomSplit
 
 if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Data
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
 
 
-def in_order(data: Data) -> Data:
-    """The section; windows of a text are split in order, unless it gives another split."""
-    if "split" in data.spans or not isinstance(data.source, TextSource):
-        return data
-    return data.with_settings(split=OrderedSplit()).placed(data.span, data.spans)
-
-
 def check(state: Elaboration, ev: Evaluator, data: Data) -> None:
-    """Check that windows of a text stay in order, and that each column with a unit fills a sequence of
-    classes."""
-    if isinstance(data.source, TextSource) and isinstance(data.split, RandomSplit):
+    """Check that windows of a text stay in order, and that each column with a unit has texts that are cut."""
+    if data.text is not None and isinstance(data.split, RandomSplit):
         state.problems.report("E0408", data.spans["split"],
                               "windows of a text are split in order, and `random` would mix neighbours",
                               help="leave it out: the last windows are the test")  # fmt: skip
@@ -30,7 +22,12 @@ def check(state: Elaboration, ev: Evaluator, data: Data) -> None:
     for name, field in data.fields.items():
         if not isinstance(field, ColumnField) or field.unit is None or name not in types:
             continue
+        message = help = ""
         if not types[name].takes_text:
-            state.problems.report("E0408", field.spans["unit"],
-                                  f"a text is cut for a sequence of classes, and `{name}` is {types[name]}",
-                                  help=f"leave it out, or declare `{name}` as `class(auto)[T]`")  # fmt: skip
+            message = f"a text is cut for a sequence of classes, and `{name}` is {types[name]}"
+            help = f"leave it out, or declare `{name}` as `class(auto)[T]`"
+        elif data.table is not None and (data.table.series is not None or data.table.window is not None):
+            message = f"the steps of `{name}` are rows of the source, so its texts are not cut"
+            help = "leave it out"
+        if message:
+            state.problems.report("E0408", field.spans["unit"], message, help=help)

@@ -48,13 +48,13 @@ def arrays(
         raise ArtifactError(f"the input `{missing}` is missing: the model takes {listed(types, '{}')}")
     found: list[UnknownValues] = []
     wanted = [w for w in wanted if w.name in given]
-    made = {w.name: array(w, types[w.name], given[w.name], found, units.get(w.name)) for w in wanted}
+    made = {w.name: array(w, types[w.name], given[w.name], found, units.get(w.name, "")) for w in wanted}
     check_sizes(wanted, made)
     return made, found
 
 
 def array(
-    wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str | None
+    wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str
 ) -> np.ndarray | Ragged:
     try:
         values = as_array(given)

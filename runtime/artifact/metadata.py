@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
+from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
@@ -24,7 +25,7 @@ from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_i
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlc.compiler.definitions.sections import Data, DataSource
+    from dlc.compiler.definitions.data_families import DataSource
     from dlc.compiler.program import CompiledProgram
 
 PREFIX = "dlc."
@@ -52,8 +53,9 @@ class Metadata:
     columns: dict[str, list[str]] = field(default_factory=dict)
     # What the texts of a field were cut into: `character` or `word`.
     units: dict[str, str] = field(default_factory=dict)
-    # The settings of `csv`, other than the path, that are not at their defaults.
-    csv: dict[str, Any] = field(default_factory=dict)
+    ahead: dict[str, int] = field(default_factory=dict)  # of fields behind a window: the number of rows
+    # The settings of the csv or Parquet file, other than the path, that are not at their defaults.
+    table: dict[str, Any] = field(default_factory=dict)
     text: dict[str, Any] = field(default_factory=dict)  # the settings of `text`, other than the path
     drop: bool = False  # whether training left out rows that miss a value
     # The metrics of `dlc eval`, by output.
@@ -114,8 +116,10 @@ def check(metadata: Metadata) -> None:
         wrong.append("columns")
     if not are_units(metadata.units):
         wrong.append("units")
-    if not are_settings(Csv, metadata.csv):
-        wrong.append("csv")
+    if not is_dict_of(metadata.ahead, int) or not all(0 < n <= MAX_SIZE for n in metadata.ahead.values()):
+        wrong.append("ahead")
+    if not are_settings(Csv, metadata.table):
+        wrong.append("table")
     if metadata.text != {} and not are_settings(TextSource, metadata.text):
         wrong.append("text")
     if not isinstance(metadata.drop, bool):
@@ -161,16 +165,16 @@ def source_from_json(kind: type[DataSource], written: dict[str, Any]) -> DataSou
     return kind(path="", **{key: kind.settings[key].kind.accept(value) for key, value in written.items()})
 
 
-def source_to_json(kind: type[DataSource], data: Data | None) -> dict[str, Any]:
-    if data is None or not isinstance(data.source, kind):
+def source_to_json(source: DataSource | None) -> dict[str, Any]:
+    """The settings of a source, other than the path, that are not at their defaults."""
+    if source is None:
         return {}
-    return {k: v for k, v in data.source.values().items() if k != "path" and v != kind.settings[k].default}
+    return {k: v for k, v in source.values().items() if k != "path" and v != source.settings[k].default}
 
 
 def source_like(metadata: Metadata) -> DataSource:
-    """The source that the model was trained on, with an empty path: files of its kind are read with its
-    settings."""
-    kind, written = (TextSource, metadata.text) if metadata.text else (Csv, metadata.csv)
+    """The source that the model was trained on, with an empty path. `Csv` has all settings of tables."""
+    kind, written = (TextSource, metadata.text) if metadata.text else (Csv, metadata.table)
     return source_from_json(kind, written)
 
 
@@ -255,6 +259,7 @@ def describe(
     """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
     `columns`, the columns that filled each field, and `units`, what its texts were cut into, replace those of
     the `data` section; `lengths` are the inputs of lengths, each with its dimension."""
+    fields = program.data.fields if program.data else {}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -269,8 +274,9 @@ def describe(
         lengths=dict(lengths),
         columns=other_columns(program, columns or {}),
         units=dict(units or units_of(program)),
-        csv=source_to_json(Csv, program.data),
-        text=source_to_json(TextSource, program.data),
+        ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
+        table=source_to_json(program.data.table if program.data else None),
+        text=source_to_json(program.data.text if program.data else None),
         drop=bool(program.data and program.data.drop),
         metrics=metrics,
         versions=versions(),
@@ -280,7 +286,7 @@ def describe(
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The columns of each field, except for fields with one column of their name."""
     fields = program.data.fields if program.data is not None else {}
-    written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
+    written = {n: f.columns for n, f in fields.items() if isinstance(f, (Columns, Ahead))}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
     if program.data is not None and program.data.csv is not None and not program.data.csv.header:
         written |= numbered_columns(required_fields(program))

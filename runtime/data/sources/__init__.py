@@ -26,8 +26,8 @@ NO_WINDOWS = "a text is read where the spec says how: `source = text(..., window
 
 
 def source_of(path: Path, like: sections.DataSource | None = None) -> sections.DataSource:
-    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A file of the kind of
-    `like` is read with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
+    """The source for a path: by the suffix of a file; a folder has the format of MNIST. Tables and texts
+    are read with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
     from dlc.runtime.data import data_errors
 
     if path.is_dir():
@@ -39,7 +39,9 @@ def source_of(path: Path, like: sections.DataSource | None = None) -> sections.D
             f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
         )
         raise data_errors.fail(data_errors.NO_FILE, f"{path}: {why}", help=READ)
-    settings = like.values() if like is not None and type(like) is kind else {}
+    base = sections.TableFile if issubclass(kind, sections.TableFile) else kind
+    given = like.values() if like is not None and isinstance(like, base) else {}
+    settings = {key: value for key, value in given.items() if key in kind.settings}
     if kind is sections.TextSource and not settings:
         raise data_errors.fail(data_errors.NO_FILE, f"{path}: `.txt` is not read here", help=NO_WINDOWS)
     if endings[-1].lower() == ".tsv":

@@ -12,11 +12,12 @@ from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.runtime.data import text_units, unknown_classes
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.encode import encode
+from dlc.runtime.data.field_columns import in_rows
 from dlc.runtime.data.numerals import help_for
-from dlc.runtime.data.python_columns import as_array, column_of
+from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
 from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
-from dlc.runtime.data.sequence_shapes import joined
+from dlc.runtime.data.sequence_shapes import joined, sequence_axis
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
@@ -57,28 +58,39 @@ def array(
     wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str
 ) -> np.ndarray | Ragged:
     try:
-        values = as_array(given)
-        is_cut = unit and type.takes_text and values.ndim == 1
-        if values.ndim != len(wanted.shape) and not is_cut:
-            raise shape_error(wanted, values.shape)
-        column = column_of(values) if len(values) else empty(values.shape[1:], type)
-        if is_cut and not column.is_text:
-            raise shape_error(wanted, values.shape)
-        column = text_units.cut(column, unit) if is_cut else column
+        column = column_given(wanted, type, given, unit)
     except ValueError as error:
         raise ArtifactError(f"`{wanted.name}` takes {type}: {shorten(error, 200)}") from None
     try:
         made = encode(column.steps, type, type.classes, Purpose(raw=True))
     except Refused as refused:
-        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {explain(refused, type)}") from None
+        row = in_rows(refused, column).rows[0]
+        raise ArtifactError(f"`{wanted.name}`, row {row + 1}: {explain(refused, type)}") from None
     if type.element == "class" and type.classes is not None:
         lost = unknown_classes.without_imputed(made, type)
         some = unknown_classes.count(wanted.name, lost, unknown_classes.examples([column], [made]))
         found += [some] if some else []
         made = unknown_classes.with_unknown(made, type.classes)
-    if column.lengths is not None:
-        return joined(made, column.lengths, 0)
-    return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
+    made = made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
+    return (
+        made if column.lengths is None else joined(made, column.lengths, sequence_axis(type, [column]) or 0)
+    )
+
+
+def column_given(wanted: Any, type: Tensor, given: Any, unit: str) -> Column:
+    """The values of an input as a column. Texts that fill a sequence of classes are cut into units."""
+    if (column := column_of_sequences(given)) is not None:
+        if sequence_axis(type, [column]) is None:
+            raise ValueError("its rows are not all of one shape")
+        return column
+    values = as_array(given)
+    is_cut = unit and type.takes_text and values.ndim == 1
+    if values.ndim != len(wanted.shape) and not is_cut:
+        raise shape_error(wanted, values.shape)
+    column = column_of(values) if len(values) else empty(values.shape[1:], type)
+    if is_cut and not column.is_text:
+        raise shape_error(wanted, values.shape)
+    return text_units.cut(column, unit) if is_cut else column
 
 
 def explain(refused: Refused, type: Tensor) -> str:
@@ -99,13 +111,20 @@ def shape_error(wanted: Any, found: Sequence[int]) -> ArtifactError:
     return ArtifactError(f"`{wanted.name}` takes [{shape}], found {list(found)}; the batch is the first axis")
 
 
+def length_error(wanted: Any, size: int, lengths: np.ndarray) -> ArtifactError:
+    row = int(np.argmax(lengths != size))
+    return ArtifactError(
+        f"`{wanted.name}`, row {row + 1}: it has {lengths[row]} steps, and {size} are wanted"
+    )
+
+
 def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged]) -> None:
     """Check the sizes of all inputs: a free dimension has the same size in all of them, in each row."""
     known: dict[str, tuple[Any, str]] = {}
     for w in wanted:
         for size, found in zip(w.shape, sizes_of(made[w.name]), strict=True):
             if isinstance(size, int) and np.any(size != found):
-                raise shape_error(w, made[w.name].shape)
+                raise length_error(w, size, found) if np.ndim(found) else shape_error(w, made[w.name].shape)
             other, owner = known.setdefault(size, (found, w.name)) if isinstance(size, str) else (found, "")
             if np.any(other != found):
                 a, b = np.broadcast_arrays(other, found)

@@ -17,12 +17,11 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "metric": (
         "bleu", "chrf", "word_error_rate",
     ),
-    "source": ("images", "audio", "text"),
+    "source": ("images", "audio"),
     "field": ("files",),
     "section": ("tune",),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode"),
-    "column": ("unit",),
     "batchnorm": ("sync",),
     "load": ("names",),
 }  # fmt: skip

@@ -18,7 +18,8 @@ from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
-from dlc.runtime.artifact.metadata import table_from_json, type_from_json
+from dlc.runtime.artifact.metadata import source_like, type_from_json
+from dlc.runtime.artifact.texts import as_texts
 from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
@@ -55,7 +56,8 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
         source = Ahead(columns=tuple(columns) or (name,), n=ahead)
     elif columns:
         source = Columns(columns=tuple(columns)) if len(columns) > 1 else ColumnField(column=columns[0])
-    return RequiredField(name, type, role, source)
+    unit = artifact.metadata.units.get(name, "") if type.takes_text else ""
+    return RequiredField(name, type, role, source, unit=unit)
 
 
 def run_chunks(
@@ -117,7 +119,7 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
     """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows. An
     artifact of windows answers each window, and keeps values of its last row; one of series keeps values of
     their first rows."""
-    opened = open_rows(source, table_from_json(artifact.metadata.table))
+    opened = open_rows(source, source_like(artifact.metadata))
     rows = read_rows(opened, inputs_of(artifact), empty=True)
     kept = read_kept(opened, keep, rows.numbers)
     numbers: list[np.ndarray] = []
@@ -128,7 +130,7 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
         numbers.append(places)
         parts.append(answers)
     answers = {name: in_order(numbers, [p[name] for p in parts]) for name in parts[0]}
-    return Predicted(answers, rows.unknown_values(), kept, rows.notes)
+    return Predicted(as_texts(artifact, answers), rows.unknown_values(), kept, rows.notes)
 
 
 def read_kept(opened: Opened, names: Sequence[str], rows: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -184,7 +186,7 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
-    rows = read_rows(source, fields, table_from_json(metadata.table), drop=metadata.drop)
+    rows = read_rows(source, fields, source_like(metadata), drop=metadata.drop)
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows, fields):
         for m in measured:

@@ -257,6 +257,7 @@ class Dataset:
     test: Rows | None = None
     classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by field
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # read for each field
+    units: Mapping[str, str] = field(default_factory=dict)  # of the fields that were cut from texts
     notes: tuple[str, ...] = ()  # the numbers of rows that were left out
     lengths: frozenset[str] = frozenset()  # the free dimensions along which rows differ in length
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.other_settings import MOVED_SETTINGS, UNNEEDED_SETTINGS
-from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, not_built
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -125,6 +125,7 @@ SETTINGS = {
     "output_names": ("outputs",),
     "pos_weight": ("positive",), "drop_prob": ("rate",), "quantile": ("q",), "na": ("missing",),
     "smoothing": ("label_smoothing",), "class_weight": ("weight",), "tau": ("temperature", "q"),
+    "nonlinearity": ("activation",), "recurrent_initializer": ("init",),
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
 }  # fmt: skip
 
@@ -211,6 +212,14 @@ NAME_HELP = {
     "Lambda": "declare `block f(x) { return ... }`",
     "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
     "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",
+    "Bidirectional": "a recurrent layer reads both ways with a setting: `lstm(64, bidirectional=true)`",
+    **dict.fromkeys(("Masking", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence",
+                     "unpack_sequence", "pad_sequence", "pad_sequences", "PackedSequence"),
+                    "rows of different length are padded in batches, and all layers leave padding out: "
+                    "`input x: float[T, 4]`"),
+    **dict.fromkeys(("LSTMCell", "GRUCell", "RNNCell", "SimpleRNNCell", "StackedRNNCells"),
+                    "`rnn`, `lstm` and `gru` go over all steps; a cell of your own is a `net` that a `for` "
+                    "uses at every step"),
     **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
                     "`reshape` takes the new shape; an index, `x[0]`, removes an axis"),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "DepthwiseConv1D"),
@@ -235,11 +244,6 @@ NAME_HELP = {
     **dict.fromkeys(("require", "library", "include"),
                     "layers, losses and optimizers need no import; blocks of another file are imported by "
                     "`import f, g from \"other.dl\"`"),
-}  # fmt: skip
-# Names and settings that belong to a word that is not implemented yet: the family and the word.
-UNBUILT = {
-    "Masking": ("attribute", "mask"), "Bidirectional": ("operator", "lstm"),
-    "return_sequences": ("operator", "lstm"), "return_state": ("operator", "lstm"),
 }  # fmt: skip
 # Names of other libraries that are similar to a word of the language and mean something else: no suggestion.
 ABSENT = frozenset({
@@ -311,7 +315,7 @@ def aliases(families: tuple[str, ...]) -> dict[str, str]:
 
 def operator(name: str) -> str:
     """The help for an unknown name of an operator, a loss or another function; empty if there is none."""
-    if phrase := unbuilt(name) or NAME_HELP.get(name, NAME_HELP.get(name.lower(), "")):
+    if phrase := NAME_HELP.get(name, NAME_HELP.get(name.lower(), "")):
         return phrase
     if name in CONSTANTS:
         return f"it is written `{CONSTANTS[name]}` here"
@@ -348,14 +352,7 @@ def setting(name: str, known: Container[str]) -> str:
         return f"it is called `{found}` here"
     if name in UNNEEDED_SETTINGS:
         return f"leave it out: {UNNEEDED_SETTINGS[name]}"
-    return unbuilt(name) or MOVED_SETTINGS.get(name, "")
-
-
-def unbuilt(name: str) -> str:
-    """The help for a name that belongs to a word that is not implemented yet; empty for all others."""
-    if name not in UNBUILT:
-        return ""
-    return f"it belongs to {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
+    return MOVED_SETTINGS.get(name, "")
 
 
 def type_(name: str, *, called: bool = False) -> str:

@@ -37,12 +37,18 @@ UNNEEDED_SETTINGS = {
     "from_logits": "a classification loss takes scores",
     "shuffle": "training rows are shuffled in every epoch",
     **dict.fromkeys(("num_workers", "optimizer_idx"), "it is chosen automatically"),
+    "go_backwards": "`bidirectional=true` reads both ways",
+    **dict.fromkeys(("enforce_sorted", "unroll", "reset_after", "implementation"),
+                    "it does not change results"),
+    "merge_mode": "the states of both directions are joined on the last axis",
+    "recurrent_activation": "the gates are `sigmoid`",
     "mask_zero": "class -1 is the missing value",
 }  # fmt: skip
 REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
 # Settings of other libraries that are written in another part of a spec.
 MOVED_SETTINGS = {
-    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
+    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer",
+                     "recurrent_regularizer"), REGULARIZE),
     **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
                     "gradients are clipped by `train { clip = norm(1.0) }`"),
     "clipvalue": "gradients are clipped by `train { clip = value(1.0) }`",
@@ -50,6 +56,11 @@ MOVED_SETTINGS = {
     "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
     "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
     "bias_initializer": "the initial value of a bias is 0",
+    "return_sequences": "the result is all states; `final=true` gives the last one alone",
+    **dict.fromkeys(("return_state", "return_hidden"), "`final=true` gives the last state"),
+    "stateful": "the first state is a second tensor: `lstm(x, state, 64)`",
+    "recurrent_dropout": "`dropout=0.2` drops values between layers",
+    "proj_size": "put `dense` after it",
     "padding_mode": "put `pad` before it",
     "align_corners": "it is false; `resize` alone has it",
     "scale_factor": "`upsample` takes a factor",

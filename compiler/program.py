@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.dims.dim import is_free, names
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 
 @record
 class Facts:
-    """Properties of the files that a spec names: the classes of `class(auto)` fields, by field, and the types
-    of tensors that `load` takes from files, by path, relative to the spec, and name."""
+    """Properties of the files that a spec names: the classes of `class(auto)` fields, by field, the types of
+    tensors that `load` takes from files, by path, relative to the spec, and name, and the free dimensions
+    along which rows differ in length."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
     tensors: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
+    lengths: frozenset[str] = frozenset()
 
 
 @record(eq=False)
@@ -68,6 +71,13 @@ class CompiledProgram:
     def overrides(self) -> dict[str, Any]:
         """The values with which the texts give this program again: of all params, and of given settings."""
         return {**self.params, **self.settings}
+
+    @property
+    def lengths(self) -> frozenset[str]:
+        """The free dimensions along which rows differ in length: those that differ in the data, and all those
+        of inputs if the artifact takes lengths."""
+        sizes = (size for i in self.inputs for size in i.declared.shape if self.export.lengths)
+        return self.facts.lengths | {name for size in sizes if is_free(size) for name in names(size)}
 
     def output(self, name: str) -> Output:
         return self._outputs[name]

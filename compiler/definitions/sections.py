@@ -350,3 +350,6 @@ class Export(Section):
     opset: int | None = setting(
         "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"
     )
+    lengths: bool = setting(
+        "whether the artifact takes the length of each row of a sequence, as `NAME_length`", Boolean(), False
+    )

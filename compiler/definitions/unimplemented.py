@@ -14,7 +14,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "spectrogram", "mel", "mfcc",
     ),
     "function": ("path",),
-    "attribute": ("mask", "length"),
     "metric": (
         "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
     ),
@@ -22,14 +21,14 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "field": ("files", "ahead"),
     "section": ("tune",),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
-    "export": ("quantize", "precision", "decode", "lengths"),
+    "export": ("quantize", "precision", "decode"),
     "csv": ("series", "order", "window", "step"),
     "column": ("unit",),
     "parquet": ("series", "order", "window", "step"),
     "batchnorm": ("sync",),
     "load": ("names",),
 }  # fmt: skip
-PLAIN = ("attribute", "function")  # keys that are neither families nor definitions
+PLAIN = ("function",)  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.
 WITHOUT = {
     "section": "remove the section; `--set NAME=value` sets a param",
@@ -43,7 +42,7 @@ def unimplemented_words(*families: str) -> tuple[str, ...]:
 
 def not_built(of: str, word: str, written: str = "") -> Reject:
     """The error for a word of `unimplemented_words(of)`; `written` is its name in another library."""
-    what = f"`.{word}`" if of == "attribute" else f"`{word}`"
+    what = f"`{word}`"
     if of in SECTIONS:
         what += f" in `{of}`"
     elif of not in (*Definition.families, *PLAIN):

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import has_free
 from dlc.compiler.elaborate import outputs, unknown_names
 from dlc.compiler.elaborate.tensor_operands import scores_of
-from dlc.compiler.elaborate.values import InputRef, OutputRef
+from dlc.compiler.elaborate.values import InputRef, Operand, OutputRef
 from dlc.compiler.ir.graph import Value
+from dlc.compiler.operators.lengths import SequenceLength, SequenceMask
 
 if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
+    from dlc.compiler.types import Tensor
 
-TENSOR_ATTRIBUTES = ("shape", "rank", "features", "channels", "classes")
+TENSOR_ATTRIBUTES = ("shape", "rank", "features", "channels", "classes", "mask", "length")
+OF_SEQUENCES = {"mask": SequenceMask, "length": SequenceLength}
 OF_OUTPUTS = ("target", "valid", "logits", "probabilities")
 OUTPUT_ATTRIBUTES = (*TENSOR_ATTRIBUTES, *OF_OUTPUTS)
 
@@ -28,8 +31,6 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     known = OUTPUT_ATTRIBUTES if isinstance(value, OutputRef) else TENSOR_ATTRIBUTES
     if not isinstance(value, (Value, InputRef, OutputRef)):
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`")
-    if expr.name in unimplemented_words("attribute"):
-        raise ev.reject(expr.name_span, not_built("attribute", expr.name))
     if expr.name not in known:
         raise ev.fail("E0306", expr.name_span, f"{describe(value)} has no `.{expr.name}`",
                       help=did_you_mean(expr.name, known)
@@ -46,11 +47,24 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
         return list(type.shape)
     if expr.name == "rank":
         return type.rank
+    if expr.name in OF_SEQUENCES:
+        return of_sequence(ev, value, type, expr)
     if not type.shape:
         raise ev.fail(
             "E0306", expr.name_span, f"{type} is one value per sample and has no axis for `.{expr.name}`"
         )
     return type.shape[-1] if expr.name == "features" else type.shape[0]
+
+
+def of_sequence(ev: Evaluator, value: Any, type: Tensor, expr: syntax.Attribute) -> Value:
+    """The mask or the lengths of a sequence."""
+    if not any(has_free(size) for size in type.shape):
+        help = "write its length as a capitalised name, such as `T`: `float[T, 8]`"
+        message = f"{type} has a known length, and only a sequence of free length has `.{expr.name}`"
+        raise ev.fail("E0306", expr.name_span, message, help=help)
+    of = scores_of(ev, value, expr.span) if isinstance(value, OutputRef) else value
+    of = of.value if isinstance(of, InputRef) else of
+    return ev.builder.apply(OF_SEQUENCES[expr.name](), [Operand(of, expr.span)], expr.span)[0]
 
 
 def class_count(ev: Evaluator, value: Any, expr: syntax.Attribute) -> Any:

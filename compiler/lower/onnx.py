@@ -38,22 +38,34 @@ class RuntimeSize:
     def __init__(self, op: Operators, value: ir.Value):
         self.op, self.value = op, value
 
+    def made(self, value: ir.Value) -> RuntimeSize:
+        return type(self)(self.op, value)
+
     def __add__(self, other: Any) -> RuntimeSize:
-        return RuntimeSize(self.op, self.op.Add(self.value, self.op.scalar(other)))
+        return self.made(self.op.Add(self.value, self.op.scalar(other)))
 
     def __mul__(self, other: Any) -> RuntimeSize:
-        return RuntimeSize(self.op, self.op.Mul(self.value, self.op.scalar(other)))
+        return self.made(self.op.Mul(self.value, self.op.scalar(other)))
 
     def __sub__(self, other: Any) -> RuntimeSize:
-        return RuntimeSize(self.op, self.op.Sub(self.value, self.op.scalar(other)))
+        return self.made(self.op.Sub(self.value, self.op.scalar(other)))
 
     def __floordiv__(self, other: Any) -> RuntimeSize:
-        return RuntimeSize(self.op, self.op.Div(self.value, self.op.scalar(other)))
+        return self.made(self.op.Div(self.value, self.op.scalar(other)))
 
     __radd__, __rmul__ = __add__, __mul__
 
     def __rsub__(self, other: Any) -> RuntimeSize:
-        return RuntimeSize(self.op, self.op.Sub(self.op.scalar(other), self.value))
+        return self.made(self.op.Sub(self.op.scalar(other), self.value))
+
+
+class RuntimeLength(RuntimeSize):
+    """The lengths of rows, an int64 vector. `Div` alone would round up where a formula is negative."""
+
+    def __floordiv__(self, other: Any) -> RuntimeSize:
+        divisor = self.op.scalar(other)
+        whole = self.op.Sub(self.value, self.op.Mod(self.value, divisor))
+        return self.made(self.op.Div(whole, divisor))
 
 
 class Operators:
@@ -90,6 +102,10 @@ class Operators:
     def size(self, size: Size) -> ir.Value:
         """A dimension as an int64 scalar."""
         return self.scalar(self._builder.evaluate(size, self))
+
+    def length(self, value: ir.Value) -> RuntimeLength:
+        """The lengths of rows, with the arithmetic of dimensions."""
+        return RuntimeLength(self, value)
 
     def batch(self) -> ir.Value:
         """The batch size as an int64 scalar."""

@@ -318,6 +318,9 @@ class BodyRecorder(TorchRecorder):
         made = call(text("torch.tensor"), argument(size), dtype=text(DTYPES["float"]))
         return self.record(made, "size", DTYPES["float"])
 
+    def full_rows(self, number: Any) -> Symbol:
+        return self._of_batch.new_full((self.batch,), number, dtype=self.int64)
+
     def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
         made = super().tensor(numbers, dtype)
         return made if made._constant is not None else self._on_device(made)

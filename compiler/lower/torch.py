@@ -89,6 +89,10 @@ class TorchFunctions(Draws):
         """A size that is known at run time as a tensor of one number."""
         return self._of_batch.new_full((), size, dtype=self.float32)
 
+    def full_rows(self, number: Any) -> Any:
+        """A whole number that is known at run time, once for each row."""
+        return self._of_batch.new_full((self.batch,), number, dtype=self.int64)
+
     @staticmethod
     def derivative(of: Any, wrt: Any) -> Any:
         """A call of `derivative`, deferred while tracing."""

@@ -23,6 +23,7 @@ def shapes(call: str, *more: Example) -> tuple[Example, ...]:
 
 
 class Activation(Operator, abstract=True):
+    elementwise = True
     group = "activations"
     keeps = ("axes",)
     follows = True

@@ -28,6 +28,7 @@ EXACT = 2.0**53  # float64 represents all integers up to here
 
 
 class BinaryOperator(Operator, abstract=True):
+    elementwise = True
     public = False
     keeps = ("axes",)
     takes = "number"
@@ -261,6 +262,7 @@ class Power(BinaryOperator):
 class Negate(Operator):
     """`-x` (torch `neg`, ONNX `Neg`)."""
 
+    elementwise = True
     keeps = ("axes", "missing")
     offset = "keeps"
     symbol = "-"
@@ -333,6 +335,7 @@ class Constant(Operator):
 class Cast(Operator):
     """A cast to another element; the fraction of a float is dropped (torch `to`, ONNX `Cast`)."""
 
+    elementwise = True
     keeps = ("axes", "missing")
     converts = True
     public = False

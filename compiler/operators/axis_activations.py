@@ -6,6 +6,7 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.operators.activations import Activation
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import sample_axis
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.types import Tensor
 
 
@@ -18,6 +19,9 @@ class _AxisActivation(Activation, abstract=True):
                          help="`sigmoid` turns a single score into a probability")  # fmt: skip
         sample_axis(x, self.axis)
         return x
+
+    def padding_of(self, place, axis):
+        return Fill("lowest") if axis == self.axis % self.operands[0].rank else APART
 
     def tensor_axis(self) -> int:
         return self.operands[0].axis(self.axis)
@@ -68,6 +72,11 @@ class LogSoftmax(_AxisActivation):
 class Glu(Activation):
     """`a * sigmoid(b)`, where a, b are the halves of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`,
     `Mul`)."""
+
+    def padding_of(self, place, axis):
+        if axis == self.operands[0].rank - 1:
+            return super().padding_of(place, axis)
+        return APART
 
     def type(self, x: Tensor) -> Tensor:
         if not x.rank or x.shape[-1] % 2 != 0:

@@ -14,29 +14,29 @@ import inspect
 from abc import abstractmethod
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlc.compiler.definitions.definition import Definition, Reject, family, setting
-from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
+from dlc.compiler.definitions.definition import Reject, family, setting
 from dlc.compiler.operators.examples import Example
+from dlc.compiler.operators.given_operands import LENGTHS, GivenOperands
 from dlc.compiler.operators.operands import per_axis, spell_classes
+from dlc.compiler.operators.padding import APART
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from dlc.compiler.definitions.initializers import Initializer
-    from dlc.compiler.definitions.tensor_parameter_types import TensorValue
     from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.padding import Padding
 
-T = TypeVar("T")
 Kept = Literal["numbers", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
-class Operator(Definition, family="operator", what="an operator"):
+class Operator(GivenOperands, family="operator", what="an operator"):
     """The base class of all operators. The module docstring gives an overview."""
 
     # --- operands -----------------------------------------------------------------------------------------
@@ -50,6 +50,8 @@ class Operator(Definition, family="operator", what="an operator"):
     # True if it follows NumPy broadcasting on sample shapes. Operands of lower rank then get axes of size 1
     # after the batch axis before the forms see them, and batched and batchless operands mix.
     broadcasts: ClassVar[bool] = False
+    # True if entries at different places of its operands never meet, so that padding stays where it is.
+    elementwise: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 
@@ -176,7 +178,8 @@ class Operator(Definition, family="operator", what="an operator"):
     def bind(self, *operands: Tensor) -> Operator:
         """A copy of the operator with the types of its operands and results. Raises `Reject`."""
         positional, given = self.split(operands)
-        bound = self.with_settings(**given)
+        lengths = given.pop(LENGTHS, None)
+        bound = self.with_settings(**given).knowing(lengths=lengths)
         object.__setattr__(bound, "operands", operands)
         made = bound.type(*positional)
         results = made if isinstance(made, tuple) else (made,)
@@ -198,6 +201,13 @@ class Operator(Definition, family="operator", what="an operator"):
     def weights(self, *operands: Tensor) -> Iterable[WeightSpec]:
         """The weights it owns, in order of creation."""
         return ()
+
+    def padding_of(self, place: int, axis: int) -> Padding:
+        """How it treats the padding of operand `place` along a sample axis on which the rows differ in length
+        (`operators/padding.py`). `Reject` if padding would change other entries; this is the default."""
+        if self.elementwise:
+            return APART
+        raise Reject(f"`{self.symbol or self.name}` would mix padding into its result", at=place)
 
     @abstractmethod
     def torch(self, F: Any, *operands: Any, **weights: Any) -> Any:
@@ -330,37 +340,6 @@ class Operator(Definition, family="operator", what="an operator"):
         """Same as `fit`, in PyTorch and from the whole operand at once, for emitted files. `fit` itself takes
         the rows in batches and computes in float64."""
         raise NotImplementedError
-
-    # --- tensors in settings ------------------------------------------------------------------------------
-
-    @classmethod
-    @cache
-    def tensor_settings(cls) -> dict[str, TensorValue]:
-        """The settings that accept a tensor."""
-        kinds = {name: tensor_kind(declared.kind) for name, declared in cls.settings.items()}
-        return {name: kind for name, kind in kinds.items() if kind is not None}
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The settings that hold operands. These operands follow the positional ones, in this order."""
-        kinds = self.tensor_settings().items()
-        operands = (name for name, kind in kinds if not isinstance(kind, WeightTensor))
-        return tuple(name for name in operands if isinstance(getattr(self, name), Tensor))
-
-    def split(self, operands: Sequence[T]) -> tuple[Sequence[T], dict[str, T]]:
-        """The positional operands, and the operands of settings by setting name."""
-        count = len(operands) - len(self.given)
-        return operands[:count], dict(zip(self.given, operands[count:], strict=True))
-
-    @property
-    def positional(self) -> Sequence[Tensor]:
-        """The types of the positional operands."""
-        return self.split(self.operands)[0]
-
-    def operands_for(self, other: Operator, operands: Sequence[T]) -> tuple[T, ...]:
-        """The operands of its own that another operator takes as its replacement."""
-        positional, given = self.split(operands)
-        return (*positional[: other.arity()[1]], *(given[name] for name in other.given))
 
     # --- derived ------------------------------------------------------------------------------------------
 

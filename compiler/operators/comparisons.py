@@ -211,6 +211,7 @@ class LogicalOr(BinaryOperator):
 class LogicalNot(Operator):
     """`not x` (torch `logical_not`, ONNX `Not`)."""
 
+    elementwise = True
     symbol = "not"
     public = False
     takes = "bool"

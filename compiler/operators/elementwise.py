@@ -24,6 +24,7 @@ from dlc.compiler.types import Tensor
 class Detach(Operator):
     """`x` without its gradient (torch `detach`, ONNX `Identity`)."""
 
+    elementwise = True
     detaches = True
     keeps = ("numbers", "axes", "missing")
     takes = "any"
@@ -44,6 +45,7 @@ class Detach(Operator):
 class Clip(Operator):
     """`x` limited to two bounds; either may be `none` (torch `clamp`, ONNX `Clip`)."""
 
+    elementwise = True
     keeps = ("numbers", "axes")
     bounds = True
     takes = "number"
@@ -95,6 +97,7 @@ class Clip(Operator):
 class Where(Operator):
     """`a` where the condition is true, else `b`; shapes broadcast (torch `where`, ONNX `Where`)."""
 
+    elementwise = True
     keeps = ("axes", "missing")
     leaves_out_ignored = True
     takes = ("bool", "any", "any")
@@ -142,6 +145,7 @@ class Where(Operator):
 
 
 class Extreme(Operator, abstract=True):
+    elementwise = True
     keeps = ("axes",)
     takes = "number"
     batchless = True

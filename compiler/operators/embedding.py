@@ -32,6 +32,7 @@ class Embedding(Layer):
     with `normal(0.02)`.
     """
 
+    elementwise = True
     takes = "any"
     group = "layers"
     auto = NormalInitial(stddev=0.02)
@@ -83,6 +84,7 @@ class OneHot(Operator):
     Class -1, which stands for unknown and missing values, gives zeros.
     """
 
+    elementwise = True
     takes = "any"
 
     def type(self, x: Tensor) -> Tensor:

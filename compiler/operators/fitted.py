@@ -16,6 +16,7 @@ class Fitted(Operator, abstract=True):
     """Fits statistics per feature. Features are on the last axis, or on axis 0 (channels) for three or more
     axes. In a net that is used several times it is fitted to the values of all uses."""
 
+    elementwise = True
     group = "fitted"
     keeps = ("axes",)
     offset = "subtracts"

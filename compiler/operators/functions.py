@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 class Function(Operator, abstract=True):
+    elementwise = True
     group = "elementwise"
     batchless = True
     keeps = ("axes", "missing")

@@ -7,6 +7,7 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.padding import APART
 from dlc.compiler.types import Tensor
 
 END = 2**63 - 1  # the end of an axis in ONNX `Slice`
@@ -52,6 +53,14 @@ class Slice(Operator):
             else:
                 check_index(x, axis, size, entry)
         return x.with_shape(*shape, *x.shape[len(self.entries) :])
+
+    def padding_of(self, place, axis):
+        entry = self.entries[axis] if axis < len(self.entries) else ()
+        start = entry if not isinstance(entry, tuple) else entry[0] if entry else None
+        if isinstance(start, Dim) or (start is not None and start < 0):
+            help = "`last` is the last step of each row" if entry == -1 else ""
+            raise Reject("an index from the end would read padding", at=place, help=help)
+        return APART
 
     @property
     def indexes_one(self) -> bool:

@@ -61,6 +61,7 @@ class Dense(Layer):
     The other axes are unchanged. A single value per sample counts as one feature.
     """
 
+    elementwise = True
     units: Size = setting("size of the last axis of the result", Integer(1, symbolic=True))
     bias: Any = bias_setting()
 

@@ -30,6 +30,7 @@ class PositionEmbedding(Layer):
     an error of PyTorch and of ONNX Runtime. `auto` initializes with `normal(0.02)`.
     """
 
+    elementwise = True
     group = "layers"
     auto = NormalInitial(stddev=0.02)
     keeps = ("axes", "missing")
@@ -92,6 +93,7 @@ class SinusoidalPosition(Operator):
     angle to feature `2 i + 1`.
     """
 
+    elementwise = True
     group = "layers"
     keeps = ("axes", "missing")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 class Postprocess(Operator, abstract=True):
+    elementwise = True
     public = False
     takes = "any"
     batchless = True

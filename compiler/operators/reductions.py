@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, ListOf, Nothing, OneOf
-from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.dims.dim import Size, has_free, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     PASSES_NAN_OVER,
@@ -14,7 +14,11 @@ from dlc.compiler.operators.operands import (
     onnx_cast,
     sample_axis,
 )
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from dlc.compiler.operators.padding import Named
 
 
 def keepdims_setting() -> Any:
@@ -29,6 +33,8 @@ def without_axes(x: Tensor, axes: list[int], keepdims: bool) -> Tensor:
 
 class Reduction(Operator, abstract=True):
     batchless = True
+    # The number that does not change the result, which padding holds.
+    neutral: ClassVar[float | Named] = 0
     axis: int | tuple[int, ...] | None = setting(
         "the axis to reduce, or a list of them",
         OneOf(Integer(), ListOf(Integer()), Nothing()),
@@ -55,6 +61,9 @@ class Reduction(Operator, abstract=True):
         """The reduced axes of the whole tensor."""
         x = self.operands[0]
         return [axis + x.batched for axis in self.axes(x)]
+
+    def padding_of(self, place, axis):
+        return Fill(self.neutral) if axis in self.axes(self.operands[0]) else APART
 
     def torch(self, F, x):
         if not self.tensor_axes():
@@ -113,6 +122,31 @@ class Sum(Reduction):
 class Mean(Reduction):
     """The mean over axes (torch `mean`, ONNX `ReduceMean`)."""
 
+    def padding_of(self, place, axis):
+        return Fill(0, lengths=True) if axis in self.axes(self.operands[0]) else APART
+
+    def torch(self, F, x, lengths=None):
+        if lengths is None:
+            return super().torch(F, x)
+        count = lengths.clamp(min=1) * F.size(self.others())
+        for _ in range(self.results[0].rank):
+            count = count.unsqueeze(-1)
+        return x.sum(self.tensor_axes(), keepdim=self.keepdims) / count
+
+    def onnx(self, op, x, lengths=None):
+        if lengths is None:
+            return super().onnx(op, x)
+        one = op.constant(1, "int64")
+        count = op.Mul(op.Max(lengths, one), op.size(self.others()))
+        count = op.Reshape(count, op.constant([-1, *[1] * self.results[0].rank], "int64"))
+        total = op.ReduceSum(x, op.constant(self.tensor_axes(), "int64"), keepdims=int(self.keepdims))
+        return op.Div(total, onnx_cast(op, count, "int64", "float"))
+
+    def others(self) -> Size:
+        """The number of values of one step that are reduced to one."""
+        x = self.operands[0]
+        return product(size for axis in self.axes(x) if not has_free(size := x.shape[axis]))
+
     def torch_reduced(self, F, x, axes, keep):
         return x.mean(axes, **keep)
 
@@ -143,6 +177,7 @@ class Max(Reduction):
     """The maximum over axes (torch `amax`, ONNX `ReduceMax`)."""
 
     takes = "number"
+    neutral = "lowest"
     differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, F, x, axes, keep):
@@ -166,6 +201,7 @@ class Min(Reduction):
     """The minimum over axes (torch `amin`, ONNX `ReduceMin`)."""
 
     takes = "number"
+    neutral = "highest"
     differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, F, x, axes, keep):
@@ -219,6 +255,7 @@ class Prod(Reduction):
     """
 
     takes = "number"
+    neutral = 1
 
     def torch_reduced(self, F, x, axes, keep):
         for axis in reversed(axes):
@@ -253,6 +290,8 @@ class Prod(Reduction):
 class Logsumexp(Reduction):
     """`log(sum(exp(x)))` over axes, without overflow (torch `logsumexp`, ONNX `ReduceMax`, `Exp`,
     `ReduceSum`, `Log`)."""
+
+    neutral = "lowest"
 
     def torch_reduced(self, F, x, axes, keep):
         return x.logsumexp(axes, **keep)
@@ -353,6 +392,7 @@ class Cumsum(Operator):
 
     takes = "number"
     batchless = True
+    elementwise = True  # an entry is the sum of those before it
     axis: int | None = setting(
         "the axis to sum along", OneOf(Integer(), Nothing()), None, shown="the only one"
     )

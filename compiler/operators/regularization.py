@@ -12,6 +12,7 @@ from dlc.compiler.types import Tensor
 class Stochastic(Operator, abstract=True):
     """Draws random numbers in training; the identity at inference."""
 
+    elementwise = True
     group = "regularization"
     keeps = ("axes",)
     batchless = True
@@ -156,6 +157,7 @@ class SampleNormal(Operator):
     Bayes, 2013). If both operands have no batch axis, such as declared weights, n is drawn once per batch.
     """
 
+    elementwise = True
     group = "regularization"
     keeps = ("axes",)
     batchless = True
@@ -187,6 +189,7 @@ class SampleNormal(Operator):
 class Alike(Operator):
     """The first of two tensors, broadcast to the shape of both (torch `broadcast_tensors`, ONNX `Expand`)."""
 
+    elementwise = True
     public = False
     batchless = True
     broadcasts = True

@@ -9,6 +9,7 @@ from dlc.compiler.dims.dim import number
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.indexing import END
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.operators.shape import ShapeOperator
 from dlc.compiler.types import Classes, Tensor
 
@@ -28,6 +29,9 @@ class Last(ShapeOperator):
     def type(self, x: Tensor) -> Tensor:
         need_steps(x, self.name)
         return x.with_shape(*x.shape[1:])
+
+    def padding_of(self, place, axis):
+        return Fill("last") if axis == 0 else APART
 
     def torch(self, F, x):
         return F.select(x, self.operands[0].axis(0), -1)

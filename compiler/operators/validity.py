@@ -12,6 +12,7 @@ class Valid(Operator):
     """True where an entry of a target counts: a class that is not -1, a number that is not NaN
     (torch `isnan`)."""
 
+    elementwise = True
     public = False
     training_only = True
     leaves_out_ignored = True

@@ -86,3 +86,16 @@ def in_order(graph: Graph) -> Graph:
             nodes.append(ready)
             known.update(ready.results)
     return replace(graph, nodes=tuple(nodes))
+
+
+def at_inference(graph: Graph) -> Graph:
+    return replace(graph, nodes=tuple(node_at_inference(node) for node in graph.nodes))
+
+
+def node_at_inference(node: Node) -> Node:
+    """The node with its inference operator."""
+    operator = node.operator.inference()
+    if operator is node.operator:
+        return node
+    operands = node.operator.operands_for(operator, node.operands)
+    return replace(node, operator=operator.bind(*(v.type for v in operands)), operands=operands)

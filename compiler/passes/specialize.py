@@ -6,10 +6,11 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dlc.compiler.ir.graph import Graph, Node, Value
+from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
-from dlc.compiler.passes.graph_rewrite import Extension, rewired
+from dlc.compiler.passes.graph_rewrite import Extension, at_inference, node_at_inference, rewired
+from dlc.compiler.passes.lengths import with_lengths
 from dlc.compiler.passes.target_augmentation import augment_targets
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import Penalty
@@ -51,7 +52,7 @@ def training(program: CompiledProgram, objective: Objective) -> Graph:
             penalty = extension.add(as_penalty(regularizer), operands, regularizer.name, loss.site)
             total = extension.add(Add(), (total, penalty), "objective", loss.site)
     losses = {name: value for name, value in graph.outputs.items() if name != LOSS}
-    return extension.done({"objective": total, "loss": loss, **losses})
+    return with_lengths(program, extension.done({"objective": total, "loss": loss, **losses}))
 
 
 def with_losses(graph: Graph, objective: Objective) -> Graph:
@@ -148,35 +149,25 @@ def matrices(graph: Graph) -> list[Weight]:
 
 
 def inference(program: CompiledProgram) -> Graph:
-    """The inference form, which the artifact computes: from raw inputs to answers, by their names there."""
-    return from_raw(program, with_answers(program, at_inference(program.graph)))
+    """The inference form, which the artifact computes: from raw inputs to answers, by their names there. Its
+    rows differ in length only if `export` asks for their lengths."""
+    graph = from_raw(program, with_answers(program, at_inference(program.graph)))
+    return with_lengths(program, graph) if program.export.lengths else graph
 
 
 def validation(program: CompiledProgram) -> Graph:
     """The inference form from rows of training, with class indices as inputs; with the loss."""
     graph = at_inference(program.graph)
     if not program.phases:
-        return with_answers(program, graph)
+        return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, program.objective)
-    return with_answers(program, graph, graph.outputs)
+    return with_lengths(program, with_answers(program, graph, graph.outputs))
 
 
 def training_answers(program: CompiledProgram) -> Graph:
     """The answers in the training form, from raw inputs: with dropout and batch statistics."""
-    return from_raw(program, with_answers(program, without_frozen_updates(program)))
-
-
-def at_inference(graph: Graph) -> Graph:
-    return replace(graph, nodes=tuple(node_at_inference(node) for node in graph.nodes))
-
-
-def node_at_inference(node: Node) -> Node:
-    """The node with its inference operator."""
-    operator = node.operator.inference()
-    if operator is node.operator:
-        return node
-    operands = node.operator.operands_for(operator, node.operands)
-    return replace(node, operator=operator.bind(*(v.type for v in operands)), operands=operands)
+    graph = from_raw(program, with_answers(program, without_frozen_updates(program)))
+    return with_lengths(program, graph) if program.export.lengths else graph
 
 
 def with_answers(

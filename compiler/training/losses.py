@@ -14,6 +14,7 @@ from dlc.compiler.definitions.parameter_types import Keyword, Nothing, OneOf
 from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes
+from dlc.compiler.operators.padding import IGNORE, Padding
 from dlc.compiler.operators.validity import torch_valid
 from dlc.compiler.types import Tensor
 
@@ -87,6 +88,9 @@ class Loss(InLosses, abstract=True):
         """The divisor of the mean: the number of values, or with `reduce=sum` the number of rows."""
         per_sample = F.size(product(self.each(*self.operands).shape))
         return F.batch * per_sample if self.reduce == "mean" else F.batch
+
+    def padding_of(self, place: int, axis: int) -> Padding:
+        return IGNORE
 
     # --- ignored entries ----------------------------------------------------------------------------------
 

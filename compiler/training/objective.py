@@ -8,8 +8,9 @@ from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
-from dlc.compiler.dims.dim import product
+from dlc.compiler.dims.dim import has_free, product
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.operators.padding import APART, LENGTHS, torch_mask
 from dlc.compiler.training.losses import LEAST
 from dlc.compiler.types import Tensor
 
@@ -37,19 +38,30 @@ class BatchMean(Operator):
     def type(self, x: Tensor, *masks: Tensor) -> Tensor:
         return Tensor("float", batched=False)
 
-    def torch(self, F, x, *masks):
-        if not masks:
+    def padding_of(self, place, axis):
+        return LENGTHS if place == 0 else APART
+
+    def torch(self, F, x, *masks, lengths=None):
+        if not masks and lengths is None:
             return x.mean()
-        sum, weight = self.sum_and_weight(F, x, *masks)
+        sum, weight = self.sum_and_weight(F, x, *masks, lengths=lengths)
         return sum / weight.clamp(min=LEAST)
 
-    def sum_and_weight(self, F, x, *masks):
-        if not masks:
+    def sum_and_weight(self, F, x, *masks, lengths=None):
+        if not masks and lengths is None:
             return x.sum(), F.batch * F.size(product(self.operands[0].shape))
-        types = self.operands[1:]
+        types = self.positional[1:]
         aligned = [self.aligned(mask, type) for mask, type in zip(masks, types, strict=True)]
+        if lengths is not None:
+            aligned.append(self.within(F, lengths))
         valid = reduce(and_, aligned).expand_as(x)
         return x.where(valid, 0).sum(), valid.sum().to(F.float32)
+
+    def within(self, F: Any, lengths: Any) -> Any:
+        """The mask of the entries before the end of each row."""
+        type = self.operands[0]
+        axis = next(axis for axis, size in enumerate(type.shape) if has_free(size))
+        return torch_mask(F, lengths, F.size(type.shape[axis]), axis, type.rank)
 
     def aligned(self, mask: Any, type: Tensor) -> Any:
         """The mask with the rank of the operand."""
@@ -61,6 +73,7 @@ class BatchMean(Operator):
 class CountedEntries(Operator):
     """The mask of what counts in an unreduced loss."""
 
+    elementwise = True
     public = False
     training_only = True
     takes = "any"
@@ -122,6 +135,7 @@ class SumAndWeight(Operator):
 
     def torch(self, F, *operands):
         if self.of is not None:
-            return self.of.sum_and_weight(F, *operands)
+            positional, given = self.of.split(operands)
+            return self.of.sum_and_weight(F, *positional, **given)
         (number,) = operands
         return number * F.batch, F.batch

@@ -12,6 +12,7 @@ import numpy as np
 
 from dlc.compiler import reading
 from dlc.runtime.data import data_errors
+from dlc.runtime.data.ragged import step_indices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,9 @@ class Column:
     row. Text is `untyped` if the file does not distinguish text from numbers, as in csv; its numbers are
     written with the `decimal` sign. `labels` are the class names of a data set that stores class numbers.
     `nulls` is a mask of missing integers or booleans; a missing float is NaN.
+
+    In a column of sequences that differ in length, `lengths` has the number of steps of each row. The values
+    are then the steps of all rows, one row after the other, and `shape` is the shape of one step.
     """
 
     values: Any
@@ -35,6 +39,7 @@ class Column:
     untyped: bool = False
     nulls: np.ndarray | None = None
     decimal: str = "."
+    lengths: np.ndarray | None = None
 
     @property
     def is_text(self) -> bool:
@@ -55,15 +60,26 @@ class Column:
     @property
     def count(self) -> int:
         """The number of rows."""
+        if self.lengths is not None:
+            return len(self.lengths)
         return len(self.values) // max(prod(self.shape), 1) if self.is_text else len(self.values)
 
     def take(self, rows: np.ndarray) -> Column:
         """The rows with these numbers."""
+        if self.lengths is not None:
+            chosen = self.lengths[rows]
+            places = step_indices((np.cumsum(self.lengths) - self.lengths)[rows], chosen)
+            return replace(self.steps.take(places), lengths=chosen)
         nulls = None if self.nulls is None else self.nulls[rows]
         if not self.is_text:
             return replace(self, values=self.values[rows], nulls=nulls)
         places = np.arange(len(self.values)).reshape(self.count, prod(self.shape))[rows].ravel()
         return replace(self, values=self.values.take(places))
+
+    @property
+    def steps(self) -> Column:
+        """The steps of all rows as rows of their own; the column itself if its rows are no sequences."""
+        return self if self.lengths is None else replace(self, lengths=None)
 
     @property
     def codes(self) -> np.ndarray:
@@ -75,6 +91,9 @@ class Column:
     @property
     def missing_rows(self) -> np.ndarray:
         """Mask of the rows that miss a value, or one of several."""
+        if self.lengths is not None:
+            rows = np.repeat(np.arange(self.count), self.lengths)
+            return np.bincount(rows[self.steps.missing_rows], minlength=self.count) > 0
         missing = self.missing_texts if self.is_text else self.missing_numbers
         return np.any(missing.reshape(self.count, prod(self.shape)), axis=1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
-from dlc.compiler.passes import specialize
+from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.offsets import EXACT
 from dlc.runtime.data import required_fields
@@ -45,7 +45,7 @@ def imprecise_casts(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """Casts of a wider input to float32 before its offset is subtracted."""
-    graph = specialize.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.graph)
     if data.train is None:
         return
     for node in graph.nodes:

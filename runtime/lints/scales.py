@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.passes import specialize
+from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.runtime.training.fit import flowing_into
 
@@ -27,7 +27,7 @@ def different_scales(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """A warning for each layer that reads features of the data on very different scales."""
-    graph = specialize.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.graph)
     if data.train is None:
         return
     for node in first_layers(graph, data.train.types):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.lower.initial_weights import dtype
-from dlc.compiler.passes import fitting_order, specialize
+from dlc.compiler.passes import fitting_order, graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.runtime import data as rows_of
 from dlc.runtime.data.rows import CHUNK
@@ -30,7 +30,7 @@ def fit(
     """The weights after fitting operators to the rows, in topological order and in inference form. An
     operator that several uses of a net share is fitted to the inputs of all of them; average nets copy the
     values of their nets. Weights in `known` are kept."""
-    graph = specialize.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.graph)
     fitted, dtypes = dict(weights), {w.value: dtype(w) for w in graph.weights}
     follows = {w.value: w.follows for w in graph.weights if w.follows}
     for uses in fitting_order.in_order(graph)[0]:

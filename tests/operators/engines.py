@@ -19,7 +19,7 @@ from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower import torch as to_torch
-from dlc.compiler.passes import specialize
+from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.types import Tensor
 from dlc.runtime.artifact import session as onnxruntime_session
@@ -51,7 +51,7 @@ def compile_flow(flow: str, takes: tuple[str, ...]) -> tuple[tuple[Value, ...], 
 def inference(graph: Graph, values: tuple[Value, ...]) -> Graph:
     """The inference form, with these values as outputs `y0`, `y1`, ..."""
     outputs = {f"y{i}": value for i, value in enumerate(values)}
-    return prune(specialize.at_inference(graph), outputs)
+    return prune(graph_rewrite.at_inference(graph), outputs)
 
 
 def sizes(graph: Graph) -> Iterator[dict[str, int]]:

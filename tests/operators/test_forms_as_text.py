@@ -16,7 +16,8 @@ from dlc.compiler.ir.graph import Node
 from dlc.compiler.lower import onnx
 from dlc.compiler.lower.torch import TorchFunctions
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.passes.specialize import node_at_inference, training
+from dlc.compiler.passes.graph_rewrite import node_at_inference
+from dlc.compiler.passes.specialize import training
 from dlc.reference.forms import in_onnx, in_torch
 from dlc.reference.specs import spec
 from dlc.reference.words import words

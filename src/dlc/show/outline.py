@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims.dim import total
 from dlc.compiler.format.printer import print_call, print_type, print_value
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.passes import specialize
+from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.cost import weight_size
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.record import record
@@ -139,7 +139,7 @@ class Outline:
         self.graph = graph
         self.producers = graph.producers()
         self.sources = self._sources()
-        self.in_inference = {n.name for n in prune(specialize.at_inference(graph)).nodes}
+        self.in_inference = {n.name for n in prune(graph_rewrite.at_inference(graph)).nodes}
         self.weights = {w.value: w for w in graph.weights}
         self.owners = self._owners()
 

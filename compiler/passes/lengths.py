@@ -1,0 +1,202 @@
+"""Sequences of varying length: the lengths of rows in graphs.
+
+A graph as written has no lengths: all rows of a batch are as long as its free dimensions. This pass adds the
+lengths of rows to a finished form, and gives every operator what it needs to leave padding out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dlc.compiler.definitions.definition import Reject
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.dims.dim import ClassCount, is_free, names
+from dlc.compiler.ir.graph import GraphInput, Node, Value
+from dlc.compiler.operators.lengths import LENGTH, FillPadding, LengthOf, MarkPadding
+from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill
+from dlc.compiler.passes.graph_rewrite import Extension, node_at_inference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dlc.compiler.diagnostics.problems import Problems
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.operators.padding import Padding
+    from dlc.compiler.program import CompiledProgram
+
+CODE = "E0519"
+HELP = "make all rows as long, or reduce the axis first: by `mean(axis=...)`, `last`, or a recurrent layer " \
+       "with `final=true`"  # fmt: skip
+
+
+def length_name(name: str) -> str:
+    """The name of the lengths of a sequence."""
+    return f"{name}_length"
+
+
+def dims_of(values: Iterable[Value]) -> set[str]:
+    """The free dimensions of these values."""
+    found = (name for value in values for size in value.type.shape for name in names(size))
+    return {name for name in found if not isinstance(name, ClassCount)}
+
+
+def length_inputs(program: CompiledProgram) -> dict[str, GraphInput]:
+    """The inputs that hold the lengths of rows, by free dimension: of those along which rows differ."""
+    targets = [o.target_value for o in program.outputs if o.target_value is not None]
+    found: dict[str, GraphInput] = {}
+    for value in (*(i.value for i in program.inputs), *targets):
+        for dim in (str(size) for size in value.type.shape if is_free(size)):
+            if dim in program.lengths and dim not in found:
+                name, field = length_name(value.name.removesuffix(".target")), length_name(value.field)
+                found[dim] = GraphInput(name, LENGTH, value.site, "length", field)
+    return found
+
+
+def with_lengths(program: CompiledProgram, graph: Graph) -> Graph:
+    """A form of a program with the lengths of its rows."""
+    known = length_inputs(program)
+    return Lengths(graph, known).graph() if known else graph
+
+
+class Lengths:
+    """A graph to which lengths are added."""
+
+    def __init__(self, graph: Graph, known: Mapping[str, GraphInput]) -> None:
+        self._graph, self._known = graph, known
+        self._extension = Extension(replace(graph, nodes=()))
+        for node in graph.nodes:
+            for name in (node.name, *(value.name for value in node.results)):
+                self._extension.names.take(name)
+        self._lengths: dict[Size, Value] = {}
+        self._filled: dict[tuple[Value, int, float | str], Value] = {}
+        self._replaced: dict[Value, Value] = {}
+
+    def graph(self) -> Graph:
+        """The graph with lengths; an input of lengths that nothing reads is left out."""
+        for node in self._graph.nodes:
+            self._add(node)
+        self._extension.inputs += self._known.values()
+        outputs = {n: self._replaced.get(v, v) for n, v in self._graph.outputs.items()}
+        return self._extension.done({n: self._without_padding(v) for n, v in outputs.items()})
+
+    def _add(self, node: Node) -> None:
+        operands = [self._replaced.get(v, v) for v in node.operands]
+        operator, lengths, fills, marked = node.operator, None, [], None
+        for place, axis in padded_axes(node, self._known):
+            size, padding = node.operands[place].type.shape[axis], treatment(node, place, axis)
+            if takes_lengths(padding):
+                lengths = self._length(size, node)
+            if padding == IGNORE:
+                marked = place, axis
+            if isinstance(padding, Fill):
+                operands[place] = self._fill(operands[place], axis, padding, node)
+                fills.append(padding)
+        if marked is not None:
+            place, axis = marked
+            given = operands[place], self._length(operands[place].type.shape[axis], node)
+            name = f"{operands[place].name}_padding_ignored"
+            operands[place] = self._extension.add(MarkPadding(sample_axis=axis), given, name, node.site)
+        if lengths is not None:
+            operator, operands = operator.knowing(lengths=LENGTH), [*operands, lengths]
+        self._append(node, operator, tuple(operands), any(fill.value != 0 for fill in fills))
+
+    def _append(self, node: Node, operator, operands: tuple[Value, ...], refill: bool) -> None:
+        """Append the node with these operands. Where its operands are not those that were written, its result
+        may have another type."""
+        weights = {leaf: self._replaced.get(v, v) for leaf, v in node.weights.items()}
+        if operands != node.operands:
+            operator = operator.bind(*(v.type for v in operands))
+        results = tuple(
+            old if old.type == new else Value(old.name, new, old.site)
+            for old, new in zip(node.results, operator.results, strict=True)
+        )
+        self._replaced.update(zip(node.results, results, strict=True))
+        self._extension.nodes.append(replace(node, operator=operator, operands=operands, weights=weights,
+                                             results=results))  # fmt: skip
+        for value in results if refill else ():
+            self._replaced[value] = self._without_padding(value)
+
+    def _without_padding(self, value: Value) -> Value:
+        """The value with 0 in its padding (class -1, `""`)."""
+        fill = Fill(-1 if value.type.element == "class" else 0)
+        for axis in axes_of(value, self._known):
+            value = self._fill(value, axis, fill, value)
+        return value
+
+    def _fill(self, value: Value, axis: int, fill: Fill, at: Node | Value) -> Value:
+        key = (value, axis, fill.value)
+        if key not in self._filled:
+            operands = value, self._length(value.type.shape[axis], at)
+            operator = FillPadding(sample_axis=axis, value=fill.value)
+            self._filled[key] = self._extension.add(operator, operands, f"{value.name}_filled", at.site)
+        return self._filled[key]
+
+    def _length(self, size: Size, at: Node | Value) -> Value:
+        """The lengths of rows along an axis of this size."""
+        if is_free(size):
+            return self._known[str(size)]
+        if size not in self._lengths:
+            dims = tuple(sorted(names(size) & self._known.keys()))
+            operator, operands = LengthOf(size=size, dims=dims), [self._known[dim] for dim in dims]
+            self._lengths[size] = self._extension.add(operator, operands, "length", at.site)
+        return self._lengths[size]
+
+
+def padded_axes(node: Node, known: Mapping[str, GraphInput]) -> Iterator[tuple[int, int]]:
+    """The operands and sample axes of a node along which rows differ in length."""
+    for place, value in enumerate(node.operands):
+        for axis in axes_of(value, known):
+            yield place, axis
+
+
+def axes_of(value: Value, known: Mapping[str, GraphInput]) -> list[int]:
+    """The sample axes of a value along which rows differ in length."""
+    if not value.type.batched:
+        return []
+    return [axis for axis, size in enumerate(value.type.shape) if not known.keys().isdisjoint(names(size))]
+
+
+def treatment(node: Node, place: int, axis: int) -> Padding:
+    operator = node.operator
+    return APART if operator.identity else operator.padding_of(place, axis)
+
+
+def takes_lengths(padding: Padding) -> bool:
+    return padding == LENGTHS or (isinstance(padding, Fill) and padding.lengths)
+
+
+def check(program: CompiledProgram, problems: Problems) -> None:
+    """Report the operators that would mix padding into their results."""
+    known = length_inputs(program)
+    for value in (*(i.value for i in program.inputs), *(o.target_value for o in program.outputs)):
+        if value is not None and len(axes := axes_of(value, known)) > 1:
+            sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
+            message = f"rows differ in length along {sizes} of `{value.field}`, and one of them may"
+            problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other one"))
+    for node in program.graph.nodes if known else ():
+        forms = dict.fromkeys((node, node_at_inference(node)))
+        found = (problem for form in forms if (problem := mixed(form, known)) is not None)
+        if (problem := next(found, None)) is not None:
+            problems.add(problem)
+
+
+def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:
+    """The error of a node that would mix padding into its results."""
+    of_lengths: set[Size] = set()
+    size: Size = 0
+    try:
+        for place, axis in padded_axes(node, known):
+            size = node.operands[place].type.shape[axis]
+            of_lengths |= {size} if takes_lengths(treatment(node, place, axis)) else set()
+            if len(of_lengths) > 1:
+                raise Reject(f"`{node.operator.name}` would leave out padding along {len(of_lengths)} axes")
+    except Reject as reject:
+        return mixing_error(node, size, reject)
+    return None
+
+
+def mixing_error(node: Node, size: Size, reject: Reject) -> Diagnostic:
+    message = f"rows differ in length along `{size}`, and {reject.message}"
+    return Diagnostic.at(node.site, CODE, message, reject.help or HELP)

@@ -1,0 +1,78 @@
+"""Arrays of rows that differ in length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Ragged:
+    """Rows that differ in length along one sample axis.
+
+    `values` are the steps of all rows, `[steps, ...]`; row i is the `lengths[i]` steps from `starts[i]` on.
+    `axis` is the sample axis of the steps: 1 for `[channels, time]`.
+    """
+
+    def __init__(self, values: np.ndarray, lengths: np.ndarray, axis: int = 0,
+                 starts: np.ndarray | None = None) -> None:  # fmt: skip
+        self.values, self.lengths, self.axis = values, lengths, axis
+        self.starts = np.cumsum(lengths) - lengths if starts is None else starts
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Ragged:
+        return Ragged(self.values, self.lengths[rows], self.axis, self.starts[rows])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.values.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of rows, and the shape of the longest one."""
+        return (len(self), *self.sample_shape(int(self.lengths.max(initial=0))))
+
+    def sample_shape(self, steps: int) -> tuple[int, ...]:
+        inner = self.values.shape[1:]
+        return (*inner[: self.axis], steps, *inner[self.axis :])
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.lengths.sum()) * self.values.itemsize * int(np.prod(self.values.shape[1:]))
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The steps of all rows, one row after the other."""
+        return self.values[step_indices(self.starts, self.lengths)]
+
+    def padded(self) -> np.ndarray:
+        """One array, in which each row is as long as the longest one. Shorter rows are continued by copies of
+        their last step, so that padding is as harmless as data; a row without steps has steps of others."""
+        longest = int(self.lengths.max(initial=0))
+        if not longest:
+            return np.zeros((len(self), *self.sample_shape(0)), self.dtype)
+        within = np.minimum(np.arange(longest), np.maximum(self.lengths - 1, 0)[:, None])
+        places = np.minimum(self.starts[:, None] + within, len(self.values) - 1)
+        made = self.values[places]
+        return made if not self.axis else np.moveaxis(made, 1, self.axis + 1)
+
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> Ragged:
+        """The rows with other values; `function` takes and gives an array of steps."""
+        return Ragged(function(self.values), self.lengths, self.axis, self.starts)
+
+
+def step_indices(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The indices of the steps of rows, one row after the other."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+
+
+def array_of(values: np.ndarray | Ragged) -> np.ndarray:
+    """The rows as one array, padded if they differ in length."""
+    return values.padded() if isinstance(values, Ragged) else values

@@ -60,11 +60,18 @@ def with_lengths(program: CompiledProgram, graph: Graph) -> Graph:
     return Lengths(graph, known).graph() if known else graph
 
 
+def with_missing_padding(program: CompiledProgram, graph: Graph) -> Graph:
+    """The same, with missing values (NaN, class -1) in the padding of its outputs: for fitting."""
+    known = length_inputs(program)
+    return Lengths(graph, known, missing=True).graph() if known else graph
+
+
 class Lengths:
     """A graph to which lengths are added."""
 
-    def __init__(self, graph: Graph, known: Mapping[str, GraphInput]) -> None:
+    def __init__(self, graph: Graph, known: Mapping[str, GraphInput], missing: bool = False) -> None:
         self._graph, self._known = graph, known
+        self._finished = self._with_missing_padding if missing else self._without_padding
         self._extension = Extension(replace(graph, nodes=()))
         for node in graph.nodes:
             for name in (node.name, *(value.name for value in node.results)):
@@ -79,7 +86,7 @@ class Lengths:
             self._add(node)
         self._extension.inputs += self._known.values()
         outputs = {n: self._replaced.get(v, v) for n, v in self._graph.outputs.items()}
-        return self._extension.done({n: self._without_padding(v) for n, v in outputs.items()})
+        return self._extension.done({n: self._finished(v) for n, v in outputs.items()})
 
     def _add(self, node: Node) -> None:
         operands = [self._replaced.get(v, v) for v in node.operands]
@@ -95,9 +102,7 @@ class Lengths:
                 fills.append(padding)
         if marked is not None:
             place, axis = marked
-            given = operands[place], self._length(operands[place].type.shape[axis], node)
-            name = f"{operands[place].name}_padding_ignored"
-            operands[place] = self._extension.add(MarkPadding(sample_axis=axis), given, name, node.site)
+            operands[place] = self._mark(operands[place], axis, node)
         if lengths is not None:
             operator, operands = operator.knowing(lengths=LENGTH), [*operands, lengths]
         self._append(node, operator, tuple(operands), any(fill.value != 0 for fill in fills))
@@ -124,6 +129,16 @@ class Lengths:
         for axis in axes_of(value, self._known):
             value = self._fill(value, axis, fill, value)
         return value
+
+    def _with_missing_padding(self, value: Value) -> Value:
+        for axis in axes_of(value, self._known):
+            value = self._mark(value, axis, value)
+        return value
+
+    def _mark(self, value: Value, axis: int, at: Node | Value) -> Value:
+        """The value with ignored entries in its padding."""
+        operands = value, self._length(value.type.shape[axis], at)
+        return self._extension.add(MarkPadding(sample_axis=axis), operands, f"{value.name}_marked", at.site)
 
     def _fill(self, value: Value, axis: int, fill: Fill, at: Node | Value) -> Value:
         key = (value, axis, fill.value)

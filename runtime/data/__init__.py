@@ -27,6 +27,7 @@ from dlc.runtime.data.data_errors import MISSING_VALUE, error, fail
 from dlc.runtime.data.decode import FieldColumns, decode, drawn, read_columns, refusal_error
 from dlc.runtime.data.requirements import SPLIT_COLUMN, RequiredField, required_fields
 from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
+from dlc.runtime.data.sequence_shapes import varying
 from dlc.runtime.data.source import number_of
 from dlc.runtime.data.sources import open_source, source_of
 from dlc.runtime.data.split import split_rows
@@ -77,9 +78,11 @@ def facts(
 ) -> Facts:
     """The facts about a program that depend on the data. Only the columns they need are decoded."""
     wanted = required_fields(program)
-    if not any(w.learns for w in wanted if fields is None or w.name in fields):
+    chosen = [w for w in wanted if fields is None or w.name in fields]
+    if not any(w.learns or (w.has_free_size and not w.drawn) for w in chosen):
         return program.facts
-    return Facts(gather(_data_of(program, source), wanted, folder, (), fields).classes)
+    dataset = gather(_data_of(program, source), wanted, folder, (), fields)
+    return Facts(dataset.classes, lengths=dataset.lengths)
 
 
 def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[RequiredField],
@@ -133,17 +136,21 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
     parts = split_rows(main.count, data, _labels(data, main), main.opened.file, _groups(main))
     classes = _find_classes(main, parts.train)
     own = _own_sources(data, folder)
-    dataset, notes = {}, [note]
-    for name in (name for name in splits if name in own):
+    dataset, notes, varies = {}, [note], varying(main.lengths)
+    for name in (name for name in own if name in splits or any(w.has_free_size for w in chosen)):
         filled, note = read(own[name], name)
-        dataset[name] = decode(filled, classes)
-        notes += [f"{name} rows: {note}"] if note else []
+        varies |= varying(filled.lengths)
+        if name in splits:
+            dataset[name] = decode(filled, classes)
+            notes += [f"{name} rows: {note}"] if note else []
     if asked := [name for name in splits if name not in own]:
         decoded = decode(main, classes, strict=True)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
     named = main.fields if main.opened.names or main.opened.numbered else []
     columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
-    return Dataset(**dataset, classes=classes, columns=columns, notes=tuple(filter(None, notes)))
+    return Dataset(
+        **dataset, classes=classes, columns=columns, notes=tuple(filter(None, notes)), lengths=varies
+    )
 
 
 def _read(data: Data, wanted: Sequence[RequiredField], folder: Path, fields: Container[str] | None,

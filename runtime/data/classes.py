@@ -25,6 +25,7 @@ from dlc.runtime.data.conversion import (
 )
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.numerals import QUOTES, is_decimal
+from dlc.runtime.data.ragged import step_indices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,10 @@ class ColumnValues:
 
     @classmethod
     def of(cls, column: Column, rows: np.ndarray) -> ColumnValues:
-        return cls(column, integer_values(column), rows)
+        if column.lengths is not None:
+            starts = np.cumsum(column.lengths) - column.lengths
+            rows = step_indices(starts[rows], column.lengths[rows])
+        return cls(column.steps, integer_values(column.steps), rows)
 
 
 def labels_of(held: Sequence[ColumnValues]) -> set[str] | set[int]:

@@ -60,6 +60,7 @@ class Refused(Exception):
         super().__init__(what)
         self.code, self.what, self.rows, self.help = code, what, [int(row) for row in rows], help
         self.text, self.words = text, words
+        self.of_rows = False  # of a column of sequences: whether `rows` are rows, and not steps
 
     def diagnostic(
         self, file: str, row: Callable[[int], str], column: str, *places: tuple[Any, str]

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
+from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
-from dlc.runtime.data import data_errors, unknown_classes
+from dlc.runtime.data import data_errors, sequence_shapes, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
 from dlc.runtime.data.conversion import as_numbers
 from dlc.runtime.data.data_errors import Refused, error
 from dlc.runtime.data.encode import encode
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
+from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
 from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
     from dlc.runtime.data.requirements import RequiredField
+    from dlc.runtime.data.sequence_shapes import Lengths
     from dlc.runtime.data.source import Column, Opened
 
 
@@ -43,6 +48,7 @@ class FieldColumns:
     matches: Sequence[Match]
     columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
+    lengths: Mapping[str, Any] = MappingProxyType({})  # of free dimensions: one number, or one for each row
 
     @property
     def count(self) -> int:
@@ -51,7 +57,8 @@ class FieldColumns:
     def take(self, rows: np.ndarray) -> FieldColumns:
         """Only the rows with these numbers."""
         columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
-        return replace(self, columns=columns, rows=rows)
+        lengths = {n: of if isinstance(of, int) else of[rows] for n, of in self.lengths.items()}
+        return replace(self, columns=columns, rows=rows, lengths=lengths)
 
     def only(self, names: Container[str]) -> FieldColumns:
         """Only the fields with these names."""
@@ -90,9 +97,9 @@ def read_columns(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
-    sizes: dict[str, int] = {}
-    problems = [p for m in matches if (p := _shape_problem(opened, m, columns[m.wanted.name], sizes))]
-    filled = FieldColumns(opened, wanted, matches, columns)
+    sizes: Lengths = {}
+    filled = FieldColumns(opened, wanted, matches, columns, lengths=sizes)
+    problems = [p for m in matches if (p := _shape_problem(filled, m, sizes))]
     problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
@@ -106,7 +113,8 @@ def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
         columns = filled.columns[m.wanted.name]
         for place, column in enumerate(columns) if m.wanted.ignores else ():
             try:
-                columns[place] = without_ignored(column, m.wanted.declared)
+                found = without_ignored(column.steps, m.wanted.declared)
+                columns[place] = replace(found, lengths=column.lengths)
             except Refused as refused:
                 problems.append(refusal_error(filled, m.wanted, m.indices[place], refused))
     return problems
@@ -124,7 +132,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
         for index, column in filled.sources(m):
             try:
-                pieces.append(encode(column, wanted.declared, known, purpose))
+                pieces.append(encode(column.steps, wanted.declared, known, purpose))
             except Refused as refused:
                 if refused.text and filled.opened.marks is not None:
                     filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
@@ -134,7 +142,8 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
-        made[wanted.name] = joined = _joined(pieces, wanted, filled.count)
+        joined, shaped = _joined(pieces), partial(_shaped, filled, m)
+        made[wanted.name] = shaped(joined)
         if wanted.declared.element == "float" and not raw:
             named = ((column, filled.opened.name(index)) for index, column in filled.sources(m))
             fine[wanted.name] = tuple(
@@ -142,14 +151,31 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
             )
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
-        made[wanted.name] = unknown_classes.with_unknown(joined, known if raw else None)
+        made[wanted.name] = shaped(unknown_classes.with_unknown(joined, known if raw else None))
         if (lost := unknown_classes.without_imputed(joined, wanted.declared)).min(initial=0) < 0:
-            indices[wanted.name] = lost
+            indices[wanted.name] = shaped(lost)
             examples[wanted.name] = unknown_classes.examples(filled.columns[wanted.name], pieces)
     if problems:
         raise CompileError(problems)
-    fields = drawn(filled.wanted)
-    return InMemoryRows(made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine)
+    fields, lengths = drawn(filled.wanted), lengths_in(filled.wanted, made)
+    return InMemoryRows(
+        made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine, lengths
+    )
+
+
+def lengths_in(
+    wanted: Sequence[RequiredField], made: Mapping[str, np.ndarray | Ragged]
+) -> dict[str, np.ndarray]:
+    """The lengths of all rows along the first free dimension of each field, by their names."""
+    found = {}
+    for w in (w for w in wanted if w.name in made):
+        free = [axis for axis, size in enumerate(w.declared.shape) if dim.is_free(size)]
+        values = made[w.name]
+        if free and isinstance(values, Ragged) and values.axis == free[0]:
+            found[length_name(w.name)] = values.lengths
+        elif free:
+            found[length_name(w.name)] = np.full(len(values), values.shape[free[0] + 1], np.int64)
+    return found
 
 
 def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
@@ -172,7 +198,7 @@ def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
 
 
 def column_precision_losses(column: Column, name: str) -> list[PrecisionLoss]:
-    values = as_numbers(column)
+    values = as_numbers(column.steps)
     features = prod(values.shape[1:])
     return precision_losses(values.reshape(len(values), features), [name] * features)[:1]
 
@@ -184,6 +210,7 @@ def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
 
 def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
     opened = filled.opened
+    refused = in_rows(refused, filled.columns[wanted.name][0])
     if filled.rows is not None:
         refused.rows = filled.rows[refused.rows].tolist()
     what, help = opened.not_data(refused.rows)
@@ -198,19 +225,38 @@ def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refus
     return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
 
 
-def _joined(pieces: list[np.ndarray], wanted: RequiredField, count: int) -> np.ndarray:
-    """The columns of a field as one array of its shape; free dimensions have the size of the data."""
-    joined = pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
-    shape = wanted.declared.shape
-    if all(isinstance(size, int) for size in shape):
-        return joined.reshape(count, *shape)
-    return joined
+def in_rows(refused: Refused, column: Column) -> Refused:
+    """The refusal of steps of sequences as one of rows, which names the first step."""
+    if column.lengths is None or refused.of_rows:
+        return refused
+    ends = np.cumsum(column.lengths)
+    rows = np.searchsorted(ends, refused.rows, side="right")
+    first = refused.rows[0] - int(ends[rows[0]] - column.lengths[rows[0]])
+    refused.what, refused.of_rows = f"step {first + 1}: {refused.what}", True
+    refused.rows = np.unique(rows).tolist()
+    return refused
 
 
-def _shape_problem(
-    opened: Opened, m: Match, columns: Sequence[Column], sizes: dict[str, int]
-) -> Diagnostic | None:
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """The columns of a field as one array."""
+    return pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
+
+
+def _shaped(filled: FieldColumns, m: Match, values: np.ndarray) -> np.ndarray | Ragged:
+    """The values of a field in its shape; free dimensions have the sizes of the data."""
+    columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    if (lengths := columns[0].lengths) is not None:
+        return sequence_shapes.joined(values, lengths, sequence_axis(declared, columns) or 0)
+    if all(isinstance(size, int) for size in declared.shape):
+        return values.reshape(filled.count, *declared.shape)
+    return values
+
+
+def _shape_problem(filled: FieldColumns, m: Match, sizes: Lengths) -> Diagnostic | None:
     """The error if the columns of a field do not have its shape. `sizes` collects the free dimensions."""
+    opened, columns = filled.opened, filled.columns[m.wanted.name]
+    if any(column.lengths is not None for column in columns):
+        return _sequence_problem(filled, m, columns, sizes)
     shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
     found = shape if len(columns) == 1 else (len(columns), *shape)
     if not opened.count and 0 in found:  # without rows the length of lists is unknown
@@ -226,22 +272,37 @@ def _shape_problem(
     return _shape_error(opened, m, found, _layout_help(opened, m, found, flat))
 
 
-def _free_problem(
-    opened: Opened, m: Match, found: tuple[int, ...], sizes: dict[str, int]
+def _sequence_problem(
+    filled: FieldColumns, m: Match, columns: Sequence[Column], sizes: Lengths
 ) -> Diagnostic | None:
+    """The error if sequences that differ in length do not have the shape of their field."""
+    axis = sequence_axis(m.wanted.declared, columns)
+    if axis is None or any(column.lengths is None for column in columns):
+        steps: Any = "..."
+        return _shape_error(filled.opened, m, (steps, *step_shape(columns)), "")
+    try:
+        check_lengths(m.wanted.declared, columns, axis, sizes)
+    except Refused as refused:
+        refused.of_rows = True
+        return refusal_error(filled, m.wanted, m.indices[0], refused)
+    return None
+
+
+def _free_problem(opened: Opened, m: Match, found: tuple[int, ...], sizes: Lengths) -> Diagnostic | None:
     declared = m.wanted.declared.shape
     if len(found) != len(declared):
         return _shape_error(opened, m, found, "")
     for size, here in zip(declared, found, strict=True):
         if not isinstance(size, int) and dim.is_free(size):
             known = sizes.setdefault(str(size), here)
-            if known != here:
-                return _shape_error(opened, m, found, f"`{size}` is {known} in the fields before it")
+            if np.any(known != here):
+                other = int(np.asarray(known)[np.asarray(known) != here].flat[0])
+                return _shape_error(opened, m, found, f"`{size}` is {other} in the fields before it")
     for size, here in zip(declared, found, strict=True):
         if isinstance(size, int):
             if size != here:
                 return _shape_error(opened, m, found, "")
-        elif dim.names(size) <= sizes.keys() and dim.evaluate(size, sizes) != here:
+        elif dim.names(size) <= sizes.keys() and np.any(dim.evaluate(size, sizes) != here):
             return _shape_error(opened, m, found, f"`{size}` is {dim.evaluate(size, sizes)} here")
     return None
 

@@ -76,3 +76,8 @@ def step_indices(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def array_of(values: np.ndarray | Ragged) -> np.ndarray:
     """The rows as one array, padded if they differ in length."""
     return values.padded() if isinstance(values, Ragged) else values
+
+
+def steps_of(values: np.ndarray | Ragged) -> np.ndarray:
+    """The values of all rows, without padding."""
+    return values.steps if isinstance(values, Ragged) else values

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dlc.compiler.definitions.sections import PARTS
+from dlc.compiler.passes.lengths import length_name
 from dlc.runtime.data import unknown_classes
+from dlc.runtime.data.ragged import Ragged, array_of, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 
 CHUNK = 4096  # rows of a batch that is only inspected
+POOL = 50  # batches of random rows that are sorted by length
 
 
 class ArrayType(NamedTuple):
@@ -43,13 +46,15 @@ class Rows(ABC):
     because the source has no values for them; `types` and `batches` do not contain them. `precision_losses`
     lists the columns of each field whose differences are lost in float32.
 
-    All rows of a field have the same shape. For a source with rows of different lengths, `types` has the
-    maximum length, `order` groups rows of similar length, and `batches` pads each batch to its longest row:
-    callers read the shape of a batch from its arrays.
+    The rows of a field have one shape, or differ in length. Then `types` has the maximum length, `order`
+    groups rows of similar length, and `batches` pads each batch to its longest row: callers read the shape of
+    a batch from its arrays. `length_names` are the names of the lengths of sequences, as `x_length`; they are
+    fields of a batch too, if they are asked for.
     """
 
     count: int | None
     drawn: Mapping[str, Field] = MappingProxyType({})
+    length_names: Mapping[str, str] = MappingProxyType({})  # by field
     precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] = MappingProxyType({})
 
     @property
@@ -68,9 +73,10 @@ class Rows(ABC):
     def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> Rows:
         """The same rows with additional fields, which `compute` makes from a batch of `fields`."""
 
-    def order(self, permutation: Callable[[int], np.ndarray]) -> np.ndarray:
-        """The order of the rows in one epoch. `permutation(n)` gives a random permutation of 0 to n-1. A
-        source that reads blocks permutes its blocks, and then the rows in each block."""
+    def order(self, permutation: Callable[[int], np.ndarray], batch: int = 1) -> np.ndarray:
+        """The order of the rows in one epoch, for batches of about this size. `permutation(n)` gives a random
+        permutation of 0 to n-1. A source that reads blocks permutes its blocks, and then the rows in each
+        block."""
         return permutation(self.count or 0)
 
     def held(self) -> Mapping[str, np.ndarray] | None:
@@ -97,8 +103,9 @@ class Rows(ABC):
         return InMemoryRows(arrays, len(index), drawn=self.drawn)
 
 
-class InMemoryRows(dict[str, np.ndarray], Rows):
-    """Rows in memory: one array for each field, rows along the first axis.
+class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
+    """Rows in memory: one array for each field, rows along the first axis; `Ragged` rows where they differ in
+    length. `lengths` are the lengths of sequences by name.
 
     `class_indices` has the class indices of each class input that has values outside of its classes; unknown
     and missing values differ there. `examples` has some of the unknown values as text. `notes` count the rows
@@ -107,18 +114,20 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], count: int | None, origin: Opened | None = None,
-                 index: np.ndarray | None = None, drawn: Mapping[str, Field] | None = None,
-                 class_indices: Mapping[str, np.ndarray] | None = None,
+    def __init__(self, arrays: Mapping[str, np.ndarray | Ragged], count: int | None,
+                 origin: Opened | None = None, index: np.ndarray | None = None, drawn: Mapping[str, Field] | None = None,
+                 class_indices: Mapping[str, np.ndarray | Ragged] | None = None,
                  examples: Mapping[str, tuple[str, ...]] | None = None,
                  precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] | None = None,
-                 ) -> None:  # fmt: skip
+                 lengths: Mapping[str, np.ndarray] | None = None) -> None:  # fmt: skip
         super().__init__(arrays)
         self.count = count
         self.drawn = dict(drawn or {})
         self._origin, self._index = origin, index
         self._class_indices, self._examples = dict(class_indices or {}), dict(examples or {})
         self.precision_losses = dict(precision_losses or {})
+        self.lengths = dict(lengths or {})
+        self.length_names = {n: length_name(n) for n in self if length_name(n) in self.lengths}
 
     @property
     def types(self) -> Mapping[str, ArrayType]:
@@ -131,33 +140,58 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         first = sum(sizes[:start])
         for size in sizes[start:]:
             part = slice(first, first + size)
-            yield {name: self[name][part if order is None else order[part]] for name in names}
+            rows = part if order is None else order[part]
+            yield {
+                name: array_of((self[name] if name in self else self.lengths[name])[rows]) for name in names
+            }
             first += size
+
+    def order(self, permutation: Callable[[int], np.ndarray], batch: int = 1) -> np.ndarray:
+        """Rows of similar length are in the same batch: in each pool of `POOL` batches of random rows, the
+        rows are sorted by length, and the batches are shuffled."""
+        order = permutation(self.count or 0)
+        ragged = [array.lengths for array in self.values() if isinstance(array, Ragged)]
+        if not ragged:
+            return order
+        return in_buckets(order, np.sum(ragged, axis=0), batch, permutation)
 
     def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
         names = list(fields)
         made = [compute(batch) for batch in self.batches(CHUNK, names)]
         made = made or [compute({name: self[name][:0] for name in names})]
-        arrays = {name: np.concatenate([batch[name] for batch in made]) for name in made[0]}
+        arrays: dict[str, np.ndarray | Ragged] = {n: np.concatenate([b[n] for b in made]) for n in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
         return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn,
-                            self._class_indices, self._examples, self.precision_losses)  # fmt: skip
+                            self._class_indices, self._examples, self.precision_losses,
+                            self.lengths)  # fmt: skip
 
-    def held(self) -> Mapping[str, np.ndarray]:
-        return self
+    def held(self) -> Mapping[str, np.ndarray] | None:
+        if any(isinstance(array, Ragged) for array in self.values()):
+            return None
+        return {**self, **self.lengths}  # type: ignore[dict-item]
+
+    def head(self, count: int, fields: Iterable[str] | None = None) -> InMemoryRows:
+        rows = self.take(np.arange(min(count, self.count or 0)))
+        return rows if fields is None else rows.only(fields)
+
+    def only(self, fields: Iterable[str]) -> InMemoryRows:
+        """The same rows with some of their fields."""
+        kept = {name: self[name] for name in fields}
+        return InMemoryRows(kept, self.count, self._origin, self._index, lengths=self.lengths)
 
     def take(self, index: np.ndarray) -> InMemoryRows:
         arrays = {name: array[index] for name, array in self.items()}
         class_indices = {name: array[index] for name, array in self._class_indices.items()}
+        lengths = {name: of[index] for name, of in self.lengths.items()}
         numbers = index if self._index is None else self._index[index]
-        return InMemoryRows(
-            arrays, len(index), self._origin, numbers, self.drawn, class_indices, None, self.precision_losses
-        )
+        return InMemoryRows(arrays, len(index), self._origin, numbers, self.drawn, class_indices, None,
+                            self.precision_losses, lengths)  # fmt: skip
 
     def unknown_values(self) -> list[UnknownValues]:
         found = (
-            unknown_classes.count(n, p, self._examples.get(n, ())) for n, p in self._class_indices.items()
+            unknown_classes.count(n, steps_of(p), self._examples.get(n, ()))
+            for n, p in self._class_indices.items()
         )
         return [some for some in found if some]
 
@@ -165,6 +199,21 @@ class InMemoryRows(dict[str, np.ndarray], Rows):
         """The source location of a row: `data/census.csv, row 17 (line 18)`."""
         number = row if self._index is None else int(self._index[row])
         return f"{self._origin.file}, {self._origin.row(number)}" if self._origin else f"row {number + 1}"
+
+
+def in_buckets(
+    order: np.ndarray, lengths: np.ndarray, batch: int, permutation: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """A random order in which the rows of a batch have similar lengths. The last batch, which may be smaller,
+    stays the last."""
+    pool, batches = POOL * batch, []
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[first : first + batch] for first in range(0, len(rows), batch)]
+    whole = [rows for rows in batches if len(rows) == batch]
+    rest = [rows for rows in batches if len(rows) < batch]
+    return np.concatenate([*(whole[place] for place in permutation(len(whole))), *rest])
 
 
 def batch_sizes(count: int, size: int) -> list[int]:
@@ -182,6 +231,7 @@ class Dataset:
     classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by field
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # read for each field
     notes: tuple[str, ...] = ()  # the numbers of rows that were left out
+    lengths: frozenset[str] = frozenset()  # the free dimensions along which rows differ in length
 
     def parts(self) -> Iterator[tuple[str, Rows]]:
         for name in PARTS:
@@ -200,6 +250,9 @@ class Dataset:
                 digest.update(f"{part} {name} {dtype.kind}{dtype.itemsize} {shape}\n".encode())
                 for values in rows.chunks(name):
                     digest.update(_bytes(values))
+                if name in rows.length_names and rows.held() is None:
+                    for values in rows.chunks(rows.length_names[name]):
+                        digest.update(_bytes(values))
         return digest.hexdigest()
 
 

@@ -52,7 +52,7 @@ def imprecise_casts(
         if node.operator.converts and node.results[0].type.element == "float":
             given = prune(graph, {"x": node.operands[0]})
             if node.operands[0].type.element in EXACT and rows_reach(given, data.train):
-                yield from imprecise_cast(graph, node, given, data.train, weights)
+                yield from imprecise_cast(program, graph, node, given, data.train, weights)
 
 
 def rows_reach(given: Graph, rows: Rows) -> bool:
@@ -61,10 +61,10 @@ def rows_reach(given: Graph, rows: Rows) -> bool:
     return known and bool(given.inputs) and all(w.is_fixed for w in given.weights)
 
 
-def imprecise_cast(graph: Graph, node: Node, given: Graph, rows: Rows,
+def imprecise_cast(program: CompiledProgram, graph: Graph, node: Node, given: Graph, rows: Rows,
                 weights: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:  # fmt: skip
     some = rows.head(ROWS, [v.field for v in given.inputs])
-    taken = np.concatenate(list(flowing_into(graph, [node], some, weights)))
+    taken = np.concatenate(list(flowing_into(program, graph, [node], some, weights)))
     features = taken.shape[-1] if taken.ndim > 1 else 1
     for found in precision_losses(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:
         help = "subtract an offset before it is used; `standardize` is fitted to it"

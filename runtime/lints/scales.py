@@ -31,7 +31,7 @@ def different_scales(
     if data.train is None:
         return
     for node in first_layers(graph, data.train.types):
-        taken = features_of(graph, node, data.train, weights)
+        taken = features_of(program, graph, node, data.train, weights)
         spread, reach = np.nan_to_num(taken.std(axis=0)), np.nan_to_num(np.ptp(taken, axis=0))
         varies = np.flatnonzero(spread)
         if not len(varies) or spread.max() <= RATIO * reach[varies].min():
@@ -66,12 +66,13 @@ def has_features(node: Node) -> bool:
     return known and (x.rank == 1 or node.operator.features_first() == (x.rank > 2))
 
 
-def features_of(graph: Graph, node: Node, rows: Rows, weights: Mapping[str, np.ndarray]) -> np.ndarray:
+def features_of(program: CompiledProgram, graph: Graph, node: Node, rows: Rows,
+                weights: Mapping[str, np.ndarray]) -> np.ndarray:  # fmt: skip
     """The operand of a layer as an array [rows, features], for as many rows as the limits allow."""
     shape = sizes(node.operands[0])
     looked_at = max(MIN_ROWS, min(MAX_ROWS, MAX_VALUES // max(prod(shape), 1)))
     some = rows.head(looked_at, [v.field for v in prune(graph, {"x": node.operands[0]}).inputs])
-    taken = np.concatenate(list(flowing_into(graph, [node], some, weights))).astype(np.float64)
+    taken = np.concatenate(list(flowing_into(program, graph, [node], some, weights))).astype(np.float64)
     axis = 1 if len(shape) > 2 else -1
     return np.moveaxis(taken, axis, -1).reshape(-1, taken.shape[axis])
 

@@ -47,9 +47,9 @@ class Loader:
         read = source(sizes, order, start)
         return read if self._read == self.fields else self._with_drawn(sizes[start:], read)
 
-    def order(self, generator: torch.Generator) -> np.ndarray:
-        """The order of the next epoch."""
-        return self._rows.order(lambda count: torch.randperm(count, generator=generator).numpy())
+    def order(self, generator: torch.Generator, batch: int) -> np.ndarray:
+        """The order of the next epoch, for batches of about this size."""
+        return self._rows.order(lambda count: torch.randperm(count, generator=generator).numpy(), batch)
 
     def _streamed(
         self, sizes: Sequence[int], order: np.ndarray | None, start: int
@@ -119,7 +119,8 @@ class Passes:
     def next_epoch(self) -> None:
         """Begin the next epoch."""
         self._begun, self._taken = self._generator.get_state(), 0
-        self._order = self._loader.order(self._generator) if self._plan.shuffled else None
+        shuffled, batch = self._plan.shuffled, self._plan.sizes[0]
+        self._order = self._loader.order(self._generator, batch) if shuffled else None
 
     def steps(self) -> Iterator[list[list[torch.Tensor]]]:
         """The batches of each remaining step of the epoch; the last step may have fewer batches."""

@@ -10,6 +10,7 @@ import numpy as np
 from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.passes import fitting_order, graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
+from dlc.compiler.passes.lengths import with_missing_padding
 from dlc.runtime import data as rows_of
 from dlc.runtime.data.rows import CHUNK
 
@@ -42,7 +43,7 @@ def fit(
             continue
         if rows is None:
             raise ValueError("there are no training rows")
-        batches = partial(flowing_into, graph, uses, rows, fitted)
+        batches = partial(flowing_into, program, graph, uses, rows, fitted)
         found = first.operator.fit(np, batches)
         fitted.update(
             {first.weights[k].name: np.asarray(v, dtypes[first.weights[k]]) for k, v in found.items()}
@@ -51,10 +52,12 @@ def fit(
 
 
 def flowing_into(
-    graph: Graph, nodes: list[Node], rows: Rows, weights: Mapping[str, np.ndarray]
+    program: CompiledProgram, graph: Graph, nodes: list[Node], rows: Rows, weights: Mapping[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """The first operands of the nodes for all rows, in chunks with the batch axis first."""
+    """The first operands of the nodes for all rows, in chunks with the batch axis first. What rows that are
+    shorter than others lack is missing (NaN)."""
     before = prune(graph, {str(k): node.operands[0] for k, node in enumerate(nodes)})
+    before = with_missing_padding(program, before)
     for made in flowing(before, rows, weights):
         yield from made.values()
 

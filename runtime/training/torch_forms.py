@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +97,11 @@ class Forms:
         phase = program.phase
         settings, objectives = phase.settings, phase.objectives
         pursued = [specialize.training(program, objective) for objective in objectives]
+        # rows that differ in length have no array of what is computed early
+        parts = partial(hoist, drawn=drawn) if not program.lengths else not_hoisted
         # in float64 no value is computed in float32 before the steps
-        parted = [(prune(g, {}), g) if settings.precision == "float64" else hoist(g, drawn) for g in pursued]
-        early_answering, answering = hoist(specialize.validation(answered), drawn)
+        parted = [not_hoisted(g) if settings.precision == "float64" else parts(g) for g in pursued]
+        early_answering, answering = parts(specialize.validation(answered))
         device_of.check_precision(device, settings)
         device_of.check_elements(device, *(graph for _, graph in parted), answering)
         read = {*answering.weights, *(w for _, graph in parted for w in graph.weights)}
@@ -187,6 +190,11 @@ class Forms:
             w.name: as_array(held[w.name], dtype_of(w)) if w.name in held else self._values[w.name]
             for w in self.program.graph.weights
         }
+
+
+def not_hoisted(graph: Graph) -> tuple[Graph, Graph]:
+    """An empty graph in place of the hoisted one, and the whole graph."""
+    return prune(graph, {}), graph
 
 
 def as_array(tensor: torch.Tensor, dtype: torch.dtype) -> np.ndarray:

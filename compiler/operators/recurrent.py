@@ -38,6 +38,7 @@ class _Recurrent(Operator, abstract=True):
 
     group = "layers"
     initial = ""
+    recurs = True
 
     kind: ClassVar[str]  # the ONNX operator
     order: ClassVar[tuple[int, ...]]  # ONNX's gates by their place in torch
@@ -357,6 +358,10 @@ class Rnn(_Recurrent):
     kind, order = "RNN", (0,)
     activation: str = setting("activation of the state", Keyword("tanh", "relu"), "tanh")
     dropout: float = dropout_setting()
+
+    @property
+    def saturates(self) -> bool:
+        return self.activation == "tanh"
 
     @property
     def auto(self) -> Initializer:

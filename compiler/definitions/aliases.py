@@ -93,7 +93,8 @@ SETTINGS = {
     "window": ("kernel",), "window_shape": ("kernel",), "ksize": ("kernel",), "strides": ("stride",),
     "dilation_rate": ("dilation",), "dilations": ("dilation",), "out_channels": ("channels",),
     "filters": ("channels",), "features": ("units", "channels", "dim"), "out_features": ("units",),
-    "hidden_size": ("units",), "hidden_dim": ("units",), "output_dim": ("dim", "units"),
+    "hidden_size": ("units",), "nonlinearity": ("activation",), "recurrent_initializer": ("init",),
+    "hidden_dim": ("units",), "output_dim": ("dim", "units"),
     "width": ("units", "w"), "embedding_dim": ("dim",), "height": ("h",), "use_bias": ("bias",),
     "with_bias": ("bias",), "epsilon": ("eps",), "p": ("rate",), "prob": ("rate", "p"),
     "probability": ("rate", "p"), "dim": ("axis",), "dims": ("axis",), "axes": ("axis",), "pad": ("padding",),
@@ -125,7 +126,6 @@ SETTINGS = {
     "output_names": ("outputs",),
     "pos_weight": ("positive",), "drop_prob": ("rate",), "quantile": ("q",), "na": ("missing",),
     "smoothing": ("label_smoothing",), "class_weight": ("weight",), "tau": ("temperature", "q"),
-    "nonlinearity": ("activation",), "recurrent_initializer": ("init",),
     "reduction": ("reduce",), "margins": ("margin",), "monitor": ("on",), "patience": ("n",), "wait": ("n",),
 }  # fmt: skip
 
@@ -211,15 +211,13 @@ NAME_HELP = {
     "Activation": "write the activation as a stage: `-> relu`",
     "Lambda": "declare `block f(x) { return ... }`",
     "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
-    "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",
-    "Bidirectional": "a recurrent layer reads both ways with a setting: `lstm(64, bidirectional=true)`",
+    **dict.fromkeys(("Bidirectional", "BiLSTM", "BLSTM", "BiGRU"),
+                    "both directions are a setting of the layer: `lstm(32, bidirectional=true)`"),
     **dict.fromkeys(("Masking", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence",
-                     "unpack_sequence", "pad_sequence", "pad_sequences", "PackedSequence"),
-                    "rows of different length are padded in batches, and all layers leave padding out: "
-                    "`input x: float[T, 4]`"),
-    **dict.fromkeys(("LSTMCell", "GRUCell", "RNNCell", "SimpleRNNCell", "StackedRNNCells"),
-                    "`rnn`, `lstm` and `gru` go over all steps; a cell of your own is a `net` that a `for` "
-                    "uses at every step"),
+                     "pad_sequence"),
+                    "rows of several lengths are padded, and padding is left out of every result; "
+                    "`x.mask` is true for the steps of a row"),
+    "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",
     **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
                     "`reshape` takes the new shape; an index, `x[0]`, removes an axis"),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D", "DepthwiseConv1D"),
@@ -250,8 +248,10 @@ ABSENT = frozenset({
     "Threshold", "RReLU", "Acos", "Asin", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "acos", "asin",
     "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "SwiGLU", "swiglu", "GEGLU", "GatherND",
     "RandomZoom", "Tversky", "lion", "Lion", "lamb", "LAMB", "ASGD", "Rprop", "Adafactor", "adafactor",
-    "SparseAdam", "ftrl",
+    "SparseAdam", "ftrl", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
 })  # fmt: skip
+# Settings that say the opposite of a setting here.
+OPPOSITES = {"return_sequences": "final"}
 # Methods of tensors in other libraries, and the attribute that replaces each.
 METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank", "get_shape": "shape"}
 

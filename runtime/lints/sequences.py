@@ -34,9 +34,7 @@ def long_recurrence(
         known = substitute(size, usual) if has_free(size) else 0
         return known if isinstance(known, int) else 0
 
-    for found in vanishing(program, steps):
-        message = f"{found.message} (the median of the rows)"
-        yield Diagnostic("W0713", message, found.labels, found.notes, found.help)
+    return vanishing(program, "W0713", steps, " (the median of the rows)")
 
 
 def uneven_reductions(

@@ -19,12 +19,14 @@ SHORT = 10  # steps through which gradients do not explode
 
 def long_recurrence(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Recurrent layers without gates that run over many steps."""
-    return vanishing(program, lambda size: size if isinstance(size, int) else 0)
+    return vanishing(program, "W0415", lambda size: size if isinstance(size, int) else 0)
 
 
-def vanishing(program: CompiledProgram, steps: Callable[[Size], int]) -> Iterator[Diagnostic]:
-    """The warnings for layers of more than `LONG` steps; `steps` gives the number for a size, 0 if unknown.
-    Layers that read the result of another one that is reported are not reported."""
+def vanishing(
+    program: CompiledProgram, code: str, steps: Callable[[Size], int], kind: str = ""
+) -> Iterator[Diagnostic]:
+    """The warnings for layers of more than `LONG` steps. `steps` gives the number for a size, 0 if unknown;
+    `kind` says which number it is. Layers that read the result of a reported one are not reported."""
     live, downstream = live_values(program), set()
     for node in program.graph.nodes:
         if not downstream.isdisjoint(node.operands):
@@ -33,10 +35,10 @@ def vanishing(program: CompiledProgram, steps: Callable[[Size], int]) -> Iterato
             count = steps(node.operands[0].type.shape[0])
             if count > LONG:
                 downstream.update(node.results)
-                yield Diagnostic.at(node.site, "W0415",
-                                    f"`{node.operator.name}` has no gates, and runs over {count} steps: "
-                                    "gradients vanish on the way back through so many",
-                                    "`lstm` and `gru` carry them further")  # fmt: skip
+                name = node.operator.name
+                message = (f"`{name}` has no gates, and runs over {count} steps{kind}: gradients vanish on "
+                           "the way back through so many")  # fmt: skip
+                yield Diagnostic.at(node.site, code, message, "`lstm` and `gru` carry them further")
 
 
 def unclipped_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:

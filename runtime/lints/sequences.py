@@ -41,7 +41,7 @@ def uneven_reductions(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """Sums and means over the steps of rows of which some have many times as many as others."""
-    ends = {dim: np.percentile(lengths, (RARE, 100 - RARE)) for dim, lengths in
+    ends = {dim: np.percentile(lengths, (RARE, 100 - RARE), method="nearest") for dim, lengths in
             lengths_of_rows(program, data).items()}  # fmt: skip
     uneven = {dim: (low, high) for dim, (low, high) in ends.items() if high > FACTOR * max(low, 1)}
     if not uneven:

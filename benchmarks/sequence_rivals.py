@@ -93,6 +93,17 @@ def train(model: nn.Module, file: Path, batch: int, epochs: int) -> list[float]:
     return history
 
 
+@torch.no_grad()
+def loss(model: nn.Module, file: Path) -> float:
+    """The mean loss of all targets of a file."""
+    loader = DataLoader(Texts(file), batch_size=32, collate_fn=collate)
+    loss_fn = nn.CrossEntropyLoss(ignore_index=IGNORED, reduction="sum")
+    model.eval()
+    scored = [(model(words, lengths).flatten(0, -2), y.flatten()) for words, lengths, y in loader]
+    count = sum(int((y != IGNORED).sum()) for _, y in scored)
+    return sum(loss_fn(scores, y).item() for scores, y in scored) / count
+
+
 class Layer(nn.Module):
     """A recurrent layer, and a dense layer on each of its states."""
 

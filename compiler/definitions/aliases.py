@@ -216,7 +216,7 @@ NAME_HELP = {
     **dict.fromkeys(("Bidirectional", "BiLSTM", "BLSTM", "BiGRU"),
                     "both directions are a setting of the layer: `lstm(32, bidirectional=true)`"),
     **dict.fromkeys(("Masking", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence",
-                     "pad_sequence"),
+                     "pad_sequence", "pad_sequences", "unpack_sequence", "PackedSequence"),
                     "rows of several lengths are padded, and padding is left out of every result; "
                     "`x.mask` is true for the steps of a row"),
     "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",

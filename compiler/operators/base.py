@@ -101,9 +101,11 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if its result has a fixed scale that does not depend on the scale of the operand.
     normalizes: ClassVar[bool] = False
     # True if it is flat far from 0 on both sides, so that gradients vanish through a deep stack of it.
-    saturates: ClassVar[bool] = False
+    saturates: ClassVar[bool] | property = False
     # True if axis 0 of its result holds channels and the axes after it are space: an image.
     spatial: ClassVar[bool] = False
+    # True if it updates a state at every step of axis 0 with the same weights.
+    recurs: ClassVar[bool] = False
 
     # --- initial values -----------------------------------------------------------------------------------
 

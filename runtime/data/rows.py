@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CHUNK = 4096  # rows of a batch that is only inspected
 INSPECTED = 1 << 28  # bytes of such a batch
 HELD = 1 << 28  # bytes of windows, which share their rows, that are held as arrays
-POOL = 50  # batches of random rows that are sorted by length
+POOL = 16  # batches of random rows that are sorted by length: more would make steps less alike
 
 
 class ArrayType(NamedTuple):

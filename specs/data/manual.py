@@ -4,7 +4,7 @@ The file was written with Python 3.11.7; its licence is in `licenses/python.txt`
 from pathlib import Path
 from pydoc_data.topics import topics
 
-CHARACTERS = 250_000
+CHARACTERS = 240_000
 
 
 def main() -> None:

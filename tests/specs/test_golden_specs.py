@@ -140,12 +140,12 @@ def alike(before: Any, now: Any) -> bool:
 
 
 def as_numbers(program: CompiledProgram, name: str, answer: Any) -> np.ndarray:
-    """What an engine answers, with names of classes as their numbers."""
+    """What an engine answers, with names of classes as their numbers; -1 after the end of an answer."""
     answer = np.asarray(answer)
     if answer.dtype.kind not in "OU":
         return answer
-    names = program.output(name).declared.classes.names
-    return np.vectorize(names.index)(answer)
+    numbers = {"": -1} | {label: k for k, label in enumerate(program.output(name).declared.classes.names)}
+    return np.vectorize(numbers.__getitem__)(answer)
 
 
 def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:

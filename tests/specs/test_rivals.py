@@ -60,8 +60,8 @@ def test_the_perplexity_of_counted_characters() -> None:
 
 
 def witten_bell(text: list[int]) -> Callable[..., float]:
-    """The probability of the last of some symbols after the others, of counts in a text: those of all of them,
-    interpolated with those of all but the first."""
+    """The probability of the last of some symbols after the others, from their counts in a text, interpolated
+    with that after all but the first."""
     counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in (1, 2, 3)}
     totals: Counter[tuple[int, ...]] = Counter()
     kinds: Counter[tuple[int, ...]] = Counter()

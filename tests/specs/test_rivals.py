@@ -1,7 +1,8 @@
-"""The figures of rivals that specs name are those of scikit-learn on the same rows."""
+"""The figures of rivals that specs name are those of scikit-learn, or of counts, on the same rows."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import dlc
 from dlc.runtime.open_rows import open_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -46,3 +47,34 @@ def test_the_error_of_product_quantization() -> None:
             found = KMeans(program.compiled.params["codes"], random_state=0).fit(parts[0])
             errors.append(((found.cluster_centers_[found.predict(parts[1])] - parts[1]) ** 2).mean())
     assert program.compiled.params["product"] == pytest.approx(np.mean(errors), rel=0.02)
+
+
+def test_the_perplexity_of_counted_characters() -> None:
+    program = dlc.compile(SPECS / "manual.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    train, test = (np.concatenate(rows["seen"]).tolist() for rows in (data.train, data.test))
+    probability = witten_bell(train)
+    surprises = [-np.log(probability(*test[k - 2 : k + 1])) for k in range(2, len(test))]
+    assert program.compiled.params["trigram"] == pytest.approx(np.exp(np.mean(surprises)), rel=0.01)
+
+
+def witten_bell(text: list[int]) -> Callable[..., float]:
+    """The probability of the last of some symbols after the others, from their counts in a text, interpolated
+    with that after all but the first."""
+    counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in (1, 2, 3)}
+    totals: Counter[tuple[int, ...]] = Counter()
+    kinds: Counter[tuple[int, ...]] = Counter()
+    for symbols, count in (pair for n in counts for pair in counts[n].items()):
+        totals[symbols[:-1]] += count
+        kinds[symbols[:-1]] += 1
+
+    def probability(*symbols: int) -> float:
+        if not symbols:
+            return 1 / len(counts[1])
+        before, less = symbols[:-1], probability(*symbols[1:])
+        if not totals[before]:
+            return less
+        return (counts[len(symbols)][symbols] + kinds[before] * less) / (totals[before] + kinds[before])
+
+    return probability

@@ -7,8 +7,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlc.compiler import reading
 from dlc.compiler.definitions.sections import PARTS
+from dlc.compiler.dims.dim import is_free
+from dlc.compiler.passes.lengths import length_name
 from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import names_of_columns
 from dlc.runtime.data.encode import dtype_of
@@ -21,8 +25,6 @@ from dlc.runtime.weight_files import WeightFile
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    import numpy as np
 
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
@@ -50,10 +52,13 @@ def origin_of(dataset: Dataset | None, tensors: Mapping[str, np.ndarray]) -> Ori
 
 
 def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:
-    """Rows for the parity check: test rows, else validation rows, else training rows."""
+    """Rows for the parity check: test rows, else validation rows, else training rows; with their lengths."""
     parts = dict(dataset.parts())
     rows = next((parts[p] for p in reversed(PARTS) if p in parts), None)
-    return None if rows is None or rows.drawn or not rows.count else rows.head(REAL_ROWS)
+    if rows is None or rows.drawn or not rows.count:
+        return None
+    [batch] = rows.batches([min(REAL_ROWS, rows.count)], [*rows.types, *rows.length_names.values()])
+    return batch
 
 
 def figures_of(trained: Trained) -> dict[str, Any]:
@@ -70,7 +75,8 @@ def write_origin(run: Run, program: CompiledProgram, origin: Origin) -> None:
 
     run.write(DATA, as_json({"fingerprint": origin.fingerprint, "columns": origin.columns}))
     rows = origin.rows or {}
-    kept = {i.name: rows[i.name].copy(order="C") for i in program.inputs if i.name in rows}
+    names = [name for i in program.inputs for name in (i.name, length_name(i.name))]
+    kept = {name: rows[name].copy(order="C") for name in names if name in rows}
     if kept:
         run.write(ROWS, save({name: array for name, array in kept.items() if array.dtype != object}))
 
@@ -105,14 +111,25 @@ def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] |
     try:
         rows = WeightFile(folder / ROWS)
         kept = {name: rows[name] for name in rows if name in types}
+        lengths = {own: rows[own] for name in kept if (own := length_name(name)) in rows}
     except (ValueError, TypeError):  # an element type that NumPy does not have
         raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
     sound = all(fits(types[name], array) for name, array in kept.items())
+    sound = sound and all(are_lengths(types[n], kept[n], lengths.get(length_name(n))) for n in kept)
     axes = {(str(size), found) for name, array in kept.items()
             for size, found in zip(("rows", *types[name].shape), array.shape, strict=False)}  # fmt: skip
     if not sound or len(axes) != len(dict(axes)):  # an axis of one name has one length
         raise unreadable(folder, f"{ROWS} holds no rows of its spec")
-    return kept
+    return kept | lengths
+
+
+def are_lengths(type: Tensor, rows: np.ndarray, lengths: np.ndarray | None) -> bool:
+    """Whether these may be the lengths of rows, if there are any."""
+    if lengths is None:
+        return True
+    axis = next((axis for axis, size in enumerate(type.shape) if is_free(size)), None)
+    sound = axis is not None and lengths.dtype == np.int64 and lengths.shape == rows.shape[:1]
+    return sound and bool(((lengths >= 0) & (lengths <= rows.shape[axis + 1])).all())
 
 
 def fits(type: Tensor, rows: np.ndarray) -> bool:

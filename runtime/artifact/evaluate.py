@@ -39,7 +39,7 @@ COUNT_BYTES = 64  # maximum bytes of a count
 
 
 def inputs_of(artifact: OpenArtifact) -> list[RequiredField]:
-    return [required_field(artifact, name, type) for name, type in artifact.inputs.items()]
+    return [required_field(artifact, name, type) for name, type in artifact.fields.items()]
 
 
 def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = "input") -> RequiredField:
@@ -59,8 +59,9 @@ def run_chunks(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch,
     """For each chunk of rows: their number, the inputs and the outputs. Without rows, one empty chunk, which
     gives the shapes of the outputs."""
     sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
-    for size, batch in zip(sizes, rows.batches(sizes), strict=True):
-        answers = artifact.run({name: batch[name] for name in artifact.inputs})
+    names = [*rows.types, *rows.length_names.values()]
+    for size, batch in zip(sizes, rows.batches(sizes, names), strict=True):
+        answers = artifact.run_rows(batch, size)
         check_rows(artifact, answers, size)
         yield size, batch, answers
 

@@ -16,12 +16,13 @@ from dlc.compiler.lower.initial_weights import check_known
 from dlc.compiler.passes import specialize
 from dlc.runtime.artifact.compare import TOLERANCE
 from dlc.runtime.artifact.digest import seal
+from dlc.runtime.artifact.equal_lengths import equally_long
 from dlc.runtime.artifact.metadata import UNSEALED, describe
 from dlc.runtime.artifact.model_scan import scan
 from dlc.runtime.artifact.parity import Comparison, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
-from dlc.runtime.artifact.samples import POSITIVE, free_sizes, sample, sized
-from dlc.runtime.artifact.write import in_memory, onnx_model, raw_types, save, staged
+from dlc.runtime.artifact.samples import POSITIVE, free_sizes, longest_rows, sample, sized
+from dlc.runtime.artifact.write import in_memory, length_dims, onnx_model, raw_types, save, staged
 from dlc.runtime.class_labels import raw_labels
 from dlc.runtime.errors import ArtifactError
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 2, 7, 0)  # 0 last: an error in all batch sizes is reported where there are values
 REAL_ROWS = 64
+REAL_GROUPS = 8  # groups of real rows of equal length
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Pa
     weights = accept(weights_of(program.graph), weights)
     graph = specialize.inference(program)
     types = raw_types(program, graph)
-    metadata = describe(program, laid_out(program.source), types, columns)
+    lengths = length_dims(program, graph)
+    metadata = describe(program, laid_out(program.source), types, columns, lengths)
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
-    batches = list(comparisons(graph, types, rows, program.train.seed))
+    batches = list(comparisons(graph, types, rows, program.train.seed, lengths))
     artifact = onnx_model(program, graph, weights, {})
     with staged(path) as place:
         save(artifact, place)
@@ -74,7 +77,8 @@ def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Pa
         metadata.parity = {
             "worst": worst, "tolerance": TOLERANCE, "batches": compared, "excused": list(excused),
         }  # fmt: skip
-        metadata.proof = record(parity, sized(types, free_sizes(graph)[0]), program.train.seed)
+        known = sized(types, free_sizes(graph)[0])
+        metadata.proof = record(parity, known, program.train.seed, longest_rows(lengths, types, known))
         metadata.digest = UNSEALED
         artifact.metadata_props.update(metadata.texts())
         save(artifact, place)
@@ -89,7 +93,8 @@ def dry_run(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> None
     Raises the errors of `export`; writes no file."""
     program.check_answers()
     graph = specialize.inference(program)
-    what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed))
+    lengths = length_dims(program, graph)
+    what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed, lengths))
     with in_memory(onnx_model(program, graph, weights, {})) as model:
         Parity(program, graph, weights, model).check(f"{what}, before training", raw)
 
@@ -111,20 +116,29 @@ def check_openable(place: Path, program: CompiledProgram) -> None:
 
 
 def comparisons(
-    graph: Graph, types: Mapping[str, Tensor], rows: Mapping[str, np.ndarray] | None, seed: int
+    graph: Graph,
+    types: Mapping[str, Tensor],
+    rows: Mapping[str, np.ndarray] | None,
+    seed: int,
+    lengths: Mapping[str, str],
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """The batches to compare on: random inputs with several batch sizes and lengths, and real rows."""
     for free in free_sizes(graph):
         sizes = "".join(f", {n} = {size}" for n, size in free.items())
         known = sized(types, free)
+        longest = longest_rows(lengths, types, known)
         for batch in BATCHES:
-            yield f"{batch} random rows{sizes}", sample(known, batch, seed + batch)
+            yield f"{batch} random rows{sizes}", sample(known, batch, seed + batch, longest=longest)
         if any(type.is_float for type in types.values()):
-            yield f"{BATCH} random rows of positive numbers{sizes}", sample(known, BATCH, seed, POSITIVE)
+            raw = sample(known, BATCH, seed, POSITIVE, longest)
+            yield f"{BATCH} random rows of positive numbers{sizes}", raw
     if rows and set(types) <= set(rows):
+        own = {} if lengths else {name: rows[name] for name in rows if name not in types}
         count = min(len(next(iter(rows.values()))), REAL_ROWS)
-        for batch in sorted({1, count}):
-            yield f"{batch} real rows", {n: raw_rows(types[n], rows[n][:batch]) for n in types}
+        for some in equally_long(types, own, count)[:REAL_GROUPS]:
+            real = {name: raw_rows(type, some.cut(name, type, rows[name])) for name, type in types.items()}
+            for batch in sorted({1, len(some.rows)}):
+                yield f"{batch} real rows", {name: array[:batch] for name, array in real.items()}
 
 
 def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:

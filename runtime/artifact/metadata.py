@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Reject
@@ -45,6 +46,7 @@ class Metadata:
     tensors: list[Any] = field(default_factory=list)  # the types of tensors that the spec loads
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
     # The settings of `csv`, other than the path, that are not at their defaults.
@@ -99,7 +101,7 @@ def from_json(text: str, key: str) -> Any:
 
 def check(metadata: Metadata) -> None:
     """Refuse metadata with another structure than dlc writes."""
-    texts_by_name = ("imports", "versions")
+    texts_by_name = ("imports", "versions", "lengths")
     named = ("params", "figures", "parity", "proof", *texts_by_name)
     wrong = [key for key in named if not isinstance(getattr(metadata, key), dict)]
     wrong += [k for k in texts_by_name if k not in wrong and not all_are(str, getattr(metadata, k).values())]
@@ -118,6 +120,9 @@ def check(metadata: Metadata) -> None:
         raise ValueError("its inputs and outputs have names that dlc does not write")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
+    dims = {size for type in metadata.inputs.values() for size in type["shape"]}
+    if not (metadata.lengths.keys() <= metadata.inputs.keys() and dims >= {*metadata.lengths.values()}):
+        raise ValueError(f"its `{PREFIX}lengths` is not as dlc writes it")
     types_from_json(metadata.tensors)
 
 
@@ -225,9 +230,11 @@ def describe(
     spec: str,
     inputs: Mapping[str, Tensor],
     columns: Mapping[str, Any] | None = None,
+    lengths: Mapping[str, str] = MappingProxyType({}),
 ) -> Metadata:
     """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
-    `columns`, the columns that filled each field, replace those of the `data` section."""
+    `columns`, the columns that filled each field, replace those of the `data` section; `lengths` are the
+    inputs of lengths, each with its dimension."""
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -239,6 +246,7 @@ def describe(
         tensors=types_to_json(program.facts.tensors),
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
+        lengths=dict(lengths),
         columns=other_columns(program, columns or {}),
         csv=csv_to_json(program.data.csv) if program.data else {},
         drop=bool(program.data and program.data.drop),

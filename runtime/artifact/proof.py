@@ -15,7 +15,7 @@ from dlc.compiler.types import MAX_CLASSES, MAX_RANK
 from dlc.runtime import memory
 from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
 from dlc.runtime.artifact.metadata import type_from_json, type_to_json
-from dlc.runtime.artifact.samples import EITHER, POSITIVE, sample
+from dlc.runtime.artifact.samples import EITHER, POSITIVE, longest_rows, sample
 from dlc.runtime.strict_json import all_are, is_dict_of, is_integer
 
 if TYPE_CHECKING:
@@ -38,11 +38,15 @@ ELEMENTS = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", 
 # --- writing ----------------------------------------------------------------------------------------------
 
 
-def record(parity: Parity, types: Mapping[str, Tensor], seed: int) -> dict[str, Any]:
-    """The outputs of torch for random inputs of these types, whose shapes are known, as JSON values."""
-    between, answers = EITHER, parity.check(PROOF, sample(types, BATCH, seed)).answers
+def record(
+    parity: Parity, types: Mapping[str, Tensor], seed: int, longest: Mapping[str, int]
+) -> dict[str, Any]:
+    """The outputs of torch for random inputs of these types, whose shapes are known, as JSON values. `longest`
+    are the inputs of lengths, with the maximum."""
+    between, answers = EITHER, parity.check(PROOF, sample(types, BATCH, seed, longest=longest)).answers
     if not all(is_finite(a.values) for a in answers.values()):
-        between, answers = POSITIVE, parity.check(PROOF, sample(types, BATCH, seed, POSITIVE)).answers
+        between, raw = POSITIVE, sample(types, BATCH, seed, POSITIVE, longest)
+        answers = parity.check(PROOF, raw).answers
     return {
         "seed": seed,
         "batch": BATCH,
@@ -107,9 +111,10 @@ class Proof:
     between: tuple[float, float]
     answers: Mapping[str, Recorded]
     worst: float
+    longest: Mapping[str, int]  # of inputs of lengths
 
     def inputs(self) -> dict[str, np.ndarray]:
-        return sample(self.types, BATCH, self.seed, self.between)
+        return sample(self.types, BATCH, self.seed, self.between, self.longest)
 
 
 def read(metadata: Metadata) -> Proof:
@@ -130,7 +135,9 @@ def read(metadata: Metadata) -> Proof:
             f"its inputs take {memory.format_size(size)}, and {memory.format_size(free)} of memory is free"
         )
     recorded = {name: read_answer(name, packed) for name, packed in answers.items()}
-    return Proof(types, seed, (between[0], between[1]), recorded, float(worst))
+    declared = {name: type_from_json(type) for name, type in metadata.inputs.items()}
+    longest = longest_rows(metadata.lengths, declared, types)
+    return Proof(types, seed, (between[0], between[1]), recorded, float(worst), longest)
 
 
 def proved_types(metadata: Metadata) -> dict[str, Tensor]:

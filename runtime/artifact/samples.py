@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import ml_dtypes
@@ -29,11 +30,36 @@ POSITIVE = (0.0, 10.0)  # for functions without a value for negative numbers, su
 
 
 def sample(
-    types: Mapping[str, Tensor], batch: int, seed: int, between: tuple[float, float] = EITHER
+    types: Mapping[str, Tensor],
+    batch: int,
+    seed: int,
+    between: tuple[float, float] = EITHER,
+    longest: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """One batch of raw inputs of known shapes: floats in the range `between`, integers, and classes,
-    including values that are not one of the classes."""
-    return {n: draw(generator(seed, n), t, (batch, *t.shape), between) for n, t in types.items()}
+    including values that are not one of the classes. `longest` are inputs of lengths, with the maximum."""
+    drawn = {n: draw(generator(seed, n), t, (batch, *t.shape), between) for n, t in types.items()}
+    return drawn | {n: draw_lengths(generator(seed, n), batch, most) for n, most in longest.items()}
+
+
+def draw_lengths(rng: np.random.Generator, batch: int, longest: int) -> np.ndarray:
+    """The lengths of rows: the first row is the longest."""
+    lengths = (rng.random(batch) * (longest + 1)).astype(np.int64)
+    lengths[:1] = longest
+    return lengths
+
+
+def longest_rows(
+    lengths: Mapping[str, str], declared: Mapping[str, Tensor], known: Mapping[str, Tensor]
+) -> dict[str, int]:
+    """The length of the longest row for inputs of lengths, each of a dimension: from declared types, and the
+    same types with known sizes."""
+    sizes = {
+        str(size): number(known_size)
+        for name, type in declared.items()
+        for size, known_size in zip(type.shape, known[name].shape, strict=True)
+    }
+    return {name: sizes[dim] for name, dim in lengths.items()}
 
 
 def sized(types: Mapping[str, Tensor], free: Mapping[str, int]) -> dict[str, Tensor]:

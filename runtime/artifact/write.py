@@ -16,6 +16,7 @@ from dlc.compiler.lower import onnx
 from dlc.compiler.lower.initial_weights import check_known
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.folding import fold
+from dlc.compiler.passes.lengths import length_inputs
 from dlc.runtime.artifact.metadata import describe
 from dlc.runtime.files import naming_path, writable
 
@@ -68,7 +69,13 @@ def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir
 def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
     """The raw types of the inputs that the graph reads."""
     read = {v.name for v in graph.inputs}
-    return {i.name: i.declared for i in program.inputs if i.name in read}
+    types = {i.name: i.declared for i in program.inputs if i.name in read}
+    return types | {v.name: v.type for v in graph.inputs if v.kind == "length"}
+
+
+def length_dims(program: CompiledProgram, graph: Graph) -> dict[str, str]:
+    """The dimension of each input of lengths that the graph reads."""
+    return {v.name: name for name, v in length_inputs(program).items() if v in graph.inputs}
 
 
 def weight_bytes(model: ir.Model) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from types import MappingProxyType
@@ -48,7 +48,7 @@ class FieldColumns:
     matches: Sequence[Match]
     columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
-    lengths: Mapping[str, Any] = MappingProxyType({})  # of free dimensions: one number, or one for each row
+    lengths: Mapping[str, Any] = field(default_factory=dict)  # of dimensions: one number, or one a row
 
     @property
     def count(self) -> int:

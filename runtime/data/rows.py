@@ -115,7 +115,8 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
     notes: tuple[str, ...] = ()
 
     def __init__(self, arrays: Mapping[str, np.ndarray | Ragged], count: int | None,
-                 origin: Opened | None = None, index: np.ndarray | None = None, drawn: Mapping[str, Field] | None = None,
+                 origin: Opened | None = None, index: np.ndarray | None = None,
+                 drawn: Mapping[str, Field] | None = None,
                  class_indices: Mapping[str, np.ndarray | Ragged] | None = None,
                  examples: Mapping[str, tuple[str, ...]] | None = None,
                  precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] | None = None,

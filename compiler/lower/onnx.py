@@ -73,7 +73,7 @@ class Operators:
 
     def __init__(self, builder: OnnxBuilder, domain: str = ""):
         self._builder, self._domain = builder, domain
-        self.opset = builder.opset
+        self.opset, self.runtime = builder.opset, builder.runtime
 
     def __getattr__(self, op_type: str) -> Any:
         def add_node(*operands: Any, outputs: int = 1, **attributes: Any) -> Any:
@@ -126,8 +126,8 @@ class Operators:
 class OnnxBuilder:
     """Collects nodes, constants and initializers under unique names."""
 
-    def __init__(self, opset: int, taken: Iterable[str] = ()):
-        self.opset = opset
+    def __init__(self, opset: int, taken: Iterable[str] = (), runtime: str = "onnxruntime"):
+        self.opset, self.runtime = opset, runtime
         self.nodes: list[ir.Node] = []
         self.initializers: dict[str, ir.Value] = {}
         self.names = UniqueNames(taken)
@@ -249,11 +249,11 @@ class OnnxBuilder:
 
 
 def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int,
-          name: str, description: str = "",
+          name: str, runtime: str = "onnxruntime", description: str = "",
           metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
     """The inference form of a graph as a model that takes raw inputs and returns answers under the names of
-    the outputs."""
-    builder = OnnxBuilder(opset, (*graph.outputs, *(value.name for value in graph.inputs)))
+    the outputs. `runtime` is the program that it has to run in, if operators have another form there."""
+    builder = OnnxBuilder(opset, (*graph.outputs, *(value.name for value in graph.inputs)), runtime)
     values: dict[Value, ir.Value] = {}
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)

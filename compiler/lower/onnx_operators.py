@@ -19,7 +19,7 @@ WRITTEN = {
         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize", "Round",
         "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign",
         "Split", "Sqrt", "Squeeze", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
-        "Xor",
+        "Xor", "GRU", "LSTM", "RNN", "ReverseSequence",
     }),
     ML: frozenset({"LabelEncoder"}),
 }  # fmt: skip

@@ -13,8 +13,9 @@ from torch.fx.node import map_aggregate
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.initial_weights import check_known, draw
+from dlc.compiler.passes.lengths import length_inputs
 from dlc.compiler.types import Classes
-from dlc.runtime.artifact.samples import free_sizes, sample, sized
+from dlc.runtime.artifact.samples import draw_lengths, free_sizes, generator, sample, sized
 from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.data import data_errors as of_data
 from dlc.runtime.loaded_tensors import tensors_of
@@ -311,9 +312,12 @@ def random_rows(program: CompiledProgram, seed: int) -> InMemoryRows:
     if any(type.element == "string" for type in types.values()):
         raise plan_error("there is no data, and text cannot be drawn at random", program.data,
                          help="give rows with `--data`")  # fmt: skip
-    drawn = sample(sized(types, free_sizes(program.graph)[0]), ROWS, seed)
+    free = free_sizes(program.graph)[0]
+    drawn = sample(sized(types, free), ROWS, seed)
+    of_dims = length_inputs(program).items()
+    lengths = {v.field: draw_lengths(generator(seed, v.field), ROWS, free[name]) for name, v in of_dims}
     known = {n: np.maximum(a, 0) if types[n].element == "class" else a for n, a in drawn.items()}
-    return InMemoryRows(known, ROWS)  # targets have to be one of the classes
+    return InMemoryRows(known, ROWS, lengths=lengths)  # targets have to be one of the classes
 
 
 def numbered(type: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] |
     try:
         rows = WeightFile(folder / ROWS)
         kept = {name: rows[name] for name in rows if name in types}
-        lengths = {own: rows[own] for name in kept if (own := length_name(name)) in rows}
+        lengths = {own: rows[own] for name in kept if (own := length_name(name)) in rows.types}
     except (ValueError, TypeError):  # an element type that NumPy does not have
         raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
     sound = all(fits(types[name], array) for name, array in kept.items())

@@ -185,6 +185,7 @@ def takes_lengths(padding: Padding) -> bool:
 def check(program: CompiledProgram, problems: Problems) -> None:
     """Report the operators that would mix padding into their results."""
     known = length_inputs(program)
+    check_names(program, known, problems)
     for value in (*(i.value for i in program.inputs), *(o.target_value for o in program.outputs)):
         if value is not None and len(axes := axes_of(value, known)) > 1:
             sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
@@ -195,6 +196,15 @@ def check(program: CompiledProgram, problems: Problems) -> None:
         found = (problem for form in forms if (problem := mixed(form, known)) is not None)
         if (problem := next(found, None)) is not None:
             problems.add(problem)
+
+
+def check_names(program: CompiledProgram, known: Mapping[str, GraphInput], problems: Problems) -> None:
+    """Report inputs and outputs that have the name of lengths."""
+    named = {v.name for v in known.values()}
+    for declared in (*program.inputs, *program.outputs):
+        if declared.name in named:
+            message = f"`{declared.name}` is the name that the lengths of a sequence have"
+            problems.add(Diagnostic.at(declared.site, "E0607", message, "give it another name"))
 
 
 def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
+from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.artifact.metadata import csv_from_json, type_from_json
 from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
@@ -55,15 +57,24 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
     return RequiredField(name, type, role, source)
 
 
-def run_chunks(artifact: OpenArtifact, rows: Rows) -> Iterator[tuple[int, Batch, Batch]]:
-    """For each chunk of rows: their number, the inputs and the outputs. Without rows, one empty chunk, which
-    gives the shapes of the outputs."""
+def run_chunks(
+    artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField]
+) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
+    """For each chunk of rows, which are equally long: their numbers, their fields and the outputs. Without
+    rows, one empty chunk, which gives the shapes of the outputs."""
     sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
-    names = [*rows.types, *rows.length_names.values()]
-    for size, batch in zip(sizes, rows.batches(sizes, names), strict=True):
-        answers = artifact.run_rows(batch, size)
-        check_rows(artifact, answers, size)
-        yield size, batch, answers
+    names, types = (
+        [*rows.types, *rows.length_names.values()],
+        {field.name: field.declared for field in fields},
+    )
+    for start, size, batch in zip(
+        accumulate(sizes, initial=0), sizes, rows.batches(sizes, names), strict=False
+    ):
+        for some in equally_long(types, batch, size):
+            taken = some.of(types, batch)
+            answers = artifact.run({name: taken[name] for name in artifact.inputs})
+            check_rows(artifact, answers, len(some.rows))
+            yield start + some.rows, taken, answers
 
 
 def check_rows(artifact: OpenArtifact, answers: Mapping[str, np.ndarray], rows: int) -> None:
@@ -77,10 +88,10 @@ def check_rows(artifact: OpenArtifact, answers: Mapping[str, np.ndarray], rows: 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Outputs for rows, the class inputs that have missing or unknown values, and the columns of the rows
-    that are kept beside the outputs."""
+    """Outputs for rows, arrays or lists of arrays of other lengths; the class inputs that have missing or
+    unknown values; and the columns of the rows that are kept beside the outputs."""
 
-    answers: dict[str, np.ndarray]
+    answers: dict[str, np.ndarray | list[np.ndarray]]
     unknown_values: list[UnknownValues]
     kept: dict[str, np.ndarray]
 
@@ -102,12 +113,14 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
     opened = open_rows(source, csv_from_json(artifact.metadata.csv))
     rows = read_rows(opened, inputs_of(artifact), empty=True)
     kept = read_kept(opened, keep)
+    numbers: list[np.ndarray] = []
     parts: list[dict[str, np.ndarray]] = []
-    for size, _, answers in run_chunks(artifact, rows):
+    for places, _, answers in run_chunks(artifact, rows, inputs_of(artifact)):
         if not parts:
-            check_size(answers, size, rows.count or 0)
+            check_size(answers, len(places), rows.count or 0)
+        numbers.append(places)
         parts.append(answers)
-    answers = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+    answers = {name: in_order(numbers, [p[name] for p in parts]) for name in parts[0]}
     return Predicted(answers, rows.unknown_values(), kept)
 
 
@@ -165,7 +178,7 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
     rows = read_rows(source, fields, csv_from_json(metadata.csv), drop=metadata.drop)
     meter = Meter(measured)
-    for _, batch, answers in run_chunks(artifact, rows):
+    for _, batch, answers in run_chunks(artifact, rows, fields):
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)

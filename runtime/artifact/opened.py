@@ -11,7 +11,6 @@ import numpy as np
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.output_kinds import kind_of
 from dlc.runtime import memory
-from dlc.runtime.artifact.equal_lengths import equally_long
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
@@ -19,12 +18,11 @@ from dlc.runtime.artifact.session import BATCH, STR_OVERHEAD, open_session, run
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dlc.compiler.types import Tensor
 
-PADDING = {"f": 0, "b": False, "O": "", "U": "", "S": b""}  # what padding of outputs holds; else -1
 COPIES = 2  # of the weights, while ONNX Runtime opens them
 SHARE = 0.75  # maximum part of the remaining free memory for the tensors of a run
 TEXT, SHORT = 32, 15  # bytes of a text in ONNX Runtime; longer text is allocated separately
@@ -57,20 +55,6 @@ class OpenArtifact:
         """The inputs without those of lengths."""
         return {name: type for name, type in self.inputs.items() if name not in self.metadata.lengths}
 
-    def run_rows(self, batch: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
-        """The outputs for a padded batch of rows, with their lengths. A model that takes no lengths runs rows
-        of equal length together; its outputs are then padded like its inputs."""
-        if self.metadata.lengths:
-            return self.run({name: batch[name] for name in self.inputs})
-        lengths = {name: values for name, values in batch.items() if name not in self.fields}
-        groups = equally_long(self.fields, lengths, count)
-        if len(groups) == 1:
-            return self.run({n: groups[0].cut(n, type, batch[n]) for n, type in self.fields.items()})
-        parts = [
-            self.run({n: some.cut(n, type, batch[n]) for n, type in self.fields.items()}) for some in groups
-        ]
-        return joined([some.rows for some in groups], parts)
-
     def no_rows(self, name: str) -> np.ndarray:
         """An empty batch of an input. Free dimensions have their sizes in the proof, else 1."""
         declared = self.inputs[name]
@@ -97,21 +81,6 @@ class OpenArtifact:
                     raise
                 self._max_rows = step // 2
         return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
-
-
-def joined(rows: Sequence[np.ndarray], parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The outputs of groups of rows as outputs of all rows, padded to the longest."""
-    found: dict[str, np.ndarray] = {}
-    for name, first in parts[0].items():
-        arrays = [part[name] for part in parts]
-        shape = np.max([array.shape[1:] for array in arrays], axis=0, initial=0)
-        made = np.full(
-            (sum(map(len, rows)), *map(int, shape)), PADDING.get(first.dtype.kind, -1), first.dtype
-        )
-        for places, array in zip(rows, arrays, strict=True):
-            made[(places, *map(slice, array.shape[1:]))] = array
-        found[name] = made
-    return found
 
 
 def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:

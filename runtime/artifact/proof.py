@@ -41,8 +41,8 @@ ELEMENTS = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", 
 def record(
     parity: Parity, types: Mapping[str, Tensor], seed: int, longest: Mapping[str, int]
 ) -> dict[str, Any]:
-    """The outputs of torch for random inputs of these types, whose shapes are known, as JSON values. `longest`
-    are the inputs of lengths, with the maximum."""
+    """The outputs of torch for random inputs of these types, whose shapes are known, as JSON values.
+    `longest` are the inputs of lengths, with the maximum."""
     between, answers = EITHER, parity.check(PROOF, sample(types, BATCH, seed, longest=longest)).answers
     if not all(is_finite(a.values) for a in answers.values()):
         between, raw = POSITIVE, sample(types, BATCH, seed, POSITIVE, longest)

@@ -75,7 +75,8 @@ def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
 
 def length_dims(program: CompiledProgram, graph: Graph) -> dict[str, str]:
     """The dimension of each input of lengths that the graph reads."""
-    return {v.name: name for name, v in length_inputs(program).items() if v in graph.inputs}
+    read = {v.name for v in graph.inputs}
+    return {v.name: name for name, v in length_inputs(program).items() if v.name in read}
 
 
 def weight_bytes(model: ir.Model) -> int:

@@ -6,10 +6,12 @@ _KNOWN = "the size of the input is known"
 # Operators that take an input size in PyTorch: the position of that argument, and why it is not needed here.
 INPUT_SIZE_ARGUMENTS = {
     **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
-                     "prelu"), (0, _KNOWN)),
+                     "prelu", "rnn", "lstm", "gru"), (0, _KNOWN)),
     "groupnorm": (1, _KNOWN),
     "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
 }  # fmt: skip
+# Operators whose activation other libraries let choose, with the one that is computed within.
+ACTIVATION_WITHIN = {"lstm": "tanh", "gru": "tanh"}
 # Settings of other libraries that are not needed here, and why.
 UNNEEDED_SETTINGS = {
     **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
@@ -20,8 +22,10 @@ UNNEEDED_SETTINGS = {
                     "numbers are float32 here; `train { precision = ... }` trains otherwise"),
     "device": "`dlc train --device` chooses the device", "inplace": "no operator works in place",
     "name": "a layer is named after its operator, and a value with `name = ...`",
-    **dict.fromkeys(("data_format", "channels_last", "batch_first"),
+    **dict.fromkeys(("data_format", "channels_last"),
                     "channels come first, and the batch is never written"),
+    **dict.fromkeys(("batch_first", "time_major"), "steps come first, and the batch is never written"),
+    "unroll": "recurrent layers are never unrolled", "stateful": "each row begins with the initial state",
     **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
                     "it is always on"),
     "amsgrad": "it is off", "foreach": "it does not change results",
@@ -51,6 +55,9 @@ MOVED_SETTINGS = {
     "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
     "bias_initializer": "the initial value of a bias is 0",
     "padding_mode": "put `pad` before it",
+    "return_sequences": "all states are the result; `final=true` gives the last one alone",
+    "return_state": "`final=true` gives the last state; `last` takes it from all states",
+    **dict.fromkeys(("initial_state", "hx"), "an initial state is a second tensor: `x -> gru(state, 32)`"),
     "align_corners": "it is false; `resize` alone has it",
     "scale_factor": "`upsample` takes a factor",
     "descending": "`sort` is ascending: sort `-x`",

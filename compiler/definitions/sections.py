@@ -299,10 +299,10 @@ class TargetText(Text):
     """The runtime that the artifact has to run on."""
 
     def describe(self) -> str:
-        return 'a runtime and its minimum version, such as "onnxruntime>=1.17"'
+        return 'a runtime and its minimum version, such as "onnxruntime>=1.17", or "openvino"'
 
     def accept(self, value: Any) -> Any:
-        if not isinstance(value, str) or runtime_version(value) is None:
+        if not isinstance(value, str) or (value != OPENVINO and runtime_version(value) is None):
             raise self.mismatch(value)
         if runtime_opset(value) is None:
             oldest = ".".join(map(str, RUNTIMES[0][0]))
@@ -312,6 +312,7 @@ class TargetText(Text):
 
 # Minimum version of ONNX Runtime, and what it supports: opset of ai.onnx, opset of ai.onnx.ml, IR version.
 RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
+OPENVINO, OPENVINO_OPSET = "openvino", (20, 4, 9)
 
 
 def runtime_version(target: str) -> tuple[int, ...] | None:
@@ -320,7 +321,10 @@ def runtime_version(target: str) -> tuple[int, ...] | None:
 
 
 def runtime_opset(target: str) -> tuple[int, int, int] | None:
-    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports."""
+    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports; of
+    OpenVINO those that are tested."""
+    if target == OPENVINO:
+        return OPENVINO_OPSET
     version = runtime_version(target)
     fitting = [r[1:] for r in RUNTIMES if version is not None and r[0] <= (*version, 0)[:2]]
     return fitting[-1] if fitting else None
@@ -345,7 +349,9 @@ class Export(Section):
         "the outputs of the artifact", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
     )
     target: str = setting(
-        "the runtime of the artifact; it sets opset and IR version", TargetText(), "onnxruntime>=1.17"
+        "the runtime of the artifact, `openvino` or a version of `onnxruntime`; it sets opset and IR version",
+        TargetText(),
+        "onnxruntime>=1.17",
     )
     opset: int | None = setting(
         "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"

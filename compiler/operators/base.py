@@ -87,6 +87,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     identity: ClassVar[bool] = False
     # True if it indexes the shape [1], so that no number is left out.
     indexes_one: ClassVar[bool] | property = False
+    # True if its ONNX form has an operator of ai.onnx.ml.
+    uses_ml: ClassVar[bool] | property = False
     # True if it casts numbers to another element and does nothing else.
     converts: ClassVar[bool] = False
     # True if it clips each number to bounds.
@@ -232,7 +234,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
         a constant (dtype "float32", "int64", "bool", "string"). `op.size(dim)` is a dimension as an int64
         scalar, `op.shape(type)` a whole shape, batch included, as an int64 vector. `op.stored(".T", lambda w:
         w.T, weight)` stores a weight in another layout or element: the function maps the arrays of one or
-        several weights to the stored array. The batch may be empty.
+        several weights to the stored array. `op.in_openvino` is true if OpenVINO has to run it too. The
+        batch may be empty.
         """
         raise NotImplementedError
 

@@ -1,5 +1,5 @@
-"""Recurrent layers: against the modules of torch, with initial states, and with sequences of several lengths in
-ONNX Runtime, `onnx.reference` and OpenVINO."""
+"""Recurrent layers: against the modules of torch, with initial states, and with rows of several lengths in
+torch, ONNX Runtime, `onnx.reference` and OpenVINO."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from torch import nn
 from dlc.compiler import Source, compile
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.lower import onnx as to_onnx
-from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import Tensor
 
@@ -83,9 +82,9 @@ def run_torch(operator: Operator, x: Any, states: Any, weights: Any, lengths: An
                           **{name: torch.tensor(w) for name, w in weights.items()})  # fmt: skip
 
 
-def onnx_model(operator: Operator, weights: Any, runtime: str, opset: int = 20) -> bytes:
+def onnx_model(operator: Operator, weights: Any, in_openvino: bool, opset: int = 20) -> bytes:
     """The ONNX form of a layer that gets lengths."""
-    builder = to_onnx.OnnxBuilder(opset, runtime=runtime)
+    builder = to_onnx.OnnxBuilder(opset, in_openvino=in_openvino)
     names = ["x", "state", "cell"][: len(operator.operands)]
     values = []
     for name, type in zip(names, operator.operands, strict=True):
@@ -133,12 +132,12 @@ def test_rows_of_several_lengths_are_answered_as_each_alone(kind: str, states: i
     for row, length in enumerate(LENGTHS):
         x[row, length:] = np.nan
     inputs = {"x": x, **dict(zip(("state", "cell"), given, strict=False)), "lengths": np.array(LENGTHS)}
-    for runtime in ("onnxruntime", "openvino"):
-        model = onnx_model(operator, weights, runtime)
+    for in_openvino in (False, True):
+        model = onnx_model(operator, weights, in_openvino)
         engines: dict[str, Any] = {"ONNX Runtime": run_onnxruntime(onnx.load_from_string(model)),
                                    "onnx.reference": run_reference(onnx.load_from_string(model))}  # fmt: skip
-        if runtime == "openvino":
+        if in_openvino:
             engines["OpenVINO"] = lambda inputs, model=model: run_openvino(model, inputs)
         for engine, run in engines.items():
             (found,) = run(inputs).values()
-            compare(found, f"{engine}, for {runtime}")
+            compare(found, f"{engine}, in_openvino={in_openvino}")

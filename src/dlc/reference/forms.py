@@ -34,7 +34,7 @@ class InTorch(TorchRecorder):
 
 
 class InOnnx(Recorder):
-    opset, runtime = 20, "onnxruntime"
+    opset, in_openvino = 20, False
 
     @property
     def ml(self) -> InOnnx:

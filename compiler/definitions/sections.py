@@ -6,6 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.data_families import DataSource, Field, SplitMethod
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import (
     BareWord,
@@ -24,6 +25,7 @@ from dlc.compiler.definitions.parameter_types import (
     Text,
     describe,
 )
+from dlc.compiler.definitions.series import TableFile
 from dlc.compiler.definitions.text_settings import CommentSign, DecimalSign, Encoding, Separator
 from dlc.compiler.record import record
 
@@ -76,24 +78,13 @@ class Section(Definition, family="section", what="a section"):
     """A section of a spec: settings in braces."""
 
 
-class DataSource(Definition, family="source", what="a source of rows"):
-    """A source of rows."""
-
-
-class SplitMethod(Definition, family="split", what="a way to split the rows"):
-    """A way to split the rows into training, validation and test."""
-
-
-class Field(Definition, family="field", what="a field of the data"):
-    """The origin of the values of one input or target."""
-
-
 class RandomSplit(SplitMethod):
     """Random rows for each part of the split."""
 
 
 class OrderedSplit(SplitMethod):
-    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn)."""
+    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn). Of
+    windows, the last stretch of each series; windows that cross a border are in no part."""
 
 
 class GroupsSplit(SplitMethod):
@@ -123,13 +114,12 @@ class Builtin(DataSource):
         return names.tolist() if names is not None and names.dtype.kind == "U" else None
 
 
-class Csv(DataSource):
+class Csv(TableFile):
     """A text file of rows, one in a line.
     Several columns make a vector: `x = columns("x0", "x1", "x2")`."""
 
     usage = 'csv("flowers.csv", separator=";", decimal=",")'
 
-    path: str = setting("the file, relative to the spec", Path())
     missing: tuple[str, ...] | None = setting("the text, or texts, that mark a missing value; a whole "
                                               "number, such as `-1`, also matches `-1.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
@@ -153,12 +143,10 @@ class Csv(DataSource):
         return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}{zero}" for mark in whole)]))
 
 
-class Parquet(DataSource):
-    """An Apache Parquet file."""
+class Parquet(TableFile):
+    """An Apache Parquet file. A list in a cell is a vector, or a sequence."""
 
     usage = 'parquet("flowers.parquet")'
-
-    path: str = setting("the file, relative to the spec", Path())
 
 
 class Npz(DataSource):
@@ -225,7 +213,7 @@ class Data(Section):
     """The source of the rows, and their split into training, validation and test.
 
     Any other key is the name of an input or target, and its value is the origin of the values: `column("Other
-    name")`, `columns("a", "b")`, `normal()`, `uniform()`.
+    name")`, `columns("a", "b")`, `ahead("a", "b", 24)`, `normal()`, `uniform()`.
     """
 
     usage = """
@@ -251,7 +239,8 @@ class Data(Section):
     )
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")), 0)  # fmt: skip
-    split: Any = setting("the way to choose the rows of each part", MemberOf("split"), RandomSplit())
+    split: Any = setting("the way to choose the rows of each part", OneOf(MemberOf("split"), Nothing()), None,
+                         shown="random, or ordered for windows")  # fmt: skip
     stratify: Any = setting("the output whose classes have equal shares in all parts of the split",
                             BareWord("an output's name"), None)  # fmt: skip
     seed: int = setting("random seed of the split", Integer(0, 2**31 - 1), 0)
@@ -264,6 +253,21 @@ class Data(Section):
     def csv(self) -> Csv | None:
         """The source, if it is a csv file."""
         return self.source if isinstance(self.source, Csv) else None
+
+    @property
+    def table(self) -> TableFile | None:
+        """The source, if it is a file of rows with columns."""
+        return self.source if isinstance(self.source, TableFile) else None
+
+    @property
+    def windowed(self) -> bool:
+        """Whether samples are windows of the rows."""
+        return self.table is not None and self.table.window is not None
+
+    @property
+    def splitting(self) -> SplitMethod:
+        """The way to split the samples: as written, else random, or ordered for windows."""
+        return self.split or (OrderedSplit() if self.windowed else RandomSplit())
 
 
 class ExportName(ParameterType):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import ColumnField, Columns, Csv
+from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
@@ -24,6 +25,7 @@ from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_i
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dlc.compiler.definitions.series import TableFile
     from dlc.compiler.program import CompiledProgram
 
 PREFIX = "dlc."
@@ -49,8 +51,9 @@ class Metadata:
     lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
-    # The settings of `csv`, other than the path, that are not at their defaults.
-    csv: dict[str, Any] = field(default_factory=dict)
+    ahead: dict[str, int] = field(default_factory=dict)  # of fields behind a window: the number of rows
+    # The settings of the csv or Parquet file, other than the path, that are not at their defaults.
+    table: dict[str, Any] = field(default_factory=dict)
     drop: bool = False  # whether training left out rows that miss a value
     # The metrics of `dlc eval`, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -108,8 +111,10 @@ def check(metadata: Metadata) -> None:
     wrong += [k for k in ("inputs", "outputs") if not is_dict_of(getattr(metadata, k), dict)]
     if not is_dict_of(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
-    if not isinstance(metadata.csv, dict) or not are_settings(metadata.csv):
-        wrong.append("csv")
+    if not is_dict_of(metadata.ahead, int) or not all(0 < n <= MAX_SIZE for n in metadata.ahead.values()):
+        wrong.append("ahead")
+    if not isinstance(metadata.table, dict) or not are_settings(metadata.table):
+        wrong.append("table")
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
     if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
@@ -138,21 +143,21 @@ def names_of_columns(value: list[Any]) -> bool:
 def are_settings(written: dict[str, Any]) -> bool:
     """Whether `csv` of a spec takes these settings."""
     try:
-        csv_from_json(written)
+        table_from_json(written)
     except (Reject, KeyError, TypeError):
         return False
     return True
 
 
-def csv_from_json(written: dict[str, Any]) -> Csv:
-    """The source with these settings, and an empty path."""
+def table_from_json(written: dict[str, Any]) -> Csv:
+    """The source with these settings, and an empty path. `Csv` has all settings of tables."""
     return Csv(path="", **{key: Csv.settings[key].kind.accept(value) for key, value in written.items()})
 
 
-def csv_to_json(source: Csv | None) -> dict[str, Any]:
+def table_to_json(source: TableFile | None) -> dict[str, Any]:
     if source is None:
         return {}
-    return {k: v for k, v in source.values().items() if k != "path" and v != Csv.settings[k].default}
+    return {k: v for k, v in source.values().items() if k != "path" and v != source.settings[k].default}
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -235,6 +240,7 @@ def describe(
     """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
     `columns`, the columns that filled each field, replace those of the `data` section; `lengths` are the
     inputs of lengths, each with its dimension."""
+    fields = program.data.fields if program.data else {}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -248,7 +254,8 @@ def describe(
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         lengths=dict(lengths),
         columns=other_columns(program, columns or {}),
-        csv=csv_to_json(program.data.csv) if program.data else {},
+        ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
+        table=table_to_json(program.data.table) if program.data else {},
         drop=bool(program.data and program.data.drop),
         metrics=metrics,
         versions=versions(),
@@ -258,7 +265,7 @@ def describe(
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The columns of each field, except for fields with one column of their name."""
     fields = program.data.fields if program.data is not None else {}
-    written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
+    written = {n: f.columns for n, f in fields.items() if isinstance(f, (Columns, Ahead))}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
     if program.data is not None and program.data.csv is not None and not program.data.csv.header:
         written |= numbered_columns(required_fields(program))

@@ -12,6 +12,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.definitions.series import Steps, fits, steps_of
 from dlc.compiler.dims import dim
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
@@ -26,6 +27,7 @@ from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
+from dlc.runtime.data.sequences import KEYS, FieldRows, columns_of, sequences_of
 from dlc.runtime.data.source import number_of
 
 if TYPE_CHECKING:
@@ -35,40 +37,66 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes
     from dlc.runtime.data.requirements import RequiredField
     from dlc.runtime.data.sequence_shapes import Lengths
+    from dlc.runtime.data.sequences import Sequences
     from dlc.runtime.data.source import Column, Opened
 
 
 @dataclass(frozen=True)
 class FieldColumns:
     """A source that was read: the fields, and the columns that fill each field. `rows` are the numbers of the
-    rows in the source, None for all of them."""
+    rows in the source, None for all of them. `sequences` are the samples, if these are sequences of rows."""
 
     opened: Opened
     wanted: Sequence[RequiredField]
     matches: Sequence[Match]
     columns: Mapping[str, list[Column]]
     rows: np.ndarray | None = None
-    lengths: Mapping[str, Any] = field(default_factory=dict)  # of dimensions: one number, or one a row
+    lengths: Mapping[str, Any] = field(default_factory=dict)  # of dimensions: one number, or one a sample
+    sequences: Sequences | None = None
+    notes: tuple[str, ...] = ()  # count what is in no sample
 
     @property
     def count(self) -> int:
+        """The number of samples."""
+        if self.sequences is not None:
+            return self.sequences.count
         return self.opened.count if self.rows is None else len(self.rows)
 
     def take(self, rows: np.ndarray) -> FieldColumns:
-        """Only the rows with these numbers."""
-        columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
+        """Only the samples with these numbers."""
         lengths = {n: of if isinstance(of, int) else of[rows] for n, of in self.lengths.items()}
+        if self.sequences is not None:
+            return replace(self, sequences=self.sequences.take(rows), lengths=lengths)
+        columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
         return replace(self, columns=columns, rows=rows, lengths=lengths)
 
     def only(self, names: Container[str]) -> FieldColumns:
         """Only the fields with these names."""
-        wanted = [w for w in self.wanted if w.name in names]
-        return replace(self, wanted=wanted, matches=[m for m in self.matches if m.wanted.name in names])
+        wanted = [w for w in self.wanted if w.name in names or not w.is_field]
+        kept = [m for m in self.matches if m.wanted.name in names or not m.wanted.is_field]
+        return replace(self, wanted=wanted, matches=kept)
 
     @property
     def fields(self) -> list[Match]:
-        """The matches of the inputs and targets, without the column that the split reads."""
-        return [m for m in self.matches if m.wanted.role != "split"]
+        """The matches of the inputs and targets."""
+        return [m for m in self.matches if m.wanted.is_field]
+
+    @property
+    def what(self) -> str:
+        """What a sample is: a row, a window or a series."""
+        return "row" if self.sequences is None else self.sequences.what
+
+    def steps(self, m: Match) -> Steps:
+        """The steps of a sequence that fill a field."""
+        assert self.sequences is not None
+        row = step_shape(self.columns[m.wanted.name])
+        return steps_of(m.wanted.source, m.wanted.declared.shape, row, self.sequences.window)
+
+    def layout(self, m: Match, samples: np.ndarray | None = None) -> FieldRows:
+        """The rows of the source that fill a field in these samples, by default in all."""
+        if self.sequences is None:
+            return FieldRows(samples)
+        return (self.sequences if samples is None else self.sequences.take(samples)).rows_of(self.steps(m))
 
     def sources(self, m: Match) -> list[tuple[int, Column]]:
         """The columns of a field, each with its index in the source."""
@@ -89,7 +117,9 @@ def read_columns(
 ) -> FieldColumns:
     """Read the columns of the fields, or only of those with these names, and check their shapes. A source
     without rows is an error unless `empty` is true."""
+    wanted = [*wanted, *columns_of(opened)]
     matches = match(opened, wanted, names)
+    opened.sorted_by = next((m.indices[0] for m in matches if m.wanted.role == "order"), None)
     indices = sorted({index for m in matches for index in m.indices})
     read = dict(zip(indices, opened.read(indices), strict=True))
     if not (opened.count or empty):
@@ -98,12 +128,31 @@ def read_columns(
         )
     columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
     sizes: Lengths = {}
-    filled = FieldColumns(opened, wanted, matches, columns, lengths=sizes)
-    problems = [p for m in matches if (p := _shape_problem(filled, m, sizes))]
+    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns, lengths=sizes))
+    problems = [p for m in filled.fields if (p := _shape_problem(filled, m, sizes))]
     problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
     return filled
+
+
+def _in_sequences(filled: FieldColumns) -> FieldColumns:
+    """The rows as the steps of sequences, or sorted, as the settings of the source say."""
+    found = {m.wanted.role: _keys(filled, m) for m in filled.matches if m.wanted.role in KEYS}
+    sequences = sequences_of(filled.opened, filled.wanted, found.get("series"), found.get("order"))
+    if sequences is None:
+        return filled
+    if sequences.window is None and "series" not in found:
+        return replace(filled.take(sequences.order), notes=sequences.notes)
+    return replace(filled, sequences=sequences, notes=sequences.notes)
+
+
+def _keys(filled: FieldColumns, m: Match) -> np.ndarray:
+    """The number of the series of each row, or of its place in the order."""
+    try:
+        return KEYS[m.wanted.role](filled.columns[m.wanted.name][0])
+    except Refused as refused:
+        raise CompileError([refusal_error(filled, m.wanted, m.indices[0], refused)]) from None
 
 
 def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
@@ -127,10 +176,11 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     problems: list[Diagnostic] = []
     made, indices, examples, fine = {}, {}, {}, {}
     for m in filled.fields:
-        wanted, pieces = m.wanted, []
+        wanted, pieces, layout = m.wanted, [], filled.layout(m)
         known = wanted.classes_among(classes)
         purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
-        for index, column in filled.sources(m):
+        columns = [(index, layout.of(column)) for index, column in filled.sources(m)]
+        for index, column in columns:
             try:
                 pieces.append(encode(column.steps, wanted.declared, known, purpose))
             except Refused as refused:
@@ -138,14 +188,14 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
                     filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
                         filled
                     )
-                problem = refusal_error(filled, wanted, index, refused)
+                problem = refusal_error(filled, wanted, index, refused, layout.rows)
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
-        joined, shaped = _joined(pieces), partial(_shaped, filled, m)
+        joined, shaped = _joined(pieces), partial(_shaped, filled, m, layout)
         made[wanted.name] = shaped(joined)
         if wanted.declared.element == "float" and not raw:
-            named = ((column, filled.opened.name(index)) for index, column in filled.sources(m))
+            named = ((column, filled.opened.name(index)) for index, column in columns)
             fine[wanted.name] = tuple(
                 s for column, name in named for s in column_precision_losses(column, name)
             )
@@ -154,13 +204,12 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         made[wanted.name] = shaped(unknown_classes.with_unknown(joined, known if raw else None))
         if (lost := unknown_classes.without_imputed(joined, wanted.declared)).min(initial=0) < 0:
             indices[wanted.name] = shaped(lost)
-            examples[wanted.name] = unknown_classes.examples(filled.columns[wanted.name], pieces)
+            examples[wanted.name] = unknown_classes.examples([c.steps for _, c in columns], pieces)
     if problems:
         raise CompileError(problems)
     fields, lengths = drawn(filled.wanted), lengths_in(filled.wanted, made)
-    return InMemoryRows(
-        made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine, lengths
-    )
+    numbers = filled.rows if filled.sequences is None else filled.sequences.named_rows
+    return InMemoryRows(made, filled.count, filled.opened, numbers, fields, indices, examples, fine, lengths)
 
 
 def lengths_in(
@@ -208,16 +257,18 @@ def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
     return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
 
 
-def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
-    opened = filled.opened
+def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused,
+                  rows: np.ndarray | None = None) -> Diagnostic:  # fmt: skip
+    """The error for values of a column; `rows` are the numbers of its rows in the source."""
+    opened, rows = filled.opened, filled.rows if rows is None else rows
     refused = in_rows(refused, filled.columns[wanted.name][0])
-    if filled.rows is not None:
-        refused.rows = filled.rows[refused.rows].tolist()
+    if rows is not None:
+        refused.rows = rows[refused.rows].tolist()
     what, help = opened.not_data(refused.rows)
     if what:
         none = Refused(data_errors.VALUE, what, refused.rows, help)
         return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
-    said = "" if wanted.role == "split" else f"`{wanted.name}` is {wanted.declared}"
+    said = f"`{wanted.name}` is {wanted.declared}" if wanted.is_field else ""
     at = ((wanted.source or wanted.span, said), (opened.definition, "read here"))
     if refused.text:
         lacks = wanted.declared.missing or None in wanted.declared.ignore
@@ -242,9 +293,11 @@ def _joined(pieces: list[np.ndarray]) -> np.ndarray:
     return pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
 
 
-def _shaped(filled: FieldColumns, m: Match, values: np.ndarray) -> np.ndarray | Ragged:
+def _shaped(filled: FieldColumns, m: Match, layout: FieldRows, values: np.ndarray) -> np.ndarray | Ragged:
     """The values of a field in its shape; free dimensions have the sizes of the data."""
     columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    if layout.starts is not None:
+        return layout.in_samples(values, declared.shape)
     if (lengths := columns[0].lengths) is not None:
         return sequence_shapes.joined(values, lengths, sequence_axis(declared, columns) or 0)
     if all(isinstance(size, int) for size in declared.shape):
@@ -255,6 +308,8 @@ def _shaped(filled: FieldColumns, m: Match, values: np.ndarray) -> np.ndarray | 
 def _shape_problem(filled: FieldColumns, m: Match, sizes: Lengths) -> Diagnostic | None:
     """The error if the columns of a field do not have its shape. `sizes` collects the free dimensions."""
     opened, columns = filled.opened, filled.columns[m.wanted.name]
+    if filled.sequences is not None:
+        return _series_problem(filled, filled.sequences, m, sizes)
     if any(column.lengths is not None for column in columns):
         return _sequence_problem(filled, m, columns, sizes)
     shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
@@ -285,6 +340,25 @@ def _sequence_problem(
     except Refused as refused:
         refused.of_rows = True
         return refusal_error(filled, m.wanted, m.indices[0], refused)
+    return None
+
+
+def _series_problem(
+    filled: FieldColumns, sequences: Sequences, m: Match, sizes: Lengths
+) -> Diagnostic | None:
+    """The error if rows that are steps of sequences do not have the shape of their field."""
+    columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    row, steps = step_shape(columns), filled.steps(m)
+    if not steps.fit(declared.shape, row) or any(column.lengths is not None for column in columns):
+        found: Any = row if steps.axis is None else ("T" if steps.whole else steps.count, *row)
+        return _shape_error(filled.opened, m, found, "")
+    if steps.axis is None:
+        return None
+    lengths = sequences.lengths if steps.whole else np.full(sequences.count, steps.count)
+    try:
+        check_lengths(declared, [replace(columns[0], lengths=lengths)], steps.axis, sizes)
+    except Refused as refused:
+        return refusal_error(filled, m.wanted, m.indices[0], refused, sequences.first_rows)
     return None
 
 

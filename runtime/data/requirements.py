@@ -28,7 +28,7 @@ class RequiredField:
 
     name: str
     declared: Tensor
-    role: str = "input"  # or "target", or "split" for the column that the split reads
+    role: str = "input"  # or "target"; "split", "series" or "order" for a column that no field reads
     source: Field | None = None
     span: Span | None = None
     measured: bool = False
@@ -44,6 +44,11 @@ class RequiredField:
     @property
     def is_target(self) -> bool:
         return self.role == "target"
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it is an input or a target."""
+        return self.role in ("input", "target")
 
     @property
     def ignores(self) -> bool:
@@ -67,7 +72,7 @@ class RequiredField:
         return classes is not None and isinstance(classes.count, Dim)
 
     def __str__(self) -> str:
-        if self.role == "split":
+        if not self.is_field:
             return f"`{self.name}`"
         return f"{'target' if self.is_target else 'input'} `{self.name}`"
 

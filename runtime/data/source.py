@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet
+    from dlc.compiler.definitions.series import TableFile
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,9 @@ class Opened:
     no_rows: str = "has no rows"  # the message if there are no rows
     numbered: bool = False  # a file without names, whose columns are known by their numbers
     own_names: bool = False  # a field may have its own name although `data` names another column
+    is_table: bool = False  # rows of cells, which may be the steps of series
+    sequences: TableFile | None = None  # the settings that make sequences of its rows
+    sorted_by: int | None = None  # the column whose dates and times are read, as numbers, to sort by
 
     def read(self, indices: Sequence[int]) -> list[Column]:
         """The columns with these indices."""

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
 PANDAS = {"separator": "sep", "decimal": "decimal", "encoding": "encoding"}  # names in pandas
-DEFAULTS = {"split": "random", "drop": "None", "header": "True", "comment": "None"}  # other values are errors
+# Other values are errors.
+DEFAULTS = {"window": "None", "series": "None", "order": "None", "split": "random", "drop": "None",
+            "header": "True", "comment": "None"}  # fmt: skip
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
 READ_IDX = '''
 def read_idx(path):
@@ -45,6 +47,10 @@ class SourceReader:
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
+        given = self.source.values() | self.data.values() | {"split": self.data.splitting}
+        for name, default in DEFAULTS.items():
+            if str(given.get(name, default)) != default:
+                raise self.error(f"`{name}` is not supported without dlc", self.data.spans.get(name))
         self.given = "part" if self.source.name == "idx" else ""
         self.lists: list[str] = []  # lines that assign long lists of columns
         opening, arrays = reader(self.source)
@@ -171,9 +177,6 @@ class SourceReader:
         for name, share in shares.items():
             if not isinstance(share, (int, float)):
                 raise self.error(f"`{name}` has a source of its own", data.spans.get(name))
-        for name, default in DEFAULTS.items():
-            if str((self.source.values() | data.values()).get(name, default)) != default:
-                raise self.error(f"`{name}` is not supported without dlc", data.spans.get(name))
         found = [f"    {'rows' if shares else 'training'} = {load}"]
         if shares:
             found.append("    # These splits contain other rows than those of dlc.")

@@ -23,9 +23,9 @@ SUFFIXES = {
 READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format of MNIST are read"
 
 
-def source_of(path: Path, like: sections.Csv | None = None) -> sections.DataSource:
-    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A csv file is read
-    with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
+def source_of(path: Path, like: sections.TableFile | None = None) -> sections.DataSource:
+    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A csv or Parquet file is
+    read with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
     from dlc.runtime.data import data_errors
 
     if path.is_dir():
@@ -37,7 +37,8 @@ def source_of(path: Path, like: sections.Csv | None = None) -> sections.DataSour
             f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
         )
         raise data_errors.fail(data_errors.NO_FILE, f"{path}: {why}", help=READ)
-    settings = like.values() if like is not None and kind is sections.Csv else {}
+    given = like.values() if like is not None else {}
+    settings = {k: v for k, v in given.items() if k in kind.settings and issubclass(kind, sections.TableFile)}
     if endings[-1].lower() == ".tsv":
         settings["separator"] = "\t"
     return kind(**settings | {"path": str(path)})

@@ -47,11 +47,13 @@ POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}\.\d{3}(?![\w.,%])")
 
 
 class CsvFile(Opened):
+    is_table = True
     no_rows = "has a heading and no rows"
 
     def __init__(self, source: Csv, folder: Path, content: bytes | None = None) -> None:
         """`content` has the bytes of the file, if they are already read."""
         self.file, self.definition = display_path(source.path), source
+        self.sequences = source
         self.marks, self._missing, self._decimal = source.missing or (), source.marked, source.decimal
         self._bound = bounds.memory_limit()
         self._delimiter, self._headings = source.separator, int(source.header)

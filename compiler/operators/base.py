@@ -20,7 +20,7 @@ from dlc.compiler.definitions.definition import Reject, family, setting
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.given_operands import LENGTHS, GivenOperands
 from dlc.compiler.operators.operands import per_axis, spell_classes
-from dlc.compiler.operators.padding import APART
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -50,7 +50,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if it follows NumPy broadcasting on sample shapes. Operands of lower rank then get axes of size 1
     # after the batch axis before the forms see them, and batched and batchless operands mix.
     broadcasts: ClassVar[bool] = False
-    # True if entries at different places of its operands never meet, so that padding stays where it is.
+    # True if entries at different places of its operands never meet, so that padding stays where it is. Where
+    # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
@@ -180,8 +181,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     def bind(self, *operands: Tensor) -> Operator:
         """A copy of the operator with the types of its operands and results. Raises `Reject`."""
         positional, given = self.split(operands)
-        lengths = given.pop(LENGTHS, None)
-        bound = self.with_settings(**given).knowing(lengths=lengths)
+        given.pop(LENGTHS, None)
+        bound = self.with_settings(**given).knowing(lengths=self.lengths)
         object.__setattr__(bound, "operands", operands)
         made = bound.type(*positional)
         results = made if isinstance(made, tuple) else (made,)
@@ -208,7 +209,7 @@ class Operator(GivenOperands, family="operator", what="an operator"):
         """How it treats the padding of operand `place` along a sample axis on which the rows differ in length
         (`operators/padding.py`). `Reject` if padding would change other entries; this is the default."""
         if self.elementwise:
-            return APART
+            return Fill(1) if self.domain else APART
         raise Reject(f"`{self.symbol or self.name}` would mix padding into its result", at=place)
 
     @abstractmethod

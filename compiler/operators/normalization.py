@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
@@ -10,6 +12,7 @@ from dlc.compiler.definitions.parameter_types import Integer, Number
 from dlc.compiler.dims.dim import Size, has_free
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import sample_axis
+from dlc.compiler.operators.padding import APART, LENGTHS, Fill, torch_mask
 from dlc.compiler.types import Tensor
 
 
@@ -54,8 +57,26 @@ class Batchnorm(_OverBatch):
 
     needs_many_rows = True
 
-    def torch(self, F, x, weight, bias, running_mean, running_var):
+    def padding_of(self, place, axis):
+        return LENGTHS
+
+    def torch(self, F, x, weight, bias, running_mean, running_var, lengths=None):
+        if lengths is not None:
+            return self.torch_steps(F, x, weight, bias, running_mean, running_var, lengths)
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
+
+    def torch_steps(self, F: Any, x: Any, *weights: Any) -> Any:
+        """The normalization of the steps before the end of each row. Padding stays as it is."""
+        *weights, lengths = weights
+        weight, bias, mean, var = weights
+        have, last = self.operands[0], x.movedim(1, -1)
+        masks = [
+            torch_mask(F, lengths, F.size(have.shape[axis]), axis - 1, have.rank - 1)
+            for axis in self.varying(have)
+        ]
+        valid = reduce(and_, masks).expand(last.shape[:-1])
+        made = F.batch_norm(last[valid], mean, var, weight, bias, True, self.momentum, self.eps)
+        return last.masked_scatter(valid.unsqueeze(-1), made).movedim(-1, 1)
 
     def module(self, nn):
         x = self.operands[0]
@@ -88,6 +109,7 @@ class BatchnormInference(_OverBatch):
     """`batchnorm` with its running statistics:
     `y = (x - running_mean) / sqrt(running_var + eps) * weight + bias`."""
 
+    elementwise = True
     public = False
 
     def scale_and_offset(self, np, weight, bias, running_mean, running_var):
@@ -107,6 +129,9 @@ class _AxisNormalization(Operator, abstract=True):
     keeps = ("axes",)
     follows = True
     normalizes = True
+
+    def padding_of(self, place, axis):
+        return APART if self.eps else Fill("last")  # without `eps`, equal numbers are divided by 0
 
     eps: float = setting(
         "added to the divisor, under the square root", Number(minimum=0), 1e-5, usual=(1e-12, 0.1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, ListOf, Nothing, OneOf
-from dlc.compiler.dims.dim import Size, has_free, product
+from dlc.compiler.dims.dim import Size, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     PASSES_NAN_OVER,
@@ -14,7 +15,14 @@ from dlc.compiler.operators.operands import (
     onnx_cast,
     sample_axis,
 )
-from dlc.compiler.operators.padding import APART, Fill
+from dlc.compiler.operators.padding import (
+    APART,
+    Fill,
+    onnx_counts,
+    onnx_zeroed,
+    torch_counts,
+    torch_zeroed,
+)
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -128,24 +136,15 @@ class Mean(Reduction):
     def torch(self, F, x, lengths=None):
         if lengths is None:
             return super().torch(F, x)
-        count = lengths.clamp(min=1) * F.size(self.others())
-        for _ in range(self.results[0].rank):
-            count = count.unsqueeze(-1)
-        return x.sum(self.tensor_axes(), keepdim=self.keepdims) / count
+        total = x.sum(self.tensor_axes(), keepdim=self.keepdims)
+        return total / torch_counts(F, self, self.axes(self.operands[0]), lengths, self.results[0].rank)
 
     def onnx(self, op, x, lengths=None):
         if lengths is None:
             return super().onnx(op, x)
-        one = op.constant(1, "int64")
-        count = op.Mul(op.Max(lengths, one), op.size(self.others()))
-        count = op.Reshape(count, op.constant([-1, *[1] * self.results[0].rank], "int64"))
         total = op.ReduceSum(x, op.constant(self.tensor_axes(), "int64"), keepdims=int(self.keepdims))
-        return op.Div(total, onnx_cast(op, count, "int64", "float"))
-
-    def others(self) -> Size:
-        """The number of values of one step that are reduced to one."""
-        x = self.operands[0]
-        return product(size for axis in self.axes(x) if not has_free(size := x.shape[axis]))
+        axes, rank = self.axes(self.operands[0]), self.results[0].rank
+        return op.Div(total, onnx_counts(op, self, axes, lengths, rank))
 
     def torch_reduced(self, F, x, axes, keep):
         return x.mean(axes, **keep)
@@ -324,12 +323,48 @@ class _Spread(Reduction, abstract=True):
                          at="x", help="reduce an axis of more values")  # fmt: skip
         return super().type(x)
 
+    def padding_of(self, place, axis):
+        return Fill(0, lengths=True) if axis in self.axes(self.operands[0]) else APART
+
     def count(self, x: Tensor) -> Size:
         """The number of values that are reduced to one."""
         return product(x.shape[axis] for axis in self.axes(x))
 
-    def torch_divisor(self, F: Any) -> Any:
-        return F.size(self.count(self.operands[0])) - 1
+    def torch(self, F, x, lengths=None):
+        if lengths is None:
+            return super().torch(F, x)
+        axes, counts = self.axes(self.operands[0]), partial(torch_counts, F, self, lengths=lengths)
+        mean = x.sum(self.tensor_axes(), True) / counts(axes, rank=self.operands[0].rank)
+        divisor = counts(axes, rank=self.results[0].rank).to(F.float32) - 1
+        deviation, keep = torch_zeroed(F, self, x - mean, lengths), {"keepdim": self.keepdims}
+        return self.torch_spread(deviation, divisor, self.tensor_axes(), keep)
+
+    def onnx(self, op, x, lengths=None):
+        if lengths is None:
+            return super().onnx(op, x)
+        axes, counts = self.axes(self.operands[0]), partial(onnx_counts, op, self, lengths=lengths)
+        reduced = op.constant(self.tensor_axes(), "int64")
+        mean = op.Div(op.ReduceSum(x, reduced, keepdims=1), counts(axes, rank=self.operands[0].rank))
+        deviation = onnx_zeroed(op, self, op.Sub(x, mean), lengths)
+        squares = op.ReduceSum(op.Mul(deviation, deviation), reduced, keepdims=int(self.keepdims))
+        divisor = op.Sub(counts(axes, rank=self.results[0].rank), op.constant(1, "float32"))
+        return self.onnx_spread(op, op.Div(squares, divisor))
+
+    def torch_reduced(self, F: Any, x: Any, axes: list[int], keep: dict[str, bool]) -> Any:
+        deviation, divisor = x - x.mean(axes, keepdim=True), F.size(self.count(self.operands[0])) - 1
+        return self.torch_spread(deviation, divisor, axes, keep)
+
+    @abstractmethod
+    def torch_spread(self, deviation: Any, divisor: Any, axes: list[int], keep: dict[str, bool]) -> Any:
+        """The result for differences from the mean."""
+        raise NotImplementedError
+
+    def onnx_spread(self, op: Any, variance: Any) -> Any:
+        """The result for a variance."""
+        return variance
+
+    def onnx_reduced(self, op: Any, x: Any, axes: Any, keepdims: int) -> Any:
+        return self.onnx_spread(op, self.onnx_variance(op, x, axes, keepdims))
 
     def onnx_variance(self, op: Any, x: Any, axes: Any, keepdims: int) -> Any:
         deviation = op.Sub(x, op.ReduceMean(x, axes, keepdims=1))
@@ -361,11 +396,8 @@ class Var(_Spread):
     Over a free dimension of size 1 it is NaN.
     """
 
-    def torch_reduced(self, F, x, axes, keep):
-        return (x - x.mean(axes, keepdim=True)).square().sum(axes, **keep) / self.torch_divisor(F)
-
-    def onnx_reduced(self, op, x, axes, keepdims):
-        return self.onnx_variance(op, x, axes, keepdims)
+    def torch_spread(self, deviation, divisor, axes, keep):
+        return deviation.square().sum(axes, **keep) / divisor
 
     examples = spread_examples("var")
 
@@ -377,12 +409,11 @@ class Std(_Spread):
     Over a free dimension of size 1 it is NaN.
     """
 
-    def torch_reduced(self, F, x, axes, keep):
-        deviation = (x - x.mean(axes, keepdim=True)).norm(p=2, dim=axes, **keep)
-        return deviation / self.torch_divisor(F) ** 0.5
+    def torch_spread(self, deviation, divisor, axes, keep):
+        return deviation.norm(p=2, dim=axes, **keep) / divisor**0.5
 
-    def onnx_reduced(self, op, x, axes, keepdims):
-        return op.Sqrt(self.onnx_variance(op, x, axes, keepdims))
+    def onnx_spread(self, op, variance):
+        return op.Sqrt(variance)
 
     examples = spread_examples("std")
 

@@ -6,9 +6,18 @@ from functools import reduce
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, PerAxis
-from dlc.compiler.dims.dim import Size
+from dlc.compiler.dims.dim import DimError, Size, number, same
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import onnx_repeat
+from dlc.compiler.operators.padding import (
+    APART,
+    LENGTHS,
+    Fill,
+    onnx_column,
+    onnx_places,
+    onnx_take,
+    torch_take,
+)
 from dlc.compiler.operators.pooling import need_space
 from dlc.compiler.types import Tensor
 
@@ -51,6 +60,9 @@ class Upsample(Operator):
                          code="E0404", help=f"use {', '.join(f'`{m}`' for m in possible)}")  # fmt: skip
         sizes = (size * scale for size, scale in zip(x.shape[1:], self.scales(x), strict=True))
         return x.with_shape(x.shape[0], *sizes)
+
+    def padding_of(self, place, axis):
+        return Fill("last") if axis and self.mode != "nearest" else APART
 
     def scales(self, x: Tensor) -> tuple[int, ...]:
         return per_axis(self.scale, x.rank - 1, "scale")
@@ -116,7 +128,62 @@ class Resize(Operator):
                          at="align_corners", code="E0403", help="leave it out")  # fmt: skip
         return x.with_shape(x.shape[0], self.h, self.w)
 
-    def torch(self, F, x):
+    def padding_of(self, place, axis):
+        if not axis:
+            return APART
+        wanted, size = self.axes()[axis - 1][1]
+        if is_multiple(wanted, size) and not (self.antialias or self.align_corners):
+            return Fill("last")
+        if not isinstance(wanted, int) or self.antialias or self.mode == "bicubic":
+            raise Reject("`resize` cannot resize each row by its own length in this way", at=place,
+                         help="`nearest` and `bilinear` without `antialias`, to a size that is a number, can")  # fmt: skip
+        return LENGTHS
+
+    def sampled(self, wanted: int) -> tuple[list[int], int, int, int]:
+        """The places in a row of length `L` from which `wanted` values are taken: `max(steps * (L - a) - b, 0) /
+        parts`, in integers; returns steps, a, b, parts."""
+        if self.mode == "nearest":
+            return [*range(wanted)], 0, 0, wanted
+        if self.align_corners:
+            return [*range(wanted)], 1, 0, max(wanted - 1, 1)
+        return [*range(1, 2 * wanted, 2)], 0, wanted, 2 * wanted
+
+    def own_axes(self, lengths: Any) -> list[tuple[int, int]]:
+        """The sample axes that are resized by the own length of each row, with their size in the result."""
+        axes = [] if lengths is None else self.varying(self.operands[0])
+        return [(axis, number(self.results[0].shape[axis])) for axis in axes]
+
+    def torch_of_rows(self, F: Any, x: Any, axis: int, wanted: int, lengths: Any) -> Any:
+        (steps, a, b, parts), lengths = self.sampled(wanted), lengths.unsqueeze(1)
+        place = (F.tensor(steps) * (lengths - a) - b).clamp(min=0)
+        low = place // parts
+        taken = torch_take(F, x, low, axis, 3)
+        if self.mode == "nearest":
+            return taken
+        share = ((place - low * parts).to(F.float32) / parts).unsqueeze(1)
+        share = share.unsqueeze(3 if axis == 1 else 2)
+        return F.lerp(taken, torch_take(F, x, F.minimum(low + 1, lengths - 1).clamp(min=0), axis, 3), share)
+
+    def onnx_of_rows(self, op: Any, x: Any, axis: int, wanted: int, lengths: Any, have: Tensor) -> Any:
+        (steps, a, b, parts), lengths = self.sampled(wanted), onnx_column(op, lengths)
+        zero, one, whole = op.constant(0, "int64"), op.constant(1, "int64"), op.constant(parts, "int64")
+        place = op.Mul(op.constant(steps, "int64"), op.Sub(lengths, op.constant(a, "int64")))
+        place = op.Max(op.Sub(place, op.constant(b, "int64")), zero)
+        low = op.Div(place, whole)
+        taken = onnx_take(op, x, low, axis, have)
+        if self.mode == "nearest":
+            return taken
+        rest = op.Cast(op.Sub(place, op.Mul(low, whole)), to=1)
+        share = op.Unsqueeze(
+            op.Div(rest, op.Cast(whole, to=1)), op.constant([1, 3 if axis == 1 else 2], "int64")
+        )
+        high = op.Max(op.Min(op.Add(low, one), op.Sub(lengths, one)), zero)
+        return op.Add(taken, op.Mul(op.Sub(onnx_take(op, x, high, axis, have), taken), share))
+
+    def torch(self, F, x, lengths=None):
+        own = self.own_axes(lengths)
+        for axis, wanted in own:
+            x = self.torch_of_rows(F, x, axis, wanted, lengths)
         if self.antialias:  # along rows only: PyTorch 2.14 averages a single column wrongly on CPUs
             for _, (wanted, _) in reversed(self.axes()):
                 size = x.shape[2], F.size(wanted)
@@ -126,11 +193,17 @@ class Resize(Operator):
             size, align = (F.size(self.h), F.size(self.w)), self.align_corners or None
             return F.interpolate(x, size=size, mode=self.mode, align_corners=align)
         for axis, (wanted, size) in self.axes():
+            if axis - 1 in dict(own):
+                continue
             wanted = F.size(wanted)
             x = F.index_select(x, axis, F.arange(wanted, device=x.device) * F.size(size) // wanted)
         return x
 
-    def onnx(self, op, x):
+    def onnx(self, op, x, lengths=None):
+        own, have = self.own_axes(lengths), self.operands[0]
+        for axis, wanted in own:
+            have = have.with_axis(axis, wanted)
+            x = self.onnx_of_rows(op, x, axis, wanted, lengths, have)
         if self.antialias:
             rows, columns = (averaging_matrix(op, *sizes, self.mode) for _, sizes in self.axes())
             rows = onnx_repeat(op, op.Transpose(rows, perm=[1, 0]), 3)
@@ -139,7 +212,9 @@ class Resize(Operator):
             shape = op.shape(self.results[0])
             return op.Resize(x, None, None, shape, **onnx_mode(self.mode, self.align_corners))
         for axis, (wanted, size) in self.axes():
-            indices = op.Mul(positions(op, wanted), op.size(size))
+            if axis - 1 in dict(own):
+                continue
+            indices = op.Mul(onnx_places(op, wanted), op.size(size))
             x = op.Gather(x, op.Div(indices, op.size(wanted)), axis=axis)
         return x
 
@@ -176,9 +251,13 @@ class Resize(Operator):
     )
 
 
-def positions(op: Any, size: Size) -> Any:
-    """0, 1, 2, ... for an axis of this size."""
-    return op.Range(op.constant(0, "int64"), op.size(size), op.constant(1, "int64"))
+def is_multiple(wanted: Size, size: Size) -> bool:
+    """Whether an axis becomes a fixed number of times as long."""
+    try:
+        factor = wanted // size
+    except DimError:
+        return False
+    return isinstance(factor, int) and same(size * factor, wanted)
 
 
 def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
@@ -191,7 +270,7 @@ def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
     one, two = op.constant(1, "int64"), op.constant(2, "int64")
 
     def scaled_centres(count: Size, other: Size) -> Any:
-        return op.Mul(op.Add(op.Mul(positions(op, count), two), one), op.size(other))
+        return op.Mul(op.Add(op.Mul(onnx_places(op, count), two), one), op.size(other))
 
     given = op.Unsqueeze(scaled_centres(size, wanted), op.constant([1], "int64"))
     between = op.Abs(op.Sub(given, scaled_centres(wanted, size)))
@@ -237,6 +316,9 @@ class GridSample(Operator):
     pixels -> grid_sample(places) -> flatten -> dense(10) -> digit
     """
 
+    def padding_of(self, place, axis):
+        return Fill(0, lengths=True) if place == 0 and axis else APART
+
     def type(self, x: Tensor, grid: Tensor) -> Tensor:
         need_image(x, self.name)
         if grid.rank != 3 or grid.shape[-1] != 2:
@@ -244,12 +326,30 @@ class GridSample(Operator):
                          f"[height, width, 2], found {grid}", at="grid")  # fmt: skip
         return x.with_shape(x.shape[0], *grid.shape[:2])
 
-    def torch(self, F, x, grid):
+    def torch(self, F, x, grid, lengths=None):
+        if lengths is not None:
+            grid = self.torch_of_rows(F, grid, lengths)
         return F.grid_sample(x, grid, "bilinear", "zeros", False)
 
-    def onnx(self, op, x, grid):
+    def torch_of_rows(self, F: Any, grid: Any, lengths: Any) -> Any:
+        """The positions in images as large as the largest one, with padding of 0: x and y are scaled by the
+        share that each image has of the axis."""
+        height, width = self.operands[0].shape[1:]
+        shares = [lengths.to(F.float32) / F.size(size) if size == self.lengths else F.ones_like(lengths)
+                  for size in (width, height)]  # fmt: skip
+        return (grid + 1) * F.stack(shares, 1).unsqueeze(1).unsqueeze(1) - 1
+
+    def onnx_of_rows(self, op: Any, grid: Any, lengths: Any) -> Any:
+        one, rows = op.constant(1, "float32"), op.constant([-1, 1, 1, 1], "int64")
+        lengths, (height, width) = op.Cast(op.Reshape(lengths, rows), to=1), self.operands[0].shape[1:]
+        shares = [op.Div(lengths, op.Cast(op.size(size), to=1)) if size == self.lengths
+                  else op.Expand(one, op.Shape(lengths)) for size in (width, height)]  # fmt: skip
+        return op.Sub(op.Mul(op.Add(grid, one), op.Concat(*shares, axis=3)), one)
+
+    def onnx(self, op, x, grid, lengths=None):
         # All is 0 beyond 3. ONNX Runtime converts positions that are too large for an integer to wrong ones.
         grid = op.Clip(grid, op.constant(-3, "float32"), op.constant(3, "float32"))
+        grid = grid if lengths is None else self.onnx_of_rows(op, grid, lengths)
         mode = "linear" if op.opset >= 20 else "bilinear"  # the name changed
         return op.GridSample(x, grid, mode=mode, padding_mode="zeros", align_corners=0)
 
@@ -269,6 +369,7 @@ class PixelShuffle(Operator):
     (Shi et al. 2016; torch `pixel_shuffle`, ONNX `DepthToSpace` in the mode CRD)."""
 
     spatial = True
+    elementwise = True
 
     r: int = setting("factor of height and width", Integer(1))
 
@@ -307,6 +408,7 @@ class Crop(Operator):
 
     takes = "any"
     batchless = True
+    elementwise = True
     keeps = ("numbers", "axes", "missing")
 
     h: int = setting("height of the result", Integer(1))

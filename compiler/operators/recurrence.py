@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product as combinations
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.initializers import Initializer, XavierNormal, Zeros
@@ -16,7 +17,7 @@ from dlc.compiler.types import Tensor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-INT32, INT64 = 6, 7  # the ONNX dtypes
+INT32 = 6  # the ONNX dtype
 DIRECTIONS = ("", "_reverse")  # the suffixes of their weights
 MAX_LAYERS = 100
 
@@ -112,7 +113,7 @@ class Recurrent(Operator, abstract=True):
     def weights(self, *operands: Tensor):
         """The matrices of all gates are one weight; the fans are those of one gate."""
         rows = len(self.order) * self.units
-        for layer, direction in combinations(range(self.layers), self.directions):
+        for layer, direction in product(range(self.layers), self.directions):
             inputs, hidden, *biases = self.leaves(layer, direction)
             for leaf, columns in ((inputs, self.inputs(layer)), (hidden, self.units)):
                 fans = columns, self.units
@@ -215,25 +216,30 @@ class Recurrent(Operator, abstract=True):
     # --- ONNX ---------------------------------------------------------------------------------------------
 
     def onnx(self, op, x, *states, lengths=None, **weights):
-        steps, differ = self.operands[0].shape[0], lengths is not None
-        if has_free(steps) and not differ:  # ONNX Runtime needs them where there are no steps
-            lengths = op.Expand(op.size(steps), op.Unsqueeze(op.batch(), op.constant([0], "int64")))
-        by_length = differ and op.in_openvino
-        run = self.onnx_by_length if by_length else self.onnx_layer
-        counts = None if lengths is None else op.Cast(lengths, to=INT32)
-        if by_length:
-            counts = op.Max(lengths, op.constant(1, "int64"))
+        by_length = lengths is not None and op.in_openvino
+        limits = self.onnx_steps(op) if lengths is None or by_length else lengths
+        counts = limits if lengths is None else lengths
+        limits = None if limits is None else op.Cast(limits, to=INT32)
+        run = partial(self.onnx_by_length, op, lengths) if by_length else partial(self.onnx_layer, op)
         given, x = self.onnx_states(op, states), op.Transpose(x, perm=[1, 0, 2])
         for layer in range(self.layers):
             initial = [self.onnx_part(op, s, layer) for s in given]
-            y, last = run(op, x, counts, initial, weights, layer, self.directions)
+            y, last = run(x, limits, initial, weights, layer, self.directions)
             x = self.onnx_join(op, y, 1)
         if not self.final:
             return op.Transpose(x, perm=[1, 0, 2])
-        if lengths is not None and (given or op.in_openvino):
-            ran = op.Greater(op.Reshape(lengths, op.constant([1, -1, 1], "int64")), op.constant(0, "int64"))
+        if counts is not None and (given or op.in_openvino):
+            ran = op.Greater(op.Reshape(counts, op.constant([1, -1, 1], "int64")), op.constant(0, "int64"))
             last = op.Where(ran, last, initial[0] if given else op.constant(0.0, "float32"))
         return self.onnx_join(op, last, 0)
+
+    def onnx_steps(self, op: Any) -> Any:
+        """The number of steps, once for each row, where it is free. Without it a `GRU` that has no steps ends
+        the process of ONNX Runtime."""
+        steps = self.operands[0].shape[0]
+        if not has_free(steps):
+            return None
+        return op.Expand(op.size(steps), op.Unsqueeze(op.batch(), op.constant([0], "int64")))
 
     def onnx_states(self, op: Any, states: Sequence[Any]) -> list[Any]:
         """The initial states, each `[layers * directions, batch, units]`; an empty list for zeros."""
@@ -258,42 +264,40 @@ class Recurrent(Operator, abstract=True):
         states = op.Transpose(states, perm=[*range(axis), axis + 1, axis, axis + 2])
         return op.Reshape(states, op.constant([0] * (axis + 1) + [2 * self.units], "int64"))
 
-    def onnx_layer(self, op: Any, x: Any, lengths: Any, states: Sequence[Any], weights: Mapping[str, Any],
+    def onnx_layer(self, op: Any, x: Any, limits: Any, states: Sequence[Any], weights: Mapping[str, Any],
                    layer: int, directions: Sequence[str]) -> Any:  # fmt: skip
-        """One layer: all its states, `[steps, directions, batch, units]`, and the last ones."""
+        """One layer: all its states, `[steps, directions, batch, units]`, and the last ones. `limits` are the
+        steps of each row."""
         leaves = [[weights[leaf] for leaf in self.leaves(layer, direction)] for direction in directions]
         inputs, hidden = zip(*(own[:2] for own in leaves), strict=True)
+        offsets = [bias for own in leaves for bias in own[2:]]
         name = f"l{layer}{directions[0]}"
         w = op.stored(f"W_{name}", self.in_onnx_order, *inputs)
         r = op.stored(f"R_{name}", self.in_onnx_order, *hidden)
-        offsets = [bias for own in leaves for bias in own[2:]]
         b = op.stored(f"B_{name}", self.joined_offsets, *offsets) if offsets else None
-        direction = "bidirectional" if len(directions) > 1 else "forward"
-        return getattr(op, self.kind)(x, w, r, b, lengths, *states, hidden_size=self.units,
-                                      direction=direction, outputs=2,
-                                      **self.onnx_attributes(len(directions)))  # fmt: skip
+        settings = {"hidden_size": self.units, **self.onnx_settings(len(directions))}
+        if len(directions) > 1:
+            settings["direction"] = "bidirectional"
+        return getattr(op, self.kind)(x, w, r, b, limits, *states, outputs=2, **settings)
 
-    def onnx_by_length(self, op: Any, x: Any, lengths: Any, states: Sequence[Any],
+    def onnx_by_length(self, op: Any, lengths: Any, x: Any, limits: Any, states: Sequence[Any],
                        weights: Mapping[str, Any], layer: int, directions: Sequence[str]) -> Any:  # fmt: skip
-        """The same without the operand `sequence_lens`, which OpenVINO ignores where sizes are dynamic."""
+        """The same for rows of several lengths if OpenVINO runs the node: it takes all steps, whatever the
+        limits are."""
         every, last, one = [], [], op.constant([1], "int64")
-
-        def mirrored(sequence: Any) -> Any:
-            return op.ReverseSequence(sequence, lengths, batch_axis=1, time_axis=0)
-
+        mirrored = partial(op.ReverseSequence, batch_axis=1, time_axis=0)
         for at, direction in enumerate(directions):
             own = [onnx_slice(op, s, at, at + 1) for s in states]
-            y, _ = self.onnx_layer(
-                op, mirrored(x) if direction else x, None, own, weights, layer, (direction,)
-            )
+            given = mirrored(x, lengths) if direction else x
+            y, _ = self.onnx_layer(op, given, limits, own, weights, layer, (direction,))
             y = op.Squeeze(y, one)
-            end_first = mirrored(y)
+            end_first = mirrored(y, lengths)
             every.append(op.Unsqueeze(end_first if direction else y, one))
             end = onnx_slice(op, end_first, 0, 1)
             last.append(op.ReduceSum(end, op.constant([0], "int64"), keepdims=1))  # 0 where there is none
         return op.Concat(*every, axis=1), op.Concat(*last, axis=0)
 
-    def onnx_attributes(self, directions: int) -> dict[str, Any]:
+    def onnx_settings(self, directions: int) -> dict[str, Any]:
         return {}
 
     def in_onnx_order(self, *matrices: Any) -> Any:

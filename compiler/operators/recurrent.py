@@ -68,7 +68,7 @@ class Rnn(Recurrent):
     def module_settings(self):
         return super().module_settings() | {"nonlinearity": "relu" if self.activation == "relu" else None}
 
-    def onnx_attributes(self, directions):
+    def onnx_settings(self, directions):
         return {"activations": [self.activation.title()] * directions}
 
     examples = (
@@ -136,7 +136,7 @@ class Gru(Recurrent):
     kind, order = "GRU", (1, 0, 2)
     dropout: float = dropout_setting()
 
-    def onnx_attributes(self, directions):
+    def onnx_settings(self, directions):
         return {"linear_before_reset": 1}
 
     examples = rows("gru")

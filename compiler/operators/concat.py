@@ -73,7 +73,7 @@ class Concat(JoinOperator):
         joined = axis == only_axis(self.results[0], self.axis, "concat")
         if joined and place < len(self.operands) - 1:
             raise Reject(f"`concat` along axis {axis} puts values behind its padding", at=place,
-                         help="only the last tensor may differ in length: put it last, or join features, along "
+                         help="only the last tensor may differ in length; features are joined along "
                               "another axis")  # fmt: skip
         return APART
 

@@ -145,8 +145,8 @@ class Conv(_Convolution):
         return super().padding_of(place, axis)
 
     def aligned(self) -> Iterator[tuple[int, int, int, Size]]:
-        """The axes whose padding before depends on the length of the row, because of the stride: each with the
-        size of the window, the stride, and the number of values that the windows cover."""
+        """The axes whose padding before depends on the length of the row, because of the stride: each with
+        the size of the window, the stride, and the number of values that the windows cover."""
         window = zip(self.extents(), self.axes("stride"), strict=True)
         for axis, (extent, stride) in enumerate(window, 1):
             if axis in self.varying(self.operands[0]):

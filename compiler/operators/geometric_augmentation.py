@@ -30,7 +30,8 @@ from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
 from dlc.compiler.operators.padding import APART
-from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, middle, need_image
+from dlc.compiler.operators.pixels import middle
+from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, need_image
 from dlc.compiler.operators.validity import torch_ignored, torch_valid
 from dlc.compiler.types import Tensor
 

@@ -97,7 +97,8 @@ def onnx_zeroed(op: Any, operator: GivenOperands, x: Any, lengths: Any) -> Any:
 
 
 def counted(operator: GivenOperands, axes: Iterable[int]) -> tuple[Size, int]:
-    """The number of values of a row in these axes of the first operand: a size times a power of its length."""
+    """The number of values of a row in these axes of the first operand: a size, and the power of the length
+    by which it is multiplied."""
     have = operator.operands[0]
     varying = [axis for axis in axes if axis in operator.varying(have)]
     return product(have.shape[axis] for axis in axes if axis not in varying), len(varying)

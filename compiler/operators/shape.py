@@ -140,8 +140,8 @@ def own_axis(operator: Operator, axis: int) -> Padding:
     if any(same(start, before) for start in starts):
         return APART
     raise Reject(f"`{operator.name}` would join that axis with others", at=0,
-                 help="reduce it first, by `last`, `mean(axis=...)` or a recurrent layer with `final=true`; or "
-                      "work on each step, as `dense` does")  # fmt: skip
+                 help="reduce it first, by `last`, `mean(axis=...)` or a recurrent layer with `final=true`; "
+                      "or work on each step, as `dense` does")  # fmt: skip
 
 
 class Transpose(ShapeOperator):
@@ -286,8 +286,8 @@ class Pad(ShapeOperator):
         return op.Pad(x, pads, value, axes, mode=self.mode)
 
     def reflected(self, op: Any, last: Any, size: Size) -> Any:
-        """The indices of the entries of the result along an axis of free size, of which `last` is the last that
-        is mirrored. ONNX `Pad` reflects once."""
+        """The indices of the entries of the result along an axis of free size. `last` is the entry at which
+        they are mirrored. ONNX `Pad` reflects once."""
         one, two = op.constant(1, "int64"), op.constant(2, "int64")
         end = op.size(size + self.after)
         entries = op.Range(op.constant(-self.before, "int64"), end, one)

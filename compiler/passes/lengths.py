@@ -177,7 +177,7 @@ def axes_of(value: Value, known: Mapping[str, GraphInput]) -> list[int]:
 
 
 def of_last_operand(marked: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The axes to mark in one operand, which is enough: a loss leaves entries out that one operand ignores."""
+    """The axes to mark, all in one operand: a loss leaves out the entries that any operand ignores."""
     return [(place, axis) for place, axis in marked if place == marked[-1][0]]
 
 
@@ -229,7 +229,8 @@ def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:
             if len(of_lengths) > 1:
                 raise Reject(f"`{node.operator.name}` would leave out padding along {len(of_lengths)} axes")
         check_marked(node, of_last_operand(marked))
-        for size in new_sizes(node, known):
+        if made := new_sizes(node, known):
+            size = made[0]
             raise Reject(f"`{node.operator.name}` makes an axis of that size from other ones")
     except Reject as reject:
         return mixing_error(node, size, reject)
@@ -245,14 +246,14 @@ def check_marked(node: Node, marked: list[tuple[int, int]]) -> None:
         node.operator.bind(*types)
 
 
-def new_sizes(node: Node, known: Mapping[str, GraphInput]) -> Iterator[Size]:
+def new_sizes(node: Node, known: Mapping[str, GraphInput]) -> list[Size]:
     """The sizes of axes along which the rows of a result differ, and those of no operand."""
 
     def of(values: Iterable[Value]) -> set[Size]:
         return {value.type.shape[axis] for value in values for axis in axes_of(value, known)}
 
     differ = {name for size in of(node.operands) for name in names(size)}
-    yield from (size for size in of(node.results) if differ.isdisjoint(names(size)))
+    return [size for size in of(node.results) if differ.isdisjoint(names(size))]
 
 
 def mixing_error(node: Node, size: Size, reject: Reject) -> Diagnostic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -151,8 +151,8 @@ def tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 def run(graph: Graph, weights: Arrays, feed: Arrays) -> Arrays:
-    with torch.no_grad():
-        return {n: t.numpy() for n, t in Model(graph, graph.weights, weights)(tensors(feed)).items()}
+    made = Model(graph, graph.weights, weights)(tensors(feed))
+    return {n: torch.as_tensor(t).detach().numpy() for n, t in made.items()}
 
 
 def weights_of(graph: Graph) -> Arrays:
@@ -163,20 +163,27 @@ def weights_of(graph: Graph) -> Arrays:
 
 
 def equal_gradients(padded: Graph, alone: Graph, case: Case) -> None:
-    """The gradient of a weighted sum of all results: of the operands that of each row alone, and 0 in padding;
-    of the weights the sum over the rows."""
-    rows, weights, rng = Rows(alone, case), weights_of(alone), np.random.default_rng(2)
+    """The gradients of a weighted sum of all results: of operands those of each row alone, and 0 in padding;
+    of weights the sum over the rows."""
+    rows, rng = Rows(alone, case), np.random.default_rng(2)
     floats = {name: value.type for name, value in alone.outputs.items() if value.type.is_float}
     whole = {n: np.zeros((len(rows.rows), *rows.shape(t, max(rows.lengths)))) for n, t in floats.items()}
-    singles = []
+    factors = []
     for k, length in enumerate(rows.lengths):
-        factors = {n: rng.uniform(0.5, 2, (1, *rows.shape(t, length))) for n, t in floats.items()}
+        factors.append({n: rng.uniform(0.5, 2, (1, *rows.shape(t, length))) for n, t in floats.items()})
         for name, type in floats.items():
-            whole[name][(k, *rows.valid(type, k))] = factors[name][0]
-        singles.append(gradients(alone, rows.rows[k], weights, factors))
+            whole[name][(k, *rows.valid(type, k))] = factors[k][name][0]
+    check_gradients(rows, padded, alone, whole, factors)
+
+
+def check_gradients(
+    rows: Rows, padded: Graph, alone: Graph, whole: Arrays, factors: Sequence[Arrays]
+) -> None:
+    weights = weights_of(alone)
     found = gradients(padded, rows.batch(padded, garbage=False), weights, whole)
+    singles = [gradients(alone, r, weights, f) for r, f in zip(rows.rows, factors, strict=True)]
     for weight in weights:
-        close(found[weight], sum(single[weight] for single in singles))
+        close(found[weight], np.sum([single[weight] for single in singles], axis=0))
     for value in rows.values:
         for k, single in enumerate(singles if value.type.is_float else ()):
             want = np.zeros_like(found[value.name][k])
@@ -196,7 +203,7 @@ def gradients(graph: Graph, feed: Arrays, weights: Arrays, factors: Arrays) -> A
     given = {n: t.double().requires_grad_() if t.is_floating_point() else t for n, t in given.items()}
     made = wide(trace(graph))(*given.values())
     floats = {n: t for n, t in given.items() if t.requires_grad}
-    total = sum(((made[n] * torch.from_numpy(f)).sum() for n, f in factors.items()), torch.zeros(()))
+    total = sum(((made[n] * torch.as_tensor(f)).sum() for n, f in factors.items()), torch.zeros(()))
     if not total.requires_grad:
         return {n: np.zeros(t.shape) for n, t in floats.items()}
     found = torch.autograd.grad(total, list(floats.values()), allow_unused=True, materialize_grads=True)

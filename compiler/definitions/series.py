@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 
 
 class TableFile(DataSource, abstract=True):
-    """A file of rows with columns. The rows are samples of their own, or the steps of series: a sample is then a
-    whole series, or a window of one."""
+    """A file of rows with columns. The rows are samples of their own, or the steps of series: a sample is
+    then a whole series, or a window of one."""
 
     path: str = setting("the file, relative to the spec", Path())
-    series: str | None = setting("the column that tells the series apart: rows with the same value are one "
-                                 "series", OneOf(Text(), Nothing()), None, keyword=True,
-                                 shown="each row is a sample; with `window`, all rows are one series")  # fmt: skip
-    order: str | None = setting("the column that the rows (of each series) are sorted by: numbers, or text such "
-                                "as `2024-01-31`", OneOf(Text(), Nothing()), None, keyword=True,
+    series: str | None = setting("the column whose values tell series apart", OneOf(Text(), Nothing()), None,
+                                 keyword=True,
+                                 shown="rows are samples, or with `window` one series")  # fmt: skip
+    order: str | None = setting("the column that the rows (of each series) are sorted by: numbers, or text "
+                                "such as `2024-01-31`", OneOf(Text(), Nothing()), None, keyword=True,
                                 shown="as they stand")  # fmt: skip
     window: int | None = setting("the number of successive rows of a series that are one sample",
-                                 OneOf(Integer(1), Nothing()), None, keyword=True, shown="no windows")  # fmt: skip
-    step: int = setting("the rows from the beginning of a window to that of the next", Integer(1), 1, keyword=True)
+                                 OneOf(Integer(1), Nothing()), None, keyword=True,
+                                 shown="no windows")  # fmt: skip
+    step: int = setting(
+        "the rows from the beginning of a window to that of the next", Integer(1), 1, keyword=True
+    )
 
     @property
     def sequences(self) -> dict[str, Any]:
@@ -37,8 +40,8 @@ class TableFile(DataSource, abstract=True):
 
 
 class Ahead(Field):
-    """The values of one or several columns in the rows behind a window: `float[n]` for one column, `float[n, k]`
-    for `k` columns, or one value for `n` = 1."""
+    """The values of one or several columns in the rows behind a window: `float[n]` for one column, `float[n,
+    k]` for `k` columns, or one value for `n` = 1."""
 
     usage = """
     input  past: float[24, 2]
@@ -59,8 +62,8 @@ class Ahead(Field):
 
 @record
 class Steps:
-    """The rows of a sequence that fill a field, from `start` on: `count` rows, or all rows of a `whole` series,
-    along its `axis`; without an axis, the row `start` alone."""
+    """The rows of a sequence that fill a field, from `start` on: `count` rows, or all rows of a `whole`
+    series, along its `axis`; without an axis, the row `start` alone."""
 
     start: int = 0
     count: int = 1
@@ -80,9 +83,9 @@ class Steps:
 
 
 def steps_of(source: Field | None, shape: Sequence[Size], row: Sequence[int], window: int | None) -> Steps:
-    """The rows of a window, or of a whole series (`window` is None), that fill a field with the declared `shape`,
-    if one row has the shape `row`. A field without an axis for the rows has the last row of a window, and the
-    first row of a series."""
+    """The rows of a window, or of a whole series (`window` is None), that fill a field with the declared
+    `shape`, if one row has the shape `row`. A field without an axis for the rows has the last row of a
+    window, and the first row of a series."""
     if isinstance(source, Ahead):
         assert window is not None, "`ahead` stands behind a window"
         one = source.n == 1 and fits(shape, row)
@@ -94,8 +97,8 @@ def steps_of(source: Field | None, shape: Sequence[Size], row: Sequence[int], wi
 
 
 def axis_of(shape: Sequence[Size], row: Sequence[int], count: int | None) -> int | None:
-    """The axis of a field that `count` rows fill, None for any number: the second one if that alone is free, as in
-    `[channels, T]`, else the first one. None if the shape does not fit."""
+    """The axis of a field that `count` rows fill, None for any number: the second one if that alone is free,
+    as in `[channels, T]`, else the first one. None if the shape does not fit."""
     free = [axis for axis, size in enumerate(shape[:2]) if not isinstance(size, int)]
     if free == [1] and fits((shape[0], *shape[2:]), row):
         return 1

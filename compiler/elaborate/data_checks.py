@@ -76,7 +76,8 @@ def check_sequences(state: Elaboration, data: Data) -> None:
         if not isinstance(source, DataSource):
             continue
         if isinstance(source, TableFile) and source.step != 1 and source.window is None:
-            state.problems.report("E0408", source.spans["step"], "`step` is that of windows, and there are none",
+            state.problems.report("E0408", source.spans["step"],
+                                  "`step` is that of windows, and there are none",
                                   help="write `window=...` too")  # fmt: skip
         if part != "source" and kind_of(source) != kind_of(data.source):
             state.problems.report("E0408", data.spans[part],
@@ -133,7 +134,10 @@ def shape_problem(
     if steps.fit(type.shape, row):
         return None
     if steps.whole:
-        return f"`{name}` is {type}, and its series are {type.element}[{', '.join(map(str, ('T', *row)))}]", ""
+        return (
+            f"`{name}` is {type}, and its series are {type.element}[{', '.join(map(str, ('T', *row)))}]",
+            "",
+        )
     found = (steps.count, *row)
     if isinstance(field, Ahead):
         what = f"{len(field.columns)} columns over {field.n} rows are" if row else f"{field.n} rows are"

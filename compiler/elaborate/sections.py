@@ -16,7 +16,6 @@ from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, I
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
-from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import (
     arguments,
     data_checks,
@@ -27,7 +26,7 @@ from dlc.compiler.elaborate import (
     objective,
     shared_classes,
 )
-from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
+from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.parse.parser import parse
 from dlc.compiler.passes import graph_checks, ignored_targets, initial_values, target_augmentation
 from dlc.compiler.program import CompiledProgram

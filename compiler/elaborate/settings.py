@@ -33,8 +33,8 @@ def positional(definition: type[Definition]) -> list[Setting]:
 
 
 def past_rest(unfilled: list[Setting], named: Container[str], left: int) -> list[Setting]:
-    """The settings that the next of `left` positional arguments may fill. The settings behind one that takes all
-    remaining arguments fill the last of them, as in `ahead("a", "b", 24)`."""
+    """The settings that the next of `left` positional arguments may fill. The settings behind one that takes
+    all remaining arguments fill the last of them, as in `ahead("a", "b", 24)`."""
     if not unfilled or not unfilled[0].rest:
         return unfilled
     behind = [s for s in unfilled[1:] if s.name not in named]

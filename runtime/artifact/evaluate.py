@@ -188,7 +188,9 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
         for m in measured:
             check_answers(artifact, m, answers, batch[m.target])
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, rows.what, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
+    return Evaluated(
+        rows.count or 0, rows.what, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes
+    )
 
 
 def check_answers(

@@ -24,13 +24,14 @@ from dlc.runtime.data.classes import ColumnValues, labels_of
 from dlc.runtime.data.complete import complete_rows
 from dlc.runtime.data.conversion import refusal
 from dlc.runtime.data.data_errors import MISSING_VALUE, error, fail
-from dlc.runtime.data.decode import FieldColumns, decode, drawn, read_columns, refusal_error
+from dlc.runtime.data.decode import decode, drawn, read_columns
+from dlc.runtime.data.field_columns import FieldColumns, refusal_error
 from dlc.runtime.data.requirements import SPLIT_COLUMN, RequiredField, required_fields
 from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
 from dlc.runtime.data.sequence_shapes import varying
+from dlc.runtime.data.series_split import split_windows
 from dlc.runtime.data.source import number_of
 from dlc.runtime.data.sources import open_source, source_of
-from dlc.runtime.data.series_split import split_windows
 from dlc.runtime.data.split import RowSplit, split_rows
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Requ
     numbers.
 
     A field is found under its own name or under the names of the columns that it was trained on. The suffix
-    of the file selects csv, parquet or npz; a folder has the format of MNIST. A table is read with the settings
-    of `like`. `drop` leaves out the rows that miss a value. A source without rows is an error unless
+    of the file selects csv, parquet or npz; a folder has the format of MNIST. A table is read with the
+    settings of `like`. `drop` leaves out the rows that miss a value. A source without rows is an error unless
     `empty` is true.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
@@ -108,8 +109,8 @@ def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Requ
 
 
 def open_rows(source: Path | sections.DataSource | Opened, like: sections.TableFile | None = None) -> Opened:
-    """The source of rows for an artifact; the path `-` is standard input. A table is read with the settings of
-    `like`."""
+    """The source of rows for an artifact; the path `-` is standard input. A table is read with the settings
+    of `like`."""
     if source == STANDARD_INPUT:
         from dlc.runtime.data.sources.standard_input import open_standard_input
 
@@ -161,8 +162,8 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
 def _read(data: Data, wanted: Sequence[RequiredField], folder: Path, fields: Container[str] | None,
           source: sections.DataSource | Opened, part: str = "train",
           ) -> tuple[FieldColumns, list[str]]:  # fmt: skip
-    """The columns of a source for one part of the split, and notes that count the rows that are left out. Only
-    `fields` are read, or all that `drop` looks at."""
+    """The columns of a source for one part of the split, and notes that count the rows that are left out.
+    Only `fields` are read, or all that `drop` looks at."""
     split = _split_column(data) if part == "train" else []
     opened = open_source(source, folder, part)
     filled = read_columns(opened, [*wanted, *split], None if data.drop else fields)

@@ -38,8 +38,8 @@ class Match:
 def match(
     opened: Opened, wanted: Sequence[RequiredField], names: Container[str] | None = None
 ) -> list[Match]:
-    """The columns of each field that is not drawn, or only of those with these names, and of what is no field.
-    One error has all missing columns."""
+    """The columns of each field that is not drawn, or only of those with these names, and of what is no
+    field. One error has all missing columns."""
     wanted = [w for w in wanted if not w.drawn]
     chosen = [w for w in wanted if names is None or w.name in names or not w.is_field]
     matches, problems = by_name(opened, chosen) if opened.names else by_order(opened, wanted, chosen)

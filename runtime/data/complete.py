@@ -10,7 +10,7 @@ from dlc.compiler.diagnostics.quoting import listed
 from dlc.runtime.data.data_errors import NO_ROWS, counted, fail
 
 if TYPE_CHECKING:
-    from dlc.runtime.data.decode import FieldColumns
+    from dlc.runtime.data.field_columns import FieldColumns
     from dlc.runtime.data.requirements import RequiredField
     from dlc.runtime.data.source import Column
 
@@ -32,7 +32,9 @@ def complete_rows(filled: FieldColumns) -> tuple[FieldColumns, str]:
         return filled, ""
     if lost.all() and filled.count:
         opened, missing = filled.opened, f"every {filled.what} of {filled.opened.file} misses {listed(names)}"
-        raise fail(NO_ROWS, f"`drop = missing` leaves no {filled.what}: {missing}", (opened.definition, "read here"))
+        raise fail(
+            NO_ROWS, f"`drop = missing` leaves no {filled.what}: {missing}", (opened.definition, "read here")
+        )
     count = f"{lost.sum()} of {counted(filled.count, filled.what)} of {filled.opened.file}"
     note = f"{count} left out (`drop = missing`): they miss {listed(names)}"
     return filled.take(np.flatnonzero(~lost)), note

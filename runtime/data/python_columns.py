@@ -51,12 +51,15 @@ def as_array(given: Any) -> np.ndarray:
 
 
 def column_of_sequences(given: Any) -> Column | None:
-    """The steps of rows that are lists or arrays of different lengths; None for other values. ValueError if the
-    steps cannot be read."""
+    """The steps of rows that are lists or arrays of different lengths; None for other values. ValueError if
+    the steps cannot be read."""
     if not isinstance(given, (list, tuple)) and str(getattr(given, "dtype", "")) != "object":
         return None
     rows = list(given)
-    if not all(isinstance(row, LISTS) and getattr(row, "ndim", 1) for row in rows) or len({*map(len, rows)}) < 2:
+    if (
+        not all(isinstance(row, LISTS) and getattr(row, "ndim", 1) for row in rows)
+        or len({*map(len, rows)}) < 2
+    ):
         return None
     arrays = [as_array(row) for row in rows if len(row)]
     if len({array.shape[1:] for array in arrays}) > 1:

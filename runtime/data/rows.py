@@ -115,8 +115,8 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
 
     `class_indices` has the class indices of each class input that has values outside of its classes; unknown
     and missing values differ there. `examples` has some of the unknown values as text. `notes` count the rows
-    that were left out. `numbers` are those of the rows in the source, None for all: of a window that of its last
-    row, of a series that of its first row.
+    that were left out. `numbers` are those of the rows in the source, None for all: of a window that of its
+    last row, of a series that of its first row.
     """
 
     notes: tuple[str, ...] = ()

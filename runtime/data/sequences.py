@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,15 +27,17 @@ if TYPE_CHECKING:
 SERIES_COLUMN, ORDER_COLUMN = "series=", "order="
 HOLES = {SERIES_COLUMN: "the row belongs to no series", ORDER_COLUMN: "the row has no place in the order"}
 FILL = "fill it in, or remove the row"
+ONE_ROW = Steps()
 # A date whose text does not sort as time does: 31.1.2024, 1/31/2024.
 UNSORTED = r"^\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b"
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The samples of a table. `order` are the row numbers of the source, series after series. Sample `i` has the
-    rows `order[starts[i] : starts[i] + lengths[i]]`, and `ahead` rows behind them; `series` is the number of its
-    series. `window` is the length of all samples, None for whole series. `notes` count what is in no sample."""
+    """The samples of a table. `order` are the row numbers of the source, series after series. Sample `i` has
+    the rows `order[starts[i] : starts[i] + lengths[i]]`, and `ahead` rows behind them; `series` is the number
+    of its series. `window` is the length of all samples, None for whole series. `notes` count what is in no
+    sample."""
 
     order: np.ndarray
     begins: np.ndarray  # the places in `order` where series begin
@@ -100,15 +101,15 @@ class FieldRows:
     rows: np.ndarray | None
     starts: np.ndarray | None = None
     lengths: np.ndarray | None = None
-    steps: Steps = Steps()
+    steps: Steps = ONE_ROW
 
     def of(self, column: Column) -> Column:
         """The column with these rows alone."""
         return column if self.rows is None else column.take(self.rows)
 
     def in_samples(self, values: np.ndarray, declared: Sequence[Size]) -> np.ndarray | Ragged:
-        """The values of the rows as those of the samples, in the shape of the field. Samples that overlap share
-        their rows."""
+        """The values of the rows as those of the samples, in the shape of the field. Samples that overlap
+        share their rows."""
         assert self.starts is not None and self.lengths is not None
         shape, axis = self.steps.without_axis(declared), self.steps.axis or 0
         if all(isinstance(size, int) for size in shape):
@@ -134,9 +135,9 @@ def columns_of(opened: Opened) -> list[RequiredField]:
 
 def sequences_of(opened: Opened, wanted: Sequence[RequiredField], codes: np.ndarray | None,
                  keys: np.ndarray | None) -> Sequences | None:  # fmt: skip
-    """The samples that the settings of the source make of its rows; None if rows are samples, as they stand. Rows
-    that are only sorted are one series. `codes` are the numbers of the series of the rows, `keys` their places in
-    the order. `CompileError` if no window fits into any series."""
+    """The samples that the settings of the source make of its rows; None if rows are samples, as they stand.
+    Rows that are only sorted are one series. `codes` are the numbers of the series of the rows, `keys` their
+    places in the order. `CompileError` if no window fits into any series."""
     settings = opened.sequences
     if settings is None or (settings.window is None and codes is None and keys is None):
         return None
@@ -156,7 +157,9 @@ def sequences_of(opened: Opened, wanted: Sequence[RequiredField], codes: np.ndar
         raise too_short(opened, settings, int(sizes.max()), ahead)
     if short := np.count_nonzero(counts == 0):
         what = f"{short} of the {len(sizes)} series of {opened.file}"
-        notes.append(f"{what} left out: they have fewer than the {span} rows that {described(settings, ahead)}")
+        notes.append(
+            f"{what} left out: they have fewer than the {span} rows that {described(settings, ahead)}"
+        )
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = np.repeat(begins, counts) + settings.step * within
     lengths = np.full(len(starts), settings.window)
@@ -187,10 +190,9 @@ def repeated_note(opened: Opened, settings: TableFile, codes: np.ndarray, keys: 
     if not same:
         return []
     verb = "has" if same == 1 else "have"
-    of = " of the same series" if settings.series is not None else ""
-    fix = "" if settings.series is not None else "; `series=` tells series apart"
-    return [f'{counted(same, "row")} of {opened.file} {verb} the value of "{settings.order}" of another row{of}, '
-            f"and stand as in the file{fix}"]  # fmt: skip
+    of = " of the same series" if settings.series is not None else "; `series=` tells series apart"
+    rows = f'{counted(same, "row")} of {opened.file} {verb} the value of "{settings.order}" of another row'
+    return [f"{rows}{of}"]
 
 
 def first_come(column: Column) -> np.ndarray:
@@ -223,8 +225,6 @@ def refuse_holes(column: Column, name: str) -> None:
         raise data_errors.Refused(data_errors.SHAPE, "it has several values a row", [0])
     if (missing := column.missing_rows).any():
         raise refusal(data_errors.MISSING_VALUE, HOLES[name], missing, FILL)
-
-
 
 
 KEYS = {"series": first_come, "order": sort_keys}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def split_windows(sequences: Sequences, data: Data, file: str) -> tuple[RowSplit, str]:
-    """The last windows of each series for the test, those before them for validation, and a note that counts the
-    windows that cross a border. Fractions and counts are of all windows; each series gives its share."""
+    """The last windows of each series for the test, those before them for validation, and a note that counts
+    the windows that cross a border. Fractions and counts are of all windows; each series gives its share."""
     taken = np.zeros(sequences.count, bool)  # windows from the border of a series on
     border = np.full(sequences.series.max(initial=-1) + 1, np.iinfo(np.int64).max)
     parts = {}
@@ -44,7 +44,8 @@ def split_windows(sequences: Sequences, data: Data, file: str) -> tuple[RowSplit
 
 
 def last_of_each(series: np.ndarray, free: np.ndarray, wanted: int) -> np.ndarray:
-    """A mask of `wanted` windows: of each series the last ones that are free, in proportion to its windows."""
+    """A mask of `wanted` windows: of each series the last ones that are free, in proportion to its
+    windows."""
     sizes = np.bincount(series)
     shares = np.diff(np.round(np.cumsum([0, *sizes]) * (wanted / max(len(series), 1))).astype(np.int64))
     behind = np.cumsum(free[::-1])[::-1]  # the free windows of this and all later series, from each window on
@@ -56,7 +57,10 @@ def last_of_each(series: np.ndarray, free: np.ndarray, wanted: int) -> np.ndarra
 def none_left(sequences: Sequences, data: Data, file: str, part: str) -> data_errors.CompileError:
     """The error for a part that gets no window."""
     taken = f"{counted(sequences.count, 'window')} of {counted(sequences.span, 'row')}"
-    message = f"{file} has {taken}, and none is left for {part}: those that share rows with another part are left out"
-    places = [(data_errors.span_of_setting(data, key), "") for key in ("validation", "test") if getattr(data, key)]
+    why = "windows that share rows with another part are left out"
+    message = f"{file} has {taken}, and none is left for {part}: {why}"
+    places = [
+        (data_errors.span_of_setting(data, key), "") for key in ("validation", "test") if getattr(data, key)
+    ]
     help = "bring more rows, or ask for a smaller fraction, a shorter window or a smaller step"
     return data_errors.fail(data_errors.SPLIT, message, *places, help=help)

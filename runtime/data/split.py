@@ -37,7 +37,11 @@ def row_count(amount: float | DataSource, rows: int) -> int:
 
 
 def split_rows(
-    rows: int, data: Data, labels: np.ndarray | None, file: str, groups: np.ndarray | None = None,
+    rows: int,
+    data: Data,
+    labels: np.ndarray | None,
+    file: str,
+    groups: np.ndarray | None = None,
     what: str = "row",
 ) -> RowSplit:
     """Split the rows as `data` says. Test rows are drawn first, so they do not depend on `validation`. Rows

@@ -30,8 +30,8 @@ FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 def overlapping_parts(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """Validation or test rows that equal a training row in every field. Of windows, which are seldom equal as a
-    whole, stretches of successive rows are compared. Rows of few values, as in a table of categories, are
+    """Validation or test rows that equal a training row in every field. Of windows, which are seldom equal as
+    a whole, stretches of successive rows are compared. Rows of few values, as in a table of categories, are
     exempt, unless the part has exactly the training rows."""
     if data.train is None or not data.train.count:
         return

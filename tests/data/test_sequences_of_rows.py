@@ -24,7 +24,10 @@ KIND = target("kind", "class", classes=AUTO)
 def rows_of(rows, name):
     """The samples of a field, each with its own length."""
     values = rows[name]
-    return [values[np.array([i])].padded()[0] if isinstance(values, Ragged) else values[i] for i in range(rows.count)]
+    return [
+        values[np.array([i])].padded()[0] if isinstance(values, Ragged) else values[i]
+        for i in range(rows.count)
+    ]
 
 
 def test_rows_of_one_series_are_one_sample(tmp_path):
@@ -65,7 +68,7 @@ def test_a_target_may_have_a_value_for_each_step(tmp_path):
 def test_channels_may_stand_first(tmp_path):
     pair = wanted("pair", "float", 2, T, source=Columns(columns=("a", "b")))
     data = read(csv_of(tmp_path, LONG, series="id"), pair, folder=tmp_path)
-    assert [v.tolist() for v in rows_of(data.train, "pair")][0] == [[0, 1, 2], [0, -1, -2]]
+    assert rows_of(data.train, "pair")[0].tolist() == [[0, 1, 2], [0, -1, -2]]
 
 
 def test_parts_have_whole_series(tmp_path):
@@ -74,7 +77,9 @@ def test_parts_have_whole_series(tmp_path):
                 split=None)  # fmt: skip
     parts = {name: {float(v[0]) for v in rows_of(rows, "a")} for name, rows in data.parts()}
     assert len(parts["test"]) == 5 and not parts["test"] & parts["train"] and len(parts["train"]) == 15
-    error = error_of(read, csv_of(tmp_path, text, series="id"), wanted("a", "float", T), folder=tmp_path, test=20)
+    error = error_of(
+        read, csv_of(tmp_path, text, series="id"), wanted("a", "float", T), folder=tmp_path, test=20
+    )
     assert error.message == "rows.csv has 20 series, and 20 for test leave none for training"
 
 

@@ -24,8 +24,8 @@ READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format 
 
 
 def source_of(path: Path, like: sections.TableFile | None = None) -> sections.DataSource:
-    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A csv or Parquet file is
-    read with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
+    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A csv or Parquet file
+    is read with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
     from dlc.runtime.data import data_errors
 
     if path.is_dir():

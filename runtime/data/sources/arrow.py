@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class ArrowRows(Opened):
-    """Rows of an Arrow table. Lists of equal length become axes, lists of other lengths are sequences; several
-    columns may have the same name."""
+    """Rows of an Arrow table. Lists of equal length become axes, lists of other lengths are sequences;
+    several columns may have the same name."""
 
     is_table = True
 

@@ -15,7 +15,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     ),
     "function": ("path",),
     "metric": (
-        "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
+        "bleu", "chrf", "word_error_rate",
     ),
     "source": ("images", "audio", "text"),
     "field": ("files",),

@@ -53,6 +53,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
+    # True if its result is -1 after the end of each row.
+    ends_rows: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 
@@ -136,8 +138,12 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     joins_batch: ClassVar[bool] = False
     # True if its result depends on the size of the batch alone.
     reads_batch_size: ClassVar[bool] | property = False
+    # True for a loss that aligns its second operand, a text, with the steps of its first one.
+    aligns: ClassVar[bool] = False
     # True if it changes with the steps of training.
     moves: ClassVar[bool] = False
+    # True if some of what it computes a loss of may not count.
+    ignores: ClassVar[bool] | property = False
     # True if it leaves ignored entries of targets out, or replaces them: losses and `where`.
     leaves_out_ignored: ClassVar[bool] = False
     # True if it has no ONNX form, because it occurs in training only, as losses do.

@@ -27,6 +27,7 @@ from dlc.compiler.operators import pixels as pixels
 from dlc.compiler.operators import pooling as pooling
 from dlc.compiler.operators import positions as positions
 from dlc.compiler.operators import postprocessing as postprocessing
+from dlc.compiler.operators import recurrent as recurrent
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling

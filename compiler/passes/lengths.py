@@ -85,8 +85,19 @@ class Lengths:
         for node in self._graph.nodes:
             self._add(node)
         self._extension.inputs += self._known.values()
-        outputs = {n: self._replaced.get(v, v) for n, v in self._graph.outputs.items()}
-        return self._extension.done({n: self._finished(v) for n, v in outputs.items()})
+        ended, outputs = self._ended(), {}
+        for name, value in self._graph.outputs.items():
+            made = self._replaced.get(value, value)
+            outputs[name] = made if value in ended else self._finished(made)
+        return self._extension.done(outputs)
+
+    def _ended(self) -> set[Value]:
+        """Values that hold no class, or the label of none, after the end of each row."""
+        found: set[Value] = set()
+        for node in self._graph.nodes:
+            if node.operator.ends_rows or (node.operator.labels() and found.issuperset(node.operands)):
+                found.update(node.results)
+        return found
 
     def _add(self, node: Node) -> None:
         operands = [self._replaced.get(v, v) for v in node.operands]

@@ -10,7 +10,7 @@ from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
 from dlc.compiler.dims.dim import product
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.operators.padding import APART, LENGTHS, Fill, torch_mask
+from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill, torch_mask
 from dlc.compiler.training.losses import LEAST
 from dlc.compiler.types import Tensor
 
@@ -75,7 +75,6 @@ class BatchMean(Operator):
 class CountedEntries(Operator):
     """The mask of what counts in an unreduced loss."""
 
-    elementwise = True
     public = False
     training_only = True
     takes = "any"
@@ -87,8 +86,12 @@ class CountedEntries(Operator):
     def type(self, *operands: Tensor) -> Tensor:
         return self.of.results[0].with_element("bool")
 
-    def torch(self, F, *operands):
-        return self.of.counted_entries(self.of.masks(F, *operands))
+    def padding_of(self, place, axis):
+        padding = self.of.padding_of(place, axis)
+        return APART if padding == IGNORE else padding
+
+    def torch(self, F, *operands, lengths=None):
+        return self.of.valid_entries(F, *operands, *([] if lengths is None else [lengths]))
 
 
 class Penalty(Operator):

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from bounds import bound
 from engines import compare, run_onnxruntime, run_reference
+from second_engine import run_openvino
 from test_examples import OPERATORS, flow
 from varying import (
     Arrays,
@@ -185,6 +186,16 @@ def test_a_padded_batch_gives_what_each_row_gives_alone(case: Case) -> None:
     for engine, made in answers.items():
         for want, have in zip(wanted, rows.parts(made, alone.outputs), strict=True):
             compare(engine, have, want, within)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", parameters([case for case in taken() if case.name == "net"]))
+def test_so_do_nets_in_openvino(case: Case) -> None:
+    padded, alone = forms(compiled(case), inference=True)
+    rows, weights = Rows(alone, case), weights_of(alone)
+    made = run_openvino(written(padded, weights).SerializeToString(), rows.batch(padded, garbage=True))
+    for row, have in zip(rows.rows, rows.parts(made, alone.outputs), strict=True):
+        compare("OpenVINO", have, {n: y[0] for n, y in run(alone, weights, row).items()}, 1e-5)
 
 
 @pytest.mark.slow

@@ -110,6 +110,24 @@ def test_figures_of_rows_that_differ_are_those_of_each_row_alone():
     assert figures["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+def test_batches_of_empty_rows_and_of_empty_texts():
+    """A row without frames has the loss 0, and an empty text that of blanks alone."""
+    p = compile(Source("m.dl", SPEC), facts=DIFFER)
+    model = Model(specialize.training(p, p.objective), p.graph.weights, draw(p.graph, 0))
+    empty = {"y": torch.zeros(2, 0, dtype=torch.int64), "y_length": torch.zeros(2, dtype=torch.int64)}
+    made = model({"x": torch.zeros(2, 0, 8), "x_length": torch.zeros(2, dtype=torch.int64)} | empty)["loss"]
+    made.backward()
+    assert made.item() == 0
+    x = torch.randn(2, 3, 8)
+    made = model({"x": x, "x_length": torch.tensor([3, 1])} | empty)["loss"]
+    weights = dict(model.named_parameters())
+    each = [
+        -scores_of(weights, row[:n].numpy()).log_softmax(-1)[:, 0].sum()
+        for row, n in zip(x, (3, 1), strict=True)
+    ]
+    torch.testing.assert_close(made, torch.stack(each).mean())
+
+
 def bound(type: Tensor, **settings) -> Ctc:
     return Ctc(**settings).bind(Tensor("float", (6, 4)), type)  # type: ignore[return-value]
 

@@ -104,6 +104,11 @@ class Tensor:
         """Whether arithmetic accepts the element: floats, integers and booleans."""
         return self.is_float or self.is_integer or self.element == "bool"
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether a text fills it, a class for each of its units: a sequence of classes."""
+        return self.element == "class" and self.rank == 1 and self.shape != (1,)
+
     def axis(self, axis: int) -> int:
         """The index of a sample axis in the whole tensor, batch axis included."""
         return axis % self.rank + self.batched if self.rank else int(self.batched)

@@ -162,6 +162,7 @@ class ClassLabel(LabelPostprocess):
 
 class OfNames(Postprocess, abstract=True):
     raw: ClassVar[str] = "string"  # the element of its operand
+    uses_ml = True
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def torch(self, F, name):
@@ -192,6 +193,10 @@ class NumberIndex(Postprocess):
     count: int = setting("number of classes", Integer(1))
     numbers: tuple[int, ...] | None = setting("their labels, in ascending order", ListOf(Integer()), None,
                                               shown="from 0 on")  # fmt: skip
+
+    @property
+    def uses_ml(self) -> bool:
+        return self.numbers is not None
 
     def type(self, number: Tensor) -> Tensor:
         return Tensor("class", number.shape, Classes(self.count, self.numbers), number.batched)

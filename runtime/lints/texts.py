@@ -41,7 +41,7 @@ def longer_than_frames(
                   f"frames, and do not count: one needs {needed[first]}, and has {few}"  # fmt: skip
         help = f"give `{node.operator.name}` more frames, by smaller strides before it, or leave these " \
                "rows out; a text needs a frame for each symbol, and one between equal symbols"  # fmt: skip
-        yield Diagnostic.at(node.site, "W0714", message, help)
+        yield Diagnostic.at(node.site, "W0715", message, help)
 
 
 def needed_steps(text: GraphInput, rows: Rows) -> np.ndarray:

@@ -39,6 +39,20 @@ STORIES = {
         output y: float[3]
         twice(a) + critic(b) + twice(b) -> y
     """,
+    "a cell at every step, with tied weights": """
+        input text: class(11)[6]
+        output next: class(11)[6]
+        weight table: float[11, 5] = normal(1)
+        net cell(x, h) { return dense(x, 5) + dense(h, 5, bias=false) -> tanh }
+        x = embedding(text, 5, weight=table)
+        h = x[0]
+        steps = []
+        for t in range(6) {
+          h = cell(x[t], h)
+          steps = steps + [h]
+        }
+        stack(steps) @ transpose(table) -> next
+    """,
     "inputs that the loss alone reads": """
         net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
         input positive, anchor, negative: float[4]

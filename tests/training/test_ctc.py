@@ -171,7 +171,7 @@ def test_integers_as_targets():
 
 def warned(p, rows: InMemoryRows) -> list[str]:
     found = lints.run_lints(p, Dataset(rows, None, None), draw(p.graph, 0))
-    return [d.message for d in found if d.code == "W0714"]
+    return [d.message for d in found if d.code == "W0715"]
 
 
 def test_texts_that_do_not_fit_are_counted_before_training():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch.nn import functional
@@ -220,3 +222,17 @@ def test_a_spec_learns_to_read_lines_and_its_artifact_answers_texts(tmp_path):
     assert answers["text_probabilities"].shape == (400, 12, 6)
     read = ["".join(row) for row in answers["text"]]
     assert np.mean([a == "".join(b) for a, b in zip(read, spelled, strict=True)]) >= 0.9
+
+
+def test_columns_of_text_are_read_from_recordings_of_any_length(tmp_path):
+    """Text is cut into characters, and answers are joined."""
+    seen, texts = lines(300)
+    spelled = ["".join(LETTERS[text]) for text in texts]
+    pq.write_table(pa.table({"x": [x.tolist() for x in seen], "y": spelled}), tmp_path / "lines.parquet")
+    text = SPEC.replace("class(5)", "class(auto)").replace("epochs = 6", "epochs = 25")
+    (tmp_path / "lines.dl").write_text(f'{text}data {{ source = parquet("lines.parquet") }}\n')
+    trained = dlc.train(tmp_path / "lines.dl", out=tmp_path / "runs")
+    answers = dlc.load(trained.folder).predict({"x": seen})["y"]
+    edits = EditDistance()([*answers], spelled).item()
+    assert edits == pytest.approx(trained.figures["train"]["edit_distance"])
+    assert edits < 0.5

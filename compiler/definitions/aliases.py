@@ -72,6 +72,8 @@ MEMBERS = {
     "meanabsolutepercentageerror": "mape", "meansquarederror": "mse", "meanabsoluteerror": "mae",
     "topkaccuracy": "top_k", "topkcategoricalaccuracy": "top_k", "top5": "top_k", "top5accuracy": "top_k",
     "wer": "word_error_rate", "levenshtein": "edit_distance", "steplr": "step",
+    "levenshteindistance": "edit_distance", "editdist": "edit_distance", "cer": "edit_distance",
+    "charerrorrate": "edit_distance", "exactmatch": "sequence_accuracy",
     "exponentiallr": "exponential", "exponentialdecay": "exponential", "cosineannealinglr": "cosine",
     "cosineannealing": "cosine", "cosinedecay": "cosine", "linearlr": "linear", "onecyclelr": "one_cycle",
     "onecycle": "one_cycle", "reducelronplateau": "plateau", "constantlr": "constant", "he": "he_normal",
@@ -214,7 +216,7 @@ NAME_HELP = {
     **dict.fromkeys(("Bidirectional", "BiLSTM", "BLSTM", "BiGRU"),
                     "both directions are a setting of the layer: `lstm(32, bidirectional=true)`"),
     **dict.fromkeys(("Masking", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence",
-                     "pad_sequence"),
+                     "pad_sequence", "pad_sequences", "unpack_sequence", "PackedSequence"),
                     "rows of several lengths are padded, and padding is left out of every result; "
                     "`x.mask` is true for the steps of a row"),
     "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",

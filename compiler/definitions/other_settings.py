@@ -25,6 +25,9 @@ UNNEEDED_SETTINGS = {
     **dict.fromkeys(("data_format", "channels_last"),
                     "channels come first, and the batch is never written"),
     **dict.fromkeys(("batch_first", "time_major"), "steps come first, and the batch is never written"),
+    "go_backwards": "`bidirectional=true` reads both ways",
+    "merge_mode": "the states of both directions are joined on the last axis",
+    "recurrent_activation": "the gates are `sigmoid`", "enforce_sorted": "rows may have any order",
     "unroll": "recurrent layers are never unrolled", "stateful": "each row begins with the initial state",
     **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
                     "it is always on"),
@@ -46,7 +49,8 @@ UNNEEDED_SETTINGS = {
 REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
 # Settings of other libraries that are written in another part of a spec.
 MOVED_SETTINGS = {
-    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
+    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer",
+                     "recurrent_regularizer"), REGULARIZE),
     **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
                     "gradients are clipped by `train { clip = norm(1.0) }`"),
     "clipvalue": "gradients are clipped by `train { clip = value(1.0) }`",
@@ -54,6 +58,8 @@ MOVED_SETTINGS = {
     "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
     "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
     "bias_initializer": "the initial value of a bias is 0",
+    "recurrent_dropout": "`dropout=0.2` drops values between layers",
+    "proj_size": "put `dense` after it",
     "padding_mode": "put `pad` before it",
     "return_sequences": "all states are the result; `final=true` gives the last one alone",
     "return_state": "`final=true` gives the last state; `last` takes it from all states",

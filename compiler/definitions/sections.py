@@ -6,6 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.data_families import DataSource, Field, SplitMethod
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import (
     BareWord,
@@ -18,14 +19,13 @@ from dlc.compiler.definitions.parameter_types import (
     Nothing,
     Number,
     OneOf,
-    ParameterType,
     Path,
     Reject,
     Text,
     describe,
 )
+from dlc.compiler.definitions.series import TableFile
 from dlc.compiler.definitions.text_settings import CommentSign, DecimalSign, Encoding, Separator
-from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # an integer as printed
 PARTS = ("train", "validation", "test")  # of the split
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
+CHARACTER, WORD = UNITS = ("character", "word")  # that a text is cut into
 
 
 class BuiltinName(Text):
@@ -76,24 +77,13 @@ class Section(Definition, family="section", what="a section"):
     """A section of a spec: settings in braces."""
 
 
-class DataSource(Definition, family="source", what="a source of rows"):
-    """A source of rows."""
-
-
-class SplitMethod(Definition, family="split", what="a way to split the rows"):
-    """A way to split the rows into training, validation and test."""
-
-
-class Field(Definition, family="field", what="a field of the data"):
-    """The origin of the values of one input or target."""
-
-
 class RandomSplit(SplitMethod):
     """Random rows for each part of the split."""
 
 
 class OrderedSplit(SplitMethod):
-    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn)."""
+    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn). Of
+    windows, the last stretch of each series; windows that cross a border are in no part."""
 
 
 class GroupsSplit(SplitMethod):
@@ -123,13 +113,12 @@ class Builtin(DataSource):
         return names.tolist() if names is not None and names.dtype.kind == "U" else None
 
 
-class Csv(DataSource):
+class Csv(TableFile):
     """A text file of rows, one in a line.
     Several columns make a vector: `x = columns("x0", "x1", "x2")`."""
 
     usage = 'csv("flowers.csv", separator=";", decimal=",")'
 
-    path: str = setting("the file, relative to the spec", Path())
     missing: tuple[str, ...] | None = setting("the text, or texts, that mark a missing value; a whole "
                                               "number, such as `-1`, also matches `-1.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
@@ -153,12 +142,10 @@ class Csv(DataSource):
         return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}{zero}" for mark in whole)]))
 
 
-class Parquet(DataSource):
-    """An Apache Parquet file."""
+class Parquet(TableFile):
+    """An Apache Parquet file. A list in a cell is a vector, or a sequence."""
 
     usage = 'parquet("flowers.parquet")'
-
-    path: str = setting("the file, relative to the spec", Path())
 
 
 class Npz(DataSource):
@@ -177,6 +164,32 @@ class Idx(DataSource):
     path: str = setting("the folder, relative to the spec", Path())
 
 
+class TextSource(DataSource):
+    """A text in UTF-8 as windows of characters or words. A row is a window, and the window one later: they
+    fill the input and the target, in order, which share their classes.
+
+    Windows do not overlap, and what is left at the end is no window. Every line end counts as `\\n`; white
+    space separates words. The split is `ordered`: the last windows are the test.
+    """
+
+    usage = """
+    input  text: class(auto)[T]
+    output next: class(auto)[T]
+
+    text -> embedding(16) -> transpose -> conv(32, 5, padding=causal) -> relu -> transpose
+         -> dense(next.classes) -> next
+
+    data {
+      source = text("book.txt", window=64)
+      test   = 0.1
+    }
+    """
+
+    path: str = setting("the file, relative to the spec", Path())
+    window: int = setting("characters or words of a row", Integer(1))
+    unit: str = setting("what the text is cut into", Keyword(*UNITS), CHARACTER)
+
+
 class TableSource(DataSource):
     """Rows written in the spec."""
 
@@ -188,11 +201,14 @@ class TableSource(DataSource):
 
 
 class ColumnField(Field):
-    """A column whose name differs from that of the input or target."""
+    """A column whose name differs from that of the input or target, or whose texts are cut into words. A text
+    that fills a sequence of classes, such as `class(auto)[T]`, is cut."""
 
     usage = 'column("Sepal length (cm)")'
 
     column: str = setting("its name in the source", Text())
+    unit: str | None = setting("what a text is cut into: `character`, or `word` at white space",
+                               OneOf(Keyword(*UNITS), Nothing()), None, shown="character")  # fmt: skip
 
 
 class Columns(Field):
@@ -225,7 +241,7 @@ class Data(Section):
     """The source of the rows, and their split into training, validation and test.
 
     Any other key is the name of an input or target, and its value is the origin of the values: `column("Other
-    name")`, `columns("a", "b")`, `normal()`, `uniform()`.
+    name")`, `columns("a", "b")`, `ahead("a", "b", 24)`, `normal()`, `uniform()`.
     """
 
     usage = """
@@ -251,7 +267,8 @@ class Data(Section):
     )
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")), 0)  # fmt: skip
-    split: Any = setting("the way to choose the rows of each part", MemberOf("split"), RandomSplit())
+    split: Any = setting("the way to choose the rows of each part", OneOf(MemberOf("split"), Nothing()), None,
+                         shown="random, or ordered for windows")  # fmt: skip
     stratify: Any = setting("the output whose classes have equal shares in all parts of the split",
                             BareWord("an output's name"), None)  # fmt: skip
     seed: int = setting("random seed of the split", Integer(0, 2**31 - 1), 0)
@@ -265,97 +282,23 @@ class Data(Section):
         """The source, if it is a csv file."""
         return self.source if isinstance(self.source, Csv) else None
 
+    @property
+    def table(self) -> TableFile | None:
+        """The source, if it is a file of rows with columns."""
+        return self.source if isinstance(self.source, TableFile) else None
 
-class ExportName(ParameterType):
-    """What is exported: an output, its `.logits`, or a tensor with a name. Read as name and syntax."""
+    @property
+    def text(self) -> TextSource | None:
+        """The source, if it is a text."""
+        return self.source if isinstance(self.source, TextSource) else None
 
-    def describe(self) -> str:
-        return "the name of an output or a tensor, or `y.logits`"
+    @property
+    def windowed(self) -> bool:
+        """Whether samples are windows of the rows."""
+        return self.table is not None and self.table.window is not None
 
-    def read(self, expr: Any) -> Any:
-        from dlc.compiler import syntax
-
-        if isinstance(expr, syntax.Name):
-            return ExportedName(expr.id, expr)
-        if isinstance(expr, syntax.Attribute) and isinstance(expr.value, syntax.Name):
-            return ExportedName(f"{expr.value.id}_{expr.name}", expr)
-        return None
-
-    def accept(self, value: Any) -> Any:
-        if not isinstance(value, ExportedName):
-            raise self.mismatch(value)
-        return value
-
-
-@record
-class ExportedName:
-    """A name in the artifact and its expression in the spec."""
-
-    name: str
-    expr: Any
-
-
-class TargetText(Text):
-    """The runtime that the artifact has to run on."""
-
-    def describe(self) -> str:
-        return 'a runtime and its minimum version, such as "onnxruntime>=1.17", or "openvino"'
-
-    def accept(self, value: Any) -> Any:
-        if not isinstance(value, str) or (value != OPENVINO and runtime_version(value) is None):
-            raise self.mismatch(value)
-        if runtime_opset(value) is None:
-            oldest = ".".join(map(str, RUNTIMES[0][0]))
-            raise Reject(f"artifacts need onnxruntime {oldest} or newer, found {value}", code="E0403")
-        return value
-
-
-# Minimum version of ONNX Runtime, and what it supports: opset of ai.onnx, opset of ai.onnx.ml, IR version.
-RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
-OPENVINO, OPENVINO_OPSET = "openvino", (20, 4, 9)
-
-
-def runtime_version(target: str) -> tuple[int, ...] | None:
-    match = re.fullmatch(r"\s*onnxruntime\s*>=\s*(\d+(?:\.\d+){0,2})\s*", target)
-    return tuple(map(int, match[1].split("."))) if match else None
-
-
-def runtime_opset(target: str) -> tuple[int, int, int] | None:
-    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports; of
-    OpenVINO those that are tested."""
-    if target == OPENVINO:
-        return OPENVINO_OPSET
-    version = runtime_version(target)
-    fitting = [r[1:] for r in RUNTIMES if version is not None and r[0] <= (*version, 0)[:2]]
-    return fitting[-1] if fitting else None
-
-
-class Export(Section):
-    """Settings of the artifact."""
-
-    usage = """
-    input  image: uint8[1, 28, 28]
-    output digit: class(10)
-
-    image / 255 -> flatten -> dense(32) -> relu -> dense(10) -> digit
-
-    export {
-      outputs = [digit, digit.logits]
-      target  = "onnxruntime>=1.18"
-    }
-    """
-
-    outputs: Any = setting(
-        "the outputs of the artifact", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
-    )
-    target: str = setting(
-        "the runtime of the artifact, `openvino` or a version of `onnxruntime`; it sets opset and IR version",
-        TargetText(),
-        "onnxruntime>=1.17",
-    )
-    opset: int | None = setting(
-        "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"
-    )
-    lengths: bool = setting(
-        "whether the artifact takes the length of each row of a sequence, as `NAME_length`", Boolean(), False
-    )
+    @property
+    def splitting(self) -> SplitMethod:
+        """The way to split the samples: as written, else random, or ordered for windows."""
+        in_order = self.windowed or self.text is not None
+        return self.split or (OrderedSplit() if in_order else RandomSplit())

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import static, syntax
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.dims.dim import BATCH_SIZE
+from dlc.compiler.dims.dim import BATCH_SIZE, Dim
 from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
 from dlc.compiler.elaborate.scope import CONSTANTS, FUNCTIONS, LOSS_FUNCTIONS
+from dlc.compiler.elaborate.shape_hints import ANY_LENGTH
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.base import Operator
@@ -186,6 +187,7 @@ def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]
             "E0403",
             expr.span,
             f"`range` takes one to three whole numbers, found {', '.join(map(describe, values)) or 'none'}",
+            help=ANY_LENGTH if any(isinstance(v, Dim) for v in values) else "",
         )
     if len(values) == 3 and values[2] == 0:
         raise ev.fail("E0403", expr.span, "the step of a `range` cannot be 0")

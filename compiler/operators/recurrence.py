@@ -40,6 +40,7 @@ class Recurrent(Operator, abstract=True):
 
     group = "layers"
     initial = ""
+    recurs = True
     differs_on_nan = "ONNX Runtime may compute numbers from NaN."
 
     kind: ClassVar[str]  # the ONNX operator

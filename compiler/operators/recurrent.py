@@ -59,6 +59,10 @@ class Rnn(Recurrent):
     dropout: float = dropout_setting()
 
     @property
+    def saturates(self) -> bool:
+        return self.activation == "tanh"
+
+    @property
     def auto(self) -> Initializer:
         return HeNormal() if self.activation == "relu" else XavierNormal()
 

@@ -120,11 +120,11 @@ def check_shapes(state: Elaboration, ev: Evaluator, data: Data) -> None:
 
 
 def row_shape(data: Data, field: Field | None) -> tuple[int, ...] | None:
-    """The shape of a field in one row; None where only the file knows it, which may have lists."""
-    columns = field.columns if isinstance(field, (Columns, Ahead)) else ()
-    if len(columns) > 1:
-        return (len(columns),) if data.csv else None
-    return () if data.csv and data.csv.header else None
+    """The shape of a field in one row; None where only the file knows it, which may have lists, or several
+    columns of one name."""
+    if data.csv is None or not isinstance(field, (Columns, Ahead)):
+        return None
+    return (len(field.columns),) if len(field.columns) > 1 else ()
 
 
 def shape_problem(

@@ -155,6 +155,21 @@ def test_a_frame_is_read_with_the_settings_of_the_spec(tmp_path):
     assert opened.sequences is not None and opened.sequences.window == 7
 
 
+def test_columns_without_names_and_columns_of_one_name(tmp_path):
+    (tmp_path / "rows.csv").write_text("".join(f"{i},{i + 100},{i % 2}\n" for i in range(6)))
+    fields = (wanted("x", "float", 4, 2), target("y"))
+    plain = read(Csv(path="rows.csv", header=False, window=4), *fields, folder=tmp_path)
+    assert arrays(plain.train)["x"][1].tolist() == [[i, i + 100] for i in range(1, 5)]
+    assert arrays(plain.train)["y"].tolist() == [1, 0, 1]
+    (tmp_path / "rows.csv").write_text("x,x,y\n" + (tmp_path / "rows.csv").read_text())
+    named = read(Csv(path="rows.csv", window=4), *fields, folder=tmp_path)
+    assert named.fingerprint == plain.fingerprint
+    last = read(Csv(path="rows.csv", window=4), wanted("x", "float", 2), folder=tmp_path)
+    assert arrays(last.train)["x"][0].tolist() == [3, 103]
+    error = error_of(read, Csv(path="rows.csv", window=4), wanted("y", "float", 3), folder=tmp_path)
+    assert error.code == "E0704" and error.help == "`y = ahead(...)` takes rows behind the window"
+
+
 # --- the split --------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # an integer as printed
 PARTS = ("train", "validation", "test")  # of the split
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
+CHARACTER, WORD = UNITS = ("character", "word")  # that a text is cut into
 
 
 class BuiltinName(Text):
@@ -165,6 +166,32 @@ class Idx(DataSource):
     path: str = setting("the folder, relative to the spec", Path())
 
 
+class TextSource(DataSource):
+    """A text in UTF-8 as windows of characters or words. A row is a window, and the window one later: they
+    fill the input and the target, in order, which share their classes.
+
+    Windows do not overlap, and what is left at the end is no window. Every line end counts as `\\n`; white
+    space separates words. The split is `ordered`: the last windows are the test.
+    """
+
+    usage = """
+    input  text: class(auto)[T]
+    output next: class(auto)[T]
+
+    text -> embedding(16) -> transpose -> conv(32, 5, padding=causal) -> relu -> transpose
+         -> dense(next.classes) -> next
+
+    data {
+      source = text("book.txt", window=64)
+      test   = 0.1
+    }
+    """
+
+    path: str = setting("the file, relative to the spec", Path())
+    window: int = setting("characters or words of a row", Integer(1))
+    unit: str = setting("what the text is cut into", Keyword(*UNITS), CHARACTER)
+
+
 class TableSource(DataSource):
     """Rows written in the spec."""
 
@@ -176,11 +203,14 @@ class TableSource(DataSource):
 
 
 class ColumnField(Field):
-    """A column whose name differs from that of the input or target."""
+    """A column whose name differs from that of the input or target, or whose texts are cut into words. A text
+    that fills a sequence of classes, such as `class(auto)[T]`, is cut."""
 
     usage = 'column("Sepal length (cm)")'
 
     column: str = setting("its name in the source", Text())
+    unit: str | None = setting("what a text is cut into: `character`, or `word` at white space",
+                               OneOf(Keyword(*UNITS), Nothing()), None, shown="character")  # fmt: skip
 
 
 class Columns(Field):
@@ -260,6 +290,11 @@ class Data(Section):
         return self.source if isinstance(self.source, TableFile) else None
 
     @property
+    def text(self) -> TextSource | None:
+        """The source, if it is a text."""
+        return self.source if isinstance(self.source, TextSource) else None
+
+    @property
     def windowed(self) -> bool:
         """Whether samples are windows of the rows."""
         return self.table is not None and self.table.window is not None
@@ -267,7 +302,8 @@ class Data(Section):
     @property
     def splitting(self) -> SplitMethod:
         """The way to split the samples: as written, else random, or ordered for windows."""
-        return self.split or (OrderedSplit() if self.windowed else RandomSplit())
+        in_order = self.windowed or self.text is not None
+        return self.split or (OrderedSplit() if in_order else RandomSplit())
 
 
 class ExportName(ParameterType):
@@ -303,10 +339,10 @@ class TargetText(Text):
     """The runtime that the artifact has to run on."""
 
     def describe(self) -> str:
-        return 'a runtime and its minimum version, such as "onnxruntime>=1.17"'
+        return 'a runtime and its minimum version, such as "onnxruntime>=1.17", or "openvino"'
 
     def accept(self, value: Any) -> Any:
-        if not isinstance(value, str) or runtime_version(value) is None:
+        if not isinstance(value, str) or (value != OPENVINO and runtime_version(value) is None):
             raise self.mismatch(value)
         if runtime_opset(value) is None:
             oldest = ".".join(map(str, RUNTIMES[0][0]))
@@ -316,6 +352,7 @@ class TargetText(Text):
 
 # Minimum version of ONNX Runtime, and what it supports: opset of ai.onnx, opset of ai.onnx.ml, IR version.
 RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
+OPENVINO, OPENVINO_OPSET = "openvino", (20, 4, 9)
 
 
 def runtime_version(target: str) -> tuple[int, ...] | None:
@@ -324,7 +361,10 @@ def runtime_version(target: str) -> tuple[int, ...] | None:
 
 
 def runtime_opset(target: str) -> tuple[int, int, int] | None:
-    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports."""
+    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports; of
+    OpenVINO those that are tested."""
+    if target == OPENVINO:
+        return OPENVINO_OPSET
     version = runtime_version(target)
     fitting = [r[1:] for r in RUNTIMES if version is not None and r[0] <= (*version, 0)[:2]]
     return fitting[-1] if fitting else None
@@ -349,7 +389,9 @@ class Export(Section):
         "the outputs of the artifact", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
     )
     target: str = setting(
-        "the runtime of the artifact; it sets opset and IR version", TargetText(), "onnxruntime>=1.17"
+        "the runtime of the artifact, `openvino` or a version of `onnxruntime`; it sets opset and IR version",
+        TargetText(),
+        "onnxruntime>=1.17",
     )
     opset: int | None = setting(
         "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"

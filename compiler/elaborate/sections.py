@@ -292,7 +292,9 @@ def data_section(
         return True
 
     data = section(ev, Data, written, read)
-    if written is not None and shared_classes.from_data(tree, fields) != state.sharing:
+    lost = written and data and not data.source and shared_classes.reads_text(written.body)
+    shared = shared_classes.from_data(tree, data and data.source, fields)
+    if written is not None and not lost and shared != state.sharing:
         state.problems.report("E0211", written.name.span,
                               "fields of one column share its classes, so columns are needed before types",
                               help="write names of columns as texts or params, "

@@ -90,15 +90,15 @@ def facts(
 
 
 def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[RequiredField],
-              like: sections.TableFile | None = None, *, drop: bool = False, empty: bool = False,
+              like: sections.DataSource | None = None, *, drop: bool = False, empty: bool = False,
               ) -> InMemoryRows:  # fmt: skip
     """All rows of one file or data set in the form that an artifact takes: named classes as text, targets as
     numbers.
 
     A field is found under its own name or under the names of the columns that it was trained on. The suffix
-    of the file selects csv, parquet or npz; a folder has the format of MNIST. A table is read with the
-    settings of `like`. `drop` leaves out the rows that miss a value. A source without rows is an error unless
-    `empty` is true.
+    of the file selects csv, parquet or npz; a folder has the format of MNIST. A file of the kind of `like` is
+    read with its settings. `drop` leaves out the rows that miss a value. A source without rows is an error
+    unless `empty` is true.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
     filled = read_columns(open_rows(source, like), known, empty=empty)
@@ -108,17 +108,17 @@ def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[Requ
     return rows
 
 
-def open_rows(source: Path | sections.DataSource | Opened, like: sections.TableFile | None = None) -> Opened:
-    """The source of rows for an artifact; the path `-` is standard input. A table is read with the settings
-    of `like`."""
+def open_rows(source: Path | sections.DataSource | Opened, like: sections.DataSource | None = None) -> Opened:
+    """The source of rows for an artifact; the path `-` is standard input. A file of the kind of `like` is
+    read with its settings."""
     if source == STANDARD_INPUT:
         from dlc.runtime.data.sources.standard_input import open_standard_input
 
-        source = open_standard_input(like)
+        source = open_standard_input(like if isinstance(like, sections.Csv) else None)
     opened = open_source(source_of(source, like) if isinstance(source, Path) else source, Path())
     opened.own_names = opened.for_model = True
     if opened.is_table and opened.sequences is None:
-        opened.sequences = like
+        opened.sequences = like if isinstance(like, sections.TableFile) else None
     if opened.numbered:
         opened.names = tuple(map(number_of, range(len(opened.sizes))))
     return opened
@@ -155,8 +155,9 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
     named = main.fields if main.opened.names or main.opened.numbered else []
     columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
     return Dataset(
-        **dataset, classes=classes, columns=columns, notes=tuple(filter(None, notes)), lengths=varies
-    )
+        **dataset, classes=classes, columns=columns, units=main.units,
+        notes=tuple(filter(None, notes)), lengths=varies,
+    )  # fmt: skip
 
 
 def _read(data: Data, wanted: Sequence[RequiredField], folder: Path, fields: Container[str] | None,
@@ -225,7 +226,7 @@ def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Open
     data = program.data or sections.Data()
     if source is None:
         return data
-    given = source_of(source.absolute(), data.table) if isinstance(source, Path) else source
+    given = source_of(source.absolute(), data.source) if isinstance(source, Path) else source
     if not isinstance(given, sections.DataSource) and given.is_table:
         given.sequences = data.table
     return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)

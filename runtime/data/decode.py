@@ -16,11 +16,11 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
-from dlc.runtime.data import data_errors, sequence_shapes, unknown_classes
+from dlc.runtime.data import bounds, data_errors, sequence_shapes, text_units, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
-from dlc.runtime.data.conversion import as_numbers
+from dlc.runtime.data.conversion import as_numbers, refusal
 from dlc.runtime.data.data_errors import Refused, error
-from dlc.runtime.data.encode import encode
+from dlc.runtime.data.encode import encode, missing_help
 from dlc.runtime.data.field_columns import FieldColumns, refusal_error
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
@@ -59,7 +59,7 @@ def read_columns(
         raise data_errors.fail(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
-    columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
+    columns = {m.wanted.name: _cut(opened, m, [read[index] for index in m.indices]) for m in matches}
     sizes: Lengths = {}
     filled = _in_sequences(FieldColumns(opened, wanted, matches, columns, lengths=sizes))
     problems = [p for m in filled.fields if (p := _shape_problem(filled, m, sizes))]
@@ -67,6 +67,17 @@ def read_columns(
     if problems:
         raise CompileError(problems)
     return filled
+
+
+def _cut(opened: Opened, m: Match, columns: list[Column]) -> list[Column]:
+    """The columns of a field; a column of texts that fills a sequence of classes is cut into units."""
+    [first, *others] = columns
+    single = not others and not first.shape and first.lengths is None
+    if not (single and first.is_text and m.wanted.unit) or opened.joins_rows:
+        return columns
+    what = f"{opened.file}, {opened.name(m.indices[0])}"
+    bounds.check(text_units.UNIT_BYTES * first.values.nbytes, bounds.memory_limit(), what, opened.definition)
+    return [text_units.cut(first, m.wanted.unit)]
 
 
 def _in_sequences(filled: FieldColumns) -> FieldColumns:
@@ -115,6 +126,7 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         columns = [(index, layout.of(column)) for index, column in filled.sources(m)]
         for index, column in columns:
             try:
+                _refuse_empty_texts(column, wanted, purpose)
                 pieces.append(encode(column.steps, wanted.declared, known, purpose))
             except Refused as refused:
                 if refused.text and filled.opened.marks is not None:
@@ -145,15 +157,24 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     return InMemoryRows(made, filled.count, filled.opened, numbers, fields, indices, examples, fine, lengths)
 
 
+def _refuse_empty_texts(column: Column, wanted: RequiredField, purpose: Purpose) -> None:
+    """Refuse missing texts where every text needs the same number of units."""
+    if column.cut and isinstance(wanted.declared.shape[0], int) and column.missing_rows.any():
+        bad, help = column.missing_rows, missing_help(purpose)
+        refused = refusal(data_errors.MISSING_VALUE, "the text is missing", bad, help)
+        refused.of_rows = True
+        raise refused
+
+
 def lengths_in(
     wanted: Sequence[RequiredField], made: Mapping[str, np.ndarray | Ragged]
 ) -> dict[str, np.ndarray]:
-    """The lengths of all rows along the first free dimension of each field, by their names."""
+    """The lengths of all rows along the first free dimension of each field that has one, by their names."""
     found = {}
     for w in (w for w in wanted if w.name in made):
         free = [axis for axis, size in enumerate(w.declared.shape) if dim.is_free(size)]
         values = made[w.name]
-        if free and isinstance(values, Ragged) and values.axis == free[0]:
+        if isinstance(values, Ragged):
             found[length_name(w.name)] = values.lengths
         elif free:
             found[length_name(w.name)] = np.full(len(values), values.shape[free[0] + 1], np.int64)

@@ -85,6 +85,11 @@ class FieldColumns:
         """The columns of a field, each with its index in the source."""
         return list(zip(m.indices, self.columns[m.wanted.name], strict=True))
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each field that was cut from texts."""
+        return {m.wanted.name: m.wanted.unit for m in self.fields if self.columns[m.wanted.name][0].cut}
+
     def names(self, wanted: str) -> tuple[str, ...]:
         """The names of the columns that a field was read from."""
         indices = next(m.indices for m in self.matches if m.wanted.name == wanted)

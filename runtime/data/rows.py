@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CHUNK = 4096  # rows of a batch that is only inspected
 INSPECTED = 1 << 28  # bytes of such a batch
 HELD = 1 << 28  # bytes of windows, which share their rows, that are held as arrays
-POOL = 50  # batches of random rows that are sorted by length
+POOL = 16  # batches of random rows that are sorted by length: more would make steps less alike
 
 
 class ArrayType(NamedTuple):
@@ -257,6 +257,7 @@ class Dataset:
     test: Rows | None = None
     classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by field
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # read for each field
+    units: Mapping[str, str] = field(default_factory=dict)  # of the fields that were cut from texts
     notes: tuple[str, ...] = ()  # the numbers of rows that were left out
     lengths: frozenset[str] = frozenset()  # the free dimensions along which rows differ in length
 

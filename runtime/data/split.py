@@ -66,7 +66,8 @@ def split_rows(
         return RowSplit(np.arange(rows), nothing, nothing)
     if groups is not None:
         return split_groups(groups, test, validation, data, file)
-    order = np.arange(rows)[::-1] if isinstance(data.split, OrderedSplit) else random_order(rows, data.seed)
+    in_order = isinstance(data.splitting, OrderedSplit)
+    order = np.arange(rows)[::-1] if in_order else random_order(rows, data.seed)
     if labels is not None:
         order = stratified(order, labels)
     ends = np.split(order, [test, test + validation])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.definitions.sections import DataSource
+from dlc.compiler.definitions.sections import DataSource, TextSource
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.runtime.data.data_errors import span_of_setting
 from dlc.runtime.data.rows import CHUNK
@@ -56,6 +56,8 @@ def overlapping_parts(
 
 
 def help_for(program: CompiledProgram, part: str) -> str:
+    if program.data and isinstance(program.data.source, TextSource):
+        return "remove repeated passages from the text"
     if program.data and not isinstance(getattr(program.data, part), DataSource):
         return 'remove repeated rows from the source, or keep them together: split = groups("...")'
     return "give rows that training does not see"

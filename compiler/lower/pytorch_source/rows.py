@@ -122,6 +122,7 @@ class SourceReader:
         found = []
         for value, names in wanted.items():
             names = [(known or {}).get(name, name) for name in names]
+            texts = self.source.name == "csv" or getattr(self.declared[value].classes, "labels", None)
             if value in unmatched and value.is_target and target:
                 found.append(self.column_vector(value, f"table[{quoted(target)}]", labels))
             elif value in unmatched and value.type.rank and known:
@@ -129,8 +130,8 @@ class SourceReader:
                 left = [column for name, column in known.items() if name not in taken]
                 whole = f'table.drop(columns="{target}").to_numpy()'
                 found.append(self.column_matrix(value, left) if taken or not target else whole)
-            elif value in unmatched or (value.type.rank and self.source.name == "csv" and len(names) == 1):
-                raise self.error(f"no column of the source fills `{value.field}`")
+            elif value in unmatched or (value.type.rank and texts and len(names) == 1):
+                raise self.error(f"no column of the source fills `{value.field}` as it is")
             elif len(names) > 1:
                 found.append(self.column_matrix(value, names))
             elif value.type.rank and known is None:

@@ -32,7 +32,6 @@ SENTINEL = b"behind the end"  # appended to the file: a separate row if every qu
 BLOCK = 1 << 23  # bytes per thread and read; no row may be longer
 SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab", " ": "a space"}
 SEPARATORS = ";\t,|^~:/ "  # that files have, the usual ones first
-NO_UTF8 = "it holds bytes that are not UTF-8 text"
 DOUBLED = 'put a cell that contains quotes in quotes, and double its own: `"5"" pipe"`'
 # Memory of a cell: its text as read, concatenated and trimmed, each with an offset, and then two numbers.
 COPIES, OFFSET, NUMBERS = 3, 8, 16  # bytes
@@ -64,7 +63,7 @@ class CsvFile(Opened):
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
         if first_lines[1:] and self._utf8_help(first_lines[0]):
-            raise self._broken(NO_UTF8, self._utf8_help(self._data))
+            raise self._broken(formats.NO_UTF8, self._utf8_help(self._data))
         lines = self._lines()
         _, end, cells = next(lines, (0, 0, []))
         if not cells:
@@ -249,7 +248,7 @@ class CsvFile(Opened):
             )
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
-                raise self._broken(NO_UTF8, self._utf8_help(self._data)) from None
+                raise self._broken(formats.NO_UTF8, self._utf8_help(self._data)) from None
             self._check_quotes()
             if ragged := self._ragged():
                 raise data_errors.CompileError(ragged) from None

@@ -238,7 +238,7 @@ def moments(column: Column) -> np.ndarray | None:
 
 def refuse_holes(column: Column, name: str) -> None:
     """Refuse missing values of a column that makes sequences, and columns of several values a row."""
-    if column.shape and column.shape != (1,):
+    if column.lengths is not None or column.shape not in ((), (1,)):
         raise data_errors.Refused(data_errors.SHAPE, "it has several values a row", [0])
     if (missing := column.missing_rows).any():
         raise refusal(data_errors.MISSING_VALUE, HOLES[name], missing, FILL)

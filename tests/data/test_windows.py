@@ -318,6 +318,15 @@ def test_a_column_of_lists_has_another_shape_than_its_windows(tmp_path):
     assert error.code == "E0704" and "[3, 2]" in error.message
 
 
+@pytest.mark.parametrize("key", ["series", "order"])
+@pytest.mark.parametrize("cells", [[[1, 2], [3, 4]], [[1], [2, 3]]], ids=["vectors", "sequences"])
+def test_a_column_of_lists_tells_no_series_apart(tmp_path, key, cells):
+    pd.DataFrame({"id": cells, "a": [1.0, 2.0]}).to_parquet(tmp_path / "rows.parquet")
+    source = Parquet(path="rows.parquet", window=1, **{key: "id"})
+    error = error_of(read, source, wanted("a", "float", 1), folder=tmp_path)
+    assert error.code == "E0704" and "it has several values a row" in error.message
+
+
 # --- memory -----------------------------------------------------------------------------------------------
 
 

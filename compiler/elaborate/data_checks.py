@@ -82,7 +82,7 @@ def check_sequences(state: Elaboration, data: Data) -> None:
             state.problems.report("E0408", source.spans["step"],
                                   "`step` is that of windows, and there are none",
                                   help="write `window=...` too")  # fmt: skip
-        if part != "source" and kind_of(source) != kind_of(data.source):
+        if data.source is not None and kind_of(source) != kind_of(data.source):
             state.problems.report("E0408", data.spans[part],
                                   f"`{part}` has {kind_of(source)}, and `source` has {kind_of(data.source)}",
                                   help="give both the same `window`, and both or none "

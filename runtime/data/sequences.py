@@ -118,7 +118,8 @@ class FieldRows:
         made = Ragged(values, self.lengths, axis, self.starts)
         if not len(made):
             return np.zeros((0, *made.sample_shape(self.steps.count)), values.dtype)
-        return made if self.steps.count > 1 or not made.is_uniform else made.padded()
+        one_array = made.is_uniform and self.steps.count == 1  # series of one length, which share no rows
+        return made.padded() if one_array else made
 
 
 def columns_of(opened: Opened) -> list[RequiredField]:

@@ -14,7 +14,7 @@ T = free("T")
 LONG = "id,t,a,b,kind\n" + "".join(
     f"{name},{t},{10 * k + t},{-t},{kind}\n"
     for t in range(4)
-    for k, (name, size, kind) in enumerate([("v", 3, "x"), ("u", 1, "y"), ("w", 4, "x")])
+    for k, (name, size, kind) in enumerate([("v", 3, "xen"), ("u", 1, "yak"), ("w", 4, "xen")])
     if t < size
 )
 PAIR = wanted("pair", "float", T, 2, source=Columns(columns=("a", "b")))
@@ -84,7 +84,7 @@ def test_parts_have_whole_series(tmp_path):
 
 
 def test_a_missing_step_is_told_by_its_row_and_drop_leaves_its_series_out(tmp_path):
-    text = LONG.replace("w,2,22,-2,x", "w,2,,-2,x")
+    text = LONG.replace("w,2,22,-2,xen", "w,2,,-2,xen")
     source = csv_of(tmp_path, text, series="id", order="t")
     error = error_of(read, source, PAIR, KIND, folder=tmp_path)
     assert error.code == "E0706" and error.message.startswith('rows.csv, row 7 (line 8), column "a"')

@@ -209,10 +209,8 @@ def sort_keys(column: Column) -> np.ndarray:
     refuse_holes(column, ORDER_COLUMN)
     if not column.is_text:
         return column.values.reshape(column.count)
-    if column.untyped and column.parsed is not None:
-        return column.parsed
-    if (times := moments(column)) is not None:
-        return times
+    if (values := numbers_or_times(column)) is not None:
+        return values
     from dlc.runtime.data.arrow_compute import pc
 
     odd = pc.invert(pc.match_substring_regex(column.trimmed, SORTED))
@@ -225,15 +223,17 @@ def sort_keys(column: Column) -> np.ndarray:
     return np.unique(words, return_inverse=True)[1]
 
 
-def moments(column: Column) -> np.ndarray | None:
-    """Dates and times (ISO 8601) as whole numbers; None for other text."""
+def numbers_or_times(column: Column) -> np.ndarray | None:
+    """Text as numbers: of numbers, and of dates and times in ISO 8601; None for other text."""
     import pyarrow as pa
 
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+    times = (pa.timestamp("us"), pa.timestamp("us", "UTC"))
+    for kind in (pa.int64(), pa.float64(), *times):
         try:
-            return column.trimmed.cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            values = (column.trimmed if kind in times else column.numerals).cast(kind)
         except pa.ArrowInvalid:
             continue
+        return (values.cast(pa.int64()) if kind in times else values).to_numpy(zero_copy_only=False)
     return None
 
 

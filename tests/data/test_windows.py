@@ -262,6 +262,7 @@ def test_values_that_no_window_reads_may_be_missing(tmp_path):
 @pytest.mark.parametrize("times", [
     ("9", "10", "100"),
     ("-1.5", "0", "1e2"),
+    ("1700000000000000001", "1700000000000000002", "1700000000000000003"),
     ("2024-09-30", "2024-10-01", "2025-01-01"),
     ("2024-03-01 09:00", "2024-03-01 10:00:30", "2024-03-01T11:00"),
     ("2024-10-27T02:30:00+02:00", "2024-10-27T02:15:00+01:00", "2024-10-27T03:00:00+01:00"),
@@ -285,6 +286,14 @@ def test_order_alone_sorts_the_rows(tmp_path):
     source = csv_of(tmp_path, "t,a\n3,30\n1,10\n2,20\n", order="t")
     rows = read(source, wanted("a"), folder=tmp_path).train
     assert rows["a"].tolist() == [10, 20, 30] and rows.place(0) == "rows.csv, row 2 (line 3)"
+
+
+def test_a_model_of_sorted_rows_answers_rows_as_they_stand(tmp_path):
+    from dlc.runtime.data import read_rows
+
+    csv_of(tmp_path, "a\n3\n1\n2\n")
+    rows = read_rows(tmp_path / "rows.csv", [wanted("a")], Csv(path="", order="t"))
+    assert rows["a"].tolist() == [3, 1, 2]
 
 
 def test_rows_of_one_time_are_counted(tmp_path):

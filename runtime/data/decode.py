@@ -106,7 +106,7 @@ def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
         columns = filled.columns[m.wanted.name]
         for place, column in enumerate(columns) if m.wanted.ignores else ():
             try:
-                found = without_ignored(column.steps, m.wanted.declared)
+                found = without_ignored(column.steps, m.wanted.declared, filled.layout(m).rows)
                 columns[place] = replace(found, lengths=column.lengths)
             except Refused as refused:
                 problems.append(refusal_error(filled, m.wanted, m.indices[place], refused))

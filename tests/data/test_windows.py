@@ -259,6 +259,19 @@ def test_values_that_no_window_reads_may_be_missing(tmp_path):
     assert arrays(data.train)["y"].tolist() == [3, 7]
 
 
+def test_an_ignored_target_may_miss_values_that_no_window_reads(tmp_path):
+    from dataclasses import replace
+
+    text = "a,y\n" + "".join(f"{i},{'' if i < 2 else 9 if i == 3 else i % 2}\n" for i in range(6))
+    source = csv_of(tmp_path, text, window=3)
+    plain = target("y", "class", classes=2)
+    y = replace(plain, declared=replace(plain.declared, ignore=(9,)))
+    data = read(source, wanted("a", "float", 3), y, folder=tmp_path)
+    assert arrays(data.train)["y"].tolist() == [0, -1, 0, 1]
+    error = error_of(read, csv_of(tmp_path, text, window=2), wanted("a", "float", 2), y, folder=tmp_path)
+    assert error.code == "E0706" and "row 2 (line 3)" in error.message
+
+
 @pytest.mark.parametrize("times", [
     ("9", "10", "100"),
     ("-1.5", "0", "1e2"),

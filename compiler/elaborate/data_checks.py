@@ -8,9 +8,10 @@ from dlc.compiler.definitions.data_families import DataSource
 from dlc.compiler.definitions.sections import Columns, GroupsSplit, NormalField, RandomSplit, UniformField
 from dlc.compiler.definitions.series import Ahead, TableFile, fits, steps_of
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import free
 from dlc.compiler.elaborate import text_rows
 from dlc.compiler.elaborate.values import BROKEN, OutputRef
-from dlc.compiler.types import spell
+from dlc.compiler.operators.operands import spell_classes
 
 if TYPE_CHECKING:
     from dlc.compiler.definitions.data_families import Field
@@ -108,7 +109,7 @@ def check_shapes(state: Elaboration, ev: Evaluator, data: Data) -> None:
     file = ev.scope.file
     declared = {i.name: (i.declared, i.site.span) for i in state.inputs}
     declared |= {o.target: (o.declared, o.span) for o in file.outputs.values()
-                 if isinstance(o, OutputRef) and o.target == o.name}  # fmt: skip
+                 if isinstance(o, OutputRef) and o.target_value is not None}  # fmt: skip
     for name, (type, span) in declared.items():
         field = data.fields.get(name)
         if isinstance(field, (NormalField, UniformField)):
@@ -136,17 +137,21 @@ def shape_problem(
     if steps.fit(type.shape, row):
         return None
     if steps.whole:
+        series = spell_classes(type.with_shape(free("T"), *row))
         return (
-            f"`{name}` is {type}, and its series are {type.element}[{', '.join(map(str, ('T', *row)))}]",
-            "",
+            f"`{name}` is {spell_classes(type)}, and its series are {series}",
+            f"declare it as `{name}: {series}`",
         )
     found = (steps.count, *row)
     if isinstance(field, Ahead):
         what = f"{len(field.columns)} columns over {field.n} rows are" if row else f"{field.n} rows are"
     else:
         what = f"a window of {len(row) and row[0]} columns is" if row else "a window is"
-    fitting = spell(type.element, found)
+    fitting = spell_classes(type.with_shape(*found))
     turn = "; its rows are first, and `transpose` exchanges the axes" if type.shape == found[::-1] else ""
     behind = bool(type.shape) and not isinstance(field, Ahead) and fits(type.shape[1:], row)
     other = f", or take rows behind the window: `{name} = ahead(...)`" if behind else ""
-    return f"`{name}` is {type}, and {what} {fitting}", f"declare it as `{name}: {fitting}`{turn}{other}"
+    return (
+        f"`{name}` is {spell_classes(type)}, and {what} {fitting}",
+        f"declare it as `{name}: {fitting}`{turn}{other}",
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.sections import ColumnField, Columns, TextSource
+from dlc.compiler.definitions.series import Ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import DataSource, Field
     from dlc.compiler.elaborate.context import Evaluator
 
+COLUMNS = (ColumnField.name, Columns.name, Ahead.name)  # fields that name columns
 Owners = dict[str, str]  # field -> the field that owns its classes
 
 
@@ -32,7 +34,7 @@ def from_data(tree: syntax.File, source: DataSource | None, fields: Mapping[str,
     """The owners according to the evaluated `data` section."""
     if isinstance(source, TextSource):
         return of_one_text(auto_fields(tree))
-    columns = {name: f.columns for name, f in fields.items() if isinstance(f, Columns)}
+    columns = {name: f.columns for name, f in fields.items() if isinstance(f, (Columns, Ahead))}
     columns |= {name: (f.column,) for name, f in fields.items() if isinstance(f, ColumnField)}
     return owners(auto_fields(tree), columns)
 
@@ -93,7 +95,7 @@ def written_columns(ev: Evaluator, body: Iterable[syntax.Statement]) -> Iterator
         if not isinstance(statement, syntax.Bind) or not isinstance(statement.value, syntax.Call):
             continue
         call = statement.value
-        if isinstance(call.function, syntax.Name) and call.function.id in (ColumnField.name, Columns.name):
+        if isinstance(call.function, syntax.Name) and call.function.id in COLUMNS:
             found = [text_of(ev, argument.value) for argument in call.arguments]
             yield statement.targets[0].id, tuple(text for text in found if text is not None)
 

@@ -13,6 +13,7 @@ from dlc.compiler.definitions.sections import ColumnField, Columns
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
@@ -62,9 +63,9 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
 def run_chunks(
     artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField]
 ) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
-    """For each chunk of rows, which are equally long: their numbers, their fields and the outputs. Without
-    rows, one empty chunk, which gives the shapes of the outputs."""
-    sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
+    """For each chunk of rows whose inputs are equally long: their numbers, their fields and the outputs.
+    Without rows, one empty chunk, which gives the shapes of the outputs."""
+    sizes = batch_sizes(rows.count or 0, min(CHUNK, rows.inspected(rows.types))) or [0]
     names, types = (
         [*rows.types, *rows.length_names.values()],
         {field.name: field.declared for field in fields},
@@ -72,7 +73,8 @@ def run_chunks(
     for start, size, batch in zip(
         accumulate(sizes, initial=0), sizes, rows.batches(sizes, names), strict=False
     ):
-        for some in equally_long(types, batch, size):
+        lengths = {name: batch[name] for name in rows.length_names.values()}
+        for some in equally_long(artifact.fields, lengths, size):
             taken = some.of(types, batch)
             answers = artifact.run({name: taken[name] for name in artifact.inputs})
             check_rows(artifact, answers, len(some.rows))
@@ -188,24 +190,25 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows, fields):
         for m in measured:
-            check_answers(artifact, m, answers, batch[m.target])
+            check_answers(artifact, m, answers, batch)
         meter.add(answers, batch)
     return Evaluated(
         rows.count or 0, rows.what, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes
     )
 
 
-def check_answers(
-    artifact: OpenArtifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
-) -> None:
+def check_answers(artifact: OpenArtifact, measured: OutputMetric, answers: Batch, targets: Batch) -> None:
     """Refuse outputs that do not have the type in the metadata: one value for each target, of a known class,
-    and a probability for each class."""
-    type, shape = measured.type, target.shape
+    and a probability for each class. A text that `ctc` decodes has any length."""
+    type = measured.type
     name, *more = kind_of(type).answer_names(measured.output)
-    sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
+    values, shape = np.asarray(answers[name]), targets[measured.target].shape
+    if type.blank and values.ndim == 2:
+        shape = (shape[0], values.shape[1])
+    sound = values.shape == shape and is_known(type, values)
     if type.element == "class" and type.classes is not None:
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
-        shape = (*shape[:axis], type.classes.count, *shape[axis:])
+        shape = (*shape[:axis], number(type.classes.count) + type.blank, *shape[axis:])
     if not sound or not all(np.shape(answers[n]) == shape and is_numeric(answers[n]) for n in more):
         raise ArtifactError(f"{artifact.path} returns values of `{name}` that are not of its type: {type}")
 
@@ -215,11 +218,13 @@ def is_known(type: Tensor, values: np.ndarray) -> bool:
     if type.element not in ("class", "binary"):
         return is_numeric(values)
     labels = type.classes.labels if type.classes else None
-    if labels:
-        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= {*labels}
+    if labels and type.classes:
+        known = {*labels, type.classes.unknown} if type.blank else {*labels}
+        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= known
     if type.element == "binary" or type.classes is None:
         return values.dtype.kind == "b"
-    return values.dtype.kind in "iu" and bool(((values >= 0) & (values < type.classes.count)).all())
+    least = -1 if type.blank else 0
+    return values.dtype.kind in "iu" and bool(((values >= least) & (values < type.classes.count)).all())
 
 
 def is_numeric(values: np.ndarray) -> bool:

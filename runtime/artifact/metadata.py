@@ -192,6 +192,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"found_in": classes.found_in} if classes and classes.found_in else {}),
         **({"missing": True} if type.missing else {}),
         **({"ignore": list(type.ignore)} if type.ignore else {}),
+        **({"blank": True} if type.blank else {}),
     }
 
 
@@ -224,7 +225,11 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     ignore = written.get("ignore", [])
     if not isinstance(ignore, list) or not all(v is None or is_value(v) for v in ignore):
         raise no_type(written)
-    return Tensor(element, sizes, classes, missing=written.get("missing") is True, ignore=tuple(ignore))
+    blank = written.get("blank", False)
+    if blank is not False and (blank is not True or element != "class" or len(sizes) != 1):
+        raise no_type(written)
+    missing = written.get("missing") is True
+    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank)
 
 
 def is_value(value: Any) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 
 CHUNK = 4096  # rows of a batch that is only inspected
+INSPECTED = 1 << 28  # bytes of such a batch
 HELD = 1 << 28  # bytes of windows, which share their rows, that are held as arrays
-POOL = 50  # batches of random rows that are sorted by length
+POOL = 16  # batches of random rows that are sorted by length: more would make steps less alike
 
 
 class ArrayType(NamedTuple):
@@ -95,7 +97,13 @@ class Rows(ABC):
 
     def chunks(self, field: str) -> Iterator[np.ndarray]:
         """All values of a field, in chunks of rows."""
-        return (batch[field] for batch in self.batches(CHUNK, [field]))
+        return (batch[field] for batch in self.batches(self.inspected([field]), [field]))
+
+    def inspected(self, fields: Iterable[str]) -> int:
+        """The rows of a batch that is only inspected: fewer if they are large, as long windows are."""
+        types = [type for name, type in self.types.items() if name in {*fields}]
+        size = sum(type.dtype.itemsize * prod(type.shape) for type in types)
+        return max(min(CHUNK, INSPECTED // max(size, 1)), 1)
 
     def head(self, count: int, fields: Iterable[str] | None = None) -> InMemoryRows:
         """The first `count` rows, or all rows if there are fewer."""
@@ -166,8 +174,8 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
 
     def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
         names = list(fields)
-        made = [compute(batch) for batch in self.batches(CHUNK, names)]
-        made = made or [compute({name: self[name][:0] for name in names})]
+        made = [compute(batch) for batch in self.batches(self.inspected(names), names)]
+        made = made or [compute({name: array_of(self[name][:0]) for name in names})]
         arrays: dict[str, np.ndarray | Ragged] = {n: np.concatenate([b[n] for b in made]) for n in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")

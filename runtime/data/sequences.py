@@ -9,6 +9,7 @@ import numpy as np
 
 from dlc.compiler.definitions.sections import ColumnField
 from dlc.compiler.definitions.series import Ahead, Steps
+from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.types import Tensor
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.conversion import first_bad_text, refusal
@@ -28,8 +29,8 @@ SERIES_COLUMN, ORDER_COLUMN = "series=", "order="
 HOLES = {SERIES_COLUMN: "the row belongs to no series", ORDER_COLUMN: "the row has no place in the order"}
 FILL = "fill it in, or remove the row"
 ONE_ROW = Steps()
-# A date whose text does not sort as time does: 31.1.2024, 1/31/2024.
-UNSORTED = r"^\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b"
+# Text that sorts as time does: months, days, quarters, weeks, times of day.
+SORTED = r"^(\d{4}-\d{2}(-\d{2}([T ]\d{2}.*)?)?|\d{4}-?[QH]\d|\d{4}-?W\d{2}|\d{2}:\d{2}(:\d{2}(\.\d+)?)?)$"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class FieldRows:
         assert self.starts is not None and self.lengths is not None
         shape, axis = self.steps.without_axis(declared), self.steps.axis or 0
         if all(isinstance(size, int) for size in shape):
-            values = values.reshape(len(values), *shape)  # type: ignore[arg-type]
+            values = values.reshape(len(values), *shape)
         made = Ragged(values, self.lengths, axis, self.starts)
         if not len(made):
             return np.zeros((0, *made.sample_shape(self.steps.count)), values.dtype)
@@ -186,7 +187,7 @@ def too_short(opened: Opened, settings: TableFile, longest: int, ahead: int) -> 
 
 def repeated_note(opened: Opened, settings: TableFile, codes: np.ndarray, keys: np.ndarray) -> list[str]:
     """A note that counts the rows whose place in the order is that of another row of their series."""
-    same = np.count_nonzero((codes[1:] == codes[:-1]) & (keys[1:] == keys[:-1]))
+    same = int(np.count_nonzero((codes[1:] == codes[:-1]) & (keys[1:] == keys[:-1])))
     if not same:
         return []
     verb = "has" if same == 1 else "have"
@@ -203,20 +204,36 @@ def first_come(column: Column) -> np.ndarray:
 
 
 def sort_keys(column: Column) -> np.ndarray:
-    """Numbers in the order of the values: of numbers as numbers, of text as text."""
+    """Numbers in the order of the values: numbers, dates and times."""
     refuse_holes(column, ORDER_COLUMN)
     if not column.is_text:
         return column.values.reshape(column.count)
     if column.untyped and column.parsed is not None:
         return column.parsed
+    if (times := moments(column)) is not None:
+        return times
     from dlc.runtime.data.arrow_compute import pc
 
-    odd = pc.fill_null(pc.match_substring_regex(column.values, UNSORTED), False)
+    odd = pc.invert(pc.match_substring_regex(column.trimmed, SORTED))
     if (bad := odd.to_numpy(zero_copy_only=False)).any():
-        what = f'"{first_bad_text(column, bad)}" is not sorted by time, but by its text'
-        raise refusal(data_errors.VALUE, what, bad, "write dates as 2024-01-31, or as numbers")
-    words = column.values.to_numpy(zero_copy_only=False).astype(str)
+        what = f'"{shorten(first_bad_text(column, bad))}" is neither a number nor a date such as 2024-01-31'
+        raise refusal(
+            data_errors.VALUE, what, bad, "write the order as numbers, or dates with the year first"
+        )
+    words = column.trimmed.to_numpy(zero_copy_only=False).astype(str)
     return np.unique(words, return_inverse=True)[1]
+
+
+def moments(column: Column) -> np.ndarray | None:
+    """Dates and times (ISO 8601) as whole numbers; None for other text."""
+    import pyarrow as pa
+
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return column.trimmed.cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid:
+            continue
+    return None
 
 
 def refuse_holes(column: Column, name: str) -> None:

@@ -231,10 +231,10 @@ def test_other_words_are_searched_for_in_the_documentation() -> None:
 
 
 def test_a_planned_word_is_shown_with_alternatives() -> None:
-    printed = dlc("doc", "unit").output
-    assert "`unit` of `column` is not built yet" in printed
-    printed = dlc("doc", "lstm").output
-    assert "`lstm` is not built yet" in printed and "- `shift`:" in printed
+    printed = dlc("doc", "sync").output
+    assert "`sync` of `batchnorm` is not built yet" in printed
+    printed = dlc("doc", "attention").output
+    assert "`attention` is not built yet" in printed and "- `" in printed
 
 
 def test_topics_load_nothing_heavy() -> None:

@@ -60,6 +60,27 @@ def test_values_ahead_are_those_of_the_rows_behind_the_window(tmp_path):
     assert found["pair"].tolist() == [[i + 3, i + 103] for i in range(6)]
 
 
+def test_fields_of_one_column_share_its_classes(tmp_path):
+    from dlc.compiler import Source, compile
+    from dlc.runtime.data import load
+
+    (tmp_path / "rows.csv").write_text("sky\n" + "\n".join(["sun", "rain", "fog"] * 4))
+    text = """
+    input  past: class(auto)[4]
+    output next: class(auto)
+    past -> embedding(2) -> flatten -> dense(next.classes) -> next
+    data {
+      source = csv("rows.csv", window=4)
+      past   = column("sky")
+      next   = ahead("sky", 1)
+    }
+    """
+    dataset = load(compile(Source("sky.dl", text)), tmp_path)
+    assert dataset.classes["past"].labels == ("fog", "rain", "sun") and [*dataset.classes] == ["past"]
+    found = arrays(dataset.train)
+    assert found["past"][0].tolist() == [2, 1, 0, 2] and found["next"][:2].tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     "shape", [(4, 2), (free("T"), 2), (2, free("T"))], ids=["fixed", "free", "channels first"]
 )
@@ -223,14 +244,26 @@ def test_values_that_no_window_reads_may_be_missing(tmp_path):
     assert arrays(data.train)["y"].tolist() == [3, 7]
 
 
-def test_the_order_is_that_of_numbers_and_of_iso_dates(tmp_path):
-    source = csv_of(tmp_path, "t,a\n10,1\n9,0\n100,2\n", order="t", window=3)
+@pytest.mark.parametrize("times", [
+    ("9", "10", "100"),
+    ("-1.5", "0", "1e2"),
+    ("2024-09-30", "2024-10-01", "2025-01-01"),
+    ("2024-03-01 09:00", "2024-03-01 10:00:30", "2024-03-01T11:00"),
+    ("2024-10-27T02:30:00+02:00", "2024-10-27T02:15:00+01:00", "2024-10-27T03:00:00+01:00"),
+    ("2023-12", "2024-01", "2024-02"),
+    ("2023Q4", "2024Q1", "2024Q3"),
+])  # fmt: skip
+def test_the_order_is_that_of_numbers_and_times(tmp_path, times):
+    text = "t,a\n" + "".join(f"{times[k]},{k}\n" for k in (1, 0, 2))
+    source = csv_of(tmp_path, text, order="t", window=3)
     assert arrays(read(source, wanted("a", "float", 3), folder=tmp_path).train)["a"].tolist() == [[0, 1, 2]]
-    dates = csv_of(tmp_path, "t,a\n2024-10-01,1\n2024-09-30,0\n2025-01-01,2\n", order="t", window=3)
-    assert arrays(read(dates, wanted("a", "float", 3), folder=tmp_path).train)["a"].tolist() == [[0, 1, 2]]
-    odd = csv_of(tmp_path, "t,a\n31.12.2024,1\n01.01.2025,0\n", order="t", window=2)
-    error = error_of(read, odd, wanted("a", "float", 2), folder=tmp_path)
-    assert (error.code, error.help) == ("E0705", "write dates as 2024-01-31, or as numbers")
+
+
+@pytest.mark.parametrize("odd", ["31.12.2024", "2024-1-3", "Jan 2024", "step 10", "5:00 pm"])
+def test_text_that_is_no_time_has_no_order(tmp_path, odd):
+    source = csv_of(tmp_path, f"t,a\n2024-01-01,1\n{odd},0\n", order="t", window=2)
+    error = error_of(read, source, wanted("a", "float", 2), folder=tmp_path)
+    assert error.code == "E0705" and error.message.startswith('rows.csv, row 2 (line 3), column "t"'), error
 
 
 def test_order_alone_sorts_the_rows(tmp_path):

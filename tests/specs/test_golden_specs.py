@@ -15,6 +15,7 @@ from second_engine import run_openvino
 
 import dlc
 from dlc.cli.emit import with_classes
+from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.format.formatter import format
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.lower.onnx import serialize
@@ -36,6 +37,7 @@ GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
 LARGE = ("diffusion", "vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
 ROWS = 2
+STEPS = 7  # the size of each free dimension
 SHOWN = 6  # numbers of an answer that are recorded
 CLOSE = 2e-4  # recorded numbers are rounded to 1e-4
 
@@ -100,7 +102,7 @@ def run_onnxruntime(model: bytes, inputs: dict[str, np.ndarray]) -> dict[str, np
 
 def draw_rows(seed: int, type: Tensor) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    shape = (ROWS, *type.shape)
+    shape = (ROWS, *(evaluate(size, dict.fromkeys(names(size), STEPS)) for size in type.shape))
     if type.classes is not None and type.classes.names:
         return np.array(type.classes.names, object)[rng.integers(0, len(type.classes.names), shape)]
     if type.element == "float":
@@ -138,12 +140,12 @@ def alike(before: Any, now: Any) -> bool:
 
 
 def as_numbers(program: CompiledProgram, name: str, answer: Any) -> np.ndarray:
-    """What an engine answers, with names of classes as their numbers."""
+    """What an engine answers, with names of classes as their numbers; -1 after the end of an answer."""
     answer = np.asarray(answer)
     if answer.dtype.kind not in "OU":
         return answer
-    names = program.output(name).declared.classes.names
-    return np.vectorize(names.index)(answer)
+    numbers = {"": -1} | {label: k for k, label in enumerate(program.output(name).declared.classes.names)}
+    return np.vectorize(numbers.__getitem__)(answer)
 
 
 def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:

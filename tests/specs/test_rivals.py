@@ -1,7 +1,8 @@
-"""The figures of rivals that specs name are those of scikit-learn on the same rows."""
+"""The figures of rivals that specs name are those of scikit-learn, or of counts, on the same rows."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 
 import dlc
 from dlc.runtime.open_rows import open_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from dlc.runtime.data.ragged import Ragged
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -35,6 +39,28 @@ def test_the_error_of_pca() -> None:
     assert program.compiled.params["pca"] == pytest.approx(error, rel=1e-3)
 
 
+def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
+    program = dlc.compile(SPECS / "japanese_vowels.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    x, test_x = (means(rows["recording"]) for rows in (data.train, data.test))
+    y, test_y = data.train["speaker"], data.test["speaker"]
+    mean, deviation = x.mean(0), x.std(0)
+    accuracies = [
+        LogisticRegression(C=strength, max_iter=1000)
+        .fit((x - mean) / deviation, y)
+        .score((test_x - mean) / deviation, test_y)
+        for strength in (0.1, 1, 10, 100)
+    ]
+    assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=1e-4)
+
+
+def means(sequences: Ragged) -> np.ndarray:
+    """The mean of the steps of each row."""
+    begins = np.cumsum(sequences.lengths) - sequences.lengths
+    return np.add.reduceat(sequences.steps, begins) / sequences.lengths[:, None]
+
+
 def test_the_error_of_product_quantization() -> None:
     program = dlc.compile(SPECS / "vq_vae.dl")
     train, test = images(program)
@@ -46,3 +72,34 @@ def test_the_error_of_product_quantization() -> None:
             found = KMeans(program.compiled.params["codes"], random_state=0).fit(parts[0])
             errors.append(((found.cluster_centers_[found.predict(parts[1])] - parts[1]) ** 2).mean())
     assert program.compiled.params["product"] == pytest.approx(np.mean(errors), rel=0.02)
+
+
+def test_the_perplexity_of_counted_characters() -> None:
+    program = dlc.compile(SPECS / "manual.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    train, test = (np.concatenate(rows["seen"]).tolist() for rows in (data.train, data.test))
+    probability = witten_bell(train)
+    surprises = [-np.log(probability(*test[k - 2 : k + 1])) for k in range(2, len(test))]
+    assert program.compiled.params["trigram"] == pytest.approx(np.exp(np.mean(surprises)), rel=0.01)
+
+
+def witten_bell(text: list[int]) -> Callable[..., float]:
+    """The probability of the last of some symbols after the others, from their counts in a text, interpolated
+    with that after all but the first."""
+    counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in (1, 2, 3)}
+    totals: Counter[tuple[int, ...]] = Counter()
+    kinds: Counter[tuple[int, ...]] = Counter()
+    for symbols, count in (pair for n in counts for pair in counts[n].items()):
+        totals[symbols[:-1]] += count
+        kinds[symbols[:-1]] += 1
+
+    def probability(*symbols: int) -> float:
+        if not symbols:
+            return 1 / len(counts[1])
+        before, less = symbols[:-1], probability(*symbols[1:])
+        if not totals[before]:
+            return less
+        return (counts[len(symbols)][symbols] + kinds[before] * less) / (totals[before] + kinds[before])
+
+    return probability

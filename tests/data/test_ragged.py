@@ -1,0 +1,98 @@
+"""Rows that differ in length: ragged arrays, padded batches and the order of an epoch."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from dlc.runtime.artifact.equal_lengths import equally_long, in_order
+from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.rows import POOL, InMemoryRows, in_buckets
+
+LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=12).map(lambda found: np.array(found, np.int64))
+
+
+@given(LENGTHS, st.integers(0, 1), st.data())
+def test_rows_of_a_ragged_array_are_those_of_a_list(
+    lengths: np.ndarray, axis: int, data: st.DataObject
+) -> None:
+    values = data.draw(
+        arrays.arrays(np.float32, (int(lengths.sum()), 2), elements=st.floats(-9, 9, width=32))
+    )
+    rows = np.split(values, np.cumsum(lengths)[:-1])
+    rows = rows if axis == 0 else [row.T for row in rows]
+    ragged = Ragged(values, lengths, axis)
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=6)), np.int64)
+    taken, padded = ragged[chosen], ragged[chosen].padded()
+    assert len(taken) == len(chosen)
+    assert taken.shape == padded.shape
+    for place, number in enumerate(chosen):
+        row, length = rows[number], lengths[number]
+        cut = padded[place][:length] if axis == 0 else padded[place][:, :length]
+        np.testing.assert_array_equal(cut, row)
+        if length:  # padding repeats the last step
+            rest = padded[place][length:] if axis == 0 else padded[place][:, length:].T
+            last = row[-1] if axis == 0 else row[:, -1]
+            assert (rest == last).all()
+    steps = [row if axis == 0 else row.T for row in rows]
+    np.testing.assert_array_equal(taken.steps, np.concatenate([steps[n] for n in chosen] or [values[:0]]))
+
+
+@given(LENGTHS, st.integers(1, 4), st.integers(0, 9))
+def test_batches_have_rows_of_similar_length(lengths: np.ndarray, batch: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    order = in_buckets(rng.permutation(len(lengths)), lengths, batch, rng.permutation)
+    assert sorted(order) == [*range(len(lengths))]
+    if len(lengths) <= POOL * batch:  # one pool: batches do not overlap in length, but for equal ones
+        whole = [lengths[order[i : i + batch]] for i in range(0, len(order) // batch * batch, batch)]
+        spans = sorted((found.min(), found.max()) for found in whole)
+        assert all(a[1] <= b[0] for a, b in pairwise(spans))
+
+
+def test_an_epoch_of_rows_of_one_length_has_the_order_of_the_permutation() -> None:
+    rows = InMemoryRows({"x": np.zeros((5, 3))}, 5)
+    order = np.array([3, 1, 4, 0, 2])
+    np.testing.assert_array_equal(rows.order(lambda count: order, 2), order)
+
+
+def test_a_batch_has_the_lengths_that_are_asked_for() -> None:
+    lengths = np.array([1, 3, 2])
+    rows = InMemoryRows({"x": Ragged(np.arange(6), lengths)}, 3, lengths={"x_length": lengths})
+    first, second = rows.batches([2, 1], ["x", "x_length"])
+    assert first["x"].tolist() == [[0, 0, 0], [1, 2, 3]]
+    assert first["x_length"].tolist() == [1, 3]
+    assert second["x"].tolist() == [[4, 5]]
+    assert rows.types["x"].shape == (3,)
+    assert rows.held() is None
+    assert rows.take(np.array([2, 0])).lengths["x_length"].tolist() == [2, 1]
+
+
+@given(LENGTHS, LENGTHS)
+def test_groups_of_equal_length_hold_every_row_once(a: np.ndarray, b: np.ndarray) -> None:
+    from dlc.compiler.dims.dim import free
+    from dlc.compiler.types import Tensor
+
+    count = min(len(a), len(b))
+    a, b = a[:count], b[:count]
+    types = {"x": Tensor("float", (free("T"), 2)), "y": Tensor("float", (3, free("S")))}
+    batch = {"x": np.zeros((count, 6, 2)), "y": np.zeros((count, 3, 6)), "x_length": a, "y_length": b}
+    groups = equally_long(types, batch, count)
+    assert sorted(np.concatenate([group.rows for group in groups])) == [*range(count)]
+    for group in groups:
+        made = group.of(types, batch)
+        assert {*a[group.rows]} == {made["x"].shape[1]} == {*made["x_length"]}
+        assert {*b[group.rows]} == {made["y"].shape[2]}
+    found = in_order([g.rows for g in groups], [g.of(types, batch)["x"] for g in groups])
+    assert [len(row) for row in found] == a.tolist()
+
+
+@pytest.mark.parametrize("length", [0, 4])
+def test_rows_of_one_length_are_one_array(length: int) -> None:
+    from dlc.runtime.data.sequence_shapes import joined
+
+    made = joined(np.zeros((3 * length, 2)), np.full(3, length), 1)
+    assert isinstance(made, np.ndarray)
+    assert made.shape == (3, 2, length)

@@ -185,3 +185,13 @@ def test_metadata_of_strangers(key: str, value: str, characters: Path) -> None:
     assert from_texts(found).units == {"text": "character", "tag": "character"}
     with pytest.raises(ValueError, match=f"its `dlc.{key}` is not as dlc writes it"):
         from_texts({**found, f"dlc.{key}": value})
+
+
+def test_names_of_padding_are_empty(tmp_path: Path) -> None:
+    """With inputs of lengths, stock ONNX Runtime answers a padded batch; `predict` takes texts as before."""
+    spec = TAGGER + "export { lengths = true }\n"
+    path = trained(tmp_path, spec, {"text": CHARACTERS, "tag": [*map(kinds, CHARACTERS)]})
+    raw = {"text": np.array([[*"bad"], [*"ex?"]], object), "text_length": np.array([3, 1])}
+    assert session(path).run(["tag"], raw)[0].tolist() == [["C", "V", "C"], ["V", "", ""]]
+    assert dlc.load(path).predict({"text": ["bad", "e", ""]})["tag"].tolist() == ["CVC", "V", ""]
+    assert CliRunner().invoke(commands, ["verify", str(path)]).exit_code == 0

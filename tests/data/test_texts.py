@@ -362,6 +362,17 @@ def test_units_are_for_sequences_of_classes() -> None:
     ]
 
 
+def test_cells_of_series_are_steps(tmp_path: Path) -> None:
+    """The rows of a series are its steps: a cell is one class, as in a list of names."""
+    (tmp_path / "rows.csv").write_text("id,word,tag\n1,red,A\n1,blue,B\n2,red,A\n")
+    head = f'{TAGGER}data {{\n source = csv("rows.csv", series="id")\n'
+    data = rows_of(head + "}\n", tmp_path)
+    assert units(data, data.train, "word") == [["red", "blue"], ["red"]]
+    assert data.units == {}
+    found = error_of(dlc.compile, text=head + ' word = column("word", unit=word)\n}\n')
+    assert found.message == "the steps of `word` are rows of the source, so its texts are not cut"
+
+
 def test_texts_without_a_unit(tmp_path: Path) -> None:
     assert errors_of(rows_of, TAGGER, tmp_path, {"word": ["", None], "tag": ["", ""]}) == [
         ("E0706", f'the arrays given, row 1, array "{name}": all values are missing, so there is no class')

@@ -34,10 +34,10 @@ class ReferenceOutput:
 
     @property
     def spelled(self) -> np.ndarray:
-        """The values as the artifact returns them, with labels."""
+        """The values as the artifact returns them, with labels; that of class -1 is empty."""
         if not self.names:
             return self.values
-        return np.array(self.names, dtype=object)[self.values.astype(np.int64)]
+        return np.array((*self.names, ""), dtype=object)[self.values.astype(np.int64)]
 
     def differs(self, have: np.ndarray) -> float:
         """The difference of an output of the artifact."""

@@ -107,8 +107,7 @@ class SourceReader:
         return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.table_arrays()
 
     def read_table(self, source: Any) -> Any:
-        sizes = (v.type.shape[0] if v.type.rank else 1 for v in self.values)
-        fields = [v.field for v, size in zip(self.values, sizes, strict=True) for _ in range(size)]
+        fields = [v.field for v in self.values for _ in range(v.type.shape[0] if v.type.rank else 1)]
         rows, names = literal([list(row) for row in source.rows]), list(source.columns or fields)
         read = call(text("pd.DataFrame"), rows, columns=literal(names))  # type: ignore[arg-type]
         return ("table", read), self.table_arrays(dict(zip(names, names, strict=True)))

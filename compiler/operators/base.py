@@ -53,8 +53,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
-    # True if its result is -1 after the end of each row.
-    ends_rows: ClassVar[bool] = False
+    # True if its result holds nothing (0, class -1, `""`) after the end of each row.
+    ends_rows: ClassVar[bool] | property = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 

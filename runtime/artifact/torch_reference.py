@@ -86,9 +86,12 @@ class Reference:
         outputs = dict(graph.outputs)
         producers = graph.producers()
         for name, value in graph.outputs.items():
-            node = producer_through_index(value, producers)
+            node, end = producer_through_index(value, producers), ()
+            if node is not None and node.operator.ends_rows and node.operator.tolerance(np) is None:
+                node, end = producers.get(node.operands[0]), ("",)
             if node is not None and (labels := node.operator.labels()):
-                self.named[name] = tuple(label for label in labels if isinstance(label, str))
+                texts = tuple(label for label in labels if isinstance(label, str))
+                self.named[name] = (*texts, *end) if texts else ()
                 node = producers.get(node.operands[0])
             if node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node

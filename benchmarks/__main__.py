@@ -10,18 +10,18 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.report import page, row, table
+from benchmarks.report import page, row, section, sections
 from benchmarks.timing import Effort
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ("start", "training", "exporting")
+PARTS = ("start", "training", "exporting", "recurrent")
 GPU, RESULTS = "gpu", "results"
 
 
 def main() -> int:
     what = "Benchmarks of dlc against handwritten PyTorch and its exporter."
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=what)
-    only = f"measure only these, and write nothing: {', '.join(PARTS)}"
+    only = f"measure only these, and write their sections of the page: {', '.join(PARTS)}"
     parser.add_argument("parts", nargs="*", metavar="PART", help=only)
     parser.add_argument("--quick", action="store_true", help="once each, on little data, and write nothing")
     wait = "per row: time to wait for an idle machine, and to repeat disturbed samples (60)"
@@ -38,15 +38,18 @@ def main() -> int:
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     effort = Effort(asked.quick, patience=0 if asked.quick else asked.patience)
-    measured = []
+    written, missed = sections(PAGE.read_text("utf-8")), False
     for part in asked.parts or PARTS:
+        measured = []
         for comparison in import_module(f"benchmarks.{part}").compare(effort):
             print(row(comparison), file=sys.stderr, flush=True)
             measured.append(comparison)
-    print(table(measured))
-    if not asked.parts and not asked.quick:
-        PAGE.write_text(page(measured), "utf-8")
-    return int(not asked.quick and any(c.met == "no" for c in measured))
+        missed = missed or any(c.met == "no" for c in measured)
+        written[part] = section(measured)
+        print(written[part])
+    if not asked.quick:
+        PAGE.write_text(page(written), "utf-8")
+    return int(missed and not asked.quick)
 
 
 if __name__ == "__main__":

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.timing import Sweep
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.timing import Comparison
 
 PAGE = """\
 # Benchmarks
 
-`python -m benchmarks` writes this page. It needs `pip install ".[test]"` and takes about ten minutes;
-`--quick` runs everything in one minute, on little data, and writes nothing.
+`python -m benchmarks` writes this page. It needs `pip install ".[test]"` and takes about twenty minutes;
+`python -m benchmarks training` measures one part and writes its section. `--quick` runs everything in two
+minutes, on little data, and writes nothing.
 
-{table}
-
-Measured on {date}: {machine}; {versions}.
+{sections}
 
 ## Method
 
-The two candidates of a row are timed alternately, A B B A, at least {rounds} times each, after one run
+The two candidates of a row are timed alternately, A B B A, at least ten times each, after one run
 that does not count. Times are medians. The ratio is that of the medians: how many times as fast dlc is,
 or how many times as long it takes. The noise floor compares each candidate with itself: the median of
 every second sample with the median of the others; the larger of the two ratios counts. A ratio that
@@ -48,6 +49,16 @@ per row.
 - **ONNX Runtime**: both files with the same inputs and outputs (the class and all probabilities), on the
   CPU with default options. After the optimization by ONNX Runtime, both have the same expensive nodes,
   so the expected ratio is 1.
+- **Training on sequences**: as training, from the same initial weights, on one thread. Texts have 3 to 120
+  words, the median 20. The script pads with `pad_sequence` in a `collate_fn` and runs the LSTM on
+  `pack_padded_sequence`. Tokens are words without padding; their number a second is that of the whole
+  training. dlc puts rows of similar length into a batch, so that steps on short rows see fewer words, and
+  an epoch learns a little less: both losses are those of all rows after the training. The benchmark fails if
+  they differ by more than a quarter.
+- **Recurrent layers in ONNX Runtime**: `x -> lstm(64) -> dense(10) -> y` on `float[T, 64]`, exported for any
+  length, against `nn.LSTM` and `nn.Linear` with the same weights in evaluation mode, under
+  `torch.inference_mode`, both on one thread. Each cell of the table is the ratio for one shape, from six
+  samples of each; the answers are compared before.
 
 The networks, the script and the data are in [`benchmarks/`](../benchmarks).
 """
@@ -55,25 +66,64 @@ PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnx-ir", "onnxruntim
             "numpy", "lark", "click")  # fmt: skip
 
 
-def page(comparisons: Sequence[Comparison]) -> str:
-    rounds = min(len(c.timing.ours) for c in comparisons)
-    return PAGE.format(table=table(comparisons), date=date.today().isoformat(), machine=machine(),
-                       versions=versions(), rounds=rounds)  # fmt: skip
+TITLES = {
+    "start": "A cold process",
+    "training": "Training",
+    "exporting": "Export",
+    "recurrent": "Recurrent networks",
+}
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
+def page(parts: Mapping[str, str]) -> str:
+    """The page with these sections, by part."""
+    sections = (f"## {TITLES[part]}\n\n{parts[part]}" for part in TITLES if part in parts)
+    return PAGE.format(sections="\n\n".join(sections))
+
+
+def sections(page: str) -> dict[str, str]:
+    """The sections of a page, by part."""
+    found = (
+        re.search(rf"^## {title}\n\n(.*?)\n\n## ", page, re.DOTALL | re.MULTILINE)
+        for title in TITLES.values()
+    )
+    return {part: match[1] for part, match in zip(TITLES, found, strict=True) if match}
+
+
+def section(measured: Sequence[Comparison | Sweep]) -> str:
+    """The results of one part."""
+    tables = [table(measured), *(ratios(sweep) for sweep in measured if isinstance(sweep, Sweep))]
+    where = f"Measured on {date.today().isoformat()}: {machine()}; {versions()}."
+    return "\n\n".join([*tables, where])
+
+
+def table(measured: Sequence[Comparison | Sweep]) -> str:
     lines = [
         "| what | dlc | against | takes | ratio | asked | met | noise floor |",
         "|---|--:|---|--:|--:|--:|---|--:|",
     ]
-    return "\n".join([*lines, *map(row, comparisons)])
+    return "\n".join([*lines, *map(row, measured)])
 
 
-def row(c: Comparison) -> str:
-    ours, theirs = (duration(median(times)) for times in (c.timing.ours, c.timing.theirs))
+def row(c: Comparison | Sweep) -> str:
     unit, bound = ("x the time", "at most") if c.costs else ("x as fast", "at least")
-    return (f"| {c.what} | {ours} | {c.against} | {theirs} | {number(c.ratio)} {unit} | {bound} {c.asked:g} "
-            f"| {c.met} | {c.timing.noise:.2f} |")  # fmt: skip
+    ours, theirs = c.times
+    return (f"| {c.what} | {speed(ours, c.tokens)} | {c.against} | {speed(theirs, c.tokens)} "
+            f"| {number(c.ratio)} {unit} | {bound} {c.asked:g} | {c.met} | {c.noise:.2f} |")  # fmt: skip
+
+
+def speed(seconds: float, tokens: int) -> str:
+    return f"{duration(seconds)} ({tokens / seconds:_.0f} tokens a second)" if tokens else duration(seconds)
+
+
+def ratios(sweep: Sweep) -> str:
+    """The ratio for each shape."""
+    columns = list(dict.fromkeys(column for _, column in sweep.timings))
+    rows = list(dict.fromkeys(row for row, _ in sweep.timings))
+    lines = [f"| {' | '.join([sweep.corner, *columns])} |", "|---|" + "--:|" * len(columns)]
+    lines += (
+        f"| {' | '.join([row, *(number(sweep.ratios[row, column]) for column in columns)])} |" for row in rows
+    )
+    return "\n".join(lines)
 
 
 def number(ratio: float) -> str:

@@ -6,12 +6,12 @@ import gc
 import time
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.calm import Look, Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     Sample = Callable[[], float]  # runs once and returns the measured seconds
 
@@ -22,6 +22,10 @@ class Timing:
 
     ours: Sequence[float]
     theirs: Sequence[float]
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        return median(self.ours), median(self.theirs)
 
     @property
     def noise(self) -> float:
@@ -81,7 +85,8 @@ def seconds(work: Callable[[], object]) -> float:
 class Comparison:
     """The timing of dlc and of another candidate, and the target of the ratio.
 
-    The ratio is how many times as fast dlc is; with `costs`, how many times as long it takes.
+    The ratio is how many times as fast dlc is; with `costs`, how many times as long it takes. `tokens` is the
+    number of steps of sequences that are processed.
     """
 
     what: str
@@ -89,16 +94,65 @@ class Comparison:
     timing: Timing
     asked: float
     costs: bool = False
+    tokens: int = 0
+
+    @property
+    def times(self) -> tuple[float, float]:
+        """The median seconds of dlc and of the other."""
+        return self.timing.medians
+
+    @property
+    def noise(self) -> float:
+        return self.timing.noise
 
     @property
     def ratio(self) -> float:
-        ours, theirs = median(self.timing.ours), median(self.timing.theirs)
+        ours, theirs = self.times
         return ours / theirs if self.costs else theirs / ours
 
     @property
     def met(self) -> str:
-        """Whether the target is met; `no` only if the ratio misses it by more than the noise."""
-        lead = self.asked / self.ratio if self.costs else self.ratio / self.asked
-        if lead >= 1:
-            return "yes"
-        return "within the noise" if lead * self.timing.noise >= 1 else "no"
+        return verdict(self.asked / self.ratio if self.costs else self.ratio / self.asked, self.noise)
+
+
+def verdict(lead: float, noise: float) -> str:
+    """Whether a target is met; `no` only if the ratio misses it by more than the noise."""
+    if lead >= 1:
+        return "yes"
+    return "within the noise" if lead * noise >= 1 else "no"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The timings over a table of shapes, by row and column. The target is of the median ratio."""
+
+    what: str
+    against: str
+    timings: Mapping[tuple[str, str], Timing]
+    asked: float
+    corner: str  # what the rows and the columns are
+    costs: ClassVar[bool] = False
+    tokens: ClassVar[int] = 0
+
+    @property
+    def times(self) -> tuple[float, float]:
+        """The medians over all shapes."""
+        ours, theirs = zip(*(timing.medians for timing in self.timings.values()), strict=True)
+        return median(ours), median(theirs)
+
+    @property
+    def noise(self) -> float:
+        return median(timing.noise for timing in self.timings.values())
+
+    @property
+    def ratios(self) -> dict[tuple[str, str], float]:
+        return {shape: theirs / ours for shape, (ours, theirs) in
+                ((shape, timing.medians) for shape, timing in self.timings.items())}  # fmt: skip
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ratios.values())
+
+    @property
+    def met(self) -> str:
+        return verdict(self.ratio / self.asked, self.noise)

@@ -1,8 +1,8 @@
 """Kinds of outputs by element type: shape of the scores, default loss and metrics, postprocessing in the
 artifact.
 
-There are kinds for classes, for binary outputs and for numbers. All differences between them are in this
-file.
+There are kinds for classes, for sequences of classes that `ctc` decodes, for binary outputs and for numbers.
+All differences between them are in this file.
 """
 
 from __future__ import annotations
@@ -104,6 +104,22 @@ class ClassKind(OutputKind):
         return postprocessing.NumberIndex(count=classes.count, numbers=classes.labels)
 
 
+class CtcKind(ClassKind):
+    """A sequence of classes that is decoded from scores of frames, of which the first class is the blank."""
+
+    elements = ()
+    loss = "ctc"
+    metrics = ("edit_distance",)
+
+    def steps(self, declared, found):
+        yield "symbols", postprocessing.BestPath()
+        classes = declared.classes
+        if classes and classes.names:
+            yield "name", postprocessing.ClassName(names=(*classes.names, classes.unknown))
+        elif classes and classes.labels:
+            yield "label", postprocessing.ClassLabel(numbers=(*classes.labels, classes.unknown))
+
+
 class BinaryKind(OutputKind):
     elements = ("binary",)
     word = "binary"
@@ -188,9 +204,12 @@ KINDS: dict[str, OutputKind] = {
 }
 
 
+CTC = CtcKind()
+
+
 def kind_of(declared: Tensor) -> OutputKind:
     """The kind of a declared type."""
-    return KINDS[declared.element]
+    return CTC if declared.blank else KINDS[declared.element]
 
 
 def class_axis(rank: int) -> int:

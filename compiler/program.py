@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.dims.dim import is_free, names
+from dlc.compiler.dims.dim import ClassCount, names
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ class CompiledProgram:
         """The free dimensions along which rows differ in length: those that differ in the data, and all those
         of inputs if the artifact takes lengths."""
         sizes = (size for i in self.inputs for size in i.declared.shape if self.export.lengths)
-        return self.facts.lengths | {name for size in sizes if is_free(size) for name in names(size)}
+        return self.facts.lengths | {
+            n for size in sizes for n in names(size) if not isinstance(n, ClassCount)
+        }
 
     def output(self, name: str) -> Output:
         return self._outputs[name]

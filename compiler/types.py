@@ -74,7 +74,9 @@ class Tensor:
     declared weight, a loss) and has no batch axis. `missing` occurs only in declarations: the input may have
     missing values, which the spec imputes. `ignore` are the target values that do not count, as the spec
     writes them, and None for missing values; it is the same for a target and for what is computed of it
-    alone, where an ignored class is -1 and an ignored number NaN.
+    alone, where an ignored class is -1 and an ignored number NaN. `blank` occurs only in declarations: the
+    output is a sequence of classes that is decoded from scores of frames, which have the blank before the
+    classes (`ctc`).
     """
 
     element: str
@@ -83,6 +85,7 @@ class Tensor:
     batched: bool = True
     missing: bool = False
     ignore: tuple[float | str | None, ...] = ()
+    blank: bool = False
 
     @property
     def rank(self) -> int:
@@ -100,6 +103,11 @@ class Tensor:
     def is_number(self) -> bool:
         """Whether arithmetic accepts the element: floats, integers and booleans."""
         return self.is_float or self.is_integer or self.element == "bool"
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether a text fills it, a class for each of its units: a sequence of classes."""
+        return self.element == "class" and self.rank == 1 and self.shape != (1,)
 
     def axis(self, axis: int) -> int:
         """The index of a sample axis in the whole tensor, batch axis included."""

@@ -14,7 +14,7 @@ from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.dims.dim import is_free
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime.artifact.export import REAL_ROWS
-from dlc.runtime.artifact.metadata import names_of_columns
+from dlc.runtime.artifact.metadata import are_units, names_of_columns
 from dlc.runtime.data.encode import dtype_of
 from dlc.runtime.loaded_tensors import fingerprint
 from dlc.runtime.run_folder import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, unreadable
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """The fingerprint of the data, the columns that fill each field, the figures of the training, and some
-    rows of the data for the parity check: decoded, by input."""
+    """The fingerprint of the data, the columns that fill each field, what its texts are cut into, the figures
+    of the training, and some rows of the data for the parity check: decoded, by input."""
 
     rows: Mapping[str, np.ndarray] | None = None
     fingerprint: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -48,7 +49,9 @@ def origin_of(dataset: Dataset | None, tensors: Mapping[str, np.ndarray]) -> Ori
     """The origin that is known before training. `tensors` are those that the spec loads."""
     if dataset is None:
         return Origin(fingerprint=fingerprint("", tensors))
-    return Origin(real_rows(dataset), fingerprint(dataset.fingerprint, tensors), dataset.columns)
+    return Origin(
+        real_rows(dataset), fingerprint(dataset.fingerprint, tensors), dataset.columns, dataset.units
+    )
 
 
 def real_rows(dataset: Dataset) -> Mapping[str, np.ndarray] | None:
@@ -73,7 +76,8 @@ def write_origin(run: Run, program: CompiledProgram, origin: Origin) -> None:
     """Write the origin that is known before training, with the rows of the parity check, without targets."""
     from safetensors.numpy import save
 
-    run.write(DATA, as_json({"fingerprint": origin.fingerprint, "columns": origin.columns}))
+    of_data = {"fingerprint": origin.fingerprint, "columns": origin.columns, "units": origin.units}
+    run.write(DATA, as_json(of_data))
     rows = origin.rows or {}
     names = [name for i in program.inputs for name in (i.name, length_name(i.name))]
     kept = {name: rows[name].copy(order="C") for name in names if name in rows}
@@ -89,11 +93,11 @@ def write_figures(run: Run, trained: Trained) -> None:
 def read_origin(folder: Path, program: CompiledProgram, *, own: bool) -> Origin:
     """The origin that a run has kept. For weights that are not its `own`, only the columns and the rows."""
     data = read_json(folder / DATA)
-    columns, fingerprint = data.get("columns", {}), data.get("fingerprint", "")
+    columns, units, fingerprint = data.get("columns", {}), data.get("units", {}), data.get("fingerprint", "")
     named = is_dict_of(columns, list) and all(map(names_of_columns, columns.values()))
-    if not (named and isinstance(fingerprint, str)):
+    if not (named and are_units(units) and isinstance(fingerprint, str)):
         raise unreadable(folder, f"{DATA} is not as dlc writes it")
-    of_any = Origin(read_rows(folder, program), columns=columns)
+    of_any = Origin(read_rows(folder, program), columns=columns, units=units)
     if not own:
         return of_any
     measured = read_json(folder / FIGURES)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.other_settings import MOVED_SETTINGS, UNNEEDED_SETTINGS
-from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, not_built
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -72,6 +72,8 @@ MEMBERS = {
     "meanabsolutepercentageerror": "mape", "meansquarederror": "mse", "meanabsoluteerror": "mae",
     "topkaccuracy": "top_k", "topkcategoricalaccuracy": "top_k", "top5": "top_k", "top5accuracy": "top_k",
     "wer": "word_error_rate", "levenshtein": "edit_distance", "steplr": "step",
+    "levenshteindistance": "edit_distance", "editdist": "edit_distance", "cer": "edit_distance",
+    "charerrorrate": "edit_distance", "exactmatch": "sequence_accuracy",
     "exponentiallr": "exponential", "exponentialdecay": "exponential", "cosineannealinglr": "cosine",
     "cosineannealing": "cosine", "cosinedecay": "cosine", "linearlr": "linear", "onecyclelr": "one_cycle",
     "onecycle": "one_cycle", "reducelronplateau": "plateau", "constantlr": "constant", "he": "he_normal",
@@ -93,7 +95,8 @@ SETTINGS = {
     "window": ("kernel",), "window_shape": ("kernel",), "ksize": ("kernel",), "strides": ("stride",),
     "dilation_rate": ("dilation",), "dilations": ("dilation",), "out_channels": ("channels",),
     "filters": ("channels",), "features": ("units", "channels", "dim"), "out_features": ("units",),
-    "hidden_size": ("units",), "hidden_dim": ("units",), "output_dim": ("dim", "units"),
+    "hidden_size": ("units",), "nonlinearity": ("activation",), "recurrent_initializer": ("init",),
+    "hidden_dim": ("units",), "output_dim": ("dim", "units"),
     "width": ("units", "w"), "embedding_dim": ("dim",), "height": ("h",), "use_bias": ("bias",),
     "with_bias": ("bias",), "epsilon": ("eps",), "p": ("rate",), "prob": ("rate", "p"),
     "probability": ("rate", "p"), "dim": ("axis",), "dims": ("axis",), "axes": ("axis",), "pad": ("padding",),
@@ -210,6 +213,12 @@ NAME_HELP = {
     "Activation": "write the activation as a stage: `-> relu`",
     "Lambda": "declare `block f(x) { return ... }`",
     "Rescaling": "numbers are scaled by arithmetic: `x / 255`",
+    **dict.fromkeys(("Bidirectional", "BiLSTM", "BLSTM", "BiGRU"),
+                    "both directions are a setting of the layer: `lstm(32, bidirectional=true)`"),
+    **dict.fromkeys(("Masking", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence",
+                     "pad_sequence", "pad_sequences", "unpack_sequence", "PackedSequence"),
+                    "rows of several lengths are padded, and padding is left out of every result; "
+                    "`x.mask` is true for the steps of a row"),
     "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",
     **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
                     "`reshape` takes the new shape; an index, `x[0]`, removes an axis"),
@@ -236,18 +245,15 @@ NAME_HELP = {
                     "layers, losses and optimizers need no import; blocks of another file are imported by "
                     "`import f, g from \"other.dl\"`"),
 }  # fmt: skip
-# Names and settings that belong to a word that is not implemented yet: the family and the word.
-UNBUILT = {
-    "Masking": ("attribute", "mask"), "Bidirectional": ("operator", "lstm"),
-    "return_sequences": ("operator", "lstm"), "return_state": ("operator", "lstm"),
-}  # fmt: skip
 # Names of other libraries that are similar to a word of the language and mean something else: no suggestion.
 ABSENT = frozenset({
     "Threshold", "RReLU", "Acos", "Asin", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "acos", "asin",
     "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "SwiGLU", "swiglu", "GEGLU", "GatherND",
     "RandomZoom", "Tversky", "lion", "Lion", "lamb", "LAMB", "ASGD", "Rprop", "Adafactor", "adafactor",
-    "SparseAdam", "ftrl",
+    "SparseAdam", "ftrl", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
 })  # fmt: skip
+# Settings that say the opposite of a setting here.
+OPPOSITES = {"return_sequences": "final"}
 # Methods of tensors in other libraries, and the attribute that replaces each.
 METHODS = {"size": "shape", "dim": "rank", "ndim": "rank", "ndimension": "rank", "get_shape": "shape"}
 
@@ -311,7 +317,7 @@ def aliases(families: tuple[str, ...]) -> dict[str, str]:
 
 def operator(name: str) -> str:
     """The help for an unknown name of an operator, a loss or another function; empty if there is none."""
-    if phrase := unbuilt(name) or NAME_HELP.get(name, NAME_HELP.get(name.lower(), "")):
+    if phrase := NAME_HELP.get(name, NAME_HELP.get(name.lower(), "")):
         return phrase
     if name in CONSTANTS:
         return f"it is written `{CONSTANTS[name]}` here"
@@ -348,14 +354,7 @@ def setting(name: str, known: Container[str]) -> str:
         return f"it is called `{found}` here"
     if name in UNNEEDED_SETTINGS:
         return f"leave it out: {UNNEEDED_SETTINGS[name]}"
-    return unbuilt(name) or MOVED_SETTINGS.get(name, "")
-
-
-def unbuilt(name: str) -> str:
-    """The help for a name that belongs to a word that is not implemented yet; empty for all others."""
-    if name not in UNBUILT:
-        return ""
-    return f"it belongs to {not_built(*UNBUILT[name]).message.replace(' is not', ', which is not')}"
+    return MOVED_SETTINGS.get(name, "")
 
 
 def type_(name: str, *, called: bool = False) -> str:

@@ -6,10 +6,12 @@ _KNOWN = "the size of the input is known"
 # Operators that take an input size in PyTorch: the position of that argument, and why it is not needed here.
 INPUT_SIZE_ARGUMENTS = {
     **dict.fromkeys(("dense", "conv", "conv_transpose", "batchnorm", "layernorm", "instancenorm", "rmsnorm",
-                     "prelu"), (0, _KNOWN)),
+                     "prelu", "rnn", "lstm", "gru"), (0, _KNOWN)),
     "groupnorm": (1, _KNOWN),
     "embedding": (0, "the table has a row for each class of the input's type, `class(1000)`"),
 }  # fmt: skip
+# Operators whose activation other libraries let choose, with the one that is computed within.
+ACTIVATION_WITHIN = {"lstm": "tanh", "gru": "tanh"}
 # Settings of other libraries that are not needed here, and why.
 UNNEEDED_SETTINGS = {
     **dict.fromkeys(("in_features", "in_channels", "input_dim", "input_size", "input_shape", "num_features",
@@ -20,8 +22,13 @@ UNNEEDED_SETTINGS = {
                     "numbers are float32 here; `train { precision = ... }` trains otherwise"),
     "device": "`dlc train --device` chooses the device", "inplace": "no operator works in place",
     "name": "a layer is named after its operator, and a value with `name = ...`",
-    **dict.fromkeys(("data_format", "channels_last", "batch_first"),
+    **dict.fromkeys(("data_format", "channels_last"),
                     "channels come first, and the batch is never written"),
+    **dict.fromkeys(("batch_first", "time_major"), "steps come first, and the batch is never written"),
+    "go_backwards": "`bidirectional=true` reads both ways",
+    "merge_mode": "the states of both directions are joined on the last axis",
+    "recurrent_activation": "the gates are `sigmoid`", "enforce_sorted": "rows may have any order",
+    "unroll": "recurrent layers are never unrolled", "stateful": "each row begins with the initial state",
     **dict.fromkeys(("affine", "elementwise_affine", "track_running_stats", "center", "scale"),
                     "it is always on"),
     "amsgrad": "it is off", "foreach": "it does not change results",
@@ -42,7 +49,8 @@ UNNEEDED_SETTINGS = {
 REGULARIZE = "weights are regularized by `train { regularize = l2(1e-4) }`"
 # Settings of other libraries that are written in another part of a spec.
 MOVED_SETTINGS = {
-    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer"), REGULARIZE),
+    **dict.fromkeys(("kernel_regularizer", "bias_regularizer", "activity_regularizer",
+                     "recurrent_regularizer"), REGULARIZE),
     **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"),
                     "gradients are clipped by `train { clip = norm(1.0) }`"),
     "clipvalue": "gradients are clipped by `train { clip = value(1.0) }`",
@@ -50,7 +58,12 @@ MOVED_SETTINGS = {
     "weights": "trained weights are read by `train { weights = load(\"f.safetensors\") }`",
     "callbacks": "training is stopped early by `early_stop = patience(5)`; a run folder is always written",
     "bias_initializer": "the initial value of a bias is 0",
+    "recurrent_dropout": "`dropout=0.2` drops values between layers",
+    "proj_size": "put `dense` after it",
     "padding_mode": "put `pad` before it",
+    "return_sequences": "all states are the result; `final=true` gives the last one alone",
+    "return_state": "`final=true` gives the last state; `last` takes it from all states",
+    **dict.fromkeys(("initial_state", "hx"), "an initial state is a second tensor: `x -> gru(state, 32)`"),
     "align_corners": "it is false; `resize` alone has it",
     "scale_factor": "`upsample` takes a factor",
     "descending": "`sort` is ascending: sort `-x`",

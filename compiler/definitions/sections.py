@@ -6,6 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.data_families import DataSource, Field, SplitMethod
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import (
     BareWord,
@@ -24,6 +25,7 @@ from dlc.compiler.definitions.parameter_types import (
     Text,
     describe,
 )
+from dlc.compiler.definitions.series import TableFile
 from dlc.compiler.definitions.text_settings import CommentSign, DecimalSign, Encoding, Separator
 from dlc.compiler.record import record
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # an integer as printed
 PARTS = ("train", "validation", "test")  # of the split
 BUILTINS = ("iris", "wine", "digits", "breast_cancer", "diabetes")
+CHARACTER, WORD = UNITS = ("character", "word")  # that a text is cut into
 
 
 class BuiltinName(Text):
@@ -76,24 +79,13 @@ class Section(Definition, family="section", what="a section"):
     """A section of a spec: settings in braces."""
 
 
-class DataSource(Definition, family="source", what="a source of rows"):
-    """A source of rows."""
-
-
-class SplitMethod(Definition, family="split", what="a way to split the rows"):
-    """A way to split the rows into training, validation and test."""
-
-
-class Field(Definition, family="field", what="a field of the data"):
-    """The origin of the values of one input or target."""
-
-
 class RandomSplit(SplitMethod):
     """Random rows for each part of the split."""
 
 
 class OrderedSplit(SplitMethod):
-    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn)."""
+    """The last rows for the test, the rows before them for validation (`shuffle=False` in scikit-learn). Of
+    windows, the last stretch of each series; windows that cross a border are in no part."""
 
 
 class GroupsSplit(SplitMethod):
@@ -123,13 +115,12 @@ class Builtin(DataSource):
         return names.tolist() if names is not None and names.dtype.kind == "U" else None
 
 
-class Csv(DataSource):
+class Csv(TableFile):
     """A text file of rows, one in a line.
     Several columns make a vector: `x = columns("x0", "x1", "x2")`."""
 
     usage = 'csv("flowers.csv", separator=";", decimal=",")'
 
-    path: str = setting("the file, relative to the spec", Path())
     missing: tuple[str, ...] | None = setting("the text, or texts, that mark a missing value; a whole "
                                               "number, such as `-1`, also matches `-1.0`",
                                               OneOf(ListOf(Text()), Nothing()), None,
@@ -153,12 +144,10 @@ class Csv(DataSource):
         return tuple(dict.fromkeys([*marks, *whole, *(f"{mark}{zero}" for mark in whole)]))
 
 
-class Parquet(DataSource):
-    """An Apache Parquet file."""
+class Parquet(TableFile):
+    """An Apache Parquet file. A list in a cell is a vector, or a sequence."""
 
     usage = 'parquet("flowers.parquet")'
-
-    path: str = setting("the file, relative to the spec", Path())
 
 
 class Npz(DataSource):
@@ -177,6 +166,32 @@ class Idx(DataSource):
     path: str = setting("the folder, relative to the spec", Path())
 
 
+class TextSource(DataSource):
+    """A text in UTF-8 as windows of characters or words. A row is a window, and the window one later: they
+    fill the input and the target, in order, which share their classes.
+
+    Windows do not overlap, and what is left at the end is no window. Every line end counts as `\\n`; white
+    space separates words. The split is `ordered`: the last windows are the test.
+    """
+
+    usage = """
+    input  text: class(auto)[T]
+    output next: class(auto)[T]
+
+    text -> embedding(16) -> transpose -> conv(32, 5, padding=causal) -> relu -> transpose
+         -> dense(next.classes) -> next
+
+    data {
+      source = text("book.txt", window=64)
+      test   = 0.1
+    }
+    """
+
+    path: str = setting("the file, relative to the spec", Path())
+    window: int = setting("characters or words of a row", Integer(1))
+    unit: str = setting("what the text is cut into", Keyword(*UNITS), CHARACTER)
+
+
 class TableSource(DataSource):
     """Rows written in the spec."""
 
@@ -188,11 +203,14 @@ class TableSource(DataSource):
 
 
 class ColumnField(Field):
-    """A column whose name differs from that of the input or target."""
+    """A column whose name differs from that of the input or target, or whose texts are cut into words. A text
+    that fills a sequence of classes, such as `class(auto)[T]`, is cut."""
 
     usage = 'column("Sepal length (cm)")'
 
     column: str = setting("its name in the source", Text())
+    unit: str | None = setting("what a text is cut into: `character`, or `word` at white space",
+                               OneOf(Keyword(*UNITS), Nothing()), None, shown="character")  # fmt: skip
 
 
 class Columns(Field):
@@ -225,7 +243,7 @@ class Data(Section):
     """The source of the rows, and their split into training, validation and test.
 
     Any other key is the name of an input or target, and its value is the origin of the values: `column("Other
-    name")`, `columns("a", "b")`, `normal()`, `uniform()`.
+    name")`, `columns("a", "b")`, `ahead("a", "b", 24)`, `normal()`, `uniform()`.
     """
 
     usage = """
@@ -251,7 +269,8 @@ class Data(Section):
     )
     test: Any = setting("rows for the test: a fraction, a count, or a source of their own",
                         OneOf(Integer(0), Number(minimum=0, below=1), MemberOf("source")), 0)  # fmt: skip
-    split: Any = setting("the way to choose the rows of each part", MemberOf("split"), RandomSplit())
+    split: Any = setting("the way to choose the rows of each part", OneOf(MemberOf("split"), Nothing()), None,
+                         shown="random, or ordered for windows")  # fmt: skip
     stratify: Any = setting("the output whose classes have equal shares in all parts of the split",
                             BareWord("an output's name"), None)  # fmt: skip
     seed: int = setting("random seed of the split", Integer(0, 2**31 - 1), 0)
@@ -264,6 +283,27 @@ class Data(Section):
     def csv(self) -> Csv | None:
         """The source, if it is a csv file."""
         return self.source if isinstance(self.source, Csv) else None
+
+    @property
+    def table(self) -> TableFile | None:
+        """The source, if it is a file of rows with columns."""
+        return self.source if isinstance(self.source, TableFile) else None
+
+    @property
+    def text(self) -> TextSource | None:
+        """The source, if it is a text."""
+        return self.source if isinstance(self.source, TextSource) else None
+
+    @property
+    def windowed(self) -> bool:
+        """Whether samples are windows of the rows."""
+        return self.table is not None and self.table.window is not None
+
+    @property
+    def splitting(self) -> SplitMethod:
+        """The way to split the samples: as written, else random, or ordered for windows."""
+        in_order = self.windowed or self.text is not None
+        return self.split or (OrderedSplit() if in_order else RandomSplit())
 
 
 class ExportName(ParameterType):
@@ -299,10 +339,10 @@ class TargetText(Text):
     """The runtime that the artifact has to run on."""
 
     def describe(self) -> str:
-        return 'a runtime and its minimum version, such as "onnxruntime>=1.17"'
+        return 'a runtime and its minimum version, such as "onnxruntime>=1.17", or "openvino"'
 
     def accept(self, value: Any) -> Any:
-        if not isinstance(value, str) or runtime_version(value) is None:
+        if not isinstance(value, str) or (value != OPENVINO and runtime_version(value) is None):
             raise self.mismatch(value)
         if runtime_opset(value) is None:
             oldest = ".".join(map(str, RUNTIMES[0][0]))
@@ -312,6 +352,7 @@ class TargetText(Text):
 
 # Minimum version of ONNX Runtime, and what it supports: opset of ai.onnx, opset of ai.onnx.ml, IR version.
 RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
+OPENVINO, OPENVINO_OPSET = "openvino", (20, 4, 9)
 
 
 def runtime_version(target: str) -> tuple[int, ...] | None:
@@ -320,7 +361,10 @@ def runtime_version(target: str) -> tuple[int, ...] | None:
 
 
 def runtime_opset(target: str) -> tuple[int, int, int] | None:
-    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports."""
+    """The highest opset of ai.onnx, opset of ai.onnx.ml and IR version that every such runtime supports; of
+    OpenVINO those that are tested."""
+    if target == OPENVINO:
+        return OPENVINO_OPSET
     version = runtime_version(target)
     fitting = [r[1:] for r in RUNTIMES if version is not None and r[0] <= (*version, 0)[:2]]
     return fitting[-1] if fitting else None
@@ -345,7 +389,9 @@ class Export(Section):
         "the outputs of the artifact", OneOf(ListOf(ExportName()), Nothing()), None, shown="all outputs"
     )
     target: str = setting(
-        "the runtime of the artifact; it sets opset and IR version", TargetText(), "onnxruntime>=1.17"
+        "the runtime of the artifact, `openvino` or a version of `onnxruntime`; it sets opset and IR version",
+        TargetText(),
+        "onnxruntime>=1.17",
     )
     opset: int | None = setting(
         "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"

@@ -10,21 +10,18 @@ SECTIONS = ("data", "train", "export")
 # Words by family. A key that is not a family is a definition; its words are settings.
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
-        "rnn", "lstm", "gru", "attention", "rotary", "vocabulary", "tokenize",
+        "attention", "rotary", "vocabulary", "tokenize",
         "spectrogram", "mel", "mfcc",
     ),
     "function": ("path",),
     "metric": (
-        "edit_distance", "bleu", "chrf", "word_error_rate", "sequence_accuracy",
+        "bleu", "chrf", "word_error_rate",
     ),
-    "source": ("images", "audio", "text"),
-    "field": ("files", "ahead"),
+    "source": ("images", "audio"),
+    "field": ("files",),
     "section": ("tune",),
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode"),
-    "csv": ("series", "order", "window", "step"),
-    "column": ("unit",),
-    "parquet": ("series", "order", "window", "step"),
     "batchnorm": ("sync",),
     "load": ("names",),
 }  # fmt: skip

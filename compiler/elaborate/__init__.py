@@ -25,7 +25,7 @@ from dlc.compiler.elaborate.evaluate import ExpressionEvaluator
 from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
 from dlc.compiler.ir.graph import Input
-from dlc.compiler.passes import lengths, lints, missing_values, offsets
+from dlc.compiler.passes import lengths, lints, missing_values, offsets, runtimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +87,7 @@ class Elaborator(Elaboration):
         if not self.problems.failed:
             program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
             lengths.check(program, self.problems)
+            runtimes.check(program, self.problems)
         lints.look(program, self.problems)
         return program
 

@@ -38,8 +38,12 @@ def bind(
     spans: dict[str, Span] = {}
     tensors: list[Operand] = []
     failed = position_lost = False
+    named = {a.name for a in call.arguments} if call else set()
+    left = sum(a.name is None for a in call.arguments) if call else 0
     for argument in call.arguments if call else ():
         by_name, expr = argument.name is not None, argument.value
+        if not by_name:
+            unfilled, left = settings.past_rest(unfilled, named, left), left - 1
         if position_lost and not by_name:
             continue  # its setting is unknown
         try:

@@ -202,7 +202,8 @@ class GraphBuilder(OperandConversion):
                 raise self.fail("E0505", span,
                                 f"the weights of net `{level.net}` are shared, and `{full}` was "
                                 f"{found.value.type} at its first use, {Tensor('float', spec.shape)} here",
-                                help="use a `block` for new weights at every use")  # fmt: skip
+                                help="give it tensors of the same shape and the same settings at every use, "
+                                "or use a `block`, which makes new weights")  # fmt: skip
             return found.value
         if level.net in self._complete_nets:
             raise self.fail("E0505", span,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import static, syntax
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.parameter_types import describe
-from dlc.compiler.dims.dim import BATCH_SIZE
+from dlc.compiler.dims.dim import BATCH_SIZE, Dim
 from dlc.compiler.elaborate import arguments, blocks, flow, unknown_names
 from dlc.compiler.elaborate.scope import CONSTANTS, FUNCTIONS, LOSS_FUNCTIONS
+from dlc.compiler.elaborate.shape_hints import ANY_LENGTH
 from dlc.compiler.elaborate.tensor_operands import operands
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, Stage, Template
 from dlc.compiler.operators.base import Operator
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Value
 
 
-def call(ev: Evaluator, expr: syntax.Call) -> Any:
+def call(ev: Evaluator, expr: syntax.Call, *, after_arrow: bool = False) -> Any:
+    """The result of a call. After an arrow, a call of an operator that may take more tensors waits for them:
+    `x -> lstm(state, 32)`."""
     function = expr.function
     if isinstance(function, syntax.Name):
         if function.id in FUNCTIONS and function.id not in ev.scope.names:
@@ -38,7 +41,7 @@ def call(ev: Evaluator, expr: syntax.Call) -> Any:
             return loss_function(ev, function.id, expr)
         target = called(ev, function, expr)
         if isinstance(target, type) and issubclass(target, Definition):
-            return call_definition(ev, target, expr)
+            return call_definition(ev, target, expr, after_arrow=after_arrow)
         if isinstance(target, Template):
             return call_block(ev, target, expr)
     if isinstance(function, syntax.Attribute):
@@ -89,12 +92,18 @@ def bare_stage(ev: Evaluator, definition: type[Definition], span: Span) -> Defin
     return DefinedStage(arguments.bind(ev, definition, None, span)[0], (), span, {})
 
 
-def call_definition(ev: Evaluator, definition: type[Definition], expr: syntax.Call) -> Any:
+def call_definition(
+    ev: Evaluator, definition: type[Definition], expr: syntax.Call, *, after_arrow: bool = False
+) -> Any:
     instance, tensors, spans = arguments.bind(ev, definition, expr, expr.span)
     if (numbers := static_numbers(definition, tensors, spans)) is not None:
         return static.call(definition.name, *numbers)
     stage = DefinedStage(instance, tuple(tensors), expr.span, spans)
-    low = definition.arity()[0] if issubclass(definition, Operator) and definition.family != "loss" else 1
+    low, high = 1, None
+    if issubclass(definition, Operator) and definition.family != "loss":
+        low, high = definition.arity()
+    if after_arrow and high is not None:
+        low = high
     return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage
 
 
@@ -178,6 +187,7 @@ def make_range(ev: Evaluator, values: list[Any], expr: syntax.Call) -> list[int]
             "E0403",
             expr.span,
             f"`range` takes one to three whole numbers, found {', '.join(map(describe, values)) or 'none'}",
+            help=ANY_LENGTH if any(isinstance(v, Dim) for v in values) else "",
         )
     if len(values) == 3 and values[2] == 0:
         raise ev.fail("E0403", expr.span, "the step of a `range` cannot be 0")

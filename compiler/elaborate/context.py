@@ -128,8 +128,9 @@ class Evaluator(ABC):
         return self.fail(reject.code, span, reject.message, help=reject.help)
 
     @abstractmethod
-    def evaluate(self, expr: syntax.Expr) -> Any:
-        """The value of an expression. Raises `Halt` after an error, which is already reported."""
+    def evaluate(self, expr: syntax.Expr, *, after_arrow: bool = False) -> Any:
+        """The value of an expression. Raises `Halt` after an error, which is already reported. If it stands
+        after an arrow, tensors flow into it."""
 
     @abstractmethod
     def lookup(self, name: str, span: Span, otherwise: str = "", call: syntax.Call | None = None) -> Any:

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 class ExpressionEvaluator(Evaluator):
     """The evaluator: one method for each class of expression."""
 
-    def evaluate(self, expr: syntax.Expr) -> Any:
+    def evaluate(self, expr: syntax.Expr, *, after_arrow: bool = False) -> Any:
         self.builder.count_work(expr.span)
-        return self.builder.within(expr.span, self._evaluate, expr)
+        return self.builder.within(expr.span, self._evaluate, expr, after_arrow)
 
-    def _evaluate(self, expr: syntax.Expr) -> Any:
+    def _evaluate(self, expr: syntax.Expr, after_arrow: bool) -> Any:
         try:
+            if after_arrow and isinstance(expr, syntax.Call):
+                return calls.call(self, expr, after_arrow=True)
             return getattr(self, f"_{type(expr).__name__.lower()}")(expr)
         except Reject as reject:
             raise self.reject(expr.span, reject) from None
@@ -150,7 +152,7 @@ class ExpressionEvaluator(Evaluator):
             )
             stage = self._name(step, otherwise)
         else:
-            stage = self.evaluate(step)
+            stage = self.evaluate(step, after_arrow=True)
         if isinstance(stage, Stage) or flow.is_sink(stage):
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):

@@ -58,8 +58,18 @@ def translate_stages(expr: syntax.Expr) -> str:
     if plain in aliases.SIGNS and len(positional) == len(expr.arguments) == 2:
         left, right = (operand(value) for value in positional)
         return f"{left} {aliases.SIGNS[plain]} {right}"
+    if plain == "bidirectional" and len(positional) == len(expr.arguments) == 1:
+        return both_directions(positional[0])
     definition = definition_of(expr.function)
     return padded_axes(expr, definition) or native_layer(expr, definition)
+
+
+def both_directions(layer: syntax.Expr) -> str:
+    """The layer of a wrapper, as in `Bidirectional(LSTM(32))`."""
+    written = translate_stages(layer)
+    if not isinstance(layer, syntax.Call) or "bidirectional" not in definition_of(layer.function).settings:
+        raise NoEquivalent
+    return f"{written.removesuffix(')')}, bidirectional=true)"
 
 
 def padded_axes(expr: syntax.Call, definition: type[Definition]) -> str:
@@ -88,8 +98,12 @@ def native_layer(expr: syntax.Call, definition: type[Definition]) -> str:
     for name, value in named.items():
         if name == "activation" and name not in definition.settings:
             after = activation(value)
+            if (within := other_settings.ACTIVATION_WITHIN.get(definition.name)) is not None:
+                after = "" if after == within else no_equivalent()
         elif both := native_pair(name, value, definition):
             settings |= both
+        elif (found := definition.settings.get(aliases.OPPOSITES.get(name, ""))) is not None:
+            settings |= opposite(value, found)
         elif (found := native_setting(name, definition)) is not None:
             if found.name in settings:
                 raise NoEquivalent
@@ -132,6 +146,14 @@ def native_pair(name: str, value: syntax.Expr, definition: type[Definition]) -> 
         return {}
     values = [entry.span.text for entry in value.items]
     return dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
+
+
+def opposite(value: syntax.Expr, setting: Setting) -> dict[str, str]:
+    """The setting for the opposite of true or false, unless that is its default."""
+    said = {"true": False, "false": True}.get(aliases.CONSTANTS.get(value.span.text, value.span.text))
+    if said is None:
+        raise NoEquivalent
+    return {} if said == setting.default else {setting.name: str(said).lower()}
 
 
 def native_setting(name: str, definition: type[Definition]) -> Setting | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 def total_loss(state: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
     """The loss that training minimizes: as written, or the sum of the losses implied by the output types."""
     try:
+        outputs.check_blanks(ev)
         value = train.loss or implied_loss(state, ev, wanted)
         return None if value is None else averaged(state.builder, value)
     except Halt:
@@ -142,7 +143,17 @@ def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: li
     if not any(o.target_value is not None for o in fitting):
         for output in fitting:
             create_target(ev, output)
-    if filled and not fitting and not state.problems.failed:  # failed outputs might have fitted
+    if fitting or state.problems.failed:  # failed outputs might have fitted
+        return
+    decoded = next(
+        (o for o in filled if o.declared.blank and o.declared.element in metric.for_elements), None
+    )
+    if decoded is not None:
+        state.problems.report("E0604", metric.span,
+                              f"`{metric.name}` compares each entry with its target, and the text that `ctc` "
+                              f"decodes for `{decoded.name}` has a length of its own",
+                              help="measure `edit_distance` or `sequence_accuracy`")  # fmt: skip
+    elif filled:
         elements = " or ".join(dict.fromkeys(KINDS[element].word for element in metric.for_elements))
         types = [f"{o.name}: {spell_classes(o.declared)}" for o in filled]
         state.problems.report("E0604", metric.span,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.diagnostics.diagnostic import Label
 from dlc.compiler.dims.dim import is_free, names, substitute
 from dlc.compiler.elaborate import shape_hints
-from dlc.compiler.elaborate.values import Operand, OutputRef
+from dlc.compiler.elaborate.values import Halt, Operand, OutputRef
 from dlc.compiler.ir.graph import Value, producer_through_index
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.indexing import Slice
@@ -38,13 +38,15 @@ def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
         value = ev.builder.apply(Slice(entries=(0,)), [Operand(value, span)], span)[0]
     if kind.probabilities and value.type.element != "float":
         value = ev.builder.apply(Cast(to="float"), [Operand(value, span)], span)[0]
-    output.declared = bind_free(ev, output.declared, value.type)
-    wanted = kind.scores_shape(output.declared)
-    if value.type.shape != wanted:
-        raise mismatch(ev, output, value, wanted, span)
+    if has_blank(output.declared, value.type):
+        output.declared = replace(output.declared, blank=True)
+    else:
+        output.declared = bind_free(ev, output.declared, value.type)
+        wanted = kind.scores_shape(output.declared)
+        if value.type.shape != wanted:
+            raise mismatch(ev, output, value, wanted, span)
     producer = producer_through_index(value, ev.builder.producers)
-    output.flowed = value
-    output.scores = value
+    output.flowed, output.scores, output.filled = value, value, span
     del ev.state.unfilled_outputs[output.name]
     if producer is not None and matches(producer, output.declared):
         output.scores = scores_before(ev, producer, value, span)
@@ -65,6 +67,30 @@ def matches(node: Node, declared: Tensor) -> bool:
     return axis is None or axis == class_axis(x.rank) % x.rank
 
 
+def has_blank(declared: Tensor, found: Tensor) -> bool:
+    """Whether the scores of a sequence of classes have one class more than the output: the blank of `ctc`.
+    The sequence has a length of its own, so no dimension is compared or bound."""
+    of_sequence = declared.element == "class" and declared.rank == 1 and found.rank == 2
+    return of_sequence and declared.classes is not None and found.shape[1] == declared.classes.count + 1
+
+
+def check_blanks(ev: Evaluator) -> None:
+    """Reject scores with a class more than their output that no `ctc` reads."""
+    decoded = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.declared.blank]
+    if not decoded:
+        return
+    graph = ev.state.graph({})
+    read = graph.needed_by(node.operands[0] for node in graph.nodes if node.operator.aligns)
+    unread = [output for output in decoded if output.scores not in read]
+    for output in unread:
+        assert output.flowed is not None and output.filled is not None
+        output.declared = bind_free(ev, replace(output.declared, blank=False), output.flowed.type)
+        wanted = kind_of(output.declared).scores_shape(output.declared)
+        mismatch(ev, output, output.flowed, wanted, output.filled)
+    if unread:
+        raise Halt
+
+
 def bind_free(ev: Evaluator, declared: Tensor, found: Tensor) -> Tensor:
     """Bind a free dimension that only outputs have to the size of the value."""
     bound = {}
@@ -79,7 +105,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    help = shape_fix(declared, found.shape, wanted)
+    help = blank_fix(output, found) or shape_fix(declared, found.shape, wanted)
     if is_decision(ev, declared, value):
         help = f"leave `{kind_of(declared).equivalent_operator}` out: a {declared.element} takes its scores"
     help = help or shape_hints.setting_fix(value, ev.builder.producers, lambda made: made.shape == wanted)
@@ -93,6 +119,22 @@ def is_decision(ev: Evaluator, declared: Tensor, value: Value) -> bool:
     while node is not None and node.operator.converts:
         node = ev.builder.producers.get(node.operands[0])
     return node is not None and node.operator.name == kind_of(declared).equivalent_operator
+
+
+def blank_fix(output: OutputRef, found: Tensor) -> str:
+    """The fix for scores of frames, where a sequence of classes has a length of its own."""
+    declared = output.declared
+    if declared.element != "class" or declared.classes is None or declared.rank != 1 or found.rank != 2:
+        return ""
+    count, loss = declared.classes.count, f"`train {{ loss = ctc({output.name}) }}`"
+    units = f"give the layer before it {count} units, one for each class" if found.shape[1] != count else ""
+    if found.shape[1] == count + 1:
+        return f"{units}; a unit more, the blank, is for {loss}"
+    if found.shape[0] == declared.shape[0] and isinstance(count, int):
+        return ""
+    own = f"a text of another length than its frames takes {output.name}.classes + 1 units, the blank " \
+          f"first, and {loss}"  # fmt: skip
+    return f"{units}; {own}" if units else own
 
 
 def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:
@@ -137,7 +179,7 @@ def target(ev: Evaluator, output: OutputRef) -> GraphInput:
     """The data field with which the output is compared, an input of the training graph."""
     if output.target_value is None:
         declared = output.declared
-        wanted = replace(declared, element=kind_of(declared).target(declared))
+        wanted = replace(declared, element=kind_of(declared).target(declared), blank=False)
         output.target_value = ev.state.target(output.target, wanted, output.span)
     return output.target_value
 

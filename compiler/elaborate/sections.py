@@ -12,13 +12,13 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
-from dlc.compiler.definitions.sections import PARTS, Data, DataSource, Export, ExportName, Idx, RandomSplit
+from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
-from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import (
     arguments,
+    data_checks,
     expectations,
     exports,
     given_settings,
@@ -26,7 +26,7 @@ from dlc.compiler.elaborate import (
     objective,
     shared_classes,
 )
-from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef
+from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.parse.parser import parse
 from dlc.compiler.passes import graph_checks, ignored_targets, initial_values, target_augmentation
 from dlc.compiler.program import CompiledProgram
@@ -60,7 +60,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     objective.reject_duplicates(state, metrics, types, losses)
     parts = measured_parts(state, data, written.get("data"))
     check_train(state, train, written.get("train"), known, "validation" in parts, uncertain)
-    check_data(state, ev, data)
+    data_checks.check(state, ev, data)
     check_weights(state, train, written.get("train"))
     names |= {"loss", *family("metric"), *ev.scope.file.templates, *state.recovery.names}
     measured = expectations.MeasuredFigures(known, parts, names if uncertain else ())
@@ -292,7 +292,9 @@ def data_section(
         return True
 
     data = section(ev, Data, written, read)
-    if written is not None and shared_classes.from_data(tree, fields) != state.sharing:
+    lost = written and data and not data.source and shared_classes.reads_text(written.body)
+    shared = shared_classes.from_data(tree, data and data.source, fields)
+    if written is not None and not lost and shared != state.sharing:
         state.problems.report("E0211", written.name.span,
                               "fields of one column share its classes, so columns are needed before types",
                               help="write names of columns as texts or params, "
@@ -308,7 +310,7 @@ def field_definition(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
     except Reject as reject:
         raise ev.fail(reject.code, expr.span, f"`{name}` of `data`: {reject.message}",
                       help='write `column("name")`, `columns("a", "b")`, '
-                           '`normal()` or `uniform()`') from None  # fmt: skip
+                           '`ahead("a", 24)`, `normal()` or `uniform()`') from None  # fmt: skip
 
 
 def chosen_outputs(state: Elaboration, ev: Evaluator, export: Export) -> Export:
@@ -365,30 +367,3 @@ def report_rejects(state: Elaboration, train: Train, written: syntax.Section | N
         span = own or (written and written.name.span)
         assert span is not None, "a default setting was rejected"
         state.problems.report(reject.code, span, reject.message, help=reject.help)
-
-
-def check_data(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
-    """Check that `split` has parts to choose, and that `stratify` fits it and names an output of the file."""
-    if data is None:
-        return
-    chosen = [n for n in (data.validation, data.test) if n and not isinstance(n, DataSource)]
-    if "split" in data.spans and not chosen:
-        state.problems.report("E0408", data.spans["split"],
-                              "`split` chooses rows for validation and test, and neither takes any",
-                              help="write `test = 0.2` into `data` too")  # fmt: skip
-    if data.stratify is None:
-        return
-    if not isinstance(data.split, RandomSplit):
-        state.problems.report("E0408", data.spans["stratify"],
-                              "`stratify` chooses rows of each class, and "
-                              f"`split = {data.split.name}` other rows",
-                              help="leave it out")  # fmt: skip
-    file = ev.scope.file
-    output = file.outputs.get(data.stratify)
-    lost = output is BROKEN or data.stratify in state.recovery.names or state.recovery.name_lost
-    if lost or any(d.message == f"nothing is called `{data.stratify}` here" for d in state.problems.found):
-        return
-    if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
-        state.problems.report("E0605", data.spans["stratify"],
-                              f"`stratify` takes a class or binary output, and `{data.stratify}` is not one",
-                              help=did_you_mean(data.stratify, file.outputs))  # fmt: skip

@@ -32,6 +32,15 @@ def positional(definition: type[Definition]) -> list[Setting]:
     return [s for s in every if not s.keyword]
 
 
+def past_rest(unfilled: list[Setting], named: Container[str], left: int) -> list[Setting]:
+    """The settings that the next of `left` positional arguments may fill. The settings behind one that takes
+    all remaining arguments fill the last of them, as in `ahead("a", "b", 24)`."""
+    if not unfilled or not unfilled[0].rest:
+        return unfilled
+    behind = [s for s in unfilled[1:] if s.name not in named]
+    return behind if left <= len(behind) else unfilled
+
+
 def takes_numbers(definition: type[Definition]) -> bool:
     """Whether positional numbers are tensor operands, because no setting takes them."""
     return definition.family in ("operator", "loss") and not positional(definition)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_LAYERS_BACK = 20  # maximum number of previous layers to examine
 
+ANY_LENGTH = "a loop needs a known number of steps; `rnn`, `lstm` and `gru` go over a dimension of any size"
+
 
 def layer_fix(operator: Operator, operands: Sequence[Operand]) -> str:
     """One layer that makes the shapes of two operands compatible. Empty if there is none."""

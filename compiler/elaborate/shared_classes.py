@@ -1,4 +1,4 @@
-"""Fields of type `class(auto)` that are read from one column share the classes of that column.
+"""Fields of type `class(auto)` that are read from one column, or from one text, share its classes.
 
 Shapes depend on the number of classes, so this is read from the `data` section before the types.
 """
@@ -8,29 +8,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions.sections import ColumnField, Columns
+from dlc.compiler.definitions.sections import ColumnField, Columns, TextSource
+from dlc.compiler.definitions.series import Ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dlc.compiler.definitions.sections import Field
+    from dlc.compiler.definitions.sections import DataSource, Field
     from dlc.compiler.elaborate.context import Evaluator
 
+COLUMNS = (ColumnField.name, Columns.name, Ahead.name)  # fields that name columns
 Owners = dict[str, str]  # field -> the field that owns its classes
 
 
 def from_syntax(ev: Evaluator, tree: syntax.File) -> Owners:
     """The owners, as far as the text and the params determine them."""
     written = next((s for s in tree.body if isinstance(s, syntax.Section) and s.name.id == "data"), None)
+    if written and reads_text(written.body):
+        return of_one_text(auto_fields(tree))
     columns = dict(written_columns(ev, written.body)) if written else {}
     return owners(auto_fields(tree), columns)
 
 
-def from_data(tree: syntax.File, fields: Mapping[str, Field]) -> Owners:
+def from_data(tree: syntax.File, source: DataSource | None, fields: Mapping[str, Field]) -> Owners:
     """The owners according to the evaluated `data` section."""
-    columns = {name: f.columns for name, f in fields.items() if isinstance(f, Columns)}
+    if isinstance(source, TextSource):
+        return of_one_text(auto_fields(tree))
+    columns = {name: f.columns for name, f in fields.items() if isinstance(f, (Columns, Ahead))}
     columns |= {name: (f.column,) for name, f in fields.items() if isinstance(f, ColumnField)}
     return owners(auto_fields(tree), columns)
+
+
+def of_one_text(fields: Iterable[str]) -> Owners:
+    """The first field owns the classes of all fields."""
+    names = [*fields]
+    return dict.fromkeys(names, names[0]) if names else {}
 
 
 def owners(fields: Iterable[str], columns: Mapping[str, tuple[str, ...]]) -> Owners:
@@ -70,13 +82,20 @@ def is_auto(type: syntax.Expr) -> bool:
     return given.name is None and [n.id for n in names if isinstance(n, syntax.Name)] == ["class", "auto"]
 
 
+def reads_text(body: Iterable[syntax.Statement]) -> bool:
+    """Whether the source of `data` is a text."""
+    sources = (s.value for s in body if isinstance(s, syntax.Bind) and s.targets[0].id == "source")
+    heads = (value.function for value in sources if isinstance(value, syntax.Call))
+    return any(isinstance(head, syntax.Name) and head.id == TextSource.name for head in heads)
+
+
 def written_columns(ev: Evaluator, body: Iterable[syntax.Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The fields that `data` maps to columns, each with its columns that are texts or params."""
     for statement in body:
         if not isinstance(statement, syntax.Bind) or not isinstance(statement.value, syntax.Call):
             continue
         call = statement.value
-        if isinstance(call.function, syntax.Name) and call.function.id in (ColumnField.name, Columns.name):
+        if isinstance(call.function, syntax.Name) and call.function.id in COLUMNS:
             found = [text_of(ev, argument.value) for argument in call.arguments]
             yield statement.targets[0].id, tuple(text for text in found if text is not None)
 

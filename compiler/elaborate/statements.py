@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import describe
+from dlc.compiler.dims.dim import Dim
 from dlc.compiler.elaborate import declarations
+from dlc.compiler.elaborate.shape_hints import ANY_LENGTH
 from dlc.compiler.elaborate.tensor_operands import scores_of
 from dlc.compiler.elaborate.values import BROKEN, Halt, OutputRef, Template, is_tensor, is_tensors
+from dlc.compiler.ir.graph import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +108,7 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
             "E0403",
             statement.iterable.span,
             f"`for` goes over a list, found {describe(entries)}",
-            help=f"write `range({entries})`" if type(entries) is int else "count with `range(n)`",
+            help=f"write `range({entries})`" if type(entries) is int else steps_of(entries),
         )
     for entry in entries:
         ev.builder.count_work(statement.span)
@@ -114,6 +117,14 @@ def run_for(ev: Evaluator, statement: syntax.For) -> Returned | None:
         if returned is not None:
             return returned
     return None
+
+
+def steps_of(value: Any) -> str:
+    """How to write a loop over a value that is not a list, such as the first axis of a tensor."""
+    size = value.type.shape[0] if isinstance(value, Value) and value.type.rank else "n"
+    if isinstance(size, Dim):
+        return ANY_LENGTH
+    return f"count with `range({size})`" + ", and read a step as `x[t]`" * (size != "n")
 
 
 def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: syntax.Expr) -> None:

@@ -151,7 +151,8 @@ class InputRef:
 
 @dataclass(eq=False)
 class OutputRef:
-    """A declared output. `flowed` and `scores` are `None` until a value flows into it."""
+    """A declared output. `flowed`, `scores` and `filled`, the place, are `None` until a value flows into
+    it."""
 
     name: str
     declared: Tensor
@@ -159,6 +160,7 @@ class OutputRef:
     span: Span
     flowed: Value | None = None
     scores: Value | None = None
+    filled: Span | None = None
     broken: bool = False
     target_value: GraphInput | None = field(default=None)
 

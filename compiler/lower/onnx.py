@@ -73,7 +73,7 @@ class Operators:
 
     def __init__(self, builder: OnnxBuilder, domain: str = ""):
         self._builder, self._domain = builder, domain
-        self.opset = builder.opset
+        self.opset, self.in_openvino = builder.opset, builder.in_openvino
 
     def __getattr__(self, op_type: str) -> Any:
         def add_node(*operands: Any, outputs: int = 1, **attributes: Any) -> Any:
@@ -126,8 +126,8 @@ class Operators:
 class OnnxBuilder:
     """Collects nodes, constants and initializers under unique names."""
 
-    def __init__(self, opset: int, taken: Iterable[str] = ()):
-        self.opset = opset
+    def __init__(self, opset: int, taken: Iterable[str] = (), *, in_openvino: bool = False):
+        self.opset, self.in_openvino = opset, in_openvino
         self.nodes: list[ir.Node] = []
         self.initializers: dict[str, ir.Value] = {}
         self.names = UniqueNames(taken)
@@ -249,11 +249,12 @@ class OnnxBuilder:
 
 
 def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int,
-          name: str, description: str = "",
+          name: str, in_openvino: bool = False, description: str = "",
           metadata: Mapping[str, str] | None = None) -> ir.Model:  # fmt: skip
     """The inference form of a graph as a model that takes raw inputs and returns answers under the names of
-    the outputs."""
-    builder = OnnxBuilder(opset, (*graph.outputs, *(value.name for value in graph.inputs)))
+    the outputs. `in_openvino`: OpenVINO has to run it too, which needs other forms of some operators."""
+    taken = (*graph.outputs, *(value.name for value in graph.inputs))
+    builder = OnnxBuilder(opset, taken, in_openvino=in_openvino)
     values: dict[Value, ir.Value] = {}
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)

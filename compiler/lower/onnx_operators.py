@@ -17,9 +17,9 @@ WRITTEN = {
         "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "MaxPool", "Min",
         "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "ReduceL2", "ReduceMax",
         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize", "Round",
-        "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign",
-        "Split", "Sqrt", "Squeeze", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
-        "Xor",
+        "ReverseSequence", "ScatterElements", "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Slice",
+        "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tan", "Tanh", "TopK",
+        "Transpose", "Unsqueeze", "Where", "Xor", "GRU", "LSTM", "RNN",
     }),
     ML: frozenset({"LabelEncoder"}),
 }  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Node, Value, Weight
+
+
+RECURRENT = frozenset({"gru", "lstm", "rnn_relu", "rnn_tanh"})
+# cuDNN copies the weights of a recurrent layer into one buffer in every call, and PyTorch warns about it.
+warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk of memory")
 
 
 class Tracer(torch.fx.proxy.GraphAppendingTracer):
@@ -52,16 +59,23 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
 
 
 class TorchFunctions(Draws):
-    """The argument `F` of PyTorch forms: functions by name, sizes and draws."""
+    """The argument `F` of PyTorch forms: functions by name, sizes and draws. `twice`: derivatives are
+    differentiated again."""
 
-    def __init__(self, inputs: Mapping[Value, Any], tracer: Tracer | None = None):
-        self._inputs, self._tracer = inputs, tracer
+    def __init__(self, inputs: Mapping[Value, Any], tracer: Tracer | None = None, *, twice: bool = False):
+        self._inputs, self._tracer, self._twice = inputs, tracer, twice
         self._dim_sources = dim_sources(inputs)
         self._sizes: dict[str, Any] = {}
         self._batch: Any = None
 
     def __getattr__(self, name: str) -> Any:
+        if name in RECURRENT and self._twice:
+            return partial(self._traced, without_cudnn, name)
         return getattr(nn.functional, name, None) or getattr(torch, name)
+
+    def _traced(self, function: Any, *given: Any) -> Any:
+        assert self._tracer is not None, "derivatives are differentiated in traced graphs only"
+        return self._tracer.create_proxy("call_function", function, given, {})
 
     @property
     def batch(self) -> Any:
@@ -214,7 +228,7 @@ def trace(graph: Graph) -> fx.GraphModule:
         values[value] = fx.Proxy(node, tracer)
     tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
     track(values, tracked.intersection(values), tracer)
-    functions = TorchFunctions({v: values[v] for v in graph.inputs}, tracer)
+    functions = TorchFunctions({v: values[v] for v in graph.inputs}, tracer, twice=bool(tracked))
     for node in graph.nodes:
         tracer.meta = {"name": node.name, "place": node.site.place}
         if node.operator.training_only and node.operator.wrt is None:
@@ -235,6 +249,12 @@ def track(values: dict[Value, Any], tracked: Iterable[Value], tracer: Tracer) ->
 
 def variable(x: torch.Tensor) -> torch.Tensor:
     return x if x.requires_grad else x.detach().requires_grad_()
+
+
+def without_cudnn(name: str, *given: Any) -> Any:
+    """A recurrent layer, whose derivative cuDNN cannot differentiate."""
+    with torch.backends.cudnn.flags(enabled=False):
+        return getattr(torch, name)(*given)
 
 
 def derivative(of: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from dlc.compiler.operators import fitted as fitted
 from dlc.compiler.operators import functions as functions
 from dlc.compiler.operators import gather as gather
 from dlc.compiler.operators import geometric_augmentation as geometric_augmentation
+from dlc.compiler.operators import global_pooling as global_pooling
 from dlc.compiler.operators import impute as impute
 from dlc.compiler.operators import indexing as indexing
 from dlc.compiler.operators import layers as layers
@@ -22,13 +23,16 @@ from dlc.compiler.operators import matmul as matmul
 from dlc.compiler.operators import mixing as mixing
 from dlc.compiler.operators import normalization as normalization
 from dlc.compiler.operators import ordering as ordering
+from dlc.compiler.operators import pixels as pixels
 from dlc.compiler.operators import pooling as pooling
 from dlc.compiler.operators import positions as positions
 from dlc.compiler.operators import postprocessing as postprocessing
+from dlc.compiler.operators import recurrent as recurrent
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling
 from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
 from dlc.compiler.operators import space_normalization as space_normalization
+from dlc.compiler.operators import spread as spread
 from dlc.compiler.operators import validity as validity

@@ -19,6 +19,7 @@ from dlc.compiler.operators.operands import (
     torch_cast,
     torch_dtype,
 )
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.types import Tensor
 
 EXACT = 2.0**53  # float64 represents all integers up to here
@@ -125,6 +126,9 @@ class Divide(BinaryOperator):
     takes = "float"
     domain = "a divisor other than 0: `a / (b + 1e-6)`, where `b` is never below 0"
 
+    def padding_of(self, place, axis):
+        return Fill(1) if place == 1 else APART
+
     def torch(self, F, a, b):
         return a / b
 
@@ -139,6 +143,9 @@ class Divide(BinaryOperator):
 
 class Discontinuous(BinaryOperator, abstract=True):
     """An operator that is discontinuous where `a` is a multiple of `b`."""
+
+    def padding_of(self, place, axis):
+        return Fill(1)  # not 0, where gradients are not finite
 
     def tolerance(self, np):
         """Any value is accepted where `a` is close to a multiple of `b`."""
@@ -228,6 +235,9 @@ class Power(BinaryOperator):
 
     symbol = "**"
     verb = "raised to a power"
+
+    def padding_of(self, place, axis):
+        return Fill(1)  # not 0, where gradients may be infinite
 
     def torch(self, F, a, b):
         return F.pow(a, b)

@@ -15,6 +15,7 @@ from dlc.compiler.operators.activations import Identity
 from dlc.compiler.operators.arithmetic import Cast
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import spell_classes, torch_cast
+from dlc.compiler.operators.padding import APART
 from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.operators.sliding_window import reshape_hint
 from dlc.compiler.types import Tensor
@@ -31,6 +32,12 @@ class Augmentation(Stochastic, abstract=True):
     def type(self, x: Tensor) -> Tensor:
         need_pixels(x, self.name)
         return x
+
+    def padding_of(self, place, axis):
+        if axis < self.operands[0].rank - 2:
+            return APART
+        raise Reject(f"`{self.name}` draws from the whole image, with its padding", at=place,
+                     help="`resize` gives all images the same size")  # fmt: skip
 
     @abstractmethod
     def draws(self, F: Any, x: Any) -> tuple[Any, ...]:
@@ -179,6 +186,9 @@ class ColorJitter(Augmentation):
         if x.rank == 3 and x.shape[0] not in (1, 3):
             raise Reject(f"`color_jitter` takes images with 1 or 3 channels on axis 0, found {x}", at="x")
         return x.with_element("float")
+
+    def padding_of(self, place, axis):
+        return super().padding_of(place, axis) if self.contrast else APART
 
     def inference(self) -> Operator:
         return Identity() if self.operands[0].element == "float" else Cast(to="float")

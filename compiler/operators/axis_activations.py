@@ -75,7 +75,7 @@ class Glu(Activation):
 
     def padding_of(self, place, axis):
         if axis == self.operands[0].rank - 1:
-            return super().padding_of(place, axis)
+            raise Reject("the second half of `glu` would begin in the padding", at=place)
         return APART
 
     def type(self, x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from dlc.compiler.definitions.definition import Reject, family, setting
 from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.given_operands import LENGTHS, GivenOperands
 from dlc.compiler.operators.operands import per_axis, spell_classes
-from dlc.compiler.operators.padding import APART
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -50,8 +50,11 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if it follows NumPy broadcasting on sample shapes. Operands of lower rank then get axes of size 1
     # after the batch axis before the forms see them, and batched and batchless operands mix.
     broadcasts: ClassVar[bool] = False
-    # True if entries at different places of its operands never meet, so that padding stays where it is.
+    # True if entries at different places of its operands never meet, so that padding stays where it is. Where
+    # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
+    # True if its result is -1 after the end of each row.
+    ends_rows: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 
@@ -89,6 +92,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     identity: ClassVar[bool] = False
     # True if it indexes the shape [1], so that no number is left out.
     indexes_one: ClassVar[bool] | property = False
+    # True if its ONNX form has an operator of ai.onnx.ml.
+    uses_ml: ClassVar[bool] | property = False
     # True if it casts numbers to another element and does nothing else.
     converts: ClassVar[bool] = False
     # True if it clips each number to bounds.
@@ -98,9 +103,11 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if its result has a fixed scale that does not depend on the scale of the operand.
     normalizes: ClassVar[bool] = False
     # True if it is flat far from 0 on both sides, so that gradients vanish through a deep stack of it.
-    saturates: ClassVar[bool] = False
+    saturates: ClassVar[bool] | property = False
     # True if axis 0 of its result holds channels and the axes after it are space: an image.
     spatial: ClassVar[bool] = False
+    # True if it updates a state at every step of axis 0 with the same weights.
+    recurs: ClassVar[bool] = False
 
     # --- initial values -----------------------------------------------------------------------------------
 
@@ -108,12 +115,12 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # none for other operators.
     initial: ClassVar[str | None] = None
     # The initializer that `auto` selects for its weights; none where the next activation decides.
-    auto: ClassVar[Initializer | None] = None
+    auto: ClassVar[Initializer | None] | property = None
 
     # --- training -----------------------------------------------------------------------------------------
 
     # True if the training form draws random numbers.
-    random: ClassVar[bool] = False
+    random: ClassVar[bool] | property = False
     # True if its training form computes statistics over the batch, which need several values per feature.
     needs_many_rows: ClassVar[bool] = False
     # The condition on its operands without which its result or gradient is not finite; empty if only
@@ -135,8 +142,12 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     joins_batch: ClassVar[bool] = False
     # True if its result depends on the size of the batch alone.
     reads_batch_size: ClassVar[bool] | property = False
+    # True for a loss that aligns its second operand, a text, with the steps of its first one.
+    aligns: ClassVar[bool] = False
     # True if it changes with the steps of training.
     moves: ClassVar[bool] = False
+    # True if some of what it computes a loss of may not count.
+    ignores: ClassVar[bool] | property = False
     # True if it leaves ignored entries of targets out, or replaces them: losses and `where`.
     leaves_out_ignored: ClassVar[bool] = False
     # True if it has no ONNX form, because it occurs in training only, as losses do.
@@ -180,8 +191,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     def bind(self, *operands: Tensor) -> Operator:
         """A copy of the operator with the types of its operands and results. Raises `Reject`."""
         positional, given = self.split(operands)
-        lengths = given.pop(LENGTHS, None)
-        bound = self.with_settings(**given).knowing(lengths=lengths)
+        given.pop(LENGTHS, None)
+        bound = self.with_settings(**given).knowing(lengths=self.lengths)
         object.__setattr__(bound, "operands", operands)
         made = bound.type(*positional)
         results = made if isinstance(made, tuple) else (made,)
@@ -208,7 +219,7 @@ class Operator(GivenOperands, family="operator", what="an operator"):
         """How it treats the padding of operand `place` along a sample axis on which the rows differ in length
         (`operators/padding.py`). `Reject` if padding would change other entries; this is the default."""
         if self.elementwise:
-            return APART
+            return Fill(1) if self.domain else APART
         raise Reject(f"`{self.symbol or self.name}` would mix padding into its result", at=place)
 
     @abstractmethod
@@ -234,7 +245,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
         a constant (dtype "float32", "int64", "bool", "string"). `op.size(dim)` is a dimension as an int64
         scalar, `op.shape(type)` a whole shape, batch included, as an int64 vector. `op.stored(".T", lambda w:
         w.T, weight)` stores a weight in another layout or element: the function maps the arrays of one or
-        several weights to the stored array. The batch may be empty.
+        several weights to the stored array. `op.in_openvino` is true if OpenVINO has to run it too. The
+        batch may be empty.
         """
         raise NotImplementedError
 
@@ -244,7 +256,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
         return None
 
     def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
-        """Applies that module, with the code around it where the module alone is not enough."""
+        """Applies that module, with the code around it where the module alone is not enough. A module that
+        returns a pair is called with `outputs=2`."""
         return module(*operands)
 
     def constant(self) -> Any:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ListOf, Nothing, OneOf
-from dlc.compiler.dims.dim import Dim, Size, same, total
+from dlc.compiler.dims.dim import Dim, Size, has_free, same, total
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, promote_types, torch_cast
+from dlc.compiler.operators.padding import APART
 from dlc.compiler.operators.shape import ShapeOperator
 from dlc.compiler.types import Tensor
 
@@ -68,6 +69,14 @@ class Concat(JoinOperator):
     def tensor_axis(self) -> int:
         return self.results[0].axis(only_axis(self.results[0], self.axis, "concat"))
 
+    def padding_of(self, place, axis):
+        joined = axis == only_axis(self.results[0], self.axis, "concat")
+        if joined and place < len(self.operands) - 1:
+            raise Reject(f"`concat` along axis {axis} puts values behind its padding", at=place,
+                         help="only the last tensor may differ in length; features are joined along "
+                              "another axis")  # fmt: skip
+        return APART
+
     def torch(self, F, *xs):
         xs = self.torch_operands(F, xs)
         if not any(have.rank for have in self.operands):
@@ -102,6 +111,7 @@ class Concat(JoinOperator):
 class Stack(JoinOperator):
     """Tensors of the same shape joined along a new axis (torch `stack`, ONNX `Unsqueeze` and `Concat`)."""
 
+    elementwise = True
     axis: int = setting("the index of the new axis in the result", Integer(), 0)
 
     def type(self, *tensors: Tensor) -> Tensor:
@@ -168,6 +178,13 @@ class Split(ShapeOperator):
     def type(self, x: Tensor) -> tuple[Tensor, ...]:
         axis = only_axis(x, self.axis, "split")
         return tuple(x.with_axis(axis, size) for size in self.sizes(x, x.shape[axis], axis))
+
+    def padding_of(self, place, axis):
+        parts = [y.shape[axis] for y in self.results]
+        if axis == only_axis(self.operands[0], self.axis, "split") and any(map(has_free, parts[:-1])):
+            raise Reject("a part of `split` begins at a place that differs between rows", at=place,
+                         help="parts before the last one need a fixed size")  # fmt: skip
+        return APART
 
     def sizes(self, x: Tensor, size: Size, axis: int) -> tuple[Size, ...]:
         if isinstance(self.parts, int):

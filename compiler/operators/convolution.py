@@ -5,13 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from math import prod
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.initializers import Zeros
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, OneOf, PerAxis
-from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.dims.dim import Size, has_free, product
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, per_axis, setting
 from dlc.compiler.operators.layers import Layer, bias_setting
+from dlc.compiler.operators.padding import (
+    APART,
+    Fill,
+    onnx_column,
+    onnx_places,
+    onnx_take,
+    torch_take,
+)
 from dlc.compiler.operators.sliding_window import (
     Pads,
     are_even,
@@ -26,6 +34,9 @@ from dlc.compiler.operators.sliding_window import (
     slide,
 )
 from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ONE_OR_MORE = PerAxis(Integer(1))
 ZERO_OR_MORE = PerAxis(Integer(0))
@@ -46,6 +57,9 @@ class _Convolution(Layer, abstract=True):
 
     def axes(self, setting: str) -> tuple[int, ...]:
         return per_axis(getattr(self, setting), self.operands[0].rank - 1, setting)
+
+    def padding_of(self, place, axis):
+        return Fill(0) if axis else APART
 
     def need_groups(self, x: Tensor) -> None:
         for what, count in (("input", x.shape[0]), ("result", self.channels)):
@@ -125,16 +139,55 @@ class Conv(_Convolution):
                       padding=self.padding, dilation=self.dilation, groups=self.groups,
                       bias=self.bias)  # fmt: skip
 
-    def torch(self, F, x, weight, bias=None):
+    def padding_of(self, place, axis):
+        if axis and has_free(self.pads()[axis - 1][0]):
+            return Fill(0, lengths=True)
+        return super().padding_of(place, axis)
+
+    def aligned(self) -> Iterator[tuple[int, int, int, Size]]:
+        """The axes whose padding before depends on the length of the row, because of the stride: each with
+        the size of the window, the stride, and the number of values that the windows cover."""
+        window = zip(self.extents(), self.axes("stride"), strict=True)
+        for axis, (extent, stride) in enumerate(window, 1):
+            if axis in self.varying(self.operands[0]):
+                yield axis, extent, stride, (self.results[0].shape[axis] - 1) * stride + extent
+
+    def torch_aligned(self, F: Any, x: Any, pads: Pads, lengths: Any) -> tuple[Any, Pads]:
+        """The rows, each after its own padding, and the pads of the other axes."""
+        pads, rank = list(pads), self.operands[0].rank
+        for axis, extent, stride, covered in self.aligned():
+            before = (extent - 1 - (lengths - 1) % stride) // 2
+            places = F.arange(F.size(covered), device=x.device) + extent - before.unsqueeze(1)
+            x = F.pad(x, [*[0, 0] * (rank - 1 - axis), extent, extent])
+            x, pads[axis - 1] = torch_take(F, x, places, axis, rank), (0, 0)
+        return x, pads
+
+    def onnx_aligned(self, op: Any, x: Any, pads: Pads, lengths: Any) -> tuple[Any, Pads]:
+        pads, have = list(pads), self.operands[0]
+        for axis, extent, stride, covered in self.aligned():
+            around, one = no_pads(len(pads)), op.constant(1, "int64")
+            rest = op.Mod(op.Sub(lengths, one), op.constant(stride, "int64"))
+            before = op.Div(op.Sub(op.constant(extent - 1, "int64"), rest), op.constant(2, "int64"))
+            first = onnx_column(op, op.Sub(op.constant(extent, "int64"), before))
+            around[axis - 1], have = (extent, extent), have.with_axis(axis, covered)
+            x = onnx_take(op, pad_onnx(op, x, around), op.Add(onnx_places(op, covered), first), axis, have)
+            pads[axis - 1] = 0, 0
+        return x, pads
+
+    def torch(self, F, x, weight, bias=None, lengths=None):
         pads = self.pads()
+        if lengths is not None:
+            x, pads = self.torch_aligned(F, x, pads, lengths)
         padding = tuple(before for before, _ in pads)
         if not are_even(pads):
             x, padding = pad_torch(F, x, pads), 0
         conv = (F.conv1d, F.conv2d, F.conv3d)[len(pads) - 1]
         return conv(x, weight, bias, self.axes("stride"), padding, self.axes("dilation"), self.groups)
 
-    def onnx(self, op, x, weight, bias=None):
+    def onnx(self, op, x, weight, bias=None, lengths=None):
         pads = self.pads()
+        if lengths is not None:
+            x, pads = self.onnx_aligned(op, x, pads, lengths)
         if not all(isinstance(p, int) for p in onnx_pads(pads)):
             x, pads = pad_onnx(op, x, pads), no_pads(len(pads))
         return op.Conv(

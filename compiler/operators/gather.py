@@ -8,6 +8,7 @@ from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf
 from dlc.compiler.dims.dim import Size, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, WIDER, mismatch, only_axis, onnx_cast
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.types import Tensor
 
 
@@ -79,6 +80,10 @@ class Gather(Operator):
     def fill_value(self) -> int:
         """The value for an index out of range."""
         return -1 if self.operands[0].element == "class" else 0
+
+    def padding_of(self, place, axis):
+        gathered = place == 0 and axis == self.expanded_index()[2] - 1
+        return Fill(self.fill_value()) if gathered else APART
 
     def torch(self, F, x, index):
         have = self.operands[0].element

@@ -29,7 +29,9 @@ from dlc.compiler.operators.augmentation import (
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.indexing import Slice
 from dlc.compiler.operators.operands import sample_axis, spell_classes, torch_dtype
-from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, middle, need_image
+from dlc.compiler.operators.padding import APART
+from dlc.compiler.operators.pixels import middle
+from dlc.compiler.operators.resampling import NAN_SPREADS, Resize, need_image
 from dlc.compiler.operators.validity import torch_ignored, torch_valid
 from dlc.compiler.types import Tensor
 
@@ -78,6 +80,10 @@ class RandomFlip(GeometricAugmentation):
             raise Reject(f"`random_flip` flips one of the last two axes, and axis {self.axis} of {x} "
                          "holds its channels", at="axis")  # fmt: skip
         return x
+
+    def padding_of(self, place, axis):
+        flipped = axis == sample_axis(self.operands[0], self.axis)
+        return super().padding_of(place, axis) if flipped else APART
 
     def draws(self, F, x):
         return (F.uniform(x) < self.p,)
@@ -144,6 +150,10 @@ class RandomCrop(RandomWindow):
             if want > size:
                 raise self.misfit(x, "does not fit", "E0201")
         return x.with_shape(*x.shape[:-2], *self.window())
+
+    def padding_of(self, place, axis):
+        whole = same(self.operands[0].shape[axis], self.results[0].shape[axis]) and not self.padding
+        return APART if whole else super().padding_of(place, axis)
 
     def misfit(self, x: Tensor, what: str, code: str) -> Reject:
         window = " x ".join(map(str, self.window()))
@@ -332,6 +342,7 @@ class RandomRotate(GeometricAugmentation):
 class Followed(WithTargets):
     """An image and targets, moved by an augmentation with the same draws."""
 
+    elementwise = True  # along the axes that the augmentation does not move
     motion: Any = setting("the augmentation", MemberOf("operator"))
     smooth: tuple[bool, ...] = setting(
         "whether the values of each tensor are interpolated", ListOf(Boolean())

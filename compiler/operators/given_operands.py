@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+    from dlc.compiler.dims.dim import Size
 
 T = TypeVar("T")
 LENGTHS = "lengths"
@@ -22,8 +23,9 @@ class GivenOperands(Definition, abstract=True):
     """The base class of operators, which divides their operands."""
 
     operands: tuple[Tensor, ...]
-    # The type of the last operand if that holds the lengths of rows: see `Operator.padding_of`.
-    lengths: Tensor | None = None
+    # The size of the axes along which rows differ, if the last operand holds the lengths of rows along them:
+    # see `Operator.padding_of`.
+    lengths: Size | None = None
 
     @classmethod
     @cache
@@ -54,6 +56,10 @@ class GivenOperands(Definition, abstract=True):
     def positional(self) -> Sequence[Tensor]:
         """The types of the positional operands."""
         return self.split(self.operands)[0]
+
+    def varying(self, x: Tensor) -> list[int]:
+        """The sample axes of an operand along which rows have these lengths."""
+        return [axis for axis, size in enumerate(x.shape) if size == self.lengths]
 
     def operands_for(self, other: GivenOperands, operands: Sequence[T]) -> tuple[T, ...]:
         """The operands of its own that another operator takes as its replacement."""

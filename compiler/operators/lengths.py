@@ -9,7 +9,18 @@ from dlc.compiler.definitions.parameter_types import Integer, Keyword, ListOf, N
 from dlc.compiler.dims.dim import evaluate, free, has_free, names
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
-from dlc.compiler.operators.padding import APART, LENGTHS, Fill, onnx_mask, torch_mask
+from dlc.compiler.operators.padding import (
+    APART,
+    LENGTHS,
+    Fill,
+    onnx_column,
+    onnx_mask,
+    onnx_places,
+    onnx_take,
+    torch_mask,
+    torch_take,
+)
+from dlc.compiler.operators.validity import torch_ignored
 from dlc.compiler.types import Tensor
 
 LENGTH = Tensor("int64")  # one number a row
@@ -30,12 +41,14 @@ class LengthOf(Operator):
     def torch(self, F, *lengths):
         known = dict(zip(self.dims, lengths, strict=True))
         sizes = {n: known[n] if n in known else F.size(free(n)) for n in sorted(names(self.size))}
-        return evaluate(self.size, sizes).clamp(min=0)
+        made: Any = evaluate(self.size, sizes)
+        return made.clamp(min=0)
 
     def onnx(self, op, *lengths):
         known = dict(zip(self.dims, lengths, strict=True))
         sizes = {n: op.length(known[n] if n in known else op.size(free(n))) for n in sorted(names(self.size))}
-        return op.Max(evaluate(self.size, sizes).value, op.constant(0, "int64"))
+        made: Any = evaluate(self.size, sizes)
+        return op.Max(made.value, op.constant(0, "int64"))
 
 
 class SequenceOperator(Operator, abstract=True):
@@ -107,12 +120,7 @@ class FillPadding(Operator):
             mask = torch_mask(F, lengths, steps, axis, have.rank)
             return x.where(mask, Fill(self.value).number(have.element))
         places = (lengths.new_ones((steps,)).cumsum(0) - 1).unsqueeze(0)
-        places = F.minimum(places, lengths.unsqueeze(1) - 1).clamp(min=0)
-        for _ in range(axis):
-            places = places.unsqueeze(1)
-        for _ in range(have.rank - axis - 1):
-            places = places.unsqueeze(-1)
-        return x.gather(axis + 1, places.expand_as(x))
+        return torch_take(F, x, F.minimum(places, lengths.unsqueeze(1) - 1).clamp(min=0), axis, have.rank)
 
     def onnx(self, op, x, lengths):
         have, axis = self.operands[0], self.sample_axis
@@ -129,16 +137,13 @@ class FillPadding(Operator):
 
     def onnx_last(self, op, x, lengths):
         have, axis = self.operands[0], self.sample_axis
-        zero, one = op.constant(0, "int64"), op.constant(1, "int64")
-        places = op.Range(zero, op.size(have.shape[axis]), one)
-        places = op.Reshape(places, op.constant([-1, *[1] * (have.rank - axis - 1)], "int64"))
-        end = op.Reshape(op.Sub(lengths, one), op.constant([-1, *[1] * have.rank], "int64"))
-        places = op.Max(op.Min(places, end), zero)
-        return op.GatherElements(x, op.Expand(places, op.shape(have)), axis=axis + 1)
+        end = onnx_column(op, op.Sub(lengths, op.constant(1, "int64")))
+        places = op.Max(op.Min(onnx_places(op, have.shape[axis]), end), op.constant(0, "int64"))
+        return onnx_take(op, x, places, axis, have)
 
 
 class MarkPadding(Operator):
-    """Marks the padding of a sample axis as ignored entries, for losses: NaN, or class -1
+    """Marks the padding of a sample axis as ignored entries, for losses: NaN, class -1, or the lowest integer
     (torch `where`)."""
 
     public = False
@@ -147,7 +152,7 @@ class MarkPadding(Operator):
     sample_axis: int = setting("the axis", Integer())
 
     def type(self, x: Tensor, lengths: Tensor) -> Tensor:
-        return x if x.element == "class" or x.is_float else x.with_element("float")
+        return x if x.element == "class" or x.is_float else x.with_element("int64")
 
     def with_ignored(self, results):
         (marked,) = results
@@ -156,7 +161,5 @@ class MarkPadding(Operator):
     def torch(self, F, x, lengths):
         have = self.operands[0]
         mask = torch_mask(F, lengths, F.size(have.shape[self.sample_axis]), self.sample_axis, have.rank)
-        if have.element == "class":
-            return x.where(mask, -1)
-        x = x if have.is_float else x.to(F.float32)
-        return x.where(mask, F.nan)
+        x = x if have.element == "class" or have.is_float else x.to(F.int64)
+        return x.where(mask, torch_ignored(F, self.results[0]))

@@ -7,6 +7,7 @@ from typing import Any
 from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject
 from dlc.compiler.operators.operands import broadcast, mismatch, onnx_repeat, onnx_reshape, onnx_rows
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.types import Tensor
 
 VERB = "multiplied as matrices"
@@ -35,6 +36,11 @@ class Matmul(Operator):
         rows, columns = a.shape[-2:-1], b.shape[-1:] if b.rank > 1 else ()
         element = "float" if a.is_float or b.is_float else "int64"
         return Tensor(element, (*lead, *rows, *columns), batched=a.batched or b.batched)
+
+    def padding_of(self, place, axis):
+        a, b = self.operands
+        contracted = a.rank - 1 if place == 0 else max(b.rank - 2, 0)
+        return Fill(0) if axis == contracted else APART
 
     def multiply_adds(self) -> Size:
         return product(self.results[0].shape) * self.operands[0].shape[-1]

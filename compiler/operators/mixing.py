@@ -7,7 +7,7 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import MemberOf, Number
 from dlc.compiler.operators.augmentation import WithTargets, check_moved, need_pixels
-from dlc.compiler.operators.base import Example, Operator, setting
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.regularization import Stochastic
 from dlc.compiler.types import Tensor
 
@@ -19,6 +19,10 @@ class Mixing(Stochastic, abstract=True):
 
     batchless = False
     mixes_targets = True
+
+    def padding_of(self, place, axis):
+        raise Reject(f"`{self.name}` would mix samples of different length", at=place,
+                     help="leave it out; `dropout` and `gaussian_noise` take any length")  # fmt: skip
 
     def augments_target(self, target):
         return True
@@ -144,6 +148,7 @@ class Mixed(WithTargets):
 class Blend(Operator):
     """`share * a + (1 - share) * b` of two losses."""
 
+    elementwise = True
     public = False
     training_only = True
     batchless = True

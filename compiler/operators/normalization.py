@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
@@ -10,6 +12,7 @@ from dlc.compiler.definitions.parameter_types import Integer, Number
 from dlc.compiler.dims.dim import Size, has_free
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import sample_axis
+from dlc.compiler.operators.padding import APART, LENGTHS, Fill, torch_mask
 from dlc.compiler.types import Tensor
 
 
@@ -54,8 +57,23 @@ class Batchnorm(_OverBatch):
 
     needs_many_rows = True
 
-    def torch(self, F, x, weight, bias, running_mean, running_var):
+    def padding_of(self, place, axis):
+        return LENGTHS
+
+    def torch(self, F, x, weight, bias, running_mean, running_var, lengths=None):
+        if lengths is not None:
+            valid, last = self.torch_valid(F, lengths), x.movedim(1, -1)
+            given = self.torch(F, last[valid], weight, bias, running_mean, running_var)
+            return last.masked_scatter(valid.unsqueeze(-1), given).movedim(-1, 1)
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
+
+    def torch_valid(self, F: Any, lengths: Any) -> Any:
+        """The mask of the steps before the end of each row, without the axis of the channels."""
+        have = self.operands[0]
+        space = have.with_shape(*have.shape[1:])
+        masks = [torch_mask(F, lengths, F.size(have.shape[axis]), axis - 1, space.rank)
+                 for axis in self.varying(have)]  # fmt: skip
+        return F.expand(reduce(and_, masks), F.batch, *map(F.size, space.shape))
 
     def module(self, nn):
         x = self.operands[0]
@@ -88,6 +106,7 @@ class BatchnormInference(_OverBatch):
     """`batchnorm` with its running statistics:
     `y = (x - running_mean) / sqrt(running_var + eps) * weight + bias`."""
 
+    elementwise = True
     public = False
 
     def scale_and_offset(self, np, weight, bias, running_mean, running_var):
@@ -107,6 +126,9 @@ class _AxisNormalization(Operator, abstract=True):
     keeps = ("axes",)
     follows = True
     normalizes = True
+
+    def padding_of(self, place, axis):
+        return APART if self.eps else Fill("last")  # without `eps`, equal numbers are divided by 0
 
     eps: float = setting(
         "added to the divisor, under the square root", Number(minimum=0), 1e-5, usual=(1e-12, 0.1)

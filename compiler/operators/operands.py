@@ -160,11 +160,10 @@ def mismatch(operands: tuple[Tensor, ...], verb: str, a: Size, b: Size, axis: in
     """The error for shapes that do not match: E0203, or E0204 where a free dimension prevents the proof."""
     these = "these two" if len(operands) == 2 else "these"
     message = f"{these} cannot be {verb}: {', '.join(map(str, operands[:-1]))} and {operands[-1]}"
+    help = axis_help(operands)
     if isinstance(a, int) and isinstance(b, int):
-        return Reject(
-            message, code="E0203", help=axis_help(operands) or f"axis {axis} is {a} here and {b} there"
-        )
-    return Reject(message, code="E0204", help=f"`{a}` and `{b}` cannot be proved equal")
+        return Reject(message, code="E0203", help=help or f"axis {axis} is {a} here and {b} there")
+    return Reject(message, code="E0204", help=help or f"`{a}` and `{b}` cannot be proved equal")
 
 
 def axis_help(operands: tuple[Tensor, ...]) -> str:

@@ -17,6 +17,7 @@ from dlc.compiler.operators.operands import (
     onnx_reshape,
     sample_axis,
 )
+from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.operators.reductions import keepdims_setting, without_axes
 from dlc.compiler.types import Tensor
@@ -40,6 +41,15 @@ class _Position(Operator, abstract=True):
     def type(self, x: Tensor) -> Tensor:
         axes = list(range(x.rank)) if self.axis is None else [sample_axis(x, self.axis)]
         return without_axes(x, axes, self.keepdims).with_element("int64")
+
+    def padding_of(self, place, axis):
+        x = self.operands[0]
+        if self.axis is not None and axis != sample_axis(x, self.axis):
+            return APART
+        if self.axis is None and any(size != 1 for size in x.shape[:axis]):
+            raise Reject(f"the index of `{self.name}` in the flattened sample would count padding", at=place,
+                         help=f"`{self.name}(axis=...)` is the index along an axis")  # fmt: skip
+        return Fill("lowest" if self.sign > 0 else "highest")
 
     def torch(self, F, x):
         have = self.operands[0]
@@ -175,6 +185,9 @@ class Topk(_Ordered):
         values = x.with_axis(-1, self.k)
         return values, values.with_element("int64")
 
+    def padding_of(self, place, axis):
+        return Fill("lowest") if axis == self.operands[0].rank - 1 else APART
+
     def torch(self, F, x):
         ordered = F.sort(x, dim=-1, descending=True, stable=True)
         return ordered[0][..., : self.k], ordered[1][..., : self.k]
@@ -227,6 +240,9 @@ class Sort(_Ordered):
     def tensor_axis(self) -> int:
         x = self.operands[0]
         return x.axis(only_axis(x, self.axis, "sort"))
+
+    def padding_of(self, place, axis):
+        return Fill("highest") if axis == only_axis(self.operands[0], self.axis, "sort") else APART
 
     def torch(self, F, x):
         ordered = F.sort(x, dim=self.tensor_axis(), stable=True)

@@ -11,14 +11,20 @@ of a row are its padding. `Operator.padding_of` says how an operator treats it, 
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlc.compiler.definitions.parameter_types import LARGEST_FLOAT
+from dlc.compiler.dims.dim import product
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.given_operands import GivenOperands
     from dlc.compiler.types import Tensor
 
+MOST = (2 - 2**-23) * 2.0**127  # the largest finite number of float32
 Named = Literal["lowest", "highest", "last"]
 
 
@@ -30,20 +36,28 @@ class Fill:
     value: float | Named
     lengths: bool = False
 
+    @property
+    def is_extreme(self) -> bool:
+        """Whether it is so large a number that the padding of results is filled again."""
+        return self.value in ("lowest", "highest")
+
     def number(self, element: str) -> float | int | bool:
         """The number as a value of this element."""
-        if self.value not in ("lowest", "highest"):
+        if not self.is_extreme:
             return {"bool": bool, "float": float}.get(element, int)(self.value)
         if element == "bool":
             return self.value == "highest"
         from dlc.compiler.operators.operands import RANGES
 
-        low, high = RANGES.get(element, (-LARGEST_FLOAT, LARGEST_FLOAT))
+        low, high = RANGES.get(element, (-MOST, MOST))
         return low if self.value == "lowest" else high
 
 
 APART, LENGTHS, IGNORE = "apart", "lengths", "ignore"
 Padding = Literal["apart", "lengths", "ignore"] | Fill
+
+
+# --- forms ------------------------------------------------------------------------------------------------
 
 
 def torch_mask(F: Any, lengths: Any, steps: Any, axis: int, rank: int) -> Any:
@@ -60,7 +74,73 @@ def torch_mask(F: Any, lengths: Any, steps: Any, axis: int, rank: int) -> Any:
 
 def onnx_mask(op: Any, lengths: Any, type: Tensor, axis: int) -> Any:
     """The same in ONNX, for a batch of samples of this type."""
-    places = op.Range(op.constant(0, "int64"), op.size(type.shape[axis]), op.constant(1, "int64"))
+    places = onnx_places(op, type.shape[axis])
     steps = op.constant([-1, *[1] * (type.rank - axis - 1)], "int64")
     rows = op.constant([-1, *[1] * type.rank], "int64")
     return op.Less(op.Reshape(places, steps), op.Reshape(lengths, rows))
+
+
+def torch_zeroed(F: Any, operator: GivenOperands, x: Any, lengths: Any) -> Any:
+    """Values in the shape of the first operand, with 0 in their padding."""
+    have = operator.operands[0]
+    for axis in operator.varying(have):
+        x = x.where(torch_mask(F, lengths, F.size(have.shape[axis]), axis, have.rank), 0)
+    return x
+
+
+def onnx_zeroed(op: Any, operator: GivenOperands, x: Any, lengths: Any) -> Any:
+    """The same in ONNX, for floats."""
+    have = operator.operands[0]
+    for axis in operator.varying(have):
+        x = op.Where(onnx_mask(op, lengths, have, axis), x, op.constant(0, "float32"))
+    return x
+
+
+def counted(operator: GivenOperands, axes: Iterable[int]) -> tuple[Size, int]:
+    """The number of values of a row in these axes of the first operand: a size, and the power of the length
+    by which it is multiplied."""
+    have = operator.operands[0]
+    varying = [axis for axis in axes if axis in operator.varying(have)]
+    return product(have.shape[axis] for axis in axes if axis not in varying), len(varying)
+
+
+def torch_counts(F: Any, operator: GivenOperands, axes: Iterable[int], lengths: Any, rank: int) -> Any:
+    """The number of values of each row in these axes, at least 1, for a batch of results of this rank."""
+    size, power = counted(operator, axes)
+    counts = (lengths**power * F.size(size)).clamp(min=1)
+    for _ in range(rank):
+        counts = counts.unsqueeze(-1)
+    return counts
+
+
+def onnx_counts(op: Any, operator: GivenOperands, axes: Iterable[int], lengths: Any, rank: int) -> Any:
+    """The same in ONNX, as float32."""
+    size, power = counted(operator, axes)
+    counts = op.Max(reduce(op.Mul, [lengths] * power, op.size(size)), op.constant(1, "int64"))
+    return op.Cast(op.Reshape(counts, op.constant([-1, *[1] * rank], "int64")), to=1)
+
+
+def torch_take(F: Any, x: Any, places: Any, axis: int, rank: int) -> Any:
+    """The entries of a sample axis at the places of each row, int64 [batch, entries]."""
+    for _ in range(axis):
+        places = places.unsqueeze(1)
+    for _ in range(rank - axis - 1):
+        places = places.unsqueeze(-1)
+    return F.take_along_dim(x, places, axis + 1)
+
+
+def onnx_take(op: Any, x: Any, places: Any, axis: int, made: Tensor) -> Any:
+    """The same in ONNX; `made` is the type of the result."""
+    others = [a + 1 for a in range(made.rank) if a != axis]
+    places = op.Unsqueeze(places, op.constant(others, "int64")) if others else places
+    return op.GatherElements(x, op.Expand(places, op.shape(made)), axis=axis + 1)
+
+
+def onnx_column(op: Any, lengths: Any) -> Any:
+    """Lengths as a column [batch, 1]."""
+    return op.Unsqueeze(lengths, op.constant([1], "int64"))
+
+
+def onnx_places(op: Any, count: Any) -> Any:
+    """0, 1, ... up to a size."""
+    return op.Range(op.constant(0, "int64"), op.size(count), op.constant(1, "int64"))

@@ -8,7 +8,8 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, PerAxis
 from dlc.compiler.dims.dim import Size, at_least, number
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
-from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_cast, onnx_reshape, onnx_rows
+from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_cast
+from dlc.compiler.operators.padding import APART, Fill, onnx_column
 from dlc.compiler.operators.sliding_window import (
     Pads,
     ceil_pads,
@@ -16,6 +17,7 @@ from dlc.compiler.operators.sliding_window import (
     no_pads,
     onnx_pads,
     pad_onnx,
+    pad_torch,
     reshape_hint,
     slide,
 )
@@ -66,6 +68,9 @@ class _Pool(Operator, abstract=True):
     def window(self) -> dict[str, list[int]]:
         """The attributes that both ONNX pooling operators share, without the pads."""
         return {"kernel_shape": list(self.axes("kernel")), "strides": list(self.axes("stride"))}
+
+    def padding_of(self, place, axis):
+        return Fill("lowest") if axis else APART
 
     def onnx_padded(self, op: Any, x: Any, value: float) -> tuple[Any, list[Size]]:
         """The operand, and pads for the attribute of an ONNX pooling operator. It takes known pads below the
@@ -186,7 +191,15 @@ class Avgpool(_Pool):
     ceil: bool = ceil_setting()
     count_padding: bool = setting("whether padding counts, as 0", Boolean(), True)
 
-    def torch(self, F, x):
+    def padding_of(self, place, axis):
+        if not axis:
+            return APART
+        pads = self.axes("padding")[axis - 1]
+        return Fill(0, lengths=self.ceil or (pads > 0 and not self.count_padding))
+
+    def torch(self, F, x, lengths=None):
+        if lengths is not None:
+            return self.torch_of_rows(F, x, lengths)
         kernel, stride, padding = self.axes("kernel"), self.axes("stride"), self.axes("padding")
         more = {"ceil_mode": True} if self.ceil else {}
         if not self.count_padding:
@@ -209,22 +222,52 @@ class Avgpool(_Pool):
         x = F.avg_pool2d(x, (depth, 1), (step, 1), (pad, 0), **more)
         return x.unflatten(3, tuple(F.size(n) for n in self.results[0].shape[2:]))
 
-    def onnx(self, op, x):
-        if not self.ceil:
+    def torch_of_rows(self, F: Any, x: Any, lengths: Any) -> Any:
+        """Means over whole windows, from each of which the values that count are rescaled."""
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[self.operands[0].rank - 2]
+        y = pool(pad_torch(F, x, self.pads()), self.axes("kernel"), self.axes("stride"), 0)
+        axes = len(self.axes("kernel"))
+        for axis in range(axes):
+            scale = self.torch_scale(F, axis, lengths)
+            for _ in range(axis + 1):
+                scale = scale.unsqueeze(1)
+            for _ in range(axes - axis - 1):
+                scale = scale.unsqueeze(-1)
+            y = y * scale
+        return y
+
+    def torch_scale(self, F: Any, axis: int, lengths: Any) -> Any:
+        """The size of a window by the number of values in it that count, [batch or 1, windows]."""
+        size, windows = (x.shape[axis + 1] for x in (self.operands[0], self.results[0]))
+        extent, stride, padding, counted = self.along(axis)
+        varies = axis + 1 in self.varying(self.operands[0])
+        end = (lengths if varies else lengths[:1] * 0 + F.size(size)) + counted
+        starts = F.arange(F.size(windows), device=lengths.device) * stride - padding
+        counts = F.minimum(starts + extent, end.unsqueeze(1)) - starts.clamp(min=-counted)
+        return extent / counts.clamp(min=1).to(F.float32)
+
+    def along(self, axis: int) -> tuple[int, int, int, int]:
+        """The size, the stride and the padding of a window along a space axis, and how much padding
+        counts."""
+        extent, stride, padding = (self.axes(name)[axis] for name in ("kernel", "stride", "padding"))
+        return extent, stride, padding, padding if self.count_padding else 0
+
+    def onnx(self, op, x, lengths=None):
+        if not self.ceil and lengths is None:
             counts = int(self.count_padding)
             return op.AveragePool(x, count_include_pad=counts, **self.window(), pads=onnx_pads(self.pads()))
         x, pads = self.onnx_padded(op, x, 0.0)
         y = op.AveragePool(x, count_include_pad=1, **self.window(), pads=pads)
         for axis in range(len(self.axes("kernel"))):
-            y = self.onnx_rescaled(op, y, axis)
+            y = self.onnx_rescaled(op, y, axis, lengths)
         return y
 
-    def onnx_rescaled(self, op: Any, y: Any, axis: int) -> Any:
+    def onnx_rescaled(self, op: Any, y: Any, axis: int, lengths: Any) -> Any:
         """From means over whole windows along an axis to means over the values that count. Engines treat the
         last window of `AveragePool` with `ceil_mode` differently."""
         size, count = (x.shape[axis + 1] for x in (self.operands[0], self.results[0]))
-        extent, stride, padding = (self.axes(name)[axis] for name in ("kernel", "stride", "padding"))
-        counted = padding if self.count_padding else 0
+        extent, stride, padding, counted = self.along(axis)
+        later = [1] * (len(self.axes("kernel")) - axis - 1)
         if isinstance(size, int):
             starts = [i * stride - padding for i in range(number(count))]
             counts = [min(start + extent, size + counted) - max(start, -counted) for start in starts]
@@ -234,10 +277,14 @@ class Avgpool(_Pool):
         else:
             whole = [op.constant(n, "int64") for n in (-padding, stride, extent, -counted)]
             start = op.Range(whole[0], op.size(count * stride - padding), whole[1])
-            end = op.Min(op.Add(start, whole[2]), op.size(size + counted))
-            counts = onnx_cast(op, op.Sub(end, op.Max(start, whole[3])), "int64", "float")
-            scale = op.Div(op.constant(float(extent), "float32"), counts)
-        later = [1] * (len(self.axes("kernel")) - axis - 1)
+            varies = axis + 1 in self.varying(self.operands[0])
+            end = op.size(size) if lengths is None or not varies else onnx_column(op, lengths)
+            end = op.Min(op.Add(start, whole[2]), op.Add(end, op.constant(counted, "int64")))
+            counts = op.Max(op.Sub(end, op.Max(start, whole[3])), op.constant(1, "int64"))
+            scale = op.Div(op.constant(float(extent), "float32"), onnx_cast(op, counts, "int64", "float"))
+            if varies:
+                others = [a + 1 for a in range(self.results[0].rank) if a != axis + 1]
+                return op.Mul(y, op.Unsqueeze(scale, op.constant(others, "int64")))
         return op.Mul(y, op.Reshape(scale, op.constant([-1, *later], "int64")))
 
     examples = (
@@ -251,129 +298,3 @@ class Avgpool(_Pool):
                 "float[2, 1, D // 3 + 1, 2]"),
         Example("avgpool(3, dilation=2)", "float[3, 8]", rejects="E0402"),
     )  # fmt: skip
-
-
-class _GlobalPool(Operator, abstract=True):
-    def type(self, x: Tensor) -> Tensor:
-        need_space(x, self.name)
-        return x.with_shape(x.shape[0])
-
-    def space(self) -> tuple[int, ...]:
-        return tuple(range(2, self.operands[0].rank + 1))
-
-
-def global_rows(name: str) -> tuple[Example, ...]:
-    return (
-        Example(name, "float[3, 8]", "float[3]"),
-        Example(name, "float[3, 4, 5]", "float[3]"),
-        Example(name, "float[3, 2, 4, 5]", "float[3]"),
-        Example(name, "float[3, H, W]", "float[3]"),
-        Example(name, "float[C, 4]", "float[C]"),
-        Example(name, "float[3]", rejects="E0201"),
-        Example(name, "float", rejects="E0201"),
-        Example(name, "float[2, 2, 2, 2, 2]", rejects="E0201"),
-    )
-
-
-class GlobalAvgpool(_GlobalPool):
-    """The mean of each channel over all space axes (torch `mean`, ONNX `GlobalAveragePool` and `Flatten`)."""
-
-    def torch(self, F, x):
-        return F.mean(x, self.space())
-
-    def onnx(self, op, x):
-        return op.Flatten(op.GlobalAveragePool(x), axis=1)
-
-    examples = global_rows("global_avgpool")
-
-
-class GlobalMaxpool(_GlobalPool):
-    """The maximum of each channel over all space axes (torch `amax`, ONNX `ReduceMax`)."""
-
-    differs_on_nan = PASSES_NAN_OVER
-
-    def torch(self, F, x):
-        return F.amax(x, self.space())
-
-    def onnx(self, op, x):
-        return op.ReduceMax(x, op.constant(list(self.space()), "int64"), keepdims=0)
-
-    examples = global_rows("global_maxpool")
-
-
-class AdaptiveAvgpool(Operator):
-    """The means of `size` windows along each space axis (torch `adaptive_avg_pool1d` to `3d`,
-    ONNX `AveragePool`, or `ReduceMean` and `MatMul`).
-
-    Window `i` of `n` over an axis of size `m` is `floor(i * m / n)` to `ceil((i + 1) * m / n)`. Windows
-    overlap if m is not a multiple of n.
-    """
-
-    spatial = True
-    differs_on_nan = "In ONNX Runtime a NaN may also affect the means of other windows."
-
-    size: Any = setting(
-        "size of each space axis of the result, one number or one per axis", PerAxis(Integer(1))
-    )
-
-    def type(self, x: Tensor) -> Tensor:
-        need_space(x, self.name)
-        for size, wanted in zip(x.shape[1:], self.sizes(x), strict=True):
-            if not isinstance(size, int) and wanted != 1:
-                raise Reject(f"`{self.name}` cannot split the free dimension `{size}` into {wanted} windows, "
-                             f"found {x}", at="x",
-                             help="a free dimension can have 1 window; `resize` takes any size")  # fmt: skip
-        return x.with_shape(x.shape[0], *self.sizes(x))
-
-    def sizes(self, x: Tensor) -> tuple[int, ...]:
-        return per_axis(self.size, x.rank - 1, "size")
-
-    def torch(self, F, x):
-        pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
-        sizes = self.sizes(self.operands[0])
-        return pool[len(sizes) - 1](x, list(sizes))
-
-    def onnx(self, op, x):
-        have, wanted = self.operands[0].shape[1:], self.sizes(self.operands[0])
-        if all(isinstance(size, int) and size % n == 0 for size, n in zip(have, wanted, strict=True)):
-            kernel = [size // n for size, n in zip(have, wanted, strict=True)]
-            return op.AveragePool(x, kernel_shape=kernel, strides=kernel)
-        type = self.operands[0]
-        for axis, n in enumerate(wanted, 1):
-            x, type = self.onnx_axis(op, x, type, axis, n), type.with_axis(axis, n)
-        return x
-
-    def onnx_axis(self, op: Any, x: Any, have: Tensor, axis: int, windows: int) -> Any:
-        """The means of windows along one axis, as a product with a matrix of window weights."""
-        if windows == 1:
-            return op.ReduceMean(x, op.constant([have.axis(axis)], "int64"), keepdims=1)
-        swap, shape = list(range(have.rank + 1)), list(have.shape)
-        swap[axis + 1], swap[-1] = swap[-1], swap[axis + 1]
-        shape[axis], shape[-1] = shape[-1], shape[axis]
-        swapped = have.with_shape(*shape)
-        rows = onnx_rows(op, op.Transpose(x, perm=swap), swapped)
-        y = op.MatMul(rows, op.constant(window_weights(number(shape[-1]), windows), "float32"))
-        return op.Transpose(onnx_reshape(op, y, swapped.with_axis(-1, windows), batch=-1), perm=swap)
-
-    examples = (
-        Example("adaptive_avgpool(2)", "float[3, 8]", "float[3, 2]"),
-        Example("adaptive_avgpool(3)", "float[3, 8]", "float[3, 3]"),
-        Example("adaptive_avgpool(5)", "float[3, 3]", "float[3, 5]"),
-        Example("adaptive_avgpool(1)", "float[3, 4, 5]", "float[3, 1, 1]"),
-        Example("adaptive_avgpool(4)", "float[3, 14, 14]", "float[3, 4, 4]"),
-        Example("adaptive_avgpool([2, 3])", "float[3, 4, 7]", "float[3, 2, 3]"),
-        Example("adaptive_avgpool(2)", "float[2, 3, 4, 5]", "float[2, 2, 2, 2]"),
-        Example("adaptive_avgpool(2)", "uint8[1, 4, 4]", "float[1, 2, 2]", low=0, high=255),
-        Example("adaptive_avgpool(1)", "float[3, H, W]", "float[3, 1, 1]"),
-        Example("adaptive_avgpool([1, 3])", "float[3, T, 8]", "float[3, 1, 3]"),
-        Example("adaptive_avgpool(2)", "float[3, H, W]", rejects="E0201"),
-        Example("adaptive_avgpool(2)", "float[8]", rejects="E0201"),
-        Example("adaptive_avgpool(0)", "float[3, 8]", rejects="E0403"),
-        Example("adaptive_avgpool([2, 2])", "float[3, 8]", rejects="E0404"),
-    )
-
-
-def window_weights(size: int, windows: int) -> list[list[float]]:
-    """For each position of an axis, its weight in the mean of each window."""
-    bounds = [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
-    return [[1 / (stop - start) if start <= at < stop else 0 for start, stop in bounds] for at in range(size)]

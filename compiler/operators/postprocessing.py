@@ -21,6 +21,7 @@ from dlc.compiler.operators.operands import (
     sample_axis,
     torch_cast,
 )
+from dlc.compiler.operators.padding import LENGTHS, onnx_mask, torch_mask
 from dlc.compiler.types import INTEGERS, Classes, Tensor
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ class Postprocess(Operator, abstract=True):
 
 
 class OfScores(Postprocess, abstract=True):
-    def torch(self, F, x):
-        return self.torch_float(F, torch_cast(F, x, self.operands[0].element, "float"))
+    def torch(self, F, x, **given):
+        return self.torch_float(F, torch_cast(F, x, self.operands[0].element, "float"), **given)
 
-    def onnx(self, op, x):
-        return self.onnx_float(op, onnx_cast(op, x, self.operands[0].element, "float"))
+    def onnx(self, op, x, **given):
+        return self.onnx_float(op, onnx_cast(op, x, self.operands[0].element, "float"), **given)
 
     @abstractmethod
     def torch_float(self, F: Any, x: Any) -> Any:
@@ -70,6 +71,50 @@ class ClassNumber(OfScores):
 
     def tolerance(self, np):
         return near_maximum(np, self.operands[0].axis(self.axis))
+
+
+class BestPath(OfScores):
+    """The classes that scores of frames spell, of which class 0 is the blank: the best class of each frame,
+    repeats and blanks taken out, at the start of the row; -1 after them (CTC best path decoding, Graves et
+    al. 2006; torch `argmax` and `gather`, ONNX `ArgMax` and `ScatterElements`)."""
+
+    differs_on_nan = NAN_IS_GREATEST
+    ends_rows = True
+
+    def type(self, scores: Tensor) -> Tensor:
+        return Tensor("class", scores.shape[:1], Classes(scores.shape[1] - 1))
+
+    def padding_of(self, place, axis):
+        return LENGTHS
+
+    def torch_float(self, F, x, lengths=None):
+        best, frames = x.argmax(2), self.operands[0].shape[0]
+        if lengths is not None:  # frames after the end are blanks
+            best = best.where(torch_mask(F, lengths, F.size(frames), 0, 1), 0)
+        previous = F.pad(best, [1, 0])[:, :-1]
+        kept = (best != 0) & (best != previous)
+        order = F.argsort((~kept).to(F.int8), dim=1, stable=True)
+        return F.where(kept, best - 1, -1).gather(1, order)
+
+    def onnx_float(self, op, x, lengths=None):
+        scores, (zero, one, none) = self.operands[0], (op.constant(n, "int64") for n in (0, 1, -1))
+        first, last, axis = (op.constant([n], "int64") for n in (0, -1, 1))
+        best = op.ArgMax(x, axis=2, keepdims=0)
+        if lengths is not None:
+            best = op.Where(onnx_mask(op, lengths, self.results[0], 0), best, zero)
+        blank = op.Expand(zero, op.shape(scores.with_shape(1)))
+        previous = op.Slice(op.Concat(blank, best, axis=1), first, last, axis)
+        kept = op.Not(op.Or(op.Equal(best, zero), op.Equal(best, previous)))
+        counted = onnx_cast(op, kept, "bool", "int64")
+        count, total = op.CumSum(counted, one), op.ReduceSum(counted, axis, keepdims=1)
+        frame = op.Range(zero, op.size(scores.shape[0]), one)
+        place = op.Where(kept, op.Sub(count, one), op.Sub(op.Add(total, frame), count))
+        return op.ScatterElements(best, place, op.Where(kept, op.Sub(best, one), none), axis=1)
+
+    def tolerance(self, np):
+        """Any row is accepted where the best two classes of a frame are close."""
+        of = near_maximum(np, 2)
+        return lambda x, *_: np.broadcast_to(of(x).max(1, keepdims=True, initial=0), x.shape[:2])
 
 
 class LabelPostprocess(Postprocess, abstract=True):
@@ -117,6 +162,7 @@ class ClassLabel(LabelPostprocess):
 
 class OfNames(Postprocess, abstract=True):
     raw: ClassVar[str] = "string"  # the element of its operand
+    uses_ml = True
     names: tuple[str, ...] = setting("the names in order", ListOf(Text()))
 
     def torch(self, F, name):
@@ -147,6 +193,10 @@ class NumberIndex(Postprocess):
     count: int = setting("number of classes", Integer(1))
     numbers: tuple[int, ...] | None = setting("their labels, in ascending order", ListOf(Integer()), None,
                                               shown="from 0 on")  # fmt: skip
+
+    @property
+    def uses_ml(self) -> bool:
+        return self.numbers is not None
 
     def type(self, number: Tensor) -> Tensor:
         return Tensor("class", number.shape, Classes(self.count, self.numbers), number.batched)

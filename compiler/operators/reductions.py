@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, ListOf, Nothing, OneOf
-from dlc.compiler.dims.dim import Size, has_free, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     PASSES_NAN_OVER,
@@ -14,7 +13,12 @@ from dlc.compiler.operators.operands import (
     onnx_cast,
     sample_axis,
 )
-from dlc.compiler.operators.padding import APART, Fill
+from dlc.compiler.operators.padding import (
+    APART,
+    Fill,
+    onnx_counts,
+    torch_counts,
+)
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -128,24 +132,15 @@ class Mean(Reduction):
     def torch(self, F, x, lengths=None):
         if lengths is None:
             return super().torch(F, x)
-        count = lengths.clamp(min=1) * F.size(self.others())
-        for _ in range(self.results[0].rank):
-            count = count.unsqueeze(-1)
-        return x.sum(self.tensor_axes(), keepdim=self.keepdims) / count
+        total = x.sum(self.tensor_axes(), keepdim=self.keepdims)
+        return total / torch_counts(F, self, self.axes(self.operands[0]), lengths, self.results[0].rank)
 
     def onnx(self, op, x, lengths=None):
         if lengths is None:
             return super().onnx(op, x)
-        one = op.constant(1, "int64")
-        count = op.Mul(op.Max(lengths, one), op.size(self.others()))
-        count = op.Reshape(count, op.constant([-1, *[1] * self.results[0].rank], "int64"))
         total = op.ReduceSum(x, op.constant(self.tensor_axes(), "int64"), keepdims=int(self.keepdims))
-        return op.Div(total, onnx_cast(op, count, "int64", "float"))
-
-    def others(self) -> Size:
-        """The number of values of one step that are reduced to one."""
-        x = self.operands[0]
-        return product(size for axis in self.axes(x) if not has_free(size := x.shape[axis]))
+        axes, rank = self.axes(self.operands[0]), self.results[0].rank
+        return op.Div(total, onnx_counts(op, self, axes, lengths, rank))
 
     def torch_reduced(self, F, x, axes, keep):
         return x.mean(axes, **keep)
@@ -313,78 +308,6 @@ class Logsumexp(Reduction):
         Example("logsumexp", "float", "float"),
         Example("logsumexp(axis=1)", "float[3]", rejects="E0201"),
     )
-
-
-class _Spread(Reduction, abstract=True):
-    """Forms in arithmetic: torch `var` and `std` warn about an empty batch."""
-
-    def type(self, x: Tensor) -> Tensor:
-        if self.count(x) == 1:
-            raise Reject(f"`{self.name}` divides by n - 1 and needs at least two values, found one, in {x}",
-                         at="x", help="reduce an axis of more values")  # fmt: skip
-        return super().type(x)
-
-    def count(self, x: Tensor) -> Size:
-        """The number of values that are reduced to one."""
-        return product(x.shape[axis] for axis in self.axes(x))
-
-    def torch_divisor(self, F: Any) -> Any:
-        return F.size(self.count(self.operands[0])) - 1
-
-    def onnx_variance(self, op: Any, x: Any, axes: Any, keepdims: int) -> Any:
-        deviation = op.Sub(x, op.ReduceMean(x, axes, keepdims=1))
-        squares = op.ReduceSum(op.Mul(deviation, deviation), axes, keepdims=keepdims)
-        count = self.count(self.operands[0])
-        if isinstance(count, int):
-            return op.Div(squares, op.constant(float(count - 1), "float32"))
-        divisor = op.Sub(op.size(count), op.constant(1, "int64"))
-        return op.Div(squares, onnx_cast(op, divisor, "int64", "float"))
-
-
-def spread_examples(name: str) -> tuple[Example, ...]:
-    return (
-        Example(name, "float[3, 4]", "float"),
-        Example(f"{name}(axis=0)", "float[T, 4]", "float[4]"),
-        Example(f"{name}(axis=[0, -1])", "float[3, 4, T]", "float[4]"),
-        Example(f"{name}(axis=-1, keepdims=true)", "float[T, 4]", "float[T, 1]"),
-        Example(f"{name}(keepdims=true)", "float[3, 4]", "float[1, 1]"),
-        Example(name, "uint8[3]", "float", low=0, high=9),
-        Example(f"{name}(axis=1)", "float[3]", rejects="E0201"),
-        Example(f"{name}(axis=0)", "float[1, 4]", rejects="E0201"),
-        Example(name, "float", rejects="E0201"),
-    )
-
-
-class Var(_Spread):
-    """The variance over axes, divided by n - 1 (torch `var`, ONNX `ReduceMean`, `ReduceSum`).
-
-    Over a free dimension of size 1 it is NaN.
-    """
-
-    def torch_reduced(self, F, x, axes, keep):
-        return (x - x.mean(axes, keepdim=True)).square().sum(axes, **keep) / self.torch_divisor(F)
-
-    def onnx_reduced(self, op, x, axes, keepdims):
-        return self.onnx_variance(op, x, axes, keepdims)
-
-    examples = spread_examples("var")
-
-
-class Std(_Spread):
-    """The standard deviation over axes, the root of `var` (torch `std`, ONNX `ReduceMean`, `ReduceSum`,
-    `Sqrt`).
-
-    Over a free dimension of size 1 it is NaN.
-    """
-
-    def torch_reduced(self, F, x, axes, keep):
-        deviation = (x - x.mean(axes, keepdim=True)).norm(p=2, dim=axes, **keep)
-        return deviation / self.torch_divisor(F) ** 0.5
-
-    def onnx_reduced(self, op, x, axes, keepdims):
-        return op.Sqrt(self.onnx_variance(op, x, axes, keepdims))
-
-    examples = spread_examples("std")
 
 
 class Cumsum(Operator):

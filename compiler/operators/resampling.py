@@ -6,9 +6,18 @@ from functools import reduce
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, PerAxis
-from dlc.compiler.dims.dim import Size
+from dlc.compiler.dims.dim import DimError, Size, number, same
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import onnx_repeat
+from dlc.compiler.operators.padding import (
+    APART,
+    LENGTHS,
+    Fill,
+    onnx_column,
+    onnx_places,
+    onnx_take,
+    torch_take,
+)
 from dlc.compiler.operators.pooling import need_space
 from dlc.compiler.types import Tensor
 
@@ -51,6 +60,9 @@ class Upsample(Operator):
                          code="E0404", help=f"use {', '.join(f'`{m}`' for m in possible)}")  # fmt: skip
         sizes = (size * scale for size, scale in zip(x.shape[1:], self.scales(x), strict=True))
         return x.with_shape(x.shape[0], *sizes)
+
+    def padding_of(self, place, axis):
+        return Fill("last") if axis and self.mode != "nearest" else APART
 
     def scales(self, x: Tensor) -> tuple[int, ...]:
         return per_axis(self.scale, x.rank - 1, "scale")
@@ -116,7 +128,63 @@ class Resize(Operator):
                          at="align_corners", code="E0403", help="leave it out")  # fmt: skip
         return x.with_shape(x.shape[0], self.h, self.w)
 
-    def torch(self, F, x):
+    def padding_of(self, place, axis):
+        if not axis:
+            return APART
+        wanted, size = self.axes()[axis - 1][1]
+        if is_multiple(wanted, size) and not (self.antialias or self.align_corners):
+            return Fill("last")
+        if not isinstance(wanted, int) or self.antialias or self.mode == "bicubic":
+            raise Reject("this `resize` depends on the length of the longest row", at=place,
+                         help="`nearest` and `bilinear` without `antialias`, to a number of pixels, resize "
+                              "each row by its own length")  # fmt: skip
+        return LENGTHS
+
+    def sampled(self, wanted: int) -> tuple[list[int], int, int, int]:
+        """The places in a row of length `L` from which `wanted` values are taken, as integers: they are
+        `max(steps * (L - a) - b, 0) / parts`. Returns steps, a, b, parts."""
+        if self.mode == "nearest":
+            return [*range(wanted)], 0, 0, wanted
+        if self.align_corners:
+            return [*range(wanted)], 1, 0, max(wanted - 1, 1)
+        return [*range(1, 2 * wanted, 2)], 0, wanted, 2 * wanted
+
+    def own_axes(self, lengths: Any) -> list[tuple[int, int]]:
+        """The sample axes that are resized by the own length of each row, with their size in the result."""
+        axes = [] if lengths is None else self.varying(self.operands[0])
+        return [(axis, number(self.results[0].shape[axis])) for axis in axes]
+
+    def torch_of_rows(self, F: Any, x: Any, axis: int, wanted: int, lengths: Any) -> Any:
+        (steps, a, b, parts), lengths = self.sampled(wanted), lengths.unsqueeze(1)
+        place = (F.tensor(steps) * (lengths - a) - b).clamp(min=0)
+        low = place // parts
+        taken = torch_take(F, x, low, axis, 3)
+        if self.mode == "nearest":
+            return taken
+        share = ((place - low * parts).to(F.float32) / parts).unsqueeze(1)
+        share = share.unsqueeze(3 if axis == 1 else 2)
+        return F.lerp(taken, torch_take(F, x, F.minimum(low + 1, lengths - 1).clamp(min=0), axis, 3), share)
+
+    def onnx_of_rows(self, op: Any, x: Any, axis: int, wanted: int, lengths: Any, have: Tensor) -> Any:
+        (steps, a, b, parts), lengths = self.sampled(wanted), onnx_column(op, lengths)
+        zero, one, whole = op.constant(0, "int64"), op.constant(1, "int64"), op.constant(parts, "int64")
+        place = op.Mul(op.constant(steps, "int64"), op.Sub(lengths, op.constant(a, "int64")))
+        place = op.Max(op.Sub(place, op.constant(b, "int64")), zero)
+        low = op.Div(place, whole)
+        taken = onnx_take(op, x, low, axis, have)
+        if self.mode == "nearest":
+            return taken
+        rest = op.Cast(op.Sub(place, op.Mul(low, whole)), to=1)
+        share = op.Unsqueeze(
+            op.Div(rest, op.Cast(whole, to=1)), op.constant([1, 3 if axis == 1 else 2], "int64")
+        )
+        high = op.Max(op.Min(op.Add(low, one), op.Sub(lengths, one)), zero)
+        return op.Add(taken, op.Mul(op.Sub(onnx_take(op, x, high, axis, have), taken), share))
+
+    def torch(self, F, x, lengths=None):
+        own = self.own_axes(lengths)
+        for axis, wanted in own:
+            x = self.torch_of_rows(F, x, axis, wanted, lengths)
         if self.antialias:  # along rows only: PyTorch 2.14 averages a single column wrongly on CPUs
             for _, (wanted, _) in reversed(self.axes()):
                 size = x.shape[2], F.size(wanted)
@@ -126,11 +194,17 @@ class Resize(Operator):
             size, align = (F.size(self.h), F.size(self.w)), self.align_corners or None
             return F.interpolate(x, size=size, mode=self.mode, align_corners=align)
         for axis, (wanted, size) in self.axes():
+            if axis - 1 in dict(own):
+                continue
             wanted = F.size(wanted)
             x = F.index_select(x, axis, F.arange(wanted, device=x.device) * F.size(size) // wanted)
         return x
 
-    def onnx(self, op, x):
+    def onnx(self, op, x, lengths=None):
+        own, have = self.own_axes(lengths), self.operands[0]
+        for axis, wanted in own:
+            have = have.with_axis(axis, wanted)
+            x = self.onnx_of_rows(op, x, axis, wanted, lengths, have)
         if self.antialias:
             rows, columns = (averaging_matrix(op, *sizes, self.mode) for _, sizes in self.axes())
             rows = onnx_repeat(op, op.Transpose(rows, perm=[1, 0]), 3)
@@ -139,7 +213,9 @@ class Resize(Operator):
             shape = op.shape(self.results[0])
             return op.Resize(x, None, None, shape, **onnx_mode(self.mode, self.align_corners))
         for axis, (wanted, size) in self.axes():
-            indices = op.Mul(positions(op, wanted), op.size(size))
+            if axis - 1 in dict(own):
+                continue
+            indices = op.Mul(onnx_places(op, wanted), op.size(size))
             x = op.Gather(x, op.Div(indices, op.size(wanted)), axis=axis)
         return x
 
@@ -176,9 +252,13 @@ class Resize(Operator):
     )
 
 
-def positions(op: Any, size: Size) -> Any:
-    """0, 1, 2, ... for an axis of this size."""
-    return op.Range(op.constant(0, "int64"), op.size(size), op.constant(1, "int64"))
+def is_multiple(wanted: Size, size: Size) -> bool:
+    """Whether an axis becomes a fixed number of times as long."""
+    try:
+        factor = wanted // size
+    except DimError:
+        return False
+    return isinstance(factor, int) and same(size * factor, wanted)
 
 
 def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
@@ -191,7 +271,7 @@ def averaging_matrix(op: Any, wanted: Size, size: Size, mode: str) -> Any:
     one, two = op.constant(1, "int64"), op.constant(2, "int64")
 
     def scaled_centres(count: Size, other: Size) -> Any:
-        return op.Mul(op.Add(op.Mul(positions(op, count), two), one), op.size(other))
+        return op.Mul(op.Add(op.Mul(onnx_places(op, count), two), one), op.size(other))
 
     given = op.Unsqueeze(scaled_centres(size, wanted), op.constant([1], "int64"))
     between = op.Abs(op.Sub(given, scaled_centres(wanted, size)))
@@ -218,148 +298,7 @@ def polynomial(op: Any, x: Any, coefficients: tuple[float, ...]) -> Any:
     return reduce(lambda total, c: op.Add(op.Mul(total, x), c), others, first)
 
 
-class GridSample(Operator):
-    """The values of an image at the positions in `grid`, interpolated linearly between the centres of the
-    four nearest pixels; 0 outside of the image (torch `grid_sample`, ONNX `GridSample`).
-
-    The last axis of `grid` holds x and y, from -1 at the left and upper edge of the image to 1 at the right
-    and lower edge (Jaderberg et al., Spatial Transformer Networks, 2015).
-    """
-
-    spatial = True
-    differs_on_nan = "At a NaN position PyTorch and ONNX Runtime take different values."
-    usage = """
-    input  image: uint8[1, 28, 28]
-    output digit: class(10)
-
-    pixels = image / 255
-    places = pixels -> flatten -> dense(8 * 8 * 2) -> tanh -> reshape(8, 8, 2)
-    pixels -> grid_sample(places) -> flatten -> dense(10) -> digit
-    """
-
-    def type(self, x: Tensor, grid: Tensor) -> Tensor:
-        need_image(x, self.name)
-        if grid.rank != 3 or grid.shape[-1] != 2:
-            raise Reject(f"`{self.name}` needs a position x, y for each pixel of the result, "
-                         f"[height, width, 2], found {grid}", at="grid")  # fmt: skip
-        return x.with_shape(x.shape[0], *grid.shape[:2])
-
-    def torch(self, F, x, grid):
-        return F.grid_sample(x, grid, "bilinear", "zeros", False)
-
-    def onnx(self, op, x, grid):
-        # All is 0 beyond 3. ONNX Runtime converts positions that are too large for an integer to wrong ones.
-        grid = op.Clip(grid, op.constant(-3, "float32"), op.constant(3, "float32"))
-        mode = "linear" if op.opset >= 20 else "bilinear"  # the name changed
-        return op.GridSample(x, grid, mode=mode, padding_mode="zeros", align_corners=0)
-
-    examples = (
-        Example("grid_sample", ("float[3, 4, 5]", "float[6, 2, 2]"), "float[3, 6, 2]"),
-        Example("grid_sample", ("uint8[1, 3, 3]", "float[1, 1, 2]"), "float[1, 1, 1]", low=-1, high=1),
-        Example("grid_sample", ("float[C, H, W]", "float[H, 5, 2]"), "float[C, H, 5]"),
-        Example("grid_sample", ("float[4, 5]", "float[6, 2, 2]"), rejects="E0201"),
-        Example("grid_sample", ("float[3, 4, 5]", "float[6, 2, 3]"), rejects="E0201"),
-        Example("grid_sample", ("float[3, 4, 5]", "float[6, 2]"), rejects="E0201"),
-        Example("grid_sample", ("class(3)[3, 4, 5]", "float[6, 2, 2]"), rejects="E0202"),
-    )
-
-
-class PixelShuffle(Operator):
-    """An image `r` times as high and wide: the values of `r * r` channels become `r` times `r` pixels
-    (Shi et al. 2016; torch `pixel_shuffle`, ONNX `DepthToSpace` in the mode CRD)."""
-
-    spatial = True
-
-    r: int = setting("factor of height and width", Integer(1))
-
-    def type(self, x: Tensor) -> Tensor:
-        need_image(x, self.name)
-        channels, height, width = x.shape
-        square = self.r**2
-        if not isinstance(channels, int) or channels % square:
-            raise Reject(f"`pixel_shuffle({self.r})` needs a multiple of {square} channels, found {x}",
-                         at="x", help=f"give the layer before it {square} channels for each channel of "
-                                      "the result")  # fmt: skip
-        return x.with_shape(channels // square, height * self.r, width * self.r)
-
-    def torch(self, F, x):
-        return F.pixel_shuffle(x, self.r)
-
-    def onnx(self, op, x):
-        return op.DepthToSpace(x, blocksize=self.r, mode="CRD")
-
-    examples = (
-        Example("pixel_shuffle(2)", "float[8, 3, 4]", "float[2, 6, 8]"),
-        Example("pixel_shuffle(3)", "float[9, 2, 2]", "float[1, 6, 6]"),
-        Example("pixel_shuffle(1)", "float[2, 3, 4]", "float[2, 3, 4]"),
-        Example("pixel_shuffle(2)", "float[4, H, W]", "float[1, 2 * H, 2 * W]"),
-        Example("pixel_shuffle(2)", "float[6, 3, 4]", rejects="E0201"),
-        Example("pixel_shuffle(2)", "float[C, 3, 4]", rejects="E0201"),
-        Example("pixel_shuffle(2)", "float[4, 4]", rejects="E0201"),
-    )
-
-
-class Crop(Operator):
-    """The centre of an image, over its last two axes (torchvision `center_crop`, ONNX `Slice`).
-
-    The start of the window is rounded half to even, as in torchvision.
-    """
-
-    takes = "any"
-    batchless = True
-    keeps = ("numbers", "axes", "missing")
-
-    h: int = setting("height of the result", Integer(1))
-    w: int = setting("width of the result", Integer(1))
-
-    def type(self, x: Tensor) -> Tensor:
-        if x.rank < 2:
-            raise Reject(f"`{self.name}` takes the centre of the last two axes, found {x}", at="x")
-        for what, wanted, size in zip(("high", "wide"), (self.h, self.w), x.shape[-2:], strict=True):
-            if not isinstance(size, int):
-                raise Reject(f"`{self.name}` needs an image of known size, found {x}", at="x",
-                             help=f"`resize({self.h}, {self.w})` takes images of any size")  # fmt: skip
-            if wanted > size:
-                raise Reject(f"`{self.name}` cannot take {wanted} of {size} pixels: {x} is not {what} enough",
-                             at="x", help="take fewer, or `pad` before it")  # fmt: skip
-        return x.with_shape(*x.shape[:-2], self.h, self.w)
-
-    def corner(self) -> tuple[int, int]:
-        """The first row and column of the window."""
-        rows, columns = self.operands[0].shape[-2:]
-        return middle(rows, self.h), middle(columns, self.w)
-
-    def torch(self, F, x):
-        top, left = self.corner()
-        return x[..., top : top + self.h, left : left + self.w]
-
-    def onnx(self, op, x):
-        top, left = self.corner()
-        starts, stops = op.constant([top, left], "int64"), op.constant([top + self.h, left + self.w], "int64")
-        return op.Slice(x, starts, stops, op.constant([-2, -1], "int64"))
-
-    examples = (
-        Example("crop(2, 3)", "float[3, 4, 5]", "float[3, 2, 3]"),
-        Example("crop(h=3, w=3)", "uint8[1, 6, 6]", "uint8[1, 3, 3]", low=0, high=255),
-        Example("crop(1, 4)", "float[8, 4]", "float[1, 4]"),
-        Example("crop(2, 2)", "class(3)[5, 5]", "class[2, 2]"),
-        Example("crop(4, 5)", "float[C, 4, 5]", "float[C, 4, 5]"),
-        Example("crop(5, 2)", "float[3, 4, 5]", rejects="E0201"),
-        Example("crop(2, 6)", "float[3, 4, 5]", rejects="E0201"),
-        Example("crop(2, 2)", "float[3, H, 5]", rejects="E0201"),
-        Example("crop(2, 2)", "float[5]", rejects="E0201"),
-        Example("crop(0, 2)", "float[3, 4, 5]", rejects="E0403"),
-    )
-
-
 def need_image(x: Tensor, what: str) -> None:
     if x.rank != 3:
         raise Reject(f"`{what}` needs [channels, height, width], found {x}", at="x",
                      help="`reshape(...)` turns it into an image")  # fmt: skip
-
-
-def middle(size: Size, wanted: Size) -> int:
-    """The start of a centred window of the size `wanted`, rounded half to even."""
-    assert isinstance(size, int)
-    assert isinstance(wanted, int)
-    return round((size - wanted) / 2)

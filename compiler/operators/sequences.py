@@ -79,6 +79,9 @@ class Shift(ShapeOperator):
         classes = self.operands[0].classes
         return 0 if classes is None else number(classes.count)
 
+    def padding_of(self, place, axis):
+        return Fill(self.start()) if axis == 0 and self.by < 0 else APART
+
     def kept(self) -> tuple[int, int]:
         """The start and the end of the result in the padded operand."""
         return (0, -self.by) if self.by > 0 else (-self.by, END)

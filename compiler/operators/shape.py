@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, ListOf, Nothing, Number, OneOf
 from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
+from dlc.compiler.operators.padding import APART, LENGTHS, Fill, onnx_column, onnx_take, torch_take
 from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from dlc.compiler.operators.padding import Padding
 
 
 class ShapeOperator(Operator, abstract=True):
@@ -23,6 +27,9 @@ class Flatten(ShapeOperator):
 
     def type(self, x: Tensor) -> Tensor:
         return x.with_shape(product(x.shape))
+
+    def padding_of(self, place, axis):
+        return own_axis(self, axis)
 
     def torch(self, F, x):
         if self.operands[0].rank == 0:
@@ -94,6 +101,9 @@ class Reshape(ShapeOperator):
         return Reject(f"{x} cannot be reshaped to {to}", code="E0203",
                       help=f"a sample has {have} values, which {relation} {known}")  # fmt: skip
 
+    def padding_of(self, place, axis):
+        return own_axis(self, axis)
+
     def torch(self, F, x):
         shape = self.results[0].shape
         free = any(isinstance(size, Dim) for size in shape)
@@ -122,10 +132,23 @@ class Reshape(ShapeOperator):
     )
 
 
+def own_axis(operator: Operator, axis: int) -> Padding:
+    """`Reject` if the result does not have an axis of the operand as an axis of its own."""
+    (have,), (made,) = operator.operands, operator.results
+    before = product(have.shape[:axis])
+    starts = (product(made.shape[:k]) for k, size in enumerate(made.shape) if same(size, have.shape[axis]))
+    if any(same(start, before) for start in starts):
+        return APART
+    raise Reject(f"`{operator.name}` would join that axis with others", at=0,
+                 help="reduce it first, by `last`, `mean(axis=...)` or a recurrent layer with `final=true`; "
+                      "or work on each step, as `dense` does")  # fmt: skip
+
+
 class Transpose(ShapeOperator):
     """The axes of the sample in another order; without arguments the last two are swapped (torch `permute`,
     ONNX `Transpose`)."""
 
+    elementwise = True
     usage = """
     input  pixels: uint8[28, 28, 3]
     output kind: class(10)
@@ -222,8 +245,15 @@ class Pad(ShapeOperator):
         axis = only_axis(x, self.axis, "pad")
         return x.axis(axis), x.shape[axis]
 
-    def torch(self, F, x):
+    def padding_of(self, place, axis):
+        if axis != only_axis(self.operands[0], self.axis, "pad"):
+            return APART
+        return {"constant": Fill(self.value), "edge": Fill("last"), "reflect": LENGTHS}[self.mode]
+
+    def torch(self, F, x, lengths=None):
         axis, size = self.padded
+        if lengths is not None:
+            return self.torch_reflected(F, x, lengths)
         if self.mode == "constant":
             axes_after = self.operands[0].axis(-1) - axis
             return F.pad(x, [0, 0] * axes_after + [self.before, self.after], value=self.value)
@@ -234,19 +264,31 @@ class Pad(ShapeOperator):
         period = 2 * last + 1 // (last + 1)  # 1 for a single entry
         return x.index_select(axis, last - (entries % period - last).abs())
 
-    def onnx(self, op, x):
+    def torch_reflected(self, F: Any, x: Any, lengths: Any) -> Any:
+        """The entries of each row mirrored at its own last one."""
         axis, size = self.padded
+        last = (lengths - 1).clamp(min=0).unsqueeze(1)
+        entries = F.arange(-self.before, F.size(size) + self.after, device=x.device)
+        places = last - (entries % (2 * last).clamp(min=1) - last).abs()
+        return torch_take(F, x, places, axis - 1, self.operands[0].rank)
+
+    def onnx(self, op, x, lengths=None):
+        axis, size = self.padded
+        if lengths is not None:
+            last = onnx_column(op, op.Max(op.Sub(lengths, op.constant(1, "int64")), op.constant(0, "int64")))
+            return onnx_take(op, x, self.reflected(op, last, size), axis - 1, self.results[0])
         if self.mode == "reflect" and not isinstance(size, int):
-            return op.Gather(x, self.reflected(op, size), axis=axis)
+            return op.Gather(x, self.reflected(op, op.size(size - 1), size), axis=axis)
         have = self.operands[0]
         number = int(self.value) if have.is_integer else float(self.value)
         value = op.constant(number, DTYPES[have.element][0]) if self.mode == "constant" else None
         pads, axes = op.constant([self.before, self.after], "int64"), op.constant([axis], "int64")
         return op.Pad(x, pads, value, axes, mode=self.mode)
 
-    def reflected(self, op: Any, size: Size) -> Any:
-        """The indices of the entries of the result along an axis of free size. ONNX `Pad` reflects once."""
-        one, two, last = op.constant(1, "int64"), op.constant(2, "int64"), op.size(size - 1)
+    def reflected(self, op: Any, last: Any, size: Size) -> Any:
+        """The indices of the entries of the result along an axis of free size. `last` is the entry at which
+        they are mirrored. ONNX `Pad` reflects once."""
+        one, two = op.constant(1, "int64"), op.constant(2, "int64")
         end = op.size(size + self.after)
         entries = op.Range(op.constant(-self.before, "int64"), end, one)
         period = op.Max(op.Mul(last, two), one)
@@ -283,6 +325,7 @@ class Pad(ShapeOperator):
 class Unsqueeze(ShapeOperator):
     """Axes of size 1 between the batch axis and the sample axes (torch `unsqueeze`, ONNX `Unsqueeze`)."""
 
+    elementwise = True
     public = False
     glue = True
     axes: int = setting("number of axes", Integer(1))
@@ -303,6 +346,7 @@ class Unsqueeze(ShapeOperator):
 class ExpandBatch(ShapeOperator):
     """The same value for every sample of the batch (torch `expand`, ONNX `Expand`)."""
 
+    elementwise = True
     public = False
     glue = True
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlc.compiler.definitions.initializers import Ones, Zeros
 from dlc.compiler.definitions.parameter_types import Integer, Number
-from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.dims.dim import Size, number, product
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape
+from dlc.compiler.operators.padding import (
+    APART,
+    Fill,
+    onnx_counts,
+    onnx_zeroed,
+    torch_counts,
+    torch_zeroed,
+)
 from dlc.compiler.types import Tensor
 
 LEAST = 2.0**-126  # the smallest normal number of float32
@@ -28,6 +38,44 @@ class _OverSpace(Operator, abstract=True):
             raise Reject(f"`{self.name}` needs a known number of channels on axis 0, found {x}", at="x",
                          help="`transpose` moves the channels there")  # fmt: skip
         return x
+
+    def padding_of(self, place, axis):
+        return Fill(0, lengths=True)
+
+    def grouped(self, groups: int) -> Tensor:
+        """The type of the operand with an axis of groups before the channels of a group."""
+        have = self.operands[0]
+        return have.with_shape(groups, have.shape[0] // groups, *have.shape[1:])
+
+    def torch_of_rows(self, F: Any, x: Any, groups: int, eps: float, lengths: Any) -> Any:
+        """The normalization over the steps before the end of each row, whose padding is 0."""
+        sizes, rank = [F.size(size) for size in self.grouped(groups).shape], self.operands[0].rank
+        axes, counts = (
+            [*range(2, rank + 2)],
+            torch_counts(F, self, range(1, rank), lengths, rank + 1) * sizes[1],
+        )
+        deviation = x.unflatten(1, sizes[:2])
+        deviation = deviation - deviation.sum(axes, True) / counts
+        deviation = torch_zeroed(F, self, deviation.flatten(1, 2), lengths).unflatten(1, sizes[:2])
+        variance = deviation.square().sum(axes, True) / counts
+        return (deviation / (variance + eps).sqrt()).flatten(1, 2)
+
+    def onnx_of_rows(self, op: Any, x: Any, groups: int, eps: float, lengths: Any) -> Any:
+        have, grouped, rank = self.operands[0], self.grouped(groups), self.operands[0].rank
+        axes, channels = (
+            op.constant([*range(2, rank + 2)], "int64"),
+            op.constant(number(grouped.shape[1]), "float32"),
+        )
+        counts = op.Mul(onnx_counts(op, self, range(1, rank), lengths, rank + 1), channels)
+
+        def mean(x: Any) -> Any:
+            return op.Div(op.ReduceSum(x, axes, keepdims=1), counts)
+
+        x = onnx_reshape(op, x, grouped)
+        deviation = onnx_reshape(op, op.Sub(x, mean(x)), have)
+        deviation = onnx_reshape(op, onnx_zeroed(op, self, deviation, lengths), grouped)
+        root = op.Sqrt(op.Add(mean(op.Mul(deviation, deviation)), op.constant(eps, "float32")))
+        return onnx_reshape(op, op.Div(deviation, root), have)
 
 
 class Groupnorm(_OverSpace):
@@ -59,17 +107,30 @@ class Groupnorm(_OverSpace):
     def module(self, nn):
         return nn.GroupNorm(self.groups, self.operands[0].shape[0], eps=self.eps)
 
-    def torch(self, F, x, weight, bias):
-        return F.group_norm(x, self.groups, weight, bias, self.eps)
+    def torch(self, F, x, weight, bias, lengths=None):
+        if lengths is None:
+            return F.group_norm(x, self.groups, weight, bias, self.eps)
+        y, per_channel = (
+            self.torch_of_rows(F, x, self.groups, self.eps, lengths),
+            [-1, *[1] * (self.operands[0].rank - 1)],
+        )
+        return y * weight.reshape(per_channel) + bias.reshape(per_channel)
 
-    def onnx(self, op, x, weight, bias):
+    def onnx(self, op, x, weight, bias, lengths=None):
+        if lengths is None:
+            y = self.onnx_groups(op, x)
+        else:
+            y = self.onnx_of_rows(op, x, self.groups, self.eps, lengths)
+        per_channel = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
+        return op.Add(op.Mul(y, op.Reshape(weight, per_channel)), op.Reshape(bias, per_channel))
+
+    def onnx_groups(self, op: Any, x: Any) -> Any:
+        """The normalization of each group."""
         ones, zeros = (op.constant([value] * self.groups, "float32") for value in (1, 0))
         have = self.operands[0]
         size = product((have.shape[0] // self.groups, *have.shape[1:]))
         grouped = onnx_reshape(op, x, have.with_shape(self.groups, size))
-        y = onnx_reshape(op, op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), have)
-        per_channel = op.constant([-1, *[1] * (self.operands[0].rank - 1)], "int64")
-        return op.Add(op.Mul(y, op.Reshape(weight, per_channel)), op.Reshape(bias, per_channel))
+        return onnx_reshape(op, op.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), have)
 
     examples = (
         Example("groupnorm(2)", "float[4]", "float[4]"),
@@ -103,12 +164,15 @@ class Instancenorm(_OverSpace):
         need_several(self.name, x, product(x.shape[1:]))
         return x
 
-    def torch(self, F, x):
-        return F.instance_norm(x, eps=self.eps)
+    def torch(self, F, x, lengths=None):
+        if lengths is None:
+            return F.instance_norm(x, eps=self.eps)
+        return self.torch_of_rows(F, x, number(self.operands[0].shape[0]), max(self.eps, LEAST), lengths)
 
-    def onnx(self, op, x):
-        channels = self.operands[0].shape[0]
-        assert isinstance(channels, int)
+    def onnx(self, op, x, lengths=None):
+        channels = number(self.operands[0].shape[0])
+        if lengths is not None:
+            return self.onnx_of_rows(op, x, channels, max(self.eps, LEAST), lengths)
         ones, zeros = (op.constant([value] * channels, "float32") for value in (1, 0))
         return op.InstanceNormalization(x, ones, zeros, epsilon=max(self.eps, LEAST))
 
@@ -135,6 +199,9 @@ class LocalResponseNorm(_OverSpace):
     """
 
     normalizes = False
+
+    def padding_of(self, place, axis):
+        return APART
 
     size: int = setting("number of channels in the sum", Integer(1))
     alpha: float = setting("factor of the sum of squares", Number(minimum=0), 1e-4)

@@ -7,6 +7,8 @@ from typing import Any
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.types import Tensor
 
+LOWEST = -(2**63)  # an ignored integer: padding of an `int64` target
+
 
 class Valid(Operator):
     """True where an entry of a target counts: a class that is not -1, a number that is not NaN
@@ -29,9 +31,13 @@ def torch_valid(F: Any, target: Any, type: Tensor) -> Any:
     """The mask of the entries that count."""
     if type.element == "class":
         return target >= 0
-    return ~target.isnan() if type.is_float else F.ones_like(target, dtype=F.bool)
+    if type.is_float:
+        return ~target.isnan()
+    return target != LOWEST if type.ignore else F.ones_like(target, dtype=F.bool)
 
 
 def torch_ignored(F: Any, type: Tensor) -> Any:
     """The value of an ignored entry; 0 if the type has none."""
-    return 0 if not type.ignore else -1 if type.element == "class" else F.nan
+    if not type.ignore:
+        return 0
+    return -1 if type.element == "class" else F.nan if type.is_float else LOWEST

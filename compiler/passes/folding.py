@@ -100,7 +100,7 @@ def with_bias(layer: Node) -> Operator:
     operator = layer.operator
     if "bias" in layer.weights:
         return operator
-    return operator.with_settings(bias=True).bind(*operator.operands)
+    return operator.with_settings(bias=True).knowing(lengths=operator.lengths).bind(*operator.operands)
 
 
 def folded_weight(layer: Node, leaf: str, array: np.ndarray, stored: Container[Value]) -> Weight:

@@ -72,13 +72,13 @@ def spelled(node: Node) -> str:
 
 
 def unreduced_losses(value: Value, producers: Mapping[Value, Node]) -> Iterator[Node]:
-    """The unreduced losses with ignored entries that a value is computed from entry by entry."""
+    """The unreduced losses of which not all entries count that a value is computed from entry by entry."""
     waiting, seen = [value], {value}
     while waiting:
         node = producers.get(waiting.pop())
         if node is None:
             continue
-        if node.operator.family == "loss" and any(v.type.ignore for v in node.operands):
+        if node.operator.ignores:
             yield node
         elif node.operator.broadcasts or node.operator.glue or "missing" in node.operator.keeps:
             waiting += [v for v in node.operands if v not in seen]

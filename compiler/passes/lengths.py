@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 CODE = "E0519"
-HELP = "make all rows as long, or reduce the axis first: by `mean(axis=...)`, `last`, or a recurrent layer " \
-       "with `final=true`"  # fmt: skip
+HELP = "reduce the axis first, by `mean(axis=...)`, `last` or a recurrent layer with `final=true`; or make " \
+       "all rows equally long"  # fmt: skip
 
 
 def length_name(name: str) -> str:
@@ -85,27 +85,37 @@ class Lengths:
         for node in self._graph.nodes:
             self._add(node)
         self._extension.inputs += self._known.values()
-        outputs = {n: self._replaced.get(v, v) for n, v in self._graph.outputs.items()}
-        return self._extension.done({n: self._finished(v) for n, v in outputs.items()})
+        ended, outputs = self._ended(), {}
+        for name, value in self._graph.outputs.items():
+            made = self._replaced.get(value, value)
+            outputs[name] = made if value in ended else self._finished(made)
+        return self._extension.done(outputs)
+
+    def _ended(self) -> set[Value]:
+        """Values that hold no class, or the label of none, after the end of each row."""
+        found: set[Value] = set()
+        for node in self._graph.nodes:
+            if node.operator.ends_rows or (node.operator.labels() and found.issuperset(node.operands)):
+                found.update(node.results)
+        return found
 
     def _add(self, node: Node) -> None:
         operands = [self._replaced.get(v, v) for v in node.operands]
-        operator, lengths, fills, marked = node.operator, None, [], None
+        operator, lengths, fills, marked = node.operator, None, [], []
         for place, axis in padded_axes(node, self._known):
             size, padding = node.operands[place].type.shape[axis], treatment(node, place, axis)
             if takes_lengths(padding):
-                lengths = self._length(size, node)
+                operator, lengths = operator.knowing(lengths=size), self._length(size, node)
             if padding == IGNORE:
-                marked = place, axis
+                marked.append((place, axis))
             if isinstance(padding, Fill):
                 operands[place] = self._fill(operands[place], axis, padding, node)
                 fills.append(padding)
-        if marked is not None:
-            place, axis = marked
+        for place, axis in of_last_operand(marked):
             operands[place] = self._mark(operands[place], axis, node)
         if lengths is not None:
-            operator, operands = operator.knowing(lengths=LENGTH), [*operands, lengths]
-        self._append(node, operator, tuple(operands), any(fill.value != 0 for fill in fills))
+            operands.append(lengths)
+        self._append(node, operator, tuple(operands), any(fill.is_extreme for fill in fills))
 
     def _append(self, node: Node, operator, operands: tuple[Value, ...], refill: bool) -> None:
         """Append the node with these operands. Where its operands are not those that were written, its result
@@ -120,8 +130,8 @@ class Lengths:
         self._replaced.update(zip(node.results, results, strict=True))
         self._extension.nodes.append(replace(node, operator=operator, operands=operands, weights=weights,
                                              results=results))  # fmt: skip
-        for value in results if refill else ():
-            self._replaced[value] = self._without_padding(value)
+        if refill:
+            self._replaced.update(zip(node.results, map(self._without_padding, results), strict=True))
 
     def _without_padding(self, value: Value) -> Value:
         """The value with 0 in its padding (class -1, the name `""`, which is class -1 in torch)."""
@@ -145,7 +155,11 @@ class Lengths:
         if key not in self._filled:
             operands = value, self._length(value.type.shape[axis], at)
             operator = FillPadding(sample_axis=axis, value=fill.value)
-            self._filled[key] = self._extension.add(operator, operands, f"{value.name}_filled", at.site)
+            made = self._extension.add(operator, operands, f"{value.name}_filled", at.site)
+            others = [
+                a for a in axes_of(value, self._known) if self._filled.get((value, a, fill.value)) is value
+            ]
+            self._filled |= {(made, a, fill.value): made for a in (axis, *others)} | {key: made}
         return self._filled[key]
 
     def _length(self, size: Size, at: Node | Value) -> Value:
@@ -173,6 +187,11 @@ def axes_of(value: Value, known: Mapping[str, GraphInput]) -> list[int]:
     return [axis for axis, size in enumerate(value.type.shape) if not known.keys().isdisjoint(names(size))]
 
 
+def of_last_operand(marked: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The axes to mark, all in one operand: a loss leaves out the entries that any operand ignores."""
+    return [(place, axis) for place, axis in marked if place == marked[-1][0]]
+
+
 def treatment(node: Node, place: int, axis: int) -> Padding:
     operator = node.operator
     return APART if operator.identity else operator.padding_of(place, axis)
@@ -186,16 +205,25 @@ def check(program: CompiledProgram, problems: Problems) -> None:
     """Report the operators that would mix padding into their results."""
     known = length_inputs(program)
     check_names(program, known, problems)
-    for value in (*(i.value for i in program.inputs), *(o.target_value for o in program.outputs)):
-        if value is not None and len(axes := axes_of(value, known)) > 1:
-            sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
-            message = f"rows differ in length along {sizes} of `{value.field}`, and one of them may"
-            problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other one"))
+    check_axes(program, known, problems)
     for node in program.graph.nodes if known else ():
         forms = dict.fromkeys((node, node_at_inference(node)))
         found = (problem for form in forms if (problem := mixed(form, known)) is not None)
         if (problem := next(found, None)) is not None:
             problems.add(problem)
+
+
+def check_axes(program: CompiledProgram, known: Mapping[str, GraphInput], problems: Problems) -> None:
+    """Report axes whose lengths would have no name, and a second axis along which rows differ."""
+    targets = [o.target_value for o in program.outputs if o.target_value is not None]
+    for value in (*(i.value for i in program.inputs), *targets):
+        for size in (size for size in value.type.shape if names(size) & program.lengths - known.keys()):
+            message = f"rows differ in length along `{size}` of `{value.field}`, and their lengths need a name"
+            problems.add(Diagnostic.at(value.site, CODE, message, "write a name alone there, such as `T`"))
+        if len(axes := axes_of(value, known)) > 1:
+            sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
+            message = f"rows differ in length along {sizes} of `{value.field}`; only one axis may vary"
+            problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other axis"))
 
 
 def check_names(program: CompiledProgram, known: Mapping[str, GraphInput], problems: Problems) -> None:
@@ -210,16 +238,42 @@ def check_names(program: CompiledProgram, known: Mapping[str, GraphInput], probl
 def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:
     """The error of a node that would mix padding into its results."""
     of_lengths: set[Size] = set()
+    marked: list[tuple[int, int]] = []
     size: Size = 0
     try:
         for place, axis in padded_axes(node, known):
             size = node.operands[place].type.shape[axis]
-            of_lengths |= {size} if takes_lengths(treatment(node, place, axis)) else set()
+            padding = treatment(node, place, axis)
+            of_lengths |= {size} if takes_lengths(padding) else set()
+            marked += [(place, axis)] if padding == IGNORE else []
             if len(of_lengths) > 1:
                 raise Reject(f"`{node.operator.name}` would leave out padding along {len(of_lengths)} axes")
+        check_marked(node, of_last_operand(marked))
+        if made := new_sizes(node, known):
+            size = made[0]
+            raise Reject(f"`{node.operator.name}` makes an axis of that size from other ones")
     except Reject as reject:
         return mixing_error(node, size, reject)
     return None
+
+
+def check_marked(node: Node, marked: list[tuple[int, int]]) -> None:
+    """Reject a loss that does not take ignored entries in the operand whose padding would be marked."""
+    types = [value.type for value in node.operands]
+    for place, axis in marked:
+        types[place] = MarkPadding(sample_axis=axis).bind(types[place], LENGTH).results[0]
+    if marked:
+        node.operator.bind(*types)
+
+
+def new_sizes(node: Node, known: Mapping[str, GraphInput]) -> list[Size]:
+    """The sizes of axes along which the rows of a result differ, and those of no operand."""
+
+    def of(values: Iterable[Value]) -> set[Size]:
+        return {value.type.shape[axis] for value in values for axis in axes_of(value, known)}
+
+    differ = {name for size in of(node.operands) for name in names(size)}
+    return [size for size in of(node.results) if differ.isdisjoint(names(size))]
 
 
 def mixing_error(node: Node, size: Size, reject: Reject) -> Diagnostic:

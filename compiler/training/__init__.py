@@ -17,6 +17,7 @@ from dlc.compiler.training import (  # noqa: F401
     schedules,
     score_losses,
     sequence_losses,
+    sequence_metrics,
     tensor_losses,
     whole_batch,
 )

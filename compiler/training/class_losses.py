@@ -265,6 +265,10 @@ def check_scores(loss: Loss, prediction: Tensor, target: Tensor) -> None:
     count = target.classes.count if target.classes else prediction.shape[class_axis(prediction)]
     wanted.insert(output_kinds.class_axis(len(wanted) + 1) % (len(wanted) + 1), count)
     code = clash(prediction.shape, tuple(wanted))
+    if code and target.rank == 1 and prediction.rank == 2 and prediction.shape[1] == count + 1:
+        raise Reject(f"`{loss.name}` takes a score for each class of {spell_classes(target)}, and "
+                     f"{prediction} has one more", code=code, at="prediction",
+                     help="`ctc` is the loss with one more, the blank")  # fmt: skip
     if code:
         raise Reject(f"for the target {spell_classes(target)}, `{loss.name}` takes scores "
                      f"{prediction.with_shape(*wanted)}, found {prediction}", code=code, at="prediction",

@@ -15,6 +15,7 @@ class Derivative(InLosses, abstract=True):
 
     takes = "any"
     wrt = 1
+    elementwise = True  # derivatives with respect to padding are 0
 
     def check(self, of: Tensor, wrt: Tensor) -> None:
         for x, at in ((of, "of"), (wrt, "wrt")):

@@ -70,13 +70,13 @@ class Loss(InLosses, abstract=True):
             return self.torch_valid(F, *operands)
         if self.reduce != "sum":
             return self.torch_each(F, self.reduce or "none", *operands)
-        loss, each = self.torch_each(F, "none", *operands), self.each(*self.operands)
+        loss, each = self.torch_each(F, "none", *operands), self.each(*self.positional)
         axes = list(range(int(each.batched), each.batched + each.rank))
         return (loss.sum(axes) if axes else loss).mean()
 
     @property
     def averages(self) -> bool:
-        return self.reduce is not None and not self.of_batch and self.each(*self.operands).batched
+        return self.reduce is not None and not self.of_batch and self.each(*self.positional).batched
 
     def sum_and_weight(self, F: Any, *operands: Any) -> tuple[Any, Any]:
         if self.ignores:
@@ -86,7 +86,7 @@ class Loss(InLosses, abstract=True):
 
     def total_weight(self, F: Any, *operands: Any) -> Any:
         """The divisor of the mean: the number of values, or with `reduce=sum` the number of rows."""
-        per_sample = F.size(product(self.each(*self.operands).shape))
+        per_sample = F.size(product(self.each(*self.positional).shape))
         return F.batch * per_sample if self.reduce == "mean" else F.batch
 
     def padding_of(self, place: int, axis: int) -> Padding:
@@ -117,8 +117,12 @@ class Loss(InLosses, abstract=True):
         filled, valid = self.filled(F, masks, operands), self.counted_entries(masks)
         return self.torch_each(F, "none", *filled).where(valid, 0), valid, filled
 
-    def counted_entries(self, masks: list[Any]) -> Any:
+    def valid_entries(self, F: Any, *operands: Any) -> Any:
         """The mask of what counts in the unreduced loss."""
+        return self.counted_entries(self.masks(F, *operands))
+
+    def counted_entries(self, masks: list[Any]) -> Any:
+        """The same, from the masks of the operands."""
         known = zip(masks, self.operands, strict=True)
         return reduce(and_, [self.counted(mask, type) for mask, type in known if mask is not None])
 
@@ -134,12 +138,12 @@ class Loss(InLosses, abstract=True):
 
     def counted(self, mask: Any, type: Tensor) -> Any:
         """What counts in the unreduced loss, from the mask of an operand of this type. [1] is one value."""
-        rank = self.each(*self.operands).rank
+        rank = self.each(*self.positional).rank
         return mask if type.rank == rank else mask.squeeze(-1) if rank == 0 else mask.unsqueeze(-1)
 
     def valid_weight(self, F: Any, valid: Any, *filled: Any) -> Any:
         """The number of values that count; with `reduce=sum` the number of rows that have any."""
-        if self.reduce == "sum" and self.each(*self.operands).rank:
+        if self.reduce == "sum" and self.each(*self.positional).rank:
             valid = valid.flatten(1).any(1)
         return valid.sum().to(F.float32)
 

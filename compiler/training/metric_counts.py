@@ -51,6 +51,12 @@ def pooled(np: Any, type: Tensor, per_label: bool, probability: Any, target: Any
     return probability.reshape(-1, labels), truth.reshape(-1, labels)
 
 
+def packed(np: Any, values: Any, kept: Any) -> tuple[Any, Any]:
+    """The values that are kept at the start of each row, -1 after them, and how many they are."""
+    order = np.argsort(~kept, axis=1, kind="stable")
+    return np.take_along_axis(np.where(kept, values, -1), order, 1), kept.sum(1)
+
+
 def area(np: Any, scores: Any, truth: Any) -> float:
     """Area under the ROC curve: the probability that a positive has a higher score than a negative (Mann and
     Whitney)."""

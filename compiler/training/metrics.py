@@ -64,6 +64,8 @@ class Metric(Definition, family="metric", what="a metric"):
     # True if it measures the entries of a vector separately (`State.per_label`). Its targets may then be NaN
     # where they do not count; all other metrics get the entries that count, each as a row.
     separates: ClassVar[bool] = False
+    # True if it compares whole rows. Its targets are then -1 where they do not count.
+    whole_rows: ClassVar[bool] = False
     # True if it is computed from probabilities, not from answers.
     of_probabilities: ClassVar[bool] = False
     # True if it is a table, which expectations and early stopping cannot compare with a number.
@@ -88,8 +90,9 @@ class Metric(Definition, family="metric", what="a metric"):
         return 1
 
     def fits(self, type: Tensor) -> bool:
-        """True if it supports outputs of this type."""
-        return type.element in self.for_elements
+        """True if it supports outputs of this type. The answers of `ctc` have no entry for each of the
+        target."""
+        return type.element in self.for_elements and not type.blank
 
     def start(self, type: Tensor) -> State:
         return State(type)

@@ -8,9 +8,9 @@ from typing import Any
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
-from dlc.compiler.dims.dim import has_free, product
+from dlc.compiler.dims.dim import product
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.operators.padding import APART, LENGTHS, torch_mask
+from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill, torch_mask
 from dlc.compiler.training.losses import LEAST
 from dlc.compiler.types import Tensor
 
@@ -60,8 +60,10 @@ class BatchMean(Operator):
     def within(self, F: Any, lengths: Any) -> Any:
         """The mask of the entries before the end of each row."""
         type = self.operands[0]
-        axis = next(axis for axis, size in enumerate(type.shape) if has_free(size))
-        return torch_mask(F, lengths, F.size(type.shape[axis]), axis, type.rank)
+        masks = [
+            torch_mask(F, lengths, F.size(type.shape[axis]), axis, type.rank) for axis in self.varying(type)
+        ]
+        return reduce(and_, masks)
 
     def aligned(self, mask: Any, type: Tensor) -> Any:
         """The mask with the rank of the operand."""
@@ -73,7 +75,6 @@ class BatchMean(Operator):
 class CountedEntries(Operator):
     """The mask of what counts in an unreduced loss."""
 
-    elementwise = True
     public = False
     training_only = True
     takes = "any"
@@ -85,8 +86,12 @@ class CountedEntries(Operator):
     def type(self, *operands: Tensor) -> Tensor:
         return self.of.results[0].with_element("bool")
 
-    def torch(self, F, *operands):
-        return self.of.counted_entries(self.of.masks(F, *operands))
+    def padding_of(self, place, axis):
+        padding = self.of.padding_of(place, axis)
+        return APART if padding == IGNORE else padding
+
+    def torch(self, F, *operands, lengths=None):
+        return self.of.valid_entries(F, *operands, *([] if lengths is None else [lengths]))
 
 
 class Penalty(Operator):
@@ -101,6 +106,9 @@ class Penalty(Operator):
 
     def type(self, *tensors: Tensor) -> Tensor:
         return Tensor("float", batched=False)
+
+    def padding_of(self, place, axis):
+        return Fill(0)
 
     def torch(self, F, *tensors):
         added = self.regularizer.torch(F, tensors)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dlc.compiler.dims.dim import is_free
+from dlc.compiler.dims.dim import has_free
 from dlc.compiler.passes.lengths import length_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dlc.compiler.types import Tensor
 
@@ -18,37 +18,35 @@ if TYPE_CHECKING:
 
 
 class EqualRows(NamedTuple):
-    """The numbers of rows that are equally long, and their length in each field that has one."""
+    """The numbers of rows whose inputs are equally long, and the lengths of these rows by name, as
+    `x_length`. Targets may differ in length."""
 
     rows: np.ndarray
-    lengths: Mapping[str, int]
+    lengths: Batch
 
     def of(self, types: Mapping[str, Tensor], batch: Batch) -> dict[str, np.ndarray]:
-        """These rows of the fields of a padded batch, without padding; and their lengths."""
-        made = {name: self.cut(name, type, batch[name]) for name, type in types.items()}
-        lengths = {length_name(name): length for name, length in self.lengths.items()}
-        return made | {n: np.full(len(self.rows), length, np.int64) for n, length in lengths.items()}
+        """These rows of the fields of a padded batch, as long as the longest of them; and their lengths."""
+        return {name: self.cut(name, type, batch[name]) for name, type in types.items()} | {**self.lengths}
 
     def cut(self, name: str, type: Tensor, values: np.ndarray) -> np.ndarray:
-        """These rows of a field without padding, which is along its first free dimension."""
-        axis = next((axis for axis, size in enumerate(type.shape) if is_free(size)), None)
-        if name not in self.lengths or axis is None:
+        """These rows of a field, as long as the longest of them. Padding is along the first free
+        dimension."""
+        axis = next((axis for axis, size in enumerate(type.shape) if has_free(size)), None)
+        lengths = self.lengths.get(length_name(name))
+        if lengths is None or axis is None:
             return values[self.rows]
-        return values[(self.rows, *[slice(None)] * axis, slice(self.lengths[name]))]
+        return values[(self.rows, *[slice(None)] * axis, slice(int(lengths.max(initial=0))))]
 
 
-def equally_long(types: Mapping[str, Tensor], lengths: Batch, count: int) -> list[EqualRows]:
-    """The rows in groups of equal length in every field of these types, the largest group first. `lengths`
-    are the lengths of rows by name, as `x_length`."""
-    found = {name: lengths[length_name(name)] for name in types if length_name(name) in lengths}
+def equally_long(inputs: Iterable[str], lengths: Batch, count: int) -> list[EqualRows]:
+    """The rows in groups of equal length in each of these inputs, the largest group first. `lengths` are the
+    lengths of rows by name, as `x_length`."""
+    found = [lengths[length_name(name)] for name in inputs if length_name(name) in lengths]
     if not found or not count:
-        return [EqualRows(np.arange(count), {name: 0 for name in found})]
-    table = np.stack([*found.values()])
-    keys, of_row, counts = np.unique(table, axis=1, return_inverse=True, return_counts=True)
-    groups = np.argsort(-counts, kind="stable")
-    rows = [np.flatnonzero(of_row.ravel() == group) for group in groups]
-    named = [dict(zip(found, keys[:, group].tolist(), strict=True)) for group in groups]
-    return [EqualRows(*group) for group in zip(rows, named, strict=True)]
+        return [EqualRows(np.arange(count), lengths)]
+    _, of_row, counts = np.unique(np.stack(found), axis=1, return_inverse=True, return_counts=True)
+    groups = [np.flatnonzero(of_row.ravel() == group) for group in np.argsort(-counts, kind="stable")]
+    return [EqualRows(rows, {name: of[rows] for name, of in lengths.items()}) for rows in groups]
 
 
 def in_order(rows: list[np.ndarray], parts: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:

@@ -10,13 +10,16 @@ import numpy as np
 
 from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.definitions.sections import ColumnField, Columns
+from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
-from dlc.runtime.artifact.metadata import csv_from_json, type_from_json
+from dlc.runtime.artifact.metadata import source_like, type_from_json
+from dlc.runtime.artifact.texts import as_texts
 from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
@@ -26,6 +29,7 @@ from dlc.runtime.training.meter import Meter, OutputMetric
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dlc.compiler.definitions.data_families import Field
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.compiler.training.metrics import CountTable
     from dlc.compiler.types import Tensor
@@ -46,23 +50,22 @@ def inputs_of(artifact: OpenArtifact) -> list[RequiredField]:
 
 def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = "input") -> RequiredField:
     """A field, with the columns that it was trained on."""
-    columns = artifact.metadata.columns.get(name, [])
-    source = (
-        Columns(columns=tuple(columns))
-        if len(columns) > 1
-        else ColumnField(column=columns[0])
-        if columns
-        else None
-    )
-    return RequiredField(name, type, role, source)
+    columns, ahead = artifact.metadata.columns.get(name, []), artifact.metadata.ahead.get(name)
+    source: Field | None = None
+    if ahead is not None:
+        source = Ahead(columns=tuple(columns) or (name,), n=ahead)
+    elif columns:
+        source = Columns(columns=tuple(columns)) if len(columns) > 1 else ColumnField(column=columns[0])
+    unit = artifact.metadata.units.get(name, "") if type.takes_text else ""
+    return RequiredField(name, type, role, source, unit=unit)
 
 
 def run_chunks(
     artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField]
 ) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
-    """For each chunk of rows, which are equally long: their numbers, their fields and the outputs. Without
-    rows, one empty chunk, which gives the shapes of the outputs."""
-    sizes = batch_sizes(rows.count or 0, CHUNK) or [0]
+    """For each chunk of rows whose inputs are equally long: their numbers, their fields and the outputs.
+    Without rows, one empty chunk, which gives the shapes of the outputs."""
+    sizes = batch_sizes(rows.count or 0, min(CHUNK, rows.inspected(rows.types))) or [0]
     names, types = (
         [*rows.types, *rows.length_names.values()],
         {field.name: field.declared for field in fields},
@@ -70,7 +73,8 @@ def run_chunks(
     for start, size, batch in zip(
         accumulate(sizes, initial=0), sizes, rows.batches(sizes, names), strict=False
     ):
-        for some in equally_long(types, batch, size):
+        lengths = {name: batch[name] for name in rows.length_names.values()}
+        for some in equally_long(artifact.fields, lengths, size):
             taken = some.of(types, batch)
             answers = artifact.run({name: taken[name] for name in artifact.inputs})
             check_rows(artifact, answers, len(some.rows))
@@ -89,11 +93,13 @@ def check_rows(artifact: OpenArtifact, answers: Mapping[str, np.ndarray], rows: 
 @dataclass(frozen=True)
 class Predicted:
     """Outputs for rows, arrays or lists of arrays of other lengths; the class inputs that have missing or
-    unknown values; and the columns of the rows that are kept beside the outputs."""
+    unknown values; the columns of the rows that are kept beside the outputs; and notes that count the rows
+    that were left out."""
 
     answers: dict[str, np.ndarray | list[np.ndarray]]
     unknown_values: list[UnknownValues]
     kept: dict[str, np.ndarray]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ class Evaluated:
     unknown values, and notes that count the rows that were left out."""
 
     rows: int
+    what: str  # what the rows are: rows of a table, windows or series
     figures: Figures
     tables: dict[str, CountTable]
     unknown_values: list[UnknownValues]
@@ -109,10 +116,12 @@ class Evaluated:
 
 
 def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Predicted:
-    """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows."""
-    opened = open_rows(source, csv_from_json(artifact.metadata.csv))
+    """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows. An
+    artifact of windows answers each window, and keeps values of its last row; one of series keeps values of
+    their first rows."""
+    opened = open_rows(source, source_like(artifact.metadata))
     rows = read_rows(opened, inputs_of(artifact), empty=True)
-    kept = read_kept(opened, keep)
+    kept = read_kept(opened, keep, rows.numbers)
     numbers: list[np.ndarray] = []
     parts: list[dict[str, np.ndarray]] = []
     for places, _, answers in run_chunks(artifact, rows, inputs_of(artifact)):
@@ -121,16 +130,17 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
         numbers.append(places)
         parts.append(answers)
     answers = {name: in_order(numbers, [p[name] for p in parts]) for name in parts[0]}
-    return Predicted(answers, rows.unknown_values(), kept)
+    return Predicted(as_texts(artifact, answers), rows.unknown_values(), kept, rows.notes)
 
 
-def read_kept(opened: Opened, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Columns of the rows by name, as the source has them; a missing value is None. `CompileError` for a name
-    that no column has, or several."""
+def read_kept(opened: Opened, names: Sequence[str], rows: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Columns of these rows, by default of all, by name, as the source has them; a missing value is None.
+    `CompileError` for a name that no column has, or several."""
     for name in names:
         if opened.names.count(name) != 1:
             raise not_one_column(opened, name)
     columns = opened.read([opened.names.index(name) for name in names]) if names else []
+    columns = columns if rows is None else [column.take(rows) for column in columns]
     return dict(zip(names, map(raw_values, columns), strict=True))
 
 
@@ -176,26 +186,29 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
-    rows = read_rows(source, fields, csv_from_json(metadata.csv), drop=metadata.drop)
+    rows = read_rows(source, fields, source_like(metadata), drop=metadata.drop)
     meter = Meter(measured)
     for _, batch, answers in run_chunks(artifact, rows, fields):
         for m in measured:
-            check_answers(artifact, m, answers, batch[m.target])
+            check_answers(artifact, m, answers, batch)
         meter.add(answers, batch)
-    return Evaluated(rows.count or 0, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes)
+    return Evaluated(
+        rows.count or 0, rows.what, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes
+    )
 
 
-def check_answers(
-    artifact: OpenArtifact, measured: OutputMetric, answers: Mapping[str, np.ndarray], target: np.ndarray
-) -> None:
+def check_answers(artifact: OpenArtifact, measured: OutputMetric, answers: Batch, targets: Batch) -> None:
     """Refuse outputs that do not have the type in the metadata: one value for each target, of a known class,
-    and a probability for each class."""
-    type, shape = measured.type, target.shape
+    and a probability for each class. A text that `ctc` decodes has any length."""
+    type = measured.type
     name, *more = kind_of(type).answer_names(measured.output)
-    sound = np.shape(answers[name]) == shape and is_known(type, np.asarray(answers[name]))
+    values, shape = np.asarray(answers[name]), targets[measured.target].shape
+    if type.blank and values.ndim == 2:
+        shape = (shape[0], values.shape[1])
+    sound = values.shape == shape and is_known(type, values)
     if type.element == "class" and type.classes is not None:
         axis = class_axis(type.rank + 1) % (type.rank + 1) + 1
-        shape = (*shape[:axis], type.classes.count, *shape[axis:])
+        shape = (*shape[:axis], number(type.classes.count) + type.blank, *shape[axis:])
     if not sound or not all(np.shape(answers[n]) == shape and is_numeric(answers[n]) for n in more):
         raise ArtifactError(f"{artifact.path} returns values of `{name}` that are not of its type: {type}")
 
@@ -205,11 +218,13 @@ def is_known(type: Tensor, values: np.ndarray) -> bool:
     if type.element not in ("class", "binary"):
         return is_numeric(values)
     labels = type.classes.labels if type.classes else None
-    if labels:
-        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= {*labels}
+    if labels and type.classes:
+        known = {*labels, type.classes.unknown} if type.blank else {*labels}
+        return values.dtype.kind in "Oiu" and set(values.ravel().tolist()) <= known
     if type.element == "binary" or type.classes is None:
         return values.dtype.kind == "b"
-    return values.dtype.kind in "iu" and bool(((values >= 0) & (values < type.classes.count)).all())
+    least = -1 if type.blank else 0
+    return values.dtype.kind in "iu" and bool(((values >= least) & (values < type.classes.count)).all())
 
 
 def is_numeric(values: np.ndarray) -> bool:

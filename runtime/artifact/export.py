@@ -52,11 +52,12 @@ class ExportResult:
 
 def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Path, *,
            rows: Mapping[str, np.ndarray] | None = None, figures: Mapping[str, Any] | None = None,
-           fingerprint: str = "", columns: Mapping[str, Any] | None = None) -> ExportResult:  # fmt: skip
+           fingerprint: str = "", columns: Mapping[str, Any] | None = None,
+           units: Mapping[str, str] | None = None) -> ExportResult:  # fmt: skip
     """Compare the artifact with the torch module on random and real rows, then write it.
 
     `rows` are rows of the data, `figures` those of the training, and `columns` the columns of the data that
-    filled each field.
+    filled each field, and `units` what its texts were cut into.
     """
     program.check_answers()
     check_known(program.graph, weights)
@@ -64,7 +65,7 @@ def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Pa
     graph = specialize.inference(program)
     types = raw_types(program, graph)
     lengths = length_dims(program, graph)
-    metadata = describe(program, laid_out(program.source), types, columns, lengths)
+    metadata = describe(program, laid_out(program.source), types, columns, lengths, units)
     metadata.figures, metadata.fingerprint = dict(figures or {}), fingerprint
     batches = list(comparisons(graph, types, rows, program.train.seed, lengths))
     artifact = onnx_model(program, graph, weights, {})

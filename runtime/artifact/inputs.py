@@ -9,17 +9,20 @@ import ml_dtypes
 import numpy as np
 
 from dlc.compiler.diagnostics.quoting import listed, shorten
-from dlc.runtime.data import unknown_classes
+from dlc.runtime.data import text_units, unknown_classes
 from dlc.runtime.data.data_errors import Refused
 from dlc.runtime.data.encode import encode
+from dlc.runtime.data.field_columns import in_rows
 from dlc.runtime.data.numerals import help_for
-from dlc.runtime.data.python_columns import as_array, column_of
+from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
+from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
+from dlc.runtime.data.sequence_shapes import joined, sequence_axis
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
@@ -29,40 +32,65 @@ BFLOAT16 = "tensor(bfloat16)"
 
 
 def arrays(
-    types: Mapping[str, Tensor], wanted: Sequence[Any], given: Mapping[str, Any]
-) -> tuple[dict[str, np.ndarray], list[UnknownValues]]:
-    """An array with the dtype and shape of each input, and the class inputs with missing or unknown values.
-    `ArtifactError` for invalid values."""
+    types: Mapping[str, Tensor],
+    wanted: Sequence[Any],
+    given: Mapping[str, Any],
+    units: Mapping[str, str],
+    lengths: Container[str],
+) -> tuple[dict[str, np.ndarray | Ragged], list[UnknownValues]]:
+    """An array with the dtype and shape of each input, ragged if its rows differ in length, and the class
+    inputs with missing or unknown values. `units` are what the texts of an input are cut into; `lengths` are
+    inputs that may be left out. `ArtifactError` for invalid values."""
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
         raise ArtifactError(f"the model has no input `{shorten(unknown)}`: it takes {listed(types, '{}')}")
-    missing = next((name for name in types if name not in given), None)
+    missing = next((name for name in types if name not in given and name not in lengths), None)
     if missing is not None:
         raise ArtifactError(f"the input `{missing}` is missing: the model takes {listed(types, '{}')}")
     found: list[UnknownValues] = []
-    made = {w.name: array(w, types[w.name], given[w.name], found) for w in wanted}
+    wanted = [w for w in wanted if w.name in given]
+    made = {w.name: array(w, types[w.name], given[w.name], found, units.get(w.name, "")) for w in wanted}
     check_sizes(wanted, made)
     return made, found
 
 
-def array(wanted: Any, type: Tensor, given: Any, found: list[UnknownValues]) -> np.ndarray:
+def array(
+    wanted: Any, type: Tensor, given: Any, found: list[UnknownValues], unit: str
+) -> np.ndarray | Ragged:
     try:
-        values = as_array(given)
-        if values.ndim != len(wanted.shape):
-            raise shape_error(wanted, values.shape)
-        column = column_of(values) if len(values) else empty(values.shape[1:], type)
+        column = column_given(wanted, type, given, unit)
     except ValueError as error:
         raise ArtifactError(f"`{wanted.name}` takes {type}: {shorten(error, 200)}") from None
     try:
-        made = encode(column, type, type.classes, Purpose(raw=True))
+        made = encode(column.steps, type, type.classes, Purpose(raw=True))
     except Refused as refused:
-        raise ArtifactError(f"`{wanted.name}`, row {refused.rows[0] + 1}: {explain(refused, type)}") from None
+        row = in_rows(refused, column).rows[0]
+        raise ArtifactError(f"`{wanted.name}`, row {row + 1}: {explain(refused, type)}") from None
     if type.element == "class" and type.classes is not None:
         lost = unknown_classes.without_imputed(made, type)
         some = unknown_classes.count(wanted.name, lost, unknown_classes.examples([column], [made]))
         found += [some] if some else []
-        return unknown_classes.with_unknown(made, type.classes)
-    return made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
+        made = unknown_classes.with_unknown(made, type.classes)
+    made = made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
+    return (
+        made if column.lengths is None else joined(made, column.lengths, sequence_axis(type, [column]) or 0)
+    )
+
+
+def column_given(wanted: Any, type: Tensor, given: Any, unit: str) -> Column:
+    """The values of an input as a column. Texts that fill a sequence of classes are cut into units."""
+    if (column := column_of_sequences(given)) is not None:
+        if sequence_axis(type, [column]) is None:
+            raise ValueError("its rows are not all of one shape")
+        return column
+    values = as_array(given)
+    is_cut = unit and type.takes_text and values.ndim == 1
+    if values.ndim != len(wanted.shape) and not is_cut:
+        raise shape_error(wanted, values.shape)
+    column = column_of(values) if len(values) else empty(values.shape[1:], type)
+    if is_cut and not column.is_text:
+        raise shape_error(wanted, values.shape)
+    return text_units.cut(column, unit) if is_cut else column
 
 
 def explain(refused: Refused, type: Tensor) -> str:
@@ -83,13 +111,31 @@ def shape_error(wanted: Any, found: Sequence[int]) -> ArtifactError:
     return ArtifactError(f"`{wanted.name}` takes [{shape}], found {list(found)}; the batch is the first axis")
 
 
-def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray]) -> None:
-    """Check the sizes of all inputs: a free dimension has the same size in all of them."""
-    known: dict[str, tuple[int, str]] = {}
+def length_error(wanted: Any, size: int, lengths: np.ndarray) -> ArtifactError:
+    row = int(np.argmax(lengths != size))
+    return ArtifactError(
+        f"`{wanted.name}`, row {row + 1}: it has {lengths[row]} steps, and {size} are wanted"
+    )
+
+
+def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged]) -> None:
+    """Check the sizes of all inputs: a free dimension has the same size in all of them, in each row."""
+    known: dict[str, tuple[Any, str]] = {}
     for w in wanted:
-        for size, found in zip(w.shape, made[w.name].shape, strict=True):
-            if isinstance(size, int) and size != found:
-                raise shape_error(w, made[w.name].shape)
+        for size, found in zip(w.shape, sizes_of(made[w.name]), strict=True):
+            if isinstance(size, int) and np.any(size != found):
+                raise length_error(w, size, found) if np.ndim(found) else shape_error(w, made[w.name].shape)
             other, owner = known.setdefault(size, (found, w.name)) if isinstance(size, str) else (found, "")
-            if other != found:
-                raise ArtifactError(f"`{size}` is {other} in `{owner}` and {found} in `{w.name}`")
+            if np.any(other != found):
+                a, b = np.broadcast_arrays(other, found)
+                at = int(np.argmax(a != b))
+                sizes = f"{a.flat[at]} in `{owner}` and {b.flat[at]} in `{w.name}`"
+                raise ArtifactError(f"`{size}` is {sizes}{f', row {at + 1}' if a.ndim else ''}")
+
+
+def sizes_of(values: np.ndarray | Ragged) -> list[Any]:
+    """The size of each axis; of the axis along which rows differ, that of each row."""
+    sizes: list[Any] = [*values.shape]
+    if isinstance(values, Ragged):
+        sizes[values.axis + 1] = values.lengths
+    return sizes

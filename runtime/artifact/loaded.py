@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.opened import OpenArtifact
+from dlc.runtime.artifact.texts import as_texts
 from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
 from dlc.runtime.python_arguments import path_of
 from dlc.runtime.run_folder import model_at
@@ -29,11 +28,12 @@ class Artifact(OpenArtifact):
         """Unpickling and copying load the artifact again from its file."""
         return load, (self._file, self._device)
 
-    def predict(self, inputs: Any) -> dict[str, np.ndarray]:
+    def predict(self, inputs: Any) -> dict[str, Any]:
         """The outputs for a batch of raw inputs: a dict of arrays or lists with the batch axis first, or a
         data frame of pandas, polars or Arrow, which is read like a file of `dlc predict`. The batch may be
         empty: an empty list is valid for every input shape. A value that is not one of the classes of its
-        input is class -1, with a warning. Large batches run in parts that fit in memory."""
+        input is class -1, with a warning. A text fills a sequence of classes that was learnt from texts, and
+        such an output is answered as a text. Large batches run in parts that fit in memory."""
         if is_frame(inputs):
             return self._predict_rows(open_frame(inputs))
         if not isinstance(inputs, Mapping):
@@ -41,11 +41,12 @@ class Artifact(OpenArtifact):
             raise TypeError(f"`predict` takes a dict of arrays or a frame, not {found}")
         empty = {name for name, value in inputs.items() if name in self.inputs and is_empty_batch(value)}
         given = {n: self.no_rows(n) if n in empty else i for n, i in inputs.items()}
-        feed, found = arrays(self.inputs, self.session.get_inputs(), given)
+        about = self.metadata
+        feed, found = arrays(self.inputs, self.session.get_inputs(), given, about.units, about.lengths)
         warn_unknown(found)
-        return self.run(feed)
+        return as_texts(self, self.run_rows(feed))
 
-    def _predict_rows(self, rows: Opened) -> dict[str, np.ndarray]:
+    def _predict_rows(self, rows: Opened) -> dict[str, Any]:
         from dlc.runtime.artifact import evaluate
 
         predicted = evaluate.predict(self, rows)

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Reject
-from dlc.compiler.definitions.sections import ColumnField, Columns, Csv
+from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
+from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
@@ -24,6 +25,7 @@ from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_i
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dlc.compiler.definitions.data_families import DataSource
     from dlc.compiler.program import CompiledProgram
 
 PREFIX = "dlc."
@@ -49,8 +51,12 @@ class Metadata:
     lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
-    # The settings of `csv`, other than the path, that are not at their defaults.
-    csv: dict[str, Any] = field(default_factory=dict)
+    # What the texts of a field were cut into: `character` or `word`.
+    units: dict[str, str] = field(default_factory=dict)
+    ahead: dict[str, int] = field(default_factory=dict)  # of fields behind a window: the number of rows
+    # The settings of the csv or Parquet file, other than the path, that are not at their defaults.
+    table: dict[str, Any] = field(default_factory=dict)
+    text: dict[str, Any] = field(default_factory=dict)  # the settings of `text`, other than the path
     drop: bool = False  # whether training left out rows that miss a value
     # The metrics of `dlc eval`, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -108,8 +114,14 @@ def check(metadata: Metadata) -> None:
     wrong += [k for k in ("inputs", "outputs") if not is_dict_of(getattr(metadata, k), dict)]
     if not is_dict_of(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
-    if not isinstance(metadata.csv, dict) or not are_settings(metadata.csv):
-        wrong.append("csv")
+    if not are_units(metadata.units):
+        wrong.append("units")
+    if not is_dict_of(metadata.ahead, int) or not all(0 < n <= MAX_SIZE for n in metadata.ahead.values()):
+        wrong.append("ahead")
+    if not are_settings(Csv, metadata.table):
+        wrong.append("table")
+    if metadata.text != {} and not are_settings(TextSource, metadata.text):
+        wrong.append("text")
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
     if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
@@ -135,24 +147,35 @@ def names_of_columns(value: list[Any]) -> bool:
     return bool(value) and all_are(str, value)
 
 
-def are_settings(written: dict[str, Any]) -> bool:
-    """Whether `csv` of a spec takes these settings."""
+def are_units(value: Any) -> bool:
+    return is_dict_of(value, str) and {*value.values()} <= {*UNITS}
+
+
+def are_settings(kind: type[DataSource], written: Any) -> bool:
+    """Whether a source of a spec takes these settings."""
     try:
-        csv_from_json(written)
-    except (Reject, KeyError, TypeError):
+        source_from_json(kind, written)
+    except (Reject, KeyError, TypeError, AttributeError):
         return False
     return True
 
 
-def csv_from_json(written: dict[str, Any]) -> Csv:
+def source_from_json(kind: type[DataSource], written: dict[str, Any]) -> DataSource:
     """The source with these settings, and an empty path."""
-    return Csv(path="", **{key: Csv.settings[key].kind.accept(value) for key, value in written.items()})
+    return kind(path="", **{key: kind.settings[key].kind.accept(value) for key, value in written.items()})
 
 
-def csv_to_json(source: Csv | None) -> dict[str, Any]:
+def source_to_json(source: DataSource | None) -> dict[str, Any]:
+    """The settings of a source, other than the path, that are not at their defaults."""
     if source is None:
         return {}
-    return {k: v for k, v in source.values().items() if k != "path" and v != Csv.settings[k].default}
+    return {k: v for k, v in source.values().items() if k != "path" and v != source.settings[k].default}
+
+
+def source_like(metadata: Metadata) -> DataSource:
+    """The source that the model was trained on, with an empty path. `Csv` has all settings of tables."""
+    kind, written = (TextSource, metadata.text) if metadata.text else (Csv, metadata.table)
+    return source_from_json(kind, written)
 
 
 # --- types ------------------------------------------------------------------------------------------------
@@ -169,6 +192,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"found_in": classes.found_in} if classes and classes.found_in else {}),
         **({"missing": True} if type.missing else {}),
         **({"ignore": list(type.ignore)} if type.ignore else {}),
+        **({"blank": True} if type.blank else {}),
     }
 
 
@@ -201,7 +225,11 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     ignore = written.get("ignore", [])
     if not isinstance(ignore, list) or not all(v is None or is_value(v) for v in ignore):
         raise no_type(written)
-    return Tensor(element, sizes, classes, missing=written.get("missing") is True, ignore=tuple(ignore))
+    blank = written.get("blank", False)
+    if blank is not False and (blank is not True or element != "class" or len(sizes) != 1):
+        raise no_type(written)
+    missing = written.get("missing") is True
+    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank)
 
 
 def is_value(value: Any) -> bool:
@@ -231,10 +259,12 @@ def describe(
     inputs: Mapping[str, Tensor],
     columns: Mapping[str, Any] | None = None,
     lengths: Mapping[str, str] = MappingProxyType({}),
+    units: Mapping[str, str] | None = None,
 ) -> Metadata:
     """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
-    `columns`, the columns that filled each field, replace those of the `data` section; `lengths` are the
-    inputs of lengths, each with its dimension."""
+    `columns`, the columns that filled each field, and `units`, what its texts were cut into, replace those of
+    the `data` section; `lengths` are the inputs of lengths, each with its dimension."""
+    fields = program.data.fields if program.data else {}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
         metrics.setdefault(output, []).append({"name": metric.name, **metric.values()})
@@ -248,7 +278,10 @@ def describe(
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         lengths=dict(lengths),
         columns=other_columns(program, columns or {}),
-        csv=csv_to_json(program.data.csv) if program.data else {},
+        units=dict(units or units_of(program)),
+        ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
+        table=source_to_json(program.data.table if program.data else None),
+        text=source_to_json(program.data.text if program.data else None),
         drop=bool(program.data and program.data.drop),
         metrics=metrics,
         versions=versions(),
@@ -258,12 +291,19 @@ def describe(
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """The columns of each field, except for fields with one column of their name."""
     fields = program.data.fields if program.data is not None else {}
-    written = {n: f.columns for n, f in fields.items() if isinstance(f, Columns)}
+    written = {n: f.columns for n, f in fields.items() if isinstance(f, (Columns, Ahead))}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
     if program.data is not None and program.data.csv is not None and not program.data.csv.header:
         written |= numbered_columns(required_fields(program))
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
     return {n: columns for n, columns in once.items() if columns != [n]}
+
+
+def units_of(program: CompiledProgram) -> dict[str, str]:
+    """The unit of each field that only a text can fill: in a source of text."""
+    if program.data is None or not isinstance(program.data.source, (Csv, TextSource)):
+        return {}
+    return {w.name: w.unit for w in required_fields(program) if w.unit}
 
 
 @cache

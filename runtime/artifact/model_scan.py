@@ -74,6 +74,7 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
     "TensorShapeProto": {1: ("dim", "Dimension")},
     "Dimension": {1: ("dim_value", NUMBER), 2: ("dim_param", TEXT), 3: ("denotation", TEXT)},
 }  # fmt: skip
+GRAPH_FIELD, NODE_FIELD, OP_TYPE_FIELD = 7, 1, 4
 KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # message types that are kept in their parent
 # Bytes of a value, by the number of its ONNX element type.
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
@@ -111,11 +112,31 @@ def not_an_artifact(path: Path, why: str) -> ArtifactError:
 @contextmanager
 def opened(path: Path) -> Iterator[ModelScan]:
     """A scan of the file of an artifact. OSError, or ValueError if it is not an ONNX file."""
+    with mapped(path) as content:
+        yield ModelScan(content, path.parent)
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[Buffer]:
+    """The bytes of a model file. OSError, or ValueError if it is empty."""
     with reading.open_file(path, MAX_FILE) as file:
         if not os.fstat(file.fileno()).st_size:
             raise ValueError("it is empty")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield ModelScan(content, path.parent)
+            yield content
+
+
+def node_types(content: Buffer) -> set[str]:
+    """The operators of the nodes of a model that is not scanned. ValueError if it is not an ONNX file."""
+
+    def parts(place: Place, wanted: int) -> Iterator[Place]:
+        found = (value for number, _, value in fields(content, place) if number == wanted)
+        return (value for value in found if isinstance(value, tuple))
+
+    graphs = parts((0, len(content)), GRAPH_FIELD)
+    nodes = (node for graph in graphs for node in parts(graph, NODE_FIELD))
+    return {bytes(content[start:end]).decode("utf-8", "replace")
+            for node in nodes for start, end in parts(node, OP_TYPE_FIELD)}  # fmt: skip
 
 
 class ModelScan:

@@ -10,11 +10,14 @@ import numpy as np
 
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes.lengths import length_name
 from dlc.runtime import memory
+from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import BATCH, STR_OVERHEAD, open_session, run
+from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
@@ -49,6 +52,24 @@ class OpenArtifact:
             return self._answer(feed, min(map(len, feed.values())))
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
             raise ArtifactError(f"{self.path} cannot run these inputs: {first_line(error)}") from None
+
+    def run_rows(self, feed: Mapping[str, np.ndarray | Ragged]) -> dict[str, Any]:
+        """The outputs for rows that may differ in length, as arrays, or as lists of arrays if outputs differ
+        in length. Rows of equal length run together."""
+        lengths = {length_name(n): rows.lengths for n, rows in feed.items() if isinstance(rows, Ragged)}
+        groups = equally_long(self.fields, lengths, min(map(len, feed.values())))
+        parts = [self.run(self._with_lengths({n: array_of(rows[g.rows]) for n, rows in feed.items()}))
+                 for g in groups]  # fmt: skip
+        return {name: in_order([g.rows for g in groups], [p[name] for p in parts]) for name in parts[0]}
+
+    def _with_lengths(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The inputs, with those of lengths that are not given: every row is as long as its array."""
+        full = {}
+        for name, dim in self.metadata.lengths.items():
+            owner, axis = next((n, [*map(str, t.shape)].index(dim)) for n, t in self.fields.items()
+                               if dim in map(str, t.shape))  # fmt: skip
+            full[name] = np.full(len(feed[owner]), feed[owner].shape[axis + 1], np.int64)
+        return full | feed
 
     @property
     def fields(self) -> dict[str, Tensor]:

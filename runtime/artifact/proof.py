@@ -167,10 +167,10 @@ def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
     require(floor in (FLOOR, PROBABILITY_FLOOR), of)
     values = unpack(packed, tuple(shape), of)
     if names is not None:
-        require(isinstance(names, list) and len(names) <= MAX_CLASSES and all_are(str, names), of)
+        require(isinstance(names, list) and 0 < len(names) <= MAX_CLASSES + 1 and all_are(str, names), of)
         require(values.dtype.kind in "iub", of)
         values = values.astype(np.int64)
-        require(bool(((values >= 0) & (values < len(names))).all()), of)
+        require(bool(((values >= -1) & (values < len(names))).all()), of)  # the last one stands at -1, too
         values = np.array(names, dtype=object)[values]
     slack = None
     if "slack" in packed:

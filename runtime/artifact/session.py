@@ -6,21 +6,23 @@ import ctypes
 import io
 import os
 import re
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from math import prod
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import ml_dtypes
 import numpy as np
 import onnxruntime
 
 from dlc.runtime import memory, nvidia
+from dlc.runtime.artifact.model_scan import mapped, node_types
 from dlc.runtime.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     import onnx_ir as ir
 
@@ -33,6 +35,8 @@ OUT_OF_MEMORY = re.compile("available memory of|failed to allocate|bad.?alloc|ou
 ALLOCATORS = Lock()
 BATCH = "batch"  # the name of the first axis of inputs and outputs
 DEVICES = ("cpu", "cuda")
+NEED_ROWS = frozenset({"GRU", "LSTM"})  # operators that end the process for an empty batch
+NEEDING_ROWS: WeakSet[onnxruntime.InferenceSession] = WeakSet()  # the sessions that have such operators
 QUIET = 4  # log fatal errors only; others are raised as exceptions
 
 
@@ -74,7 +78,15 @@ def open_session(
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(f"ONNX Runtime could not use the GPU: {gpu_problem(missing)}")
+    if needs_rows(model):
+        NEEDING_ROWS.add(session)
     return session
+
+
+def needs_rows(model: bytes | Path) -> bool:
+    """Whether ONNX Runtime cannot run this model with an empty batch."""
+    with nullcontext(model) if isinstance(model, bytes) else mapped(model) as content:
+        return not NEED_ROWS.isdisjoint(node_types(content))
 
 
 def provider(device: str) -> str:
@@ -152,7 +164,12 @@ def run(
     session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], longest: int | None = None
 ) -> dict[str, Any]:
     """All outputs by name. `longest` is the maximum number of bytes of a text output; with it, the memory of
-    text outputs is checked before they are converted. MemoryError if there is not enough memory."""
+    text outputs is checked before they are converted. MemoryError if there is not enough memory.
+
+    An empty batch that would end the process is answered from a made-up row."""
+    if session in NEEDING_ROWS and any(not len(array) for array in inputs.values()):
+        answers = run(session, {name: made_up_row(array) for name, array in inputs.items()}, longest)
+        return {name: answer[:0] for name, answer in answers.items()}
     try:
         return outputs_of(session, inputs, longest)
     except MemoryError:
@@ -161,6 +178,11 @@ def run(
         if OUT_OF_MEMORY.search(str(error)):
             raise MemoryError("it needs more memory than the limit") from None
         raise
+
+
+def made_up_row(array: np.ndarray) -> np.ndarray:
+    """A batch of one row of an input: zeros, or empty text."""
+    return np.full((1, *array.shape[1:]), "" if array.dtype.kind in "OUS" else 0, array.dtype)
 
 
 def outputs_of(

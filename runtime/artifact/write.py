@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir
 
-from dlc.compiler.definitions.sections import RUNTIMES, runtime_opset
+from dlc.compiler.definitions.sections import OPENVINO, RUNTIMES, runtime_opset
 from dlc.compiler.format.formatter import laid_out
 from dlc.compiler.lower import onnx
 from dlc.compiler.lower.initial_weights import check_known
@@ -55,7 +55,8 @@ def onnx_model(
         graph, weights = fold(graph, weights)
     opset, ml_opset, ir_version = opsets(program)
     return onnx.model(graph, weights, opset=opset, ml_opset=ml_opset, ir_version=ir_version,
-                      name=program.name, description=program.description, metadata=metadata)  # fmt: skip
+                      in_openvino=program.export.target == OPENVINO, name=program.name,
+                      description=program.description, metadata=metadata)  # fmt: skip
 
 
 def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir.Model:

@@ -24,20 +24,24 @@ from dlc.runtime.data.classes import ColumnValues, labels_of
 from dlc.runtime.data.complete import complete_rows
 from dlc.runtime.data.conversion import refusal
 from dlc.runtime.data.data_errors import MISSING_VALUE, error, fail
-from dlc.runtime.data.decode import FieldColumns, decode, drawn, read_columns, refusal_error
+from dlc.runtime.data.decode import decode, drawn, read_columns
+from dlc.runtime.data.field_columns import FieldColumns, refusal_error
 from dlc.runtime.data.requirements import SPLIT_COLUMN, RequiredField, required_fields
 from dlc.runtime.data.rows import Dataset, InMemoryRows, Rows
 from dlc.runtime.data.sequence_shapes import varying
+from dlc.runtime.data.series_split import split_windows
 from dlc.runtime.data.source import number_of
 from dlc.runtime.data.sources import open_source, source_of
-from dlc.runtime.data.split import split_rows
+from dlc.runtime.data.split import RowSplit, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from dlc.compiler.definitions.sections import Data
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data.column_match import Match
+    from dlc.runtime.data.sequences import Sequences
     from dlc.runtime.data.source import Opened
 
 STANDARD_INPUT = Path("-")
@@ -86,33 +90,35 @@ def facts(
 
 
 def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[RequiredField],
-              like: sections.Csv | None = None, *, drop: bool = False, empty: bool = False,
+              like: sections.DataSource | None = None, *, drop: bool = False, empty: bool = False,
               ) -> InMemoryRows:  # fmt: skip
     """All rows of one file or data set in the form that an artifact takes: named classes as text, targets as
     numbers.
 
     A field is found under its own name or under the names of the columns that it was trained on. The suffix
-    of the file selects csv, parquet or npz; a folder has the format of MNIST. A csv file is read with the
-    settings of `like`. `drop` leaves out the rows that miss a value. A source without rows is an error unless
-    `empty` is true.
+    of the file selects csv, parquet or npz; a folder has the format of MNIST. A file of the kind of `like` is
+    read with its settings. `drop` leaves out the rows that miss a value. A source without rows is an error
+    unless `empty` is true.
     """
     known = [replace(w, source=None) if w.drawn else w for w in wanted]
     filled = read_columns(open_rows(source, like), known, empty=empty)
     filled, note = complete_rows(filled) if drop else (filled, "")
     rows = decode(filled, raw=True)
-    rows.notes = (note,) if note else ()
+    rows.notes, rows.what = (*filled.notes, *([note] if note else [])), filled.what
     return rows
 
 
-def open_rows(source: Path | sections.DataSource | Opened, like: sections.Csv | None = None) -> Opened:
-    """The source of rows for an artifact; the path `-` is standard input. Csv is read with the settings of
-    `like`."""
+def open_rows(source: Path | sections.DataSource | Opened, like: sections.DataSource | None = None) -> Opened:
+    """The source of rows for an artifact; the path `-` is standard input. A file of the kind of `like` is
+    read with its settings."""
     if source == STANDARD_INPUT:
         from dlc.runtime.data.sources.standard_input import open_standard_input
 
-        source = open_standard_input(like)
+        source = open_standard_input(like if isinstance(like, sections.Csv) else None)
     opened = open_source(source_of(source, like) if isinstance(source, Path) else source, Path())
     opened.own_names = opened.for_model = True
+    if opened.is_table and opened.sequences is None:
+        opened.sequences = like if isinstance(like, sections.TableFile) else None
     if opened.numbered:
         opened.names = tuple(map(number_of, range(len(opened.sizes))))
     return opened
@@ -133,36 +139,46 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
         raise fail(data_errors.NO_SOURCE, message, *places, help='give it one: source = csv("...")')
     read = partial(_read, data, wanted, folder, fields)
     main, note = read(data.source)
-    parts = split_rows(main.count, data, _labels(data, main), main.opened.file, _groups(main))
+    parts, crossing = _split(main, data)
     classes = _find_classes(main, parts.train)
     own = _own_sources(data, folder)
-    dataset, notes, varies = {}, [note], varying(main.lengths)
+    dataset, notes, varies = {}, [*note, crossing], varying(main.lengths)
     for name in (name for name in own if name in splits or any(w.has_free_size for w in chosen)):
         filled, note = read(own[name], name)
         varies |= varying(filled.lengths)
         if name in splits:
             dataset[name] = decode(filled, classes)
-            notes += [f"{name} rows: {note}"] if note else []
+            notes += [f"{name} rows: {some}" for some in note]
     if asked := [name for name in splits if name not in own]:
         decoded = decode(main, classes, strict=True)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
     named = main.fields if main.opened.names or main.opened.numbered else []
     columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
     return Dataset(
-        **dataset, classes=classes, columns=columns, notes=tuple(filter(None, notes)), lengths=varies
-    )
+        **dataset, classes=classes, columns=columns, units=main.units,
+        notes=tuple(filter(None, notes)), lengths=varies,
+    )  # fmt: skip
 
 
 def _read(data: Data, wanted: Sequence[RequiredField], folder: Path, fields: Container[str] | None,
-          source: sections.DataSource | Opened, part: str = "train") -> tuple[FieldColumns, str]:  # fmt: skip
-    """The columns of a source for one part of the split, and a note that counts the rows that `drop` leaves
-    out. Only `fields` are read, or all that `drop` looks at."""
+          source: sections.DataSource | Opened, part: str = "train",
+          ) -> tuple[FieldColumns, list[str]]:  # fmt: skip
+    """The columns of a source for one part of the split, and notes that count the rows that are left out.
+    Only `fields` are read, or all that `drop` looks at."""
     split = _split_column(data) if part == "train" else []
-    chosen = None if fields is None else {w.name for w in [*wanted, *split] if w in split or w.name in fields}
     opened = open_source(source, folder, part)
-    filled = read_columns(opened, [*wanted, *split], None if data.drop else chosen)
+    filled = read_columns(opened, [*wanted, *split], None if data.drop else fields)
     filled, note = complete_rows(filled) if data.drop else (filled, "")
-    return filled if chosen is None else filled.only(chosen), note
+    return filled if fields is None else filled.only(fields), [*filled.notes, *([note] if note else [])]
+
+
+def _split(filled: FieldColumns, data: Data) -> tuple[RowSplit, str]:
+    """The samples of each part, and a note that counts those in none."""
+    groups, sequences = _groups(filled), filled.sequences
+    if groups is None and sequences is not None and sequences.window is not None:
+        return split_windows(sequences, data, filled.opened.file)
+    labels, file = _labels(data, filled), filled.opened.file
+    return split_rows(filled.count, data, labels, file, groups, filled.what), ""
 
 
 def _split_column(data: Data) -> list[RequiredField]:
@@ -181,9 +197,28 @@ def _groups(filled: FieldColumns) -> np.ndarray | None:
     if (missing := column.missing_rows).any():
         help = "fill it in, or remove the row; `drop = missing` removes such rows"
         refused = refusal(MISSING_VALUE, "the row has no group", missing, help)
-        [m] = (m for m in filled.matches if m.wanted.role == "split")
-        raise CompileError([refusal_error(filled, m.wanted, m.indices[0], refused)])
-    return column.codes
+        raise CompileError([_split_error(filled, refused)])
+    if filled.sequences is None:
+        return column.codes
+    return _groups_of_series(filled, filled.sequences, column.codes)
+
+
+def _groups_of_series(filled: FieldColumns, sequences: Sequences, codes: np.ndarray) -> np.ndarray:
+    """The group of each sample. All rows of a series need to be of one group."""
+    of_rows = codes[sequences.order]
+    other = np.flatnonzero(of_rows[1:] != of_rows[:-1]) + 1
+    inside = other[~np.isin(other, sequences.begins)]
+    if len(inside):
+        help = "give all rows of a series one group, or leave `split` out"
+        what = "the row is of another group than those before it in its series"
+        refused = data_errors.Refused(data_errors.SPLIT, what, sequences.order[inside[:5]], help)
+        raise CompileError([_split_error(filled, refused)])
+    return of_rows[sequences.starts]
+
+
+def _split_error(filled: FieldColumns, refused: data_errors.Refused) -> Diagnostic:
+    [m] = (m for m in filled.matches if m.wanted.role == "split")
+    return refusal_error(filled, m.wanted, m.indices[0], refused)
 
 
 def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Opened | None) -> Data:
@@ -191,7 +226,9 @@ def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Open
     data = program.data or sections.Data()
     if source is None:
         return data
-    given = source_of(source.absolute(), data.csv) if isinstance(source, Path) else source
+    given = source_of(source.absolute(), data.source) if isinstance(source, Path) else source
+    if not isinstance(given, sections.DataSource) and given.is_table:
+        given.sequences = data.table
     return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)
 
 
@@ -227,7 +264,7 @@ def _labels(data: Data, filled: FieldColumns) -> np.ndarray | None:
     if declared.element not in ("class", "binary", "bool", "string") or declared.rank:
         message = f"the rows cannot be stratified by {found.wanted}, which is {declared} and not one class"
         raise fail(data_errors.SPLIT, message, place)
-    return column.codes
+    return column.codes if filled.sequences is None else column.codes[filled.sequences.first_rows]
 
 
 def _find_classes(filled: FieldColumns, train: np.ndarray) -> dict[str, Classes]:
@@ -242,7 +279,8 @@ def _find_classes(filled: FieldColumns, train: np.ndarray) -> dict[str, Classes]
         sources = [(m, index, column) for m in matches for index, column in filled.sources(m)]
         held: list[ColumnValues] = []
         for m, index, column in sources:
-            rows = np.arange(filled.count) if m.wanted.is_target else train
+            rows = filled.layout(m, None if m.wanted.is_target else train).rows
+            rows = np.arange(filled.count) if rows is None else rows
             try:
                 held.append(ColumnValues.of(column, rows))
             except data_errors.Refused as refused:

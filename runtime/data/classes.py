@@ -66,10 +66,18 @@ def labels_of(held: Sequence[ColumnValues]) -> set[str] | set[int]:
     found: set[Any] = set().union(*((distinct if whole else distinct_texts)(some) for some in held))
     if not found:
         what, help = "all values are missing, so there is no class", "remove the column"
-        raise Refused(data_errors.MISSING_VALUE, what, [0], help)
+        raise no_classes(data_errors.MISSING_VALUE, what, help)
     if len(found) > MAX_CLASSES:
-        raise Refused(data_errors.CLASS, f"there are more than {MAX_CLASSES:_} different classes", [0])
+        help = "cut the text into characters" if any(some.column.cut for some in held) else ""
+        raise no_classes(data_errors.CLASS, f"there are more than {MAX_CLASSES:_} different classes", help)
     return found
+
+
+def no_classes(code: str, what: str, help: str) -> Refused:
+    """The refusal of a whole column, at its first row."""
+    refused = Refused(code, what, [0], help)
+    refused.of_rows = True
+    return refused
 
 
 def distinct(held: ColumnValues) -> set[int]:

@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.sections import ColumnField, Columns
+from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
@@ -37,10 +38,10 @@ class Match:
 def match(
     opened: Opened, wanted: Sequence[RequiredField], names: Container[str] | None = None
 ) -> list[Match]:
-    """The columns of each field that is not drawn, or only of those with these names. One error has all
-    missing columns."""
+    """The columns of each field that is not drawn, or only of those with these names, and of what is no
+    field. One error has all missing columns."""
     wanted = [w for w in wanted if not w.drawn]
-    chosen = [w for w in wanted if names is None or w.name in names]
+    chosen = [w for w in wanted if names is None or w.name in names or not w.is_field]
     matches, problems = by_name(opened, chosen) if opened.names else by_order(opened, wanted, chosen)
     if problems:
         raise CompileError(problems)
@@ -52,7 +53,7 @@ def by_name(opened: Opened, wanted: Sequence[RequiredField]) -> tuple[list[Match
     for index, name in enumerate(opened.names):
         indices.setdefault(name, []).append(index)
     if opened.own_names:
-        wanted = [_with_own_name(w, indices) for w in wanted]
+        wanted = [_with_own_name(w, indices) if w.is_field else w for w in wanted]
     found = {w.name: tuple(p for name in names_of(w) for p in indices.get(name, ())) for w in wanted}
     problems = [problem for w in wanted if (problem := _repeated(opened, w, indices))]
     lacking = [w for w in wanted if not all(name in indices for name in names_of(w))]
@@ -80,7 +81,7 @@ def names_of(wanted: RequiredField) -> tuple[str, ...]:
     """The columns that fill a field: those that `data` assigns, else the column with its name."""
     if isinstance(wanted.source, ColumnField):
         return (wanted.source.column,)
-    return wanted.source.columns if isinstance(wanted.source, Columns) else (wanted.name,)
+    return wanted.source.columns if isinstance(wanted.source, (Columns, Ahead)) else (wanted.name,)
 
 
 def _with_own_name(wanted: RequiredField, indices: dict[str, list[int]]) -> RequiredField:
@@ -111,7 +112,7 @@ def _repeated(opened: Opened, wanted: RequiredField, indices: dict[str, list[int
     """The error for a column name that occurs several times, unless a vector of this length reads it."""
     for name in names_of(wanted):
         times = len(indices.get(name, ()))
-        if times > 1 and (isinstance(wanted.source, Columns) or not wanted.declared.rank):
+        if times > 1 and (isinstance(wanted.source, (Columns, Ahead)) or not wanted.declared.rank):
             message = f'{opened.file} has {times} columns named "{name}", and {wanted} takes one'
             return error(data_errors.REPEATED, message, (wanted.span, "wanted here"),
                            (opened.definition, "read here"),
@@ -210,7 +211,7 @@ def by_order(
             message = f"{opened.file} has no names, so no column can be chosen for `{w.name}`"
             places = ((w.source, "asked for here"), (opened.definition, "read here"))
             help = "leave it out: fields without names go to the inputs, then the targets, in order"
-            help = "" if w.role == "split" else help
+            help = help if w.is_field else ""
             problems.append(error(data_errors.MISSING_COLUMN, message, *places, help=help))
             continue
         count = _count(opened, w, start)

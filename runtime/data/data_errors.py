@@ -74,4 +74,8 @@ class Refused(Exception):
 
 
 def counted(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {plural(what) if number != 1 else what}"
+
+
+def plural(what: str) -> str:
+    return what if what.endswith("s") else f"{what}s"

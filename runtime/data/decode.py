@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 from types import MappingProxyType
@@ -15,18 +15,19 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
-from dlc.runtime.data import data_errors, sequence_shapes, unknown_classes
+from dlc.runtime.data import bounds, data_errors, sequence_shapes, text_units, unknown_classes
 from dlc.runtime.data.column_match import Match, columns_help, match
-from dlc.runtime.data.conversion import as_numbers
+from dlc.runtime.data.conversion import as_numbers, refusal
 from dlc.runtime.data.data_errors import Refused, error
-from dlc.runtime.data.encode import encode
+from dlc.runtime.data.encode import encode, missing_help
+from dlc.runtime.data.field_columns import FieldColumns, refusal_error
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
 from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
-from dlc.runtime.data.source import number_of
+from dlc.runtime.data.sequences import KEYS, FieldRows, columns_of, sequences_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -35,49 +36,8 @@ if TYPE_CHECKING:
     from dlc.compiler.types import Classes
     from dlc.runtime.data.requirements import RequiredField
     from dlc.runtime.data.sequence_shapes import Lengths
+    from dlc.runtime.data.sequences import Sequences
     from dlc.runtime.data.source import Column, Opened
-
-
-@dataclass(frozen=True)
-class FieldColumns:
-    """A source that was read: the fields, and the columns that fill each field. `rows` are the numbers of the
-    rows in the source, None for all of them."""
-
-    opened: Opened
-    wanted: Sequence[RequiredField]
-    matches: Sequence[Match]
-    columns: Mapping[str, list[Column]]
-    rows: np.ndarray | None = None
-    lengths: Mapping[str, Any] = field(default_factory=dict)  # of dimensions: one number, or one a row
-
-    @property
-    def count(self) -> int:
-        return self.opened.count if self.rows is None else len(self.rows)
-
-    def take(self, rows: np.ndarray) -> FieldColumns:
-        """Only the rows with these numbers."""
-        columns = {name: [c.take(rows) for c in columns] for name, columns in self.columns.items()}
-        lengths = {n: of if isinstance(of, int) else of[rows] for n, of in self.lengths.items()}
-        return replace(self, columns=columns, rows=rows, lengths=lengths)
-
-    def only(self, names: Container[str]) -> FieldColumns:
-        """Only the fields with these names."""
-        wanted = [w for w in self.wanted if w.name in names]
-        return replace(self, wanted=wanted, matches=[m for m in self.matches if m.wanted.name in names])
-
-    @property
-    def fields(self) -> list[Match]:
-        """The matches of the inputs and targets, without the column that the split reads."""
-        return [m for m in self.matches if m.wanted.role != "split"]
-
-    def sources(self, m: Match) -> list[tuple[int, Column]]:
-        """The columns of a field, each with its index in the source."""
-        return list(zip(m.indices, self.columns[m.wanted.name], strict=True))
-
-    def names(self, wanted: str) -> tuple[str, ...]:
-        """The names of the columns that a field was read from."""
-        indices = next(m.indices for m in self.matches if m.wanted.name == wanted)
-        return tuple(self.opened.names[p] if self.opened.names else number_of(p) for p in indices)
 
 
 def read_columns(
@@ -89,21 +49,53 @@ def read_columns(
 ) -> FieldColumns:
     """Read the columns of the fields, or only of those with these names, and check their shapes. A source
     without rows is an error unless `empty` is true."""
+    wanted = [*wanted, *columns_of(opened)]
     matches = match(opened, wanted, names)
+    opened.sorted_by = next((m.indices[0] for m in matches if m.wanted.role == "order"), None)
     indices = sorted({index for m in matches for index in m.indices})
     read = dict(zip(indices, opened.read(indices), strict=True))
     if not (opened.count or empty):
         raise data_errors.fail(
             data_errors.NO_ROWS, f"{opened.file} {opened.no_rows}", (opened.definition, "read here")
         )
-    columns = {m.wanted.name: [read[index] for index in m.indices] for m in matches}
+    columns = {m.wanted.name: _cut(opened, m, [read[index] for index in m.indices]) for m in matches}
     sizes: Lengths = {}
-    filled = FieldColumns(opened, wanted, matches, columns, lengths=sizes)
-    problems = [p for m in matches if (p := _shape_problem(filled, m, sizes))]
+    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns, lengths=sizes))
+    problems = [p for m in filled.fields if (p := _shape_problem(filled, m, sizes))]
     problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
     return filled
+
+
+def _cut(opened: Opened, m: Match, columns: list[Column]) -> list[Column]:
+    """The columns of a field; a column of texts that fills a sequence of classes is cut into units."""
+    [first, *others] = columns
+    single = not others and not first.shape and first.lengths is None
+    if not (single and first.is_text and m.wanted.unit) or opened.joins_rows:
+        return columns
+    what = f"{opened.file}, {opened.name(m.indices[0])}"
+    bounds.check(text_units.UNIT_BYTES * first.values.nbytes, bounds.memory_limit(), what, opened.definition)
+    return [text_units.cut(first, m.wanted.unit)]
+
+
+def _in_sequences(filled: FieldColumns) -> FieldColumns:
+    """The rows as the steps of sequences, or sorted, as the settings of the source say."""
+    found = {m.wanted.role: _keys(filled, m) for m in filled.matches if m.wanted.role in KEYS}
+    sequences = sequences_of(filled.opened, filled.wanted, found.get("series"), found.get("order"))
+    if sequences is None:
+        return filled
+    if sequences.window is None and "series" not in found:
+        return replace(filled.take(sequences.order), notes=sequences.notes)
+    return replace(filled, sequences=sequences, notes=sequences.notes)
+
+
+def _keys(filled: FieldColumns, m: Match) -> np.ndarray:
+    """The number of the series of each row, or of its place in the order."""
+    try:
+        return KEYS[m.wanted.role](filled.columns[m.wanted.name][0])
+    except Refused as refused:
+        raise CompileError([refusal_error(filled, m.wanted, m.indices[0], refused)]) from None
 
 
 def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
@@ -127,25 +119,27 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
     problems: list[Diagnostic] = []
     made, indices, examples, fine = {}, {}, {}, {}
     for m in filled.fields:
-        wanted, pieces = m.wanted, []
+        wanted, pieces, layout = m.wanted, [], filled.layout(m)
         known = wanted.classes_among(classes)
         purpose = Purpose(wanted.is_target, strict and not (known and known.found_in), raw, wanted.ignores)
-        for index, column in filled.sources(m):
+        columns = [(index, layout.of(column)) for index, column in filled.sources(m)]
+        for index, column in columns:
             try:
+                _refuse_empty_texts(column, wanted, purpose)
                 pieces.append(encode(column.steps, wanted.declared, known, purpose))
             except Refused as refused:
                 if refused.text and filled.opened.marks is not None:
                     filled.opened.undeclared_marks = filled.opened.undeclared_marks or undeclared_marks_in(
                         filled
                     )
-                problem = refusal_error(filled, wanted, index, refused)
+                problem = refusal_error(filled, wanted, index, refused, layout.rows)
                 problems += [problem] if problem not in problems else []
         if problems:
             continue
-        joined, shaped = _joined(pieces), partial(_shaped, filled, m)
+        joined, shaped = _joined(pieces), partial(_shaped, filled, m, layout)
         made[wanted.name] = shaped(joined)
         if wanted.declared.element == "float" and not raw:
-            named = ((column, filled.opened.name(index)) for index, column in filled.sources(m))
+            named = ((column, filled.opened.name(index)) for index, column in columns)
             fine[wanted.name] = tuple(
                 s for column, name in named for s in column_precision_losses(column, name)
             )
@@ -154,24 +148,32 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         made[wanted.name] = shaped(unknown_classes.with_unknown(joined, known if raw else None))
         if (lost := unknown_classes.without_imputed(joined, wanted.declared)).min(initial=0) < 0:
             indices[wanted.name] = shaped(lost)
-            examples[wanted.name] = unknown_classes.examples(filled.columns[wanted.name], pieces)
+            examples[wanted.name] = unknown_classes.examples([c.steps for _, c in columns], pieces)
     if problems:
         raise CompileError(problems)
     fields, lengths = drawn(filled.wanted), lengths_in(filled.wanted, made)
-    return InMemoryRows(
-        made, filled.count, filled.opened, filled.rows, fields, indices, examples, fine, lengths
-    )
+    numbers = filled.rows if filled.sequences is None else filled.sequences.named_rows
+    return InMemoryRows(made, filled.count, filled.opened, numbers, fields, indices, examples, fine, lengths)
+
+
+def _refuse_empty_texts(column: Column, wanted: RequiredField, purpose: Purpose) -> None:
+    """Refuse missing texts where every text needs the same number of units."""
+    if column.cut and isinstance(wanted.declared.shape[0], int) and column.missing_rows.any():
+        bad, help = column.missing_rows, missing_help(purpose)
+        refused = refusal(data_errors.MISSING_VALUE, "the text is missing", bad, help)
+        refused.of_rows = True
+        raise refused
 
 
 def lengths_in(
     wanted: Sequence[RequiredField], made: Mapping[str, np.ndarray | Ragged]
 ) -> dict[str, np.ndarray]:
-    """The lengths of all rows along the first free dimension of each field, by their names."""
+    """The lengths of all rows along the first free dimension of each field that has one, by their names."""
     found = {}
     for w in (w for w in wanted if w.name in made):
         free = [axis for axis, size in enumerate(w.declared.shape) if dim.is_free(size)]
         values = made[w.name]
-        if free and isinstance(values, Ragged) and values.axis == free[0]:
+        if isinstance(values, Ragged):
             found[length_name(w.name)] = values.lengths
         elif free:
             found[length_name(w.name)] = np.full(len(values), values.shape[free[0] + 1], np.int64)
@@ -208,43 +210,16 @@ def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
     return {w.name: w.source for w in wanted if w.drawn and w.source is not None}
 
 
-def refusal_error(filled: FieldColumns, wanted: RequiredField, index: int, refused: Refused) -> Diagnostic:
-    opened = filled.opened
-    refused = in_rows(refused, filled.columns[wanted.name][0])
-    if filled.rows is not None:
-        refused.rows = filled.rows[refused.rows].tolist()
-    what, help = opened.not_data(refused.rows)
-    if what:
-        none = Refused(data_errors.VALUE, what, refused.rows, help)
-        return none.diagnostic(opened.file, opened.row, "", (opened.definition, "read here"))
-    said = "" if wanted.role == "split" else f"`{wanted.name}` is {wanted.declared}"
-    at = ((wanted.source or wanted.span, said), (opened.definition, "read here"))
-    if refused.text:
-        lacks = wanted.declared.missing or None in wanted.declared.ignore
-        refused.help = opened.help_for(refused.text, lacks=lacks, words=refused.words)
-    return refused.diagnostic(opened.file, opened.row, opened.name(index), *at)
-
-
-def in_rows(refused: Refused, column: Column) -> Refused:
-    """The refusal of steps of sequences as one of rows, which names the first step."""
-    if column.lengths is None or refused.of_rows:
-        return refused
-    ends = np.cumsum(column.lengths)
-    rows = np.searchsorted(ends, refused.rows, side="right")
-    first = refused.rows[0] - int(ends[rows[0]] - column.lengths[rows[0]])
-    refused.what, refused.of_rows = f"step {first + 1}: {refused.what}", True
-    refused.rows = np.unique(rows).tolist()
-    return refused
-
-
 def _joined(pieces: list[np.ndarray]) -> np.ndarray:
     """The columns of a field as one array."""
     return pieces[0] if len(pieces) == 1 else np.stack(pieces, axis=1)
 
 
-def _shaped(filled: FieldColumns, m: Match, values: np.ndarray) -> np.ndarray | Ragged:
+def _shaped(filled: FieldColumns, m: Match, layout: FieldRows, values: np.ndarray) -> np.ndarray | Ragged:
     """The values of a field in its shape; free dimensions have the sizes of the data."""
     columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    if layout.starts is not None:
+        return layout.in_samples(values, declared.shape)
     if (lengths := columns[0].lengths) is not None:
         return sequence_shapes.joined(values, lengths, sequence_axis(declared, columns) or 0)
     if all(isinstance(size, int) for size in declared.shape):
@@ -255,6 +230,8 @@ def _shaped(filled: FieldColumns, m: Match, values: np.ndarray) -> np.ndarray | 
 def _shape_problem(filled: FieldColumns, m: Match, sizes: Lengths) -> Diagnostic | None:
     """The error if the columns of a field do not have its shape. `sizes` collects the free dimensions."""
     opened, columns = filled.opened, filled.columns[m.wanted.name]
+    if filled.sequences is not None:
+        return _series_problem(filled, filled.sequences, m, sizes)
     if any(column.lengths is not None for column in columns):
         return _sequence_problem(filled, m, columns, sizes)
     shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
@@ -285,6 +262,25 @@ def _sequence_problem(
     except Refused as refused:
         refused.of_rows = True
         return refusal_error(filled, m.wanted, m.indices[0], refused)
+    return None
+
+
+def _series_problem(
+    filled: FieldColumns, sequences: Sequences, m: Match, sizes: Lengths
+) -> Diagnostic | None:
+    """The error if rows that are steps of sequences do not have the shape of their field."""
+    columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    row, steps = step_shape(columns), filled.steps(m)
+    if not steps.fit(declared.shape, row) or any(column.lengths is not None for column in columns):
+        found: Any = row if steps.axis is None else ("T" if steps.whole else steps.count, *row)
+        return _shape_error(filled.opened, m, found, "")
+    if steps.axis is None:
+        return None
+    lengths = sequences.lengths if steps.whole else np.full(sequences.count, steps.count)
+    try:
+        check_lengths(declared, [replace(columns[0], lengths=lengths)], steps.axis, sizes)
+    except Refused as refused:
+        return refusal_error(filled, m.wanted, m.indices[0], refused, sequences.first_rows)
     return None
 
 

@@ -7,6 +7,7 @@ import re
 from dlc.runtime.data import encodings
 
 BINARY, TEXT = "it is not text", "it is text in another format"
+NO_UTF8 = "it holds bytes that are not UTF-8 text"
 # The first bytes of a file, its format, and the fix.
 BEGINNINGS = (
     (b"PAR1", "a Parquet file", "parquet"),

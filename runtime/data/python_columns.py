@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,26 @@ def as_array(given: Any) -> np.ndarray:
     if array.dtype.kind == "S":
         return array.astype(object)
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def column_of_sequences(given: Any) -> Column | None:
+    """The steps of rows that are lists or arrays of different lengths; None for other values. ValueError if
+    the steps cannot be read."""
+    if not isinstance(given, (list, tuple)) and str(getattr(given, "dtype", "")) != "object":
+        return None
+    rows = list(given)
+    if (
+        not all(isinstance(row, LISTS) and getattr(row, "ndim", 1) for row in rows)
+        or len({*map(len, rows)}) < 2
+    ):
+        return None
+    arrays = [as_array(row) for row in rows if len(row)]
+    if len({array.shape[1:] for array in arrays}) > 1:
+        raise ValueError("its steps are not all of one shape")
+    if len({array.dtype.kind for array in arrays}) > 1:
+        arrays = [array.astype(object) for array in arrays]
+    lengths = np.array([len(row) for row in rows], np.int64)
+    return replace(column_of(np.concatenate(arrays)), lengths=lengths)
 
 
 def is_integer_column(given: Any) -> bool:

@@ -46,6 +46,11 @@ class Ragged:
         return int(self.lengths.sum()) * self.values.itemsize * int(np.prod(self.values.shape[1:]))
 
     @property
+    def is_uniform(self) -> bool:
+        """Whether all rows have the same length, as windows do, which may share their steps."""
+        return bool((self.lengths == self.lengths[:1]).all())
+
+    @property
     def steps(self) -> np.ndarray:
         """The steps of all rows, one row after the other."""
         return self.values[step_indices(self.starts, self.lengths)]
@@ -60,6 +65,13 @@ class Ragged:
         places = np.minimum(self.starts[:, None] + within, len(self.values) - 1)
         made = self.values[places]
         return made if not self.axis else np.moveaxis(made, 1, self.axis + 1)
+
+    def stretches(self, most: int) -> Ragged:
+        """The distinct stretches of at most `most` successive steps within rows of one length."""
+        length = min(most, int(self.lengths.min(initial=most)))
+        begins = covered(self.starts, self.lengths - length + 1, len(self.values))
+        starts = np.flatnonzero(begins)
+        return Ragged(self.values, np.full(len(starts), length), self.axis, starts)
 
     def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> Ragged:
         """The rows with other values; `function` takes and gives an array of steps."""
@@ -78,6 +90,15 @@ def array_of(values: np.ndarray | Ragged) -> np.ndarray:
     return values.padded() if isinstance(values, Ragged) else values
 
 
-def steps_of(values: np.ndarray | Ragged) -> np.ndarray:
-    """The values of all rows, without padding."""
-    return values.steps if isinstance(values, Ragged) else values
+def distinct_steps(values: np.ndarray | Ragged) -> np.ndarray:
+    """The values of all rows, without padding; each step once, also if rows share it."""
+    if not isinstance(values, Ragged):
+        return values
+    return values.values[covered(values.starts, values.lengths, len(values.values))]
+
+
+def covered(starts: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
+    """A mask of the `count` steps that are in a row of `lengths[i]` steps from `starts[i]` on."""
+    begin = np.bincount(starts, minlength=count + 1)
+    end = np.bincount(starts + lengths, minlength=count + 1)
+    return np.cumsum(begin - end)[:count] > 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.sections import NormalField, UniformField
+from dlc.compiler.definitions.sections import CHARACTER, NormalField, UniformField
 from dlc.compiler.dims.dim import Dim, has_free
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.definitions.sections import Field
+    from dlc.compiler.definitions.sections import Data, Field
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Classes, Tensor
@@ -24,14 +24,15 @@ SPLIT_COLUMN = "split = groups(...)"  # no field of a program has this name
 class RequiredField:
     """One required field. `declared` is its declared type; `source` is the columns or the distribution that
     the `data` section assigns to it, None if it is found by its name. A `measured` field is read only for
-    metrics."""
+    metrics. `unit` is what a text that fills it is cut into; empty if none does."""
 
     name: str
     declared: Tensor
-    role: str = "input"  # or "target", or "split" for the column that the split reads
+    role: str = "input"  # or "target"; "split", "series" or "order" for a column that no field reads
     source: Field | None = None
     span: Span | None = None
     measured: bool = False
+    unit: str = ""
 
     @property
     def drawn(self) -> bool:
@@ -44,6 +45,11 @@ class RequiredField:
     @property
     def is_target(self) -> bool:
         return self.role == "target"
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it is an input or a target."""
+        return self.role in ("input", "target")
 
     @property
     def ignores(self) -> bool:
@@ -67,7 +73,7 @@ class RequiredField:
         return classes is not None and isinstance(classes.count, Dim)
 
     def __str__(self) -> str:
-        if self.role == "split":
+        if not self.is_field:
             return f"`{self.name}`"
         return f"{'target' if self.is_target else 'input'} `{self.name}`"
 
@@ -97,16 +103,26 @@ def required_fields(program: CompiledProgram) -> list[RequiredField]:
     trained_on = program.graph.needed_by(program.losses) if program.phases else read
     sources = program.data.fields if program.data else {}
     fields = {
-        i.name: RequiredField(i.name, i.declared, "input", sources.get(i.name), i.site.span)
+        i.name: RequiredField(i.name, i.declared, "input", sources.get(i.name), i.site.span,
+                              unit=unit_of(program.data, i.name, i.declared))
         for i in program.inputs
         if i.value in read
-    }
+    }  # fmt: skip
     for output in sorted(program.outputs, key=lambda o: o.name != o.target):  # the target's own output first
         if output.target_value in read and output.target not in fields:
             declared, source = output.declared, sources.get(output.target)
             measured = output.target_value not in trained_on
+            unit = unit_of(program.data, output.target, declared)
             fields[output.target] = RequiredField(
-                output.target, declared, "target", source, output.site.span, measured
+                output.target, declared, "target", source, output.site.span, measured, unit
             )
     order = {name: place for place, name in enumerate([*(i.name for i in program.inputs), *outputs])}
     return sorted(fields.values(), key=lambda w: (w.is_target, order.get(w.name, len(order))))
+
+
+def unit_of(data: Data | None, name: str, declared: Tensor) -> str:
+    """What a text that fills a field is cut into; empty if none does."""
+    if not declared.takes_text:
+        return ""
+    of = data.fields.get(name, data.source) if data else None
+    return getattr(of, "unit", None) or CHARACTER

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime.data import unknown_classes
-from dlc.runtime.data.ragged import Ragged, array_of, steps_of
+from dlc.runtime.data.ragged import Ragged, array_of, distinct_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 
 CHUNK = 4096  # rows of a batch that is only inspected
-POOL = 50  # batches of random rows that are sorted by length
+INSPECTED = 1 << 28  # bytes of such a batch
+HELD = 1 << 28  # bytes of windows, which share their rows, that are held as arrays
+POOL = 16  # batches of random rows that are sorted by length: more would make steps less alike
 
 
 class ArrayType(NamedTuple):
@@ -83,13 +86,24 @@ class Rows(ABC):
         """Whole arrays, rows along the first axis; None if not all rows are in memory."""
         return None
 
+    def stretches(self, most: int) -> Rows | None:
+        """The distinct stretches of at most `most` successive rows within windows; None if rows are no
+        windows."""
+        return None
+
     def unknown_values(self) -> list[UnknownValues]:
         """The class inputs that have missing values or values outside of their classes."""
         return []
 
     def chunks(self, field: str) -> Iterator[np.ndarray]:
         """All values of a field, in chunks of rows."""
-        return (batch[field] for batch in self.batches(CHUNK, [field]))
+        return (batch[field] for batch in self.batches(self.inspected([field]), [field]))
+
+    def inspected(self, fields: Iterable[str]) -> int:
+        """The rows of a batch that is only inspected: fewer if they are large, as long windows are."""
+        types = [type for name, type in self.types.items() if name in {*fields}]
+        size = sum(type.dtype.itemsize * prod(type.shape) for type in types)
+        return max(min(CHUNK, INSPECTED // max(size, 1)), 1)
 
     def head(self, count: int, fields: Iterable[str] | None = None) -> InMemoryRows:
         """The first `count` rows, or all rows if there are fewer."""
@@ -109,10 +123,12 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
 
     `class_indices` has the class indices of each class input that has values outside of its classes; unknown
     and missing values differ there. `examples` has some of the unknown values as text. `notes` count the rows
-    that were left out.
+    that were left out. `numbers` are those of the rows in the source, None for all: of a window that of its
+    last row, of a series that of its first row.
     """
 
     notes: tuple[str, ...] = ()
+    what: str = "row"  # what a row is: a row of a table, a window or a series
 
     def __init__(self, arrays: Mapping[str, np.ndarray | Ragged], count: int | None,
                  origin: Opened | None = None, index: np.ndarray | None = None,
@@ -124,7 +140,7 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
         super().__init__(arrays)
         self.count = count
         self.drawn = dict(drawn or {})
-        self._origin, self._index = origin, index
+        self._origin, self.numbers = origin, index
         self._class_indices, self._examples = dict(class_indices or {}), dict(examples or {})
         self.precision_losses = dict(precision_losses or {})
         self.lengths = dict(lengths or {})
@@ -151,26 +167,27 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
         """Rows of similar length are in the same batch: in each pool of `POOL` batches of random rows, the
         rows are sorted by length, and the batches are shuffled."""
         order = permutation(self.count or 0)
-        ragged = [array.lengths for array in self.values() if isinstance(array, Ragged)]
+        ragged = [a.lengths for a in self.values() if isinstance(a, Ragged) and not a.is_uniform]
         if not ragged:
             return order
         return in_buckets(order, np.sum(ragged, axis=0), batch, permutation)
 
     def with_fields(self, fields: Iterable[str], compute: Callable[[Batch], Batch]) -> InMemoryRows:
         names = list(fields)
-        made = [compute(batch) for batch in self.batches(CHUNK, names)]
-        made = made or [compute({name: self[name][:0] for name in names})]
+        made = [compute(batch) for batch in self.batches(self.inspected(names), names)]
+        made = made or [compute({name: array_of(self[name][:0]) for name in names})]
         arrays: dict[str, np.ndarray | Ragged] = {n: np.concatenate([b[n] for b in made]) for n in made[0]}
         if taken := self.keys() & arrays.keys():
             raise ValueError(f"the rows have {', '.join(sorted(taken))} already")
-        return InMemoryRows({**self, **arrays}, self.count, self._origin, self._index, self.drawn,
+        return InMemoryRows({**self, **arrays}, self.count, self._origin, self.numbers, self.drawn,
                             self._class_indices, self._examples, self.precision_losses,
                             self.lengths)  # fmt: skip
 
     def held(self) -> Mapping[str, np.ndarray] | None:
-        if any(isinstance(array, Ragged) for array in self.values()):
+        ragged = [array for array in self.values() if isinstance(array, Ragged)]
+        if not all(array.is_uniform for array in ragged) or sum(array.nbytes for array in ragged) > HELD:
             return None
-        return {**self, **self.lengths}  # type: ignore[dict-item]
+        return {name: array_of(array) for name, array in {**self, **self.lengths}.items()}
 
     def head(self, count: int, fields: Iterable[str] | None = None) -> InMemoryRows:
         rows = self.take(np.arange(min(count, self.count or 0)))
@@ -179,26 +196,35 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
     def only(self, fields: Iterable[str]) -> InMemoryRows:
         """The same rows with some of their fields."""
         kept = {name: self[name] for name in fields}
-        return InMemoryRows(kept, self.count, self._origin, self._index, lengths=self.lengths)
+        return InMemoryRows(kept, self.count, self._origin, self.numbers, lengths=self.lengths)
 
     def take(self, index: np.ndarray) -> InMemoryRows:
         arrays = {name: array[index] for name, array in self.items()}
         class_indices = {name: array[index] for name, array in self._class_indices.items()}
         lengths = {name: of[index] for name, of in self.lengths.items()}
-        numbers = index if self._index is None else self._index[index]
+        numbers = index if self.numbers is None else self.numbers[index]
         return InMemoryRows(arrays, len(index), self._origin, numbers, self.drawn, class_indices, None,
                             self.precision_losses, lengths)  # fmt: skip
 
+    def stretches(self, most: int) -> InMemoryRows | None:
+        windows = {n: a for n, a in self.items() if isinstance(a, Ragged) and a.is_uniform}
+        if not windows or not self.count:
+            return None
+        longest = max(windows.values(), key=lambda array: array.lengths[0])
+        alike = {n: a.stretches(most) for n, a in windows.items() if np.array_equal(a.starts, longest.starts)
+                 and a.lengths[0] == longest.lengths[0]}  # fmt: skip
+        return InMemoryRows(alike, len(next(iter(alike.values()))))
+
     def unknown_values(self) -> list[UnknownValues]:
         found = (
-            unknown_classes.count(n, steps_of(p), self._examples.get(n, ()))
+            unknown_classes.count(n, distinct_steps(p), self._examples.get(n, ()))
             for n, p in self._class_indices.items()
         )
         return [some for some in found if some]
 
     def place(self, row: int) -> str:
         """The source location of a row: `data/census.csv, row 17 (line 18)`."""
-        number = row if self._index is None else int(self._index[row])
+        number = row if self.numbers is None else int(self.numbers[row])
         return f"{self._origin.file}, {self._origin.row(number)}" if self._origin else f"row {number + 1}"
 
 
@@ -231,6 +257,7 @@ class Dataset:
     test: Rows | None = None
     classes: Mapping[str, Classes] = field(default_factory=dict)  # of class(auto), by field
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # read for each field
+    units: Mapping[str, str] = field(default_factory=dict)  # of the fields that were cut from texts
     notes: tuple[str, ...] = ()  # the numbers of rows that were left out
     lengths: frozenset[str] = frozenset()  # the free dimensions along which rows differ in length
 

@@ -17,7 +17,8 @@ from dlc.runtime.data.ragged import step_indices
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet
+    from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet, TextSource
+    from dlc.compiler.definitions.series import TableFile
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Column:
     Numbers and booleans are a NumPy array of any rank. Text is a flat Arrow array, with the `shape` of one
     row. Text is `untyped` if the file does not distinguish text from numbers, as in csv; its numbers are
     written with the `decimal` sign. `labels` are the class names of a data set that stores class numbers.
-    `nulls` is a mask of missing integers or booleans; a missing float is NaN.
+    `nulls` is a mask of missing integers or booleans; a missing float is NaN. In the units that texts were
+    `cut` into, white space is a value.
 
     In a column of sequences that differ in length, `lengths` has the number of steps of each row. The values
     are then the steps of all rows, one row after the other, and `shape` is the shape of one step.
@@ -40,6 +42,7 @@ class Column:
     nulls: np.ndarray | None = None
     decimal: str = "."
     lengths: np.ndarray | None = None
+    cut: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -90,7 +93,9 @@ class Column:
 
     @property
     def missing_rows(self) -> np.ndarray:
-        """Mask of the rows that miss a value, or one of several."""
+        """Mask of the rows that miss a value, or one of several; of texts that were cut, the empty ones."""
+        if self.cut:
+            return np.zeros(self.count, bool) if self.lengths is None else self.lengths == 0
         if self.lengths is not None:
             rows = np.repeat(np.arange(self.count), self.lengths)
             return np.bincount(rows[self.steps.missing_rows], minlength=self.count) > 0
@@ -99,7 +104,9 @@ class Column:
 
     @cached_property
     def trimmed(self) -> Any:
-        """Text without leading and trailing white space; empty text is null."""
+        """Text without leading and trailing white space; empty text is null. Units of a text as they are."""
+        if self.cut:
+            return self.values
         import pyarrow as pa
 
         from dlc.runtime.data.arrow_compute import pc
@@ -180,6 +187,15 @@ class Opened:
     no_rows: str = "has no rows"  # the message if there are no rows
     numbered: bool = False  # a file without names, whose columns are known by their numbers
     own_names: bool = False  # a field may have its own name although `data` names another column
+    is_table: bool = False  # rows of cells, which may be the steps of series
+    sequences: TableFile | None = None  # the settings that make sequences of its rows
+    sorted_by: int | None = None  # the column whose dates and times are read, as numbers, to sort by
+
+    @property
+    def joins_rows(self) -> bool:
+        """Whether a sample is several rows, so that a cell is one step."""
+        settings = self.sequences
+        return settings is not None and (settings.series is not None or settings.window is not None)
 
     def read(self, indices: Sequence[int]) -> list[Column]:
         """The columns with these indices."""
@@ -228,7 +244,7 @@ def display_path(path: str) -> str:
     return PurePath(path).name if PurePath(path).is_absolute() else path
 
 
-def need_file(path: Path, source: Csv | Parquet | Npz) -> Path:
+def need_file(path: Path, source: Csv | Parquet | Npz | TextSource) -> Path:
     """The path of the file of a source. If it cannot be read, the error names a likely fix."""
     name, place = display_path(source.path), (source, "looked for here")
     try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dlc.compiler.definitions.sections import Data, DataSource, OrderedSplit
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.data_errors import counted
+from dlc.runtime.data.data_errors import counted, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,21 +37,26 @@ def row_count(amount: float | DataSource, rows: int) -> int:
 
 
 def split_rows(
-    rows: int, data: Data, labels: np.ndarray | None, file: str, groups: np.ndarray | None = None
+    rows: int,
+    data: Data,
+    labels: np.ndarray | None,
+    file: str,
+    groups: np.ndarray | None = None,
+    what: str = "row",
 ) -> RowSplit:
     """Split the rows as `data` says. Test rows are drawn first, so they do not depend on `validation`. Rows
-    of one of the `groups` stay together."""
+    of one of the `groups` stay together. `what` is the word for them."""
     test, validation = row_count(data.test, rows), row_count(data.validation, rows)
     if test + validation >= rows:
         asked = {"validation": validation, "test": test}
         shares = " and ".join(f"{n} for {part}" for part, n in asked.items() if n)
         places = [
-            (data_errors.span_of_setting(data, part), counted(n, "row")) for part, n in asked.items() if n
+            (data_errors.span_of_setting(data, part), counted(n, what)) for part, n in asked.items() if n
         ]
-        message = f"{file} has {counted(rows, 'row')}, and {shares} leave none for training"
+        message = f"{file} has {counted(rows, what)}, and {shares} leave none for training"
         few = rows <= len(places)
         help = (
-            "each part takes a row at least: bring more rows"
+            f"each part takes a {what} at least: bring more {plural(what)}"
             if few
             else "ask for a smaller fraction or count"
         )
@@ -61,7 +66,8 @@ def split_rows(
         return RowSplit(np.arange(rows), nothing, nothing)
     if groups is not None:
         return split_groups(groups, test, validation, data, file)
-    order = np.arange(rows)[::-1] if isinstance(data.split, OrderedSplit) else random_order(rows, data.seed)
+    in_order = isinstance(data.splitting, OrderedSplit)
+    order = np.arange(rows)[::-1] if in_order else random_order(rows, data.seed)
     if labels is not None:
         order = stratified(order, labels)
     ends = np.split(order, [test, test + validation])

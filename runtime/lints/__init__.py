@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.runtime.lints import classes, columns, overlap, precision, scales, schedules
+from dlc.runtime.lints import classes, columns, overlap, precision, scales, schedules, sequences, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 LINTS = (classes.single_class, classes.classes_without_rows, classes.missing_marks, classes.confusable,
          classes.not_data, classes.numeric_classes, columns.empty_columns, precision.imprecise_fields,
          precision.imprecise_casts, scales.different_scales, overlap.overlapping_parts,
-         schedules.too_long)  # fmt: skip
+         schedules.too_long, sequences.long_recurrence, sequences.uneven_reductions,
+         texts.longer_than_frames)  # fmt: skip
 
 
 def run_lints(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]) -> list[Diagnostic]:

@@ -64,6 +64,8 @@ def ignored(field: RequiredField, classes: Classes) -> np.ndarray:
 
 def help_rows(program: CompiledProgram, data: Dataset, field: RequiredField, absent: np.ndarray) -> str:
     """The fix; rows of the class may be in another part of the split."""
+    if field.name in data.units:
+        return "keep more of the text for training"
     elsewhere = replace(data, train=None)
     if field.is_target and any(np.isin(absent, places).any() for places in values(field.name, elsewhere)):
         stratified = program.data is not None and program.data.stratify == field.name
@@ -165,9 +167,12 @@ def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredF
 
 
 def found_names(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredField, tuple[str, ...]]]:
-    """The fields of type `class(auto)` with text classes; of fields that share classes only the first."""
+    """The fields of type `class(auto)` with text classes; of fields that share classes only the first.
+    Characters and words of texts are exempt: texts have white space, `?` and capital letters."""
     seen = set()
     for field, classes in fields(program, data.train):
+        if field.name in data.units:
+            continue
         if classes.found_in and classes.names and classes.found_in not in seen:
             seen.add(classes.found_in)
             yield field, classes.names

@@ -1,4 +1,4 @@
-"""Lint of validation and test rows that are training rows too."""
+"""Lint of validation and test rows, and stretches of windows, that are training rows too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.compiler.definitions.sections import DataSource
+from dlc.compiler.definitions.sections import DataSource, TextSource
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.runtime.data.data_errors import span_of_setting
 from dlc.runtime.data.rows import CHUNK
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dlc.runtime.data import Dataset, Rows
 
 SHARE = 0.1  # the share of equal rows from which on they are probably not meant; iris has 2 %
+STRETCH = 8  # successive rows that are hardly equal by chance
 BYTES = 1 << 24  # of the rows that are hashed at a time
 FEW = 0.25  # rows with a smaller share of distinct rows are equal by chance
 # The mixing function of SplitMix64.
@@ -29,16 +30,17 @@ FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 def overlapping_parts(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """Validation or test rows that equal a training row in every field. Rows of few values, as in a table of
-    categories, are exempt, unless the part has exactly the training rows."""
+    """Validation or test rows that equal a training row in every field. Of windows, which are seldom equal as
+    a whole, stretches of successive rows are compared. Rows of few values, as in a table of categories, are
+    exempt, unless the part has exactly the training rows."""
     if data.train is None or not data.train.count:
         return
-    train = None
+    train, windows = None, data.train.stretches(STRETCH)
     for part, rows in list(data.parts())[1:]:
         if rows.count is None or rows.count < 2:
             continue
-        train = np.sort(row_hashes(data.train)) if train is None else train
-        found = np.sort(row_hashes(rows))
+        train = np.sort(row_hashes(windows or data.train)) if train is None else train
+        found = np.sort(row_hashes(rows.stretches(STRETCH) or rows))
         places = np.minimum(np.searchsorted(train, found), len(train) - 1)
         equal = np.count_nonzero(train[places] == found)
         few = 1 + np.count_nonzero(np.diff(train)) < FEW * len(train)
@@ -46,11 +48,16 @@ def overlapping_parts(
             continue
         share = f"{100 * equal / len(found):.0f} %"
         message = f"{equal} of the {len(found)} {part} rows ({share}) equal a training row in every field"
+        if windows is not None:
+            what = f"stretches of up to {STRETCH} rows in {part} windows"
+            message = f"{equal} of the {len(found)} {what} ({share}) are in training windows too"
         span = span_of_setting(program.data, part) if program.data else None
         yield Diagnostic("W0711", message, (Label(span),) if span else (), (), help_for(program, part))
 
 
 def help_for(program: CompiledProgram, part: str) -> str:
+    if program.data and isinstance(program.data.source, TextSource):
+        return "remove repeated passages from the text"
     if program.data and not isinstance(getattr(program.data, part), DataSource):
         return 'remove repeated rows from the source, or keep them together: split = groups("...")'
     return "give rows that training does not see"

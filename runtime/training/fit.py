@@ -64,7 +64,8 @@ def flowing_into(
 
 def flowing(graph: Graph, rows: Rows, weights: Mapping[str, np.ndarray]) -> Iterator[Batch]:
     """The outputs of a graph for all rows, in chunks with the batch axis first."""
-    return map(computing(graph, weights), rows.batches(CHUNK, [v.field for v in graph.inputs]))
+    fields = [v.field for v in graph.inputs]
+    return map(computing(graph, weights), rows.batches(min(CHUNK, rows.inspected(fields)), fields))
 
 
 def computing(graph: Graph, weights: Mapping[str, np.ndarray]) -> Callable[[Batch], Batch]:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.dims.dim import has_free
 from dlc.compiler.output_kinds import class_axis, kind_of
+from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.training.metrics import Prediction, State
 
 if TYPE_CHECKING:
@@ -26,15 +28,19 @@ class Meter:
         self._losses = losses
 
     def add(self, answers: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
-        """Add one batch."""
+        """Add one batch. `targets` has the lengths of its rows too, as `y_length`, where they differ."""
         predictions: dict[str, Prediction] = {}
         for m, state in self._measured:
             if m.output not in predictions:
                 predictions[m.output] = prediction_of(answers, m.output, m.type)
             answer, target = predictions[m.output], targets[m.target]
-            if not m.type.ignore:
+            if not m.leaves_out:
                 m.metric.update(np, state, answer, target)
-            elif (counts := counted(target)).any():
+                continue
+            counts = counted(m.type, target, targets.get(length_name(m.target)))
+            if m.metric.whole_rows:
+                m.metric.update(np, state, answer, np.where(counts, target, -1))
+            elif counts.any():
                 whole = m.updated_with is m.type
                 given = (answer, target) if whole else entries(m.type, answer, target, counts)
                 m.metric.update(np, state, *given)
@@ -63,16 +69,31 @@ class OutputMetric:
         self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric
 
     @property
+    def leaves_out(self) -> bool:
+        """Whether entries of the target may not count: ignored ones, and those after the end of a row."""
+        return bool(self.type.ignore) or any(map(has_free, self.type.shape))
+
+    @property
     def updated_with(self) -> Tensor:
         """The type of the rows that update the metric: single entries if some may not count, unless the
-        metric measures the entries of a vector separately."""
+        metric compares whole rows or measures the entries of a vector separately."""
         separate = self.metric.separates and State(self.type).per_label and self.type.element != "class"
-        return self.type.with_shape() if self.type.ignore and not separate else self.type
+        whole = separate or self.metric.whole_rows
+        return self.type.with_shape() if self.leaves_out and not whole else self.type
 
 
-def counted(target: np.ndarray) -> np.ndarray:
-    """The mask of the entries of a target that count: classes that are not -1, numbers that are not NaN."""
-    return ~np.isnan(target) if target.dtype.kind == "f" else target >= 0
+def counted(type: Tensor, target: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+    """The mask of the entries of a target that count: classes that are not -1, numbers that are not NaN, and
+    before the end of a row."""
+    if type.element == "class":
+        counts = target >= 0
+    else:
+        counts = ~np.isnan(target) if target.dtype.kind == "f" else np.ones(target.shape, bool)
+    if lengths is None:
+        return counts
+    axis = next(axis for axis, size in enumerate(type.shape) if has_free(size))
+    within = np.arange(target.shape[axis + 1]) < lengths[:, None]
+    return counts & within.reshape(len(target), *[1] * axis, -1, *[1] * (type.rank - axis - 1))
 
 
 def entries(type: Tensor, answer: Prediction, target: np.ndarray, counts: np.ndarray
@@ -109,7 +130,8 @@ def class_indices(value: np.ndarray, type: Tensor) -> np.ndarray:
         return value  # already indices, as in torch
     index: dict[object, int] = {label: k for k, label in enumerate(classes.labels)}
     found, inverse = np.unique(value.astype(str) if is_text(value) else value, return_inverse=True)
-    return np.array([index[label] for label in found.tolist()], np.int64)[inverse].reshape(value.shape)
+    indices = np.array([index.get(label, -1) for label in found.tolist()], np.int64)  # -1 in padding
+    return indices[inverse].reshape(value.shape)
 
 
 def is_text(value: np.ndarray) -> bool:

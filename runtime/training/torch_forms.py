@@ -173,7 +173,9 @@ class Forms:
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
         batches = self.loader(rows, self.answering, seed=train.seed).batches(sizes)
-        target_batches = rows.batches(sizes, {m.target for m in self.measured})
+        targets = {m.target for m in self.measured}
+        lengths = {name for field, name in rows.length_names.items() if field in targets}
+        target_batches = rows.batches(sizes, targets | lengths)
         with torch.inference_mode(not self.differentiates):
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
             for batch, targets in zip(batches, target_batches, strict=True):

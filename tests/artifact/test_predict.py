@@ -220,7 +220,15 @@ WRONG = {
     "neither yes nor no": (lambda r: r.update(mask=[[2, 0, 0]] * 2), "`mask`, row 1: 2 is not 0 or 1"),
     "rows of different lengths": (
         lambda r: r.update(series=[[1, 2], [1]]),
-        "`series` takes float[T]: its rows are not all of one shape",
+        "`T` is 2 in `series` and 3 in `mask`, row 1",
+    ),
+    "a row of another length": (
+        lambda r: r.update(image=[[[0, 1], [2, 3]], [[0, 1]]]),
+        "`image`, row 2: it has 1 steps, and 2 are wanted",
+    ),
+    "steps of different shapes": (
+        lambda r: r.update(image=[[[0, 1], [2]], [[0, 1]]]),
+        "`image` takes uint8[2, 2]: its rows are not all of one shape",
     ),
     "other batches": (lambda r: r.update(size=[1.0]), "`batch` is 2 in `colour` and 1 in `size`"),
     "other lengths": (lambda r: r.update(mask=[[True]] * 2), "`T` is 3 in `series` and 1 in `mask`"),

@@ -9,12 +9,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from benchmarks import exporting, start, training
+from benchmarks import exporting, recurrent, sequence_rivals, start, training
 from benchmarks.calm import Look
-from benchmarks.report import page, row
+from benchmarks.report import TITLES, page, row, section, sections
 from benchmarks.rivals import Answers
 from benchmarks.rivals import train as train_by_hand
-from benchmarks.timing import Comparison, Effort, Timing, interleave
+from benchmarks.timing import Comparison, Effort, Sweep, Timing, interleave
 
 import dlc
 from dlc.compiler.lower.initial_weights import draw
@@ -23,6 +23,7 @@ from dlc.runtime.training.learner import Learner
 from dlc.runtime.training.loop import train
 from dlc.runtime.training.torch_forms import Forms
 
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 NAMES = [work.title for work in training.WORKLOADS]
 
 
@@ -184,7 +185,68 @@ def test_a_target_is_missed_only_beyond_the_noise(ours: list[float], costs: bool
 def test_the_page_names_the_machine_and_no_path() -> None:
     found = comparison([0.0012] * 4, [0.5] * 4, 100)
     assert row(found) == "| this | 1.2 ms | that | 500 ms | 417 x as fast | at least 100 | yes | 1.00 |"
-    text = page([found, comparison([3.0] * 4, [2.0] * 4, 2, costs=True)])
+    text = page({"start": section([found, comparison([3.0] * 4, [2.0] * 4, 2, costs=True)])})
     assert "| this | 3 s | that | 2 s | 1.50 x the time | at most 2 | yes | 1.00 |" in text
     assert f"torch {torch.__version__.split('+')[0]}" in text and "cores of" in text
     assert str(Path.cwd()) not in text and str(Path.home()) not in text
+
+
+def test_a_part_of_the_page_is_written_alone() -> None:
+    parts = dict(zip(TITLES, ["a", "b\n\nc", "d", "| e |"], strict=True))
+    assert sections(page(parts)) == parts
+    changed = page(sections(page(parts)) | {"training": "new"})
+    assert sections(changed) == parts | {"training": "new"}
+    assert page({}).count("##") == 1  # the method alone
+
+
+def test_the_page_of_the_repository_is_what_its_sections_make() -> None:
+    written = PAGE.read_text("utf-8")
+    assert list(sections(written)) == list(TITLES)
+    assert page(sections(written)) == written
+
+
+def test_tokens_are_counted_a_second() -> None:
+    found = Comparison("this", "that", Timing([0.5] * 4, [2.0] * 4), 1, tokens=3000)
+    assert "| 500 ms (6_000 tokens a second) | that | 2 s (1_500 tokens a second) | 4.00 x as fast |" in row(
+        found
+    )
+
+
+def test_the_target_of_a_table_of_shapes_is_of_the_median() -> None:
+    ratios = {("a", "1"): 1.0, ("a", "2"): 3.0, ("b", "1"): 1.5, ("b", "2"): 1.1, ("c", "1"): 9.0}
+    timings = {shape: Timing([1.0] * 4, [ratio] * 4) for shape, ratio in ratios.items()}
+    found = Sweep("this", "that", timings, 1.2, "layer")
+    assert (found.ratio, found.met, found.noise) == (1.5, "yes", 1)
+    assert "| layer | 1 | 2 |\n|---|--:|--:|\n| a | 1.00 | 3.00 |\n| b | 1.50 | 1.10 |" in section([Sweep(
+        "this", "that", {k: v for k, v in timings.items() if k[0] != "c"}, 1.2, "layer")])  # fmt: skip
+
+
+# --- recurrent networks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("work", recurrent.WORKLOADS, ids=["tagger", "classifier"])
+def test_losses_of_sequences_by_hand_are_those_of_dlc(work: recurrent.Workload, tmp_path: Path) -> None:
+    """The mean over all valid targets, with the initial weights."""
+    file = tmp_path / "rows.parquet"
+    recurrent.write_rows(work, file, 40)
+    text = work.spec.read_text("utf-8")
+    standing = text.replace("adam(lr=2e-3)", "sgd(lr=1e-12)")
+    program = dlc.compile(text=standing, params={"epochs": 1})
+    weights, data = draw(program.compiled.graph, 0), open_data(program, file)
+    network = work.network(recurrent.WORDS, recurrent.CLASSES)
+    recurrent.fill(network, weights)
+    found = train(program.compiled, data, weights, on="cpu").figures["train"]["loss"]
+    assert found == pytest.approx(sequence_rivals.loss(network, file), rel=1e-5)
+
+
+def test_trainings_that_differ_are_no_benchmark() -> None:
+    recurrent.check_losses(1.2, 1.0)
+    with pytest.raises(ValueError, match=r"dlc ends at a loss of 1\.3000, the script at 1\.0000"):
+        recurrent.check_losses(1.3, 1.0)
+
+
+@pytest.mark.slow
+def test_recurrent_networks_are_timed() -> None:
+    found = list(recurrent.compare(Effort(quick=True)))
+    assert [c.asked for c in found] == [1, 1, 1.2]
+    assert len(found[-1].timings) == 6

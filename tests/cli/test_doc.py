@@ -188,8 +188,8 @@ TOPICS = {
     "reproducibility": "train.seed",
     "augment": "random_flip color_jitter",
     "augmentation": "random_crop mixup",
-    "window": "npz conv",
-    "time series": "conv shift",
+    "window": "npz conv csv ahead",
+    "time series": "conv shift csv ahead",
     "images": "conv maxpool",
     "mixed precision": "train.precision",
     "hyperparameters": "param",
@@ -231,10 +231,10 @@ def test_other_words_are_searched_for_in_the_documentation() -> None:
 
 
 def test_a_planned_word_is_shown_with_alternatives() -> None:
-    printed = dlc("doc", "window").output
-    assert "`window` of `csv` and `parquet` is not built yet" in printed and "- `conv`:" in printed
-    printed = dlc("doc", "lstm").output
-    assert "`lstm` is not built yet" in printed and "- `shift`:" in printed
+    printed = dlc("doc", "sync").output
+    assert "`sync` of `batchnorm` is not built yet" in printed
+    printed = dlc("doc", "attention").output
+    assert "`attention` is not built yet" in printed and "- `" in printed
 
 
 def test_topics_load_nothing_heavy() -> None:

@@ -39,6 +39,20 @@ STORIES = {
         output y: float[3]
         twice(a) + critic(b) + twice(b) -> y
     """,
+    "a cell at every step, with tied weights": """
+        input text: class(11)[6]
+        output next: class(11)[6]
+        weight table: float[11, 5] = normal(1)
+        net cell(x, h) { return dense(x, 5) + dense(h, 5, bias=false) -> tanh }
+        x = embedding(text, 5, weight=table)
+        h = x[0]
+        steps = []
+        for t in range(6) {
+          h = cell(x[t], h)
+          steps = steps + [h]
+        }
+        stack(steps) @ transpose(table) -> next
+    """,
     "inputs that the loss alone reads": """
         net embed(x) { return x -> dense(6) -> batchnorm -> relu -> dense(3) }
         input positive, anchor, negative: float[4]
@@ -111,6 +125,12 @@ STORIES = {
         output label: class(3)
         x -> dense(3) -> label
         train { loss = focal(label) + hinge(label) }
+    """,
+    "texts that `ctc` decodes": """
+        input x: float[12, 8]
+        output text: class(3)[4]
+        x -> dense(16) -> relu -> dense(text.classes + 1) -> text
+        train { loss = ctc(text) }
     """,
     "few copies among others": """
         input a, b: float[4]
@@ -235,6 +255,13 @@ def test_modules_are_those_of_torch() -> None:
     for module in ("nn.GroupNorm(2, 4)", "nn.PReLU()", "nn.RMSNorm(4, 1e-05)", "nn.Embedding(6, 4)"):
         assert module in emitted
     assert emitted.count("(nn.Module)") == 1
+
+
+def test_decoded_texts_end_in_a_label_of_no_class() -> None:
+    types = "input x: float[6, 8]\noutput y: class(a, b)[U]\noutput z: class(like=y)\n"
+    flows = "x -> dense(3) -> y\nx -> flatten -> dense(2) -> z\ntrain { loss = ctc(y) + cross_entropy(z) }\n"
+    found = emit(compile(Source("m.dl", types + flows)), model_alone=True)
+    assert 'Y = ["a", "b", ""]\nZ = ["a", "b"]\n' in found
 
 
 def test_a_spec_without_outputs_is_an_error() -> None:

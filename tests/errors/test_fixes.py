@@ -52,7 +52,17 @@ LINES = {
     'x -> dense(8) -> dropout(20%) -> dense(1) -> y': 'x -> dense(8) -> dropout(0.2) -> dense(1) -> y',
     'x -> dropout(7.5%) -> gaussian_noise(1%) -> dense(1) -> y':
         'x -> dropout(0.075) -> gaussian_noise(0.01) -> dense(1) -> y',
+    'image[0] -> LSTM(8, return_sequences=False, activation="tanh") -> dense(10) -> k':
+        'image[0] -> lstm(8, final=true) -> dense(10) -> k',
+    'image[0] -> SimpleRNN(8, return_sequences=True, activation="relu") -> last -> dense(10) -> k':
+        'image[0] -> rnn(8, activation=relu) -> last -> dense(10) -> k',
+    'image[0] -> Bidirectional(LSTM(8, return_sequences=True)) -> last -> dense(10) -> k':
+        'image[0] -> lstm(8, bidirectional=true) -> last -> dense(10) -> k',
     # PyTorch
+    'image[0] -> nn.LSTM(28, 8, 2, batch_first=True, bidirectional=True) -> last -> dense(10) -> k':
+        'image[0] -> lstm(8, 2, bidirectional=true) -> last -> dense(10) -> k',
+    'image[0] -> nn.RNN(28, 8, nonlinearity="relu") -> last -> dense(10) -> k':
+        'image[0] -> rnn(8, activation=relu) -> last -> dense(10) -> k',
     'x -> nn.Linear(4, 8) -> nn.ReLU() -> nn.Linear(8, 1) -> y': 'x -> dense(8) -> relu -> dense(1) -> y',
     'x -> Linear(4, 8) -> Linear(1) -> y': 'x -> dense(8) -> dense(1) -> y',
     'x -> dense(4, 8) -> dense(1) -> y': 'x -> dense(8) -> dense(1) -> y',

@@ -76,7 +76,7 @@ def test_no_name_of_the_language_is_an_alias() -> None:
 
 def test_no_word_is_in_two_tables() -> None:
     tables = {"statements": KEYWORD_HELP, "names": aliases.NAME_HELP, "binders": BINDERS, "blocks": TEMPLATES,
-              "unbuilt": aliases.UNBUILT, "libraries": LIBRARIES}  # fmt: skip
+              "libraries": LIBRARIES}  # fmt: skip
     twice = {(a, b): set(tables[a]) & set(tables[b]) for a, b in combinations(tables, 2)}
     # A type of C precedes the name of a variable, and converts a number when it is called.
     assert twice.pop(("names", "binders")) == {"int", "float", "bool", "str", "set"}
@@ -122,15 +122,17 @@ def test_no_hint_names_an_unimplemented_feature() -> None:
     } == set()  # fmt: skip
     known = {s for members in Definition.families.values() for d in members.values() for s in d.settings}
     assert set(re.findall(r"(\w+) ?= ?", spans)) - known <= {"x", "n", "name", "beta1", "f", "ignore"}
-    assert all(word in unimplemented_words(family) for family, word in aliases.UNBUILT.values())
 
 
 @pytest.mark.parametrize(
     ("text", "help"),
     [
-        ("x -> Masking -> y", "it belongs to `.mask`, which is not built yet"),
-        ("x -> Bidirectional(dense(3)) -> y", "it belongs to `lstm`, which is not built yet"),
-        ("x -> dense(3, return_sequences=true) -> y", "it belongs to `lstm`, which is not built yet"),
+        ("x -> Masking -> y", aliases.NAME_HELP["Masking"]),
+        ("x -> Bidirectional(dense(3)) -> y", aliases.NAME_HELP["Bidirectional"]),
+        ("x -> lstm(3, return_sequences=true) -> y", other_settings.MOVED_SETTINGS["return_sequences"]),
+        ("x -> gru(3, unroll=true) -> y", "leave it out: recurrent layers are never unrolled"),
+        ("x -> rnn(hidden_size=3) -> y", "it is called `units` here"),
+        ("x -> rnn(3, nonlinearity=relu) -> y", "it is called `activation` here"),
         ("input z: uint\nx -> y", "write `int32`"),
         ("x -> y\nset h", "a value is given with `=`: `h = 3`"),
         ("x -> y\nmodel {\n}", "layers are written in a flow: `x -> dense(8) -> relu -> y`"),

@@ -23,6 +23,9 @@ KIND = X + "output y: class(3)\n"
 IMAGE = "input x: uint8[3, 32, 32]\noutput y: class(5)\n"
 HEAD = "flatten -> dense(5) -> y"
 SIGNAL = "input x: float[8, 16]\noutput y: class(5)\n"
+SERIES = "input x: float[T, 4]\noutput y: class(3)\n"
+LONG_SERIES = "input x: float[200, 4]\noutput y: class(3)\n"
+LAST = "final=true) -> dense(3) -> y\n"
 IRIS = 'data { source = builtin("iris") }\n'
 
 
@@ -171,6 +174,16 @@ SUSPICIOUS = {
     "two decays, one of a weight": (
         "W0412", KIND + "weight w: float[3, 4] = xavier_normal\nx -> dense(3, weight=w) -> y\n"
         "train {\n  optimizer = adamw\n  regularize = l2(1e-4, on=w)\n}"),
+    # --- recurrent layers
+    "a long recurrence": ("W0415", LONG_SERIES + f"x -> rnn(8, {LAST}"),
+    "long recurrences in a row": ("W0415", LONG_SERIES + f"x -> rnn(8) -> layernorm -> rnn(8, {LAST}"),
+    "a long recurrence of windows": (
+        "W0415", "input x: float[4, 200]\noutput y: class(3)\n" +
+        f"x -> conv(8, 3, stride=2) -> relu -> transpose -> rnn(8, {LAST}"),
+    "no bound on gradients": ("W0416", SERIES + f"x -> gru(8, {LAST}train {{ epochs = 3 }}"),
+    "no bound on the gradients of a net": (
+        "W0416", SERIES + "net f(x) { return x -> lstm(8) -> lstm(8, final=true) }\nx -> f -> dense(3) -> y\n"
+        "train { batch = 8 }"),
 }  # fmt: skip
 
 INTENDED = {
@@ -261,6 +274,20 @@ INTENDED = {
     "a peak for sgd": trained("optimizer = sgd(lr=0.1)\nschedule = one_cycle(1.0)"),
     "an l2 of nothing": trained("optimizer = adamw\nregularize = l2(0)"),
     "an elastic net without squares": trained("optimizer = adamw\nregularize = elastic(1e-4, 0)"),
+    # --- recurrent layers
+    "a short recurrence": f"input x: float[28, 4]\noutput y: class(3)\nx -> rnn(8, {LAST}",
+    "a long recurrence with gates": LONG_SERIES + f"x -> lstm(8, {LAST}",
+    "a long recurrence of relu": LONG_SERIES + f"x -> rnn(8, activation=relu, {LAST}",
+    "a recurrence of any length": SERIES + f"x -> rnn(8, {LAST}",
+    "a recurrence over what a convolution leaves": (
+        "input x: float[4, 200]\noutput y: class(3)\n"
+        f"x -> conv(8, 8, stride=8) -> relu -> transpose -> rnn(8, {LAST}"),
+    "bounded gradients": SERIES + f"x -> gru(8, {LAST}train {{ clip = value(1) }}",
+    "a recurrence that nothing trains": SERIES + "net f(x) { return x -> gru(8, final=true) }\n"
+    "x -> f -> dense(3) -> y\ntrain { freeze = [f] }",
+    "gradients through a few steps": (
+        f"input x: float[6, 4]\noutput y: class(3)\nx -> gru(8, {LAST}train {{ epochs = 3 }}"),
+    "an optimizer with steps of its own": SERIES + f"x -> gru(8, {LAST}train {{ optimizer = lbfgs }}",
 }  # fmt: skip
 
 # The fix of a warning, applied: old text and new text.
@@ -282,6 +309,10 @@ FIXED = {
     "Xavier in copies": (", init=xavier_normal", ""),
     "two decays, one of a net": ("adamw", "adamw(weight_decay=0)"),
     "two decays, one of a weight": ("\n  regularize = l2(1e-4, on=w)", ""),
+    "a long recurrence": ("rnn", "gru"),
+    "a long recurrence of windows": ("stride=2", "stride=5"),
+    "no bound on gradients": ("epochs = 3", "clip = norm(1)"),
+    "no bound on the gradients of a net": ("batch = 8", "clip = norm(1)"),
 }  # fmt: skip
 
 

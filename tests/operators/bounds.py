@@ -6,9 +6,9 @@ from __future__ import annotations
 # Their sums are taken in the order of the engine.
 SUMS = {
     "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
-    "grid_sample", "groupnorm", "instancenorm", "layernorm", "local_response_norm", "log_softmax",
-    "logsumexp", "matmul", "mean", "norm", "prod", "random_resized_crop", "resize", "rmsnorm", "softmax",
-    "std", "sum", "upsample", "var",
+    "grid_sample", "groupnorm", "gru", "instancenorm", "layernorm", "local_response_norm", "log_softmax",
+    "logsumexp", "lstm", "matmul", "mean", "norm", "prod", "random_resized_crop", "resize", "rmsnorm",
+    "rnn", "softmax", "std", "sum", "upsample", "var",
 }  # fmt: skip
 # Made of functions and constants that engines round differently.
 FUNCTIONS = {

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx.reference import ReferenceEvaluator
 from reference import REPAIRED
@@ -100,7 +99,7 @@ def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def run_onnxruntime(proto: onnx.ModelProto) -> Any:
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime_session.open_session(proto.SerializeToString())
     return lambda feed: onnxruntime_session.run(session, feed)
 
 

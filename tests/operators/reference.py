@@ -9,7 +9,10 @@ import numpy as np
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv_transpose import ConvTranspose as TheirConvTranspose
 from onnx.reference.ops.op_grid_sample import GridSample as TheirGridSample
+from onnx.reference.ops.op_gru import GRU as TheirGRU
+from onnx.reference.ops.op_lstm import LSTM as TheirLSTM
 from onnx.reference.ops.op_max_pool import MaxPool as TheirMaxPool
+from onnx.reference.ops.op_rnn import RNN_14 as TheirRNN
 
 
 class ConvTranspose(TheirConvTranspose):
@@ -76,4 +79,37 @@ class Pow(OpRun):
         return (np.where(b >= 0, whole, parts.astype(a.dtype)),)
 
 
-REPAIRED = [ConvTranspose, Flatten, GlobalAveragePool, GridSample, LogSoftmax, MaxPool, Pow]
+class RowByRow:
+    """`onnx.reference` ignores the lengths of sequences, and fails without steps or rows. Each row runs
+    alone, cut to its length."""
+
+    def _run(self, x: Any, w: Any, r: Any, b: Any = None, lengths: Any = None, *states: Any, **settings: Any):
+        steps, rows = x.shape[:2]
+        directions, units = r.shape[0], r.shape[2]
+        y = np.zeros((steps, directions, rows, units), x.dtype)
+        last = np.zeros((directions, rows, units), x.dtype)
+        for row, length in enumerate(np.full(rows, steps) if lengths is None else lengths):
+            if length:
+                one, own = slice(row, row + 1), x[:length, row : row + 1]
+                given = [state[:, one] for state in states]
+                made = super()._run(own, w, r, b, None, *given, **settings)  # type: ignore[misc]
+                y[:length, :, one], last[:, one] = made[:2]
+        return y, last
+
+
+class LSTM(RowByRow, TheirLSTM):
+    pass
+
+
+class GRU(RowByRow, TheirGRU):
+    pass
+
+
+class RNN(RowByRow, TheirRNN):
+    """`onnx.reference` knows no `Relu`."""
+
+    def choose_act(self, name: str, alpha: Any, beta: Any) -> Any:
+        return (lambda x: np.maximum(x, 0)) if name == "Relu" else super().choose_act(name, alpha, beta)
+
+
+REPAIRED = [ConvTranspose, Flatten, GlobalAveragePool, GridSample, LogSoftmax, MaxPool, Pow, LSTM, GRU, RNN]

@@ -16,8 +16,9 @@ from torchvision.transforms.v2 import functional as tv
 
 from dlc.compiler import Source, compile
 from dlc.compiler.lower.onnx import model, serialize
-from dlc.compiler.operators.pooling import AdaptiveAvgpool
-from dlc.compiler.operators.resampling import Crop, GridSample, PixelShuffle, Resize, Upsample
+from dlc.compiler.operators.global_pooling import AdaptiveAvgpool
+from dlc.compiler.operators.pixels import Crop, GridSample, PixelShuffle
+from dlc.compiler.operators.resampling import Resize, Upsample
 from dlc.runtime.artifact.session import open_session
 from dlc.runtime.artifact.session import run as run_session
 

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 
 import dlc
 from dlc.runtime.open_rows import open_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from dlc.runtime.data.ragged import Ragged
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -34,6 +37,28 @@ def test_the_error_of_pca() -> None:
     pca = PCA(program.compiled.params["code"]).fit(train)
     error = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()
     assert program.compiled.params["pca"] == pytest.approx(error, rel=1e-3)
+
+
+def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
+    program = dlc.compile(SPECS / "japanese_vowels.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    x, test_x = (means(rows["recording"]) for rows in (data.train, data.test))
+    y, test_y = data.train["speaker"], data.test["speaker"]
+    mean, deviation = x.mean(0), x.std(0)
+    accuracies = [
+        LogisticRegression(C=strength, max_iter=1000)
+        .fit((x - mean) / deviation, y)
+        .score((test_x - mean) / deviation, test_y)
+        for strength in (0.1, 1, 10, 100)
+    ]
+    assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=1e-4)
+
+
+def means(sequences: Ragged) -> np.ndarray:
+    """The mean of the steps of each row."""
+    begins = np.cumsum(sequences.lengths) - sequences.lengths
+    return np.add.reduceat(sequences.steps, begins) / sequences.lengths[:, None]
 
 
 def test_the_error_of_product_quantization() -> None:

@@ -80,7 +80,7 @@ TABLES = {"class": OF_CLASSES, "binary": OF_BINARIES, "bool": OF_BINARIES, "floa
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_every_metric_has_a_reference(name):
     measured = [element for element in TABLES if METRICS[name]().fits(Tensor(element))]
-    assert measured
+    assert measured or METRICS[name]().whole_rows, "those of whole rows are in test_sequence_metrics.py"
     for element in measured:
         assert name in TABLES[element], f"write what `{name}` of `{element}` is into its table"
 

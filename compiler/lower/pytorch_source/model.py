@@ -164,7 +164,8 @@ class EmittedModel:
         """The name of the module-level list of these labels."""
         if labels not in self.constants:
             fields: Iterable[Any] = (*self.program.outputs, *self.program.inputs)
-            name = next(f.name for f in fields if f.declared.classes and f.declared.classes.labels == labels)
+            known = ((f, f.declared.classes.labels) for f in fields if f.declared.classes)
+            name = next(f.name for f, of in known if of == (labels[:-1] if f.declared.blank else labels))
             self.constants[labels] = safe(name.upper(), {f.name for f in fields})
         return self.constants[labels]
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
 PANDAS = {"separator": "sep", "decimal": "decimal", "encoding": "encoding"}  # names in pandas
-DEFAULTS = {"split": "random", "drop": "None", "header": "True", "comment": "None"}  # other values are errors
+# Other values are errors.
+DEFAULTS = {"window": "None", "series": "None", "order": "None", "split": "random", "drop": "None",
+            "header": "True", "comment": "None"}  # fmt: skip
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
 READ_IDX = '''
 def read_idx(path):
@@ -45,6 +47,10 @@ class SourceReader:
         reader = getattr(self, f"read_{self.source.name}", None)
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
+        given = self.source.values() | self.data.values() | {"split": self.data.splitting}
+        for name, default in DEFAULTS.items():
+            if str(given.get(name, default)) != default:
+                raise self.error(f"`{name}` is not supported without dlc", self.data.spans.get(name))
         self.given = "part" if self.source.name == "idx" else ""
         self.lists: list[str] = []  # lines that assign long lists of columns
         opening, arrays = reader(self.source)
@@ -116,6 +122,7 @@ class SourceReader:
         found = []
         for value, names in wanted.items():
             names = [(known or {}).get(name, name) for name in names]
+            texts = self.source.name == "csv" or getattr(self.declared[value].classes, "labels", None)
             if value in unmatched and value.is_target and target:
                 found.append(self.column_vector(value, f"table[{quoted(target)}]", labels))
             elif value in unmatched and value.type.rank and known:
@@ -123,8 +130,8 @@ class SourceReader:
                 left = [column for name, column in known.items() if name not in taken]
                 whole = f'table.drop(columns="{target}").to_numpy()'
                 found.append(self.column_matrix(value, left) if taken or not target else whole)
-            elif value in unmatched or (value.type.rank and self.source.name == "csv" and len(names) == 1):
-                raise self.error(f"no column of the source fills `{value.field}`")
+            elif value in unmatched or (value.type.rank and texts and len(names) == 1):
+                raise self.error(f"no column of the source fills `{value.field}` as it is")
             elif len(names) > 1:
                 found.append(self.column_matrix(value, names))
             elif value.type.rank and known is None:
@@ -171,9 +178,6 @@ class SourceReader:
         for name, share in shares.items():
             if not isinstance(share, (int, float)):
                 raise self.error(f"`{name}` has a source of its own", data.spans.get(name))
-        for name, default in DEFAULTS.items():
-            if str((self.source.values() | data.values()).get(name, default)) != default:
-                raise self.error(f"`{name}` is not supported without dlc", data.spans.get(name))
         found = [f"    {'rows' if shares else 'training'} = {load}"]
         if shares:
             found.append("    # These splits contain other rows than those of dlc.")

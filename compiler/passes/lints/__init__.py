@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.passes.lints import broadcasting, layers, losses, training, unused
+from dlc.compiler.passes.lints import broadcasting, layers, losses, recurrence, training, unused
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
@@ -24,6 +24,8 @@ LINTS = (
     layers.dropout_at_the_end,
     layers.vanishing_gradients,
     layers.xavier_before_relu,
+    recurrence.long_recurrence,
+    recurrence.unclipped_gradients,
     training.unusual_settings,
     training.stopping_on_training_rows,
     training.two_decays,

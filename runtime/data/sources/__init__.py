@@ -18,14 +18,16 @@ SUFFIXES = {
     ".parquet": sections.Parquet,
     ".pq": sections.Parquet,
     ".npz": sections.Npz,
+    ".txt": sections.TextSource,
 }
 
 READ = "csv (.csv, .tsv, also .csv.gz), parquet, npz and a folder in the format of MNIST are read"
+NO_WINDOWS = "a text is read where the spec says how: `source = text(..., window=n)` in `data`"
 
 
-def source_of(path: Path, like: sections.Csv | None = None) -> sections.DataSource:
-    """The source for a path: by the suffix of a file; a folder has the format of MNIST. A csv file is read
-    with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
+def source_of(path: Path, like: sections.DataSource | None = None) -> sections.DataSource:
+    """The source for a path: by the suffix of a file; a folder has the format of MNIST. Tables and texts
+    are read with the settings of `like`; the cells of a `.tsv` file are separated by tabs."""
     from dlc.runtime.data import data_errors
 
     if path.is_dir():
@@ -37,7 +39,11 @@ def source_of(path: Path, like: sections.Csv | None = None) -> sections.DataSour
             f"`{shorten(endings[-1])}` is not read" if endings else "it has no ending that says what it holds"
         )
         raise data_errors.fail(data_errors.NO_FILE, f"{path}: {why}", help=READ)
-    settings = like.values() if like is not None and kind is sections.Csv else {}
+    base = sections.TableFile if issubclass(kind, sections.TableFile) else kind
+    given = like.values() if like is not None and isinstance(like, base) else {}
+    settings = {key: value for key, value in given.items() if key in kind.settings}
+    if kind is sections.TextSource and not settings:
+        raise data_errors.fail(data_errors.NO_FILE, f"{path}: `.txt` is not read here", help=NO_WINDOWS)
     if endings[-1].lower() == ".tsv":
         settings["separator"] = "\t"
     return kind(**settings | {"path": str(path)})
@@ -63,6 +69,10 @@ def open_source(source: sections.DataSource | Opened, folder: Path, part: str = 
         from dlc.runtime.data.sources.idx import IdxFolder
 
         return IdxFolder(source, folder, part)
+    if isinstance(source, sections.TextSource):
+        from dlc.runtime.data.sources.text import TextFile
+
+        return TextFile(source, folder)
     if isinstance(source, sections.TableSource):
         from dlc.runtime.data.sources.table import TableRows
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.python_columns import as_array, column_of
+from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class ArraySource(Opened):
 
     def _column(self, name: str, given: Any) -> Column:
         try:
+            if (column := column_of_sequences(given)) is not None:
+                return column
             array = as_array(given)
         except ValueError as error:
             message = f'the {self.what} "{name}" cannot be read: {shorten(error, 200)}'

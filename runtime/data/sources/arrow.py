@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class ArrowRows(Opened):
-    """Rows of an Arrow table. Lists of equal length become axes; several columns may have the same name."""
+    """Rows of an Arrow table. Lists of equal length become axes, lists of other lengths are sequences;
+    several columns may have the same name."""
+
+    is_table = True
 
     def columns(self, table: pa.Table, indices: Sequence[int]) -> list[Column]:
         """The columns with these indices in the source, from a table that has columns by their names."""
@@ -33,11 +37,24 @@ class ArrowRows(Opened):
             values = _without_dictionary(values)
         if _is_text(values.type):
             return self._texts(values, (), index)
+        if types.is_temporal(values.type) and index == self.sorted_by:
+            values = moments(values)
         if types.is_decimal(values.type) or types.is_null(values.type):
             values = values.cast(pa.float64())
-        array, shape = values, (self.count,)
+        array, shape, lengths = values, (self.count,), None
         while _is_list(array.type):
-            array, shape = self._unnest(array, shape, index)
+            sizes = self._list_sizes(array, shape, lengths, index)
+            if len(shape) == 1 and lengths is None and (sizes != sizes[:1]).any():
+                lengths, shape = sizes, (int(sizes.sum()),)
+            else:
+                shape = (*shape, self._common_size(sizes, shape, lengths, index))
+            array = _flattened(array)
+        column = self._values(array, shape, index)
+        return column if lengths is None else replace(column, lengths=lengths)
+
+    def _values(self, array: pa.ChunkedArray, shape: tuple[int, ...], index: int) -> Column:
+        """A column of numbers or text of this shape."""
+        types = pa.types
         if (types.is_integer(array.type) or types.is_boolean(array.type)) and array.null_count:
             nulls = np.asarray(array.is_null()).reshape(shape)
             filled = array.fill_null(pa.scalar(0).cast(array.type))
@@ -62,32 +79,35 @@ class ArrowRows(Opened):
             raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here")) from None
         return texts(values, shape)
 
-    def _unnest(
-        self, lists: pa.ChunkedArray, shape: tuple[int, ...], index: int
-    ) -> tuple[pa.ChunkedArray, tuple]:
-        """Convert one level of lists to an axis. The lists must have the same length."""
+    def _list_sizes(self, lists: pa.ChunkedArray, shape: tuple[int, ...], lengths: np.ndarray | None,
+                    index: int) -> np.ndarray:  # fmt: skip
+        """The number of entries of each list; a missing list is refused."""
         from dlc.runtime.data.arrow_compute import pc
 
-        lengths = pc.list_value_length(lists)
-        if lengths.null_count:
-            return self._refuse(
-                lengths.is_null(), shape, index, data_errors.MISSING_VALUE, "the value is missing"
-            )
-        lengths = np.asarray(lengths)
-        if not len(lengths):
-            return pc.list_flatten(lists), (*shape, 0)
-        other = lengths != lengths[0]
+        sizes = pc.list_value_length(lists)
+        if sizes.null_count:
+            bad = np.asarray(sizes.is_null())
+            raise self._refused(bad, shape, lengths, index, data_errors.MISSING_VALUE, "the value is missing")
+        return np.asarray(sizes).astype(np.int64)
+
+    def _common_size(self, sizes: np.ndarray, shape: tuple[int, ...], lengths: np.ndarray | None,
+                     index: int) -> int:  # fmt: skip
+        """The number of entries of all lists."""
+        other = sizes != sizes[:1]
         if other.any():
             row = int(np.argmax(other))
-            what = f"the list has {lengths[row]} entries, and that of row 1 has {lengths[0]}"
-            return self._refuse(other, shape, index, data_errors.RAGGED, what)
-        return pc.list_flatten(lists), (*shape, int(lengths[0]))
+            what = f"the list has {sizes[row]} entries, and that of row 1 has {sizes[0]}"
+            raise self._refused(other, shape, lengths, index, data_errors.RAGGED, what)
+        return int(sizes[0]) if len(sizes) else 0
 
-    def _refuse(self, bad: object, shape: tuple[int, ...], index: int, code: str, what: str) -> tuple:
-        per_row = int(np.prod(shape[1:], dtype=np.int64))
-        rows = np.unique(np.flatnonzero(np.asarray(bad)) // max(per_row, 1))
-        refused = data_errors.Refused(code, what, rows[:5])
-        raise CompileError(
+    def _refused(self, bad: np.ndarray, shape: tuple[int, ...], lengths: np.ndarray | None, index: int,
+                 code: str, what: str) -> CompileError:  # fmt: skip
+        """The error for lists; `lengths` are those of the rows, if these differ in length."""
+        rows = np.flatnonzero(bad) // max(int(np.prod(shape[1:], dtype=np.int64)), 1)
+        if lengths is not None:
+            rows = np.searchsorted(np.cumsum(lengths), rows, side="right")
+        refused = data_errors.Refused(code, what, np.unique(rows)[:5])
+        return CompileError(
             [refused.diagnostic(self.file, self.row, self.name(index), (self.definition, "read here"))]
         )
 
@@ -101,6 +121,18 @@ class ArrowTable(ArrowRows):
 
     def read(self, indices: Sequence[int]) -> list[Column]:
         return self.columns(self._rows, indices)
+
+
+def _flattened(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The entries of all lists."""
+    from dlc.runtime.data.arrow_compute import pc
+
+    return pc.list_flatten(lists)
+
+
+def moments(values: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Dates or times as whole numbers in their order."""
+    return values.cast(pa.int32() if values.type.bit_width == 32 else pa.int64()).cast(pa.int64())
 
 
 def _without_dictionary(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -32,7 +32,6 @@ SENTINEL = b"behind the end"  # appended to the file: a separate row if every qu
 BLOCK = 1 << 23  # bytes per thread and read; no row may be longer
 SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab", " ": "a space"}
 SEPARATORS = ";\t,|^~:/ "  # that files have, the usual ones first
-NO_UTF8 = "it holds bytes that are not UTF-8 text"
 DOUBLED = 'put a cell that contains quotes in quotes, and double its own: `"5"" pipe"`'
 # Memory of a cell: its text as read, concatenated and trimmed, each with an offset, and then two numbers.
 COPIES, OFFSET, NUMBERS = 3, 8, 16  # bytes
@@ -47,11 +46,13 @@ POINTED = re.compile(rb"(?<![\w.,+-])[1-9]\d{0,2}\.\d{3}(?![\w.,%])")
 
 
 class CsvFile(Opened):
+    is_table = True
     no_rows = "has a heading and no rows"
 
     def __init__(self, source: Csv, folder: Path, content: bytes | None = None) -> None:
         """`content` has the bytes of the file, if they are already read."""
         self.file, self.definition = display_path(source.path), source
+        self.sequences = source
         self.marks, self._missing, self._decimal = source.missing or (), source.marked, source.decimal
         self._bound = bounds.memory_limit()
         self._delimiter, self._headings = source.separator, int(source.header)
@@ -62,7 +63,7 @@ class CsvFile(Opened):
         self._check_text(source)
         first_lines = self._data[: 1 << 16].removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n").splitlines()
         if first_lines[1:] and self._utf8_help(first_lines[0]):
-            raise self._broken(NO_UTF8, self._utf8_help(self._data))
+            raise self._broken(formats.NO_UTF8, self._utf8_help(self._data))
         lines = self._lines()
         _, end, cells = next(lines, (0, 0, []))
         if not cells:
@@ -247,7 +248,7 @@ class CsvFile(Opened):
             )
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
-                raise self._broken(NO_UTF8, self._utf8_help(self._data)) from None
+                raise self._broken(formats.NO_UTF8, self._utf8_help(self._data)) from None
             self._check_quotes()
             if ragged := self._ragged():
                 raise data_errors.CompileError(ragged) from None

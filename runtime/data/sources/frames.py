@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import data_errors
+from dlc.runtime.data.source import numbers
 from dlc.runtime.data.sources.arrays import ArraySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.runtime.data.source import Opened
+    from dlc.runtime.data.source import Column, Opened
 
 FILE = "the frame given"
 
@@ -20,15 +23,30 @@ FILE = "the frame given"
 class PandasFrame(ArraySource):
     """A pandas DataFrame. Its index is not a column."""
 
-    no_rows, what = "has no rows", "column"
+    no_rows, what, is_table = "has no rows", "column", True
 
     def __init__(self, frame: Any) -> None:
         self.file = FILE
         self._index = tuple(map(str, getattr(getattr(frame, "index", None), "names", ())))
         self._take((str(name), column) for name, column in frame.items())
 
+    def _column(self, name: str, given: Any) -> Column:
+        if self.sorted_by is None or name != self.names[self.sorted_by] or not is_temporal(given):
+            return super()._column(name, given)
+        import pyarrow as pa
+
+        from dlc.runtime.data.sources.arrow import moments
+
+        values = moments(pa.array(given, from_pandas=True))
+        return numbers(values.fill_null(0).to_numpy(), nulls=np.asarray(values.is_null()))
+
     def absent_help(self, name: str) -> str:
         return "it is the index of the frame: `frame.reset_index()`" if name in self._index else ""
+
+
+def is_temporal(given: Any) -> bool:
+    """Whether a column of pandas has dates or times."""
+    return getattr(given.dtype, "kind", "") in "Mm"
 
 
 def is_frame(given: Any) -> bool:

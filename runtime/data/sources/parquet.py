@@ -34,6 +34,7 @@ class ParquetFile(ArrowRows):
     def __init__(self, source: Parquet, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = display_path(source.path), source
+        self.sequences = source
         self._path, self._source = path, source
         try:
             self._footer = footer(path)

@@ -18,18 +18,19 @@ from dlc.runtime.data.sources.csv import CsvFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dlc.compiler.definitions.series import TableFile
     from dlc.runtime.data.source import Opened
 
 NAME = "standard input"
 POINTER = 8  # bytes of a value in a list
 
 
-def open_standard_input(like: Csv | None = None) -> Opened:
+def open_standard_input(like: TableFile | None = None) -> Opened:
     """Read standard input to its end; csv with the settings of `like`."""
     content = read_all()
     if content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"[", b"{"):
         return JsonRows(content)
-    settings = like.values() if like is not None else {}
+    settings = {k: v for k, v in (like.values() if like else {}).items() if k in Csv.settings}
     return CsvFile(Csv(**settings | {"path": NAME}), Path(), content)
 
 
@@ -45,7 +46,7 @@ def read_all() -> bytes:
 class JsonRows(ArraySource):
     """Rows as JSON objects. A field that an object lacks is a missing value."""
 
-    no_rows, what = "has no rows", "field"
+    no_rows, what, is_table = "has no rows", "field", True
 
     def __init__(self, content: bytes) -> None:
         self.file = NAME

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.python_columns import as_array, column_of
+from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TableRows(Opened):
 
     def _column(self, entries: list[Any], index: int) -> Column:
         try:
-            return column_of(as_array(entries))
+            return column_of_sequences(entries) or column_of(as_array(entries))
         except ValueError:
-            message = f"the table, {self.name(index)}: the entries are lists of different lengths"
+            message = f"the table, {self.name(index)}: the entries are lists of different shapes"
             raise data_errors.fail(data_errors.RAGGED, message, (self.definition, "written here")) from None

@@ -35,9 +35,10 @@ def command(model: str, data: str, form: str) -> None:
 
         click.echo(json.dumps({"rows": found.rows, **plain(found.figures), **records(found.tables)}))
         return
+    from dlc.runtime.data.data_errors import counted
     from dlc.runtime.training.progress import grid, number
 
-    say(f"{found.rows} rows of {'standard input' if data == '-' else data}")
+    say(f"{counted(found.rows, found.what)} of {'standard input' if data == '-' else data}")
     width = max(map(len, found.figures), default=0)
     for name, value in found.figures.items():
         say(f"{name:{width}}  {number(value)}")

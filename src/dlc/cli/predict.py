@@ -14,7 +14,11 @@ import click
 from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
     import numpy as np
+
+    Rows = np.ndarray | list[np.ndarray]  # of an output; a list if they differ in length
 
 
 @click.command(short_help="Predict with an ONNX file.")
@@ -33,8 +37,9 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
 def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str | None) -> None:
     """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, a built-in set, or `-` for csv
-    or JSON (an array or lines of objects) on standard input. The rows need no targets. The number of values
-    that are not classes of the model is printed on standard error."""
+    or JSON (an array or lines of objects) on standard input. The rows need no targets. A model of windows
+    answers each window of the rows. The number of values that are not classes of the model is printed on
+    standard error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.output_kinds import kind_of
@@ -47,7 +52,7 @@ def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str
     artifact = load(model)
     predicted = evaluate.predict(artifact, source_of(data, stdin=True), keep)
     kept, answers = predicted.kept, predicted.answers
-    command_errors.note(predicted.unknown_values)
+    command_errors.note([*predicted.notes, *predicted.unknown_values])
     names = {
         answer: type.classes.names
         for output, type in artifact.outputs.items()
@@ -55,22 +60,38 @@ def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str
         for answer in kind_of(type).answer_names(output)[1:]
     }
     if form == "csv":
-        kept, answers = columns(kept, {}), columns(answers, names)
+        sequences = [
+            answer
+            for output, type in artifact.outputs.items()
+            if not all(isinstance(size, int) for size in type.shape)
+            for answer in kind_of(type).answer_names(output)
+        ]
+        answers = columns(answers, names, sequences)
+        kept = columns(kept, {})
     if taken := next((name for name in kept if name in answers), ""):
         command_errors.refuse(f'"{taken}" cannot be kept: an output of the model has this name',
                               "give the column another name in the rows")  # fmt: skip
-    text = as_json(kept | answers) if form == "json" else as_csv(kept, answers)
+    text = as_json({**kept, **answers}) if form == "json" else as_csv(kept, answers)
     if output is None:
         pass_on(text)
     else:
         write(output, text.encode())
 
 
-def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+def columns(
+    answers: Mapping[str, Rows], names: dict[str, tuple[str, ...]], sequences: Container[str] = ()
+) -> dict[str, np.ndarray]:
     """One column for each value of a row: `species`, `species_probabilities.setosa`, `code.3`.
-    `names` has the class names of each output of probabilities."""
+    `names` has the class names of each output of probabilities. A row of one of the `sequences` may have any
+    length: it is one cell, a JSON list."""
+    import numpy as np
+
     found: dict[str, np.ndarray] = {}
-    for name, array in answers.items():
+    for name, rows in answers.items():
+        if name in sequences:
+            found[name] = np.fromiter(map(as_cell, rows), object)
+            continue
+        array = np.asarray(rows)
         if array.ndim == 1:
             found[name] = array
             continue
@@ -81,7 +102,19 @@ def columns(answers: dict[str, np.ndarray], names: dict[str, tuple[str, ...]]) -
     return found
 
 
-def as_csv(kept: dict[str, np.ndarray], answers: dict[str, np.ndarray]) -> str:
+def as_cell(row: Any) -> str:
+    """A text as it is, an array as a JSON list."""
+    return row if isinstance(row, str) else json.dumps(rounded(row.tolist()))
+
+
+def rounded(value: Any) -> Any:
+    """A number, or nested lists of numbers, with the digits of float32."""
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def as_csv(kept: Mapping[str, np.ndarray], answers: Mapping[str, Any]) -> str:
     """A table with a heading: the columns of the rows, and the answers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -106,8 +139,12 @@ def spelled_exactly(value: Any) -> Any:
     return "" if value is None else value
 
 
-def as_json(answers: dict[str, np.ndarray]) -> str:
-    lists = {name: array.tolist() for name, array in answers.items()}
+def listed(rows: Rows) -> list[Any]:
+    return [row.tolist() for row in rows] if isinstance(rows, list) else rows.tolist()
+
+
+def as_json(answers: Mapping[str, Rows]) -> str:
+    lists = {name: listed(rows) for name, rows in answers.items()}
     count = len(next(iter(lists.values())))
     return (
         json.dumps([{name: values[i] for name, values in lists.items()} for i in range(count)], indent=1)

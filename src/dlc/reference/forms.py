@@ -34,7 +34,7 @@ class InTorch(TorchRecorder):
 
 
 class InOnnx(Recorder):
-    opset = 20
+    opset, in_openvino = 20, False
 
     @property
     def ml(self) -> InOnnx:
@@ -89,8 +89,7 @@ def in_onnx(node: Node) -> list[str]:
 def run(form: Callable[..., Any], recorder: Recorder, node: Node, at_inference: Operator) -> list[str]:
     """The lines of a form. The last one is the result."""
     names, count = type(node.operator).operand_names(), len(node.operator.positional)
-    if len(names) != count:
-        names = tuple("abcdefgh"[:count])
+    names = names[:count] if len(names) >= count else tuple("abcdefgh"[:count])
     operands = [Symbol(recorder, text(name)) for name in names][: len(at_inference.positional)]
     named = {name: Symbol(recorder, text(name)) for name in (*node.weights, *at_inference.given)}
     made = form(recorder, *operands, **named)

@@ -1,0 +1,37 @@
+"""Answers as texts: a sequence of classes that was learnt from texts is one text a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlc.runtime.data.text_units import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dlc.runtime.artifact.opened import OpenArtifact
+
+
+def as_texts(artifact: OpenArtifact, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """The answers; each sequence of classes whose target was cut from texts as an array of texts."""
+    made = dict(answers)
+    for name, unit in text_outputs(artifact).items():
+        classes = artifact.outputs[name].classes
+        made[name] = texts_of(answers[name], unit, classes.unknown if classes else None)
+    return made
+
+
+def text_outputs(artifact: OpenArtifact) -> dict[str, str]:
+    """The unit of each output that is answered as a text."""
+    targets = {name: str(type.get("target")) for name, type in artifact.metadata.outputs.items()}
+    units = artifact.metadata.units
+    return {name: units[target] for name, target in targets.items()
+            if target in units and artifact.outputs[name].takes_text}  # fmt: skip
+
+
+def texts_of(rows: Iterable[Any], unit: str, padding: Any) -> np.ndarray:
+    """The text of each row, without the padding at its end."""
+    texts = (joined((v for v in np.asarray(row).tolist() if v != padding), unit) for row in rows)
+    return np.fromiter(texts, object)

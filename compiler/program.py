@@ -13,7 +13,8 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.definitions.sections import Data, Export
+    from dlc.compiler.definitions.export_section import Export
+    from dlc.compiler.definitions.sections import Data
     from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
     from dlc.compiler.diagnostics.source import Source
     from dlc.compiler.ir.graph import Graph, Input, Output, Value

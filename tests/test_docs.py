@@ -16,7 +16,7 @@ from imports import ROOT
 
 import dlc
 from dlc.cli import COMMANDS
-from dlc.compiler.definitions.sections import RUNTIMES
+from dlc.compiler.definitions.export_section import RUNTIMES
 from dlc.compiler.diagnostics import codes
 from dlc.reference.words import words
 from dlc.runtime.artifact.metadata import Metadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.sections import runtime_opset
+from dlc.compiler.definitions.export_section import runtime_opset
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
@@ -12,7 +12,7 @@ from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.output_kinds import kind_of
 
 if TYPE_CHECKING:
-    from dlc.compiler.definitions.sections import Export
+    from dlc.compiler.definitions.export_section import Export
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import GraphInput
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases, other_settings
 from dlc.compiler.definitions.definition import Definition, family
+from dlc.compiler.definitions.export_section import Export, ExportName
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
-from dlc.compiler.definitions.sections import PARTS, Data, Export, ExportName, Idx
+from dlc.compiler.definitions.sections import PARTS, Data, Idx
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span

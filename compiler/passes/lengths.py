@@ -218,7 +218,9 @@ def check_axes(program: CompiledProgram, known: Mapping[str, GraphInput], proble
     targets = [o.target_value for o in program.outputs if o.target_value is not None]
     for value in (*(i.value for i in program.inputs), *targets):
         for size in (size for size in value.type.shape if names(size) & program.lengths - known.keys()):
-            message = f"rows differ in length along `{size}` of `{value.field}`, and their lengths need a name"
+            message = (
+                f"rows differ in length along `{size}` of `{value.field}`, and their lengths need a name"
+            )
             problems.add(Diagnostic.at(value.site, CODE, message, "write a name alone there, such as `T`"))
         if len(axes := axes_of(value, known)) > 1:
             sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.sections import OPENVINO
+from dlc.compiler.definitions.export_section import OPENVINO
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.passes import specialize
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir
 
-from dlc.compiler.definitions.sections import OPENVINO, RUNTIMES, runtime_opset
+from dlc.compiler.definitions.export_section import OPENVINO, RUNTIMES, runtime_opset
 from dlc.compiler.format.formatter import laid_out
 from dlc.compiler.lower import onnx
 from dlc.compiler.lower.initial_weights import check_known

@@ -9,7 +9,7 @@ import torch
 from torch.optim import lr_scheduler as schedulers
 
 from dlc.compiler.definitions.definition import Definition, Reject, family
-from dlc.compiler.definitions.sections import Export
+from dlc.compiler.definitions.export_section import Export
 from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED, unimplemented_words
 from dlc.compiler.diagnostics.source import Site, Source, Span
 from dlc.compiler.ir.graph import Value, Weight

@@ -90,6 +90,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     identity: ClassVar[bool] = False
     # True if it indexes the shape [1], so that no number is left out.
     indexes_one: ClassVar[bool] | property = False
+    # True if it changes only the padding of its operand.
+    fills_padding: ClassVar[bool] = False
     # True if its ONNX form has an operator of ai.onnx.ml.
     uses_ml: ClassVar[bool] | property = False
     # True if it casts numbers to another element and does nothing else.

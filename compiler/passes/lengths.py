@@ -135,7 +135,7 @@ class Lengths:
 
     def _without_padding(self, value: Value) -> Value:
         """The value with 0 in its padding (class -1, `""`)."""
-        fill = Fill(-1 if value.type.element == "class" else 0)
+        fill = Fill(-1 if value.type.element in ("class", "string") else 0)  # names are indices in torch
         for axis in axes_of(value, self._known):
             value = self._fill(value, axis, fill, value)
         return value

@@ -75,6 +75,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     index_operands: ClassVar[tuple[int, ...]] = ()
     # True if it replaces each missing number.
     fills: ClassVar[bool] = False
+    # True if it replaces the padding of rows that differ in length, and nothing else.
+    fills_padding: ClassVar[bool] = False
     # Set where ONNX Runtime and PyTorch treat a NaN operand differently: one sentence about the difference.
     # Rows with NaN are then not compared with PyTorch when an artifact is proved.
     differs_on_nan: ClassVar[str] = ""

@@ -106,6 +106,7 @@ class FillPadding(Operator):
     public = False
     takes = "any"
     keeps = ("axes",)
+    fills_padding = True
     sample_axis: int = setting("the axis", Integer())
     value: Any = setting("what it holds", OneOf(Number(), Keyword("lowest", "highest", "last")))
 

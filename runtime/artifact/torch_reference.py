@@ -87,8 +87,12 @@ class Reference:
         producers = graph.producers()
         for name, value in graph.outputs.items():
             node = producer_through_index(value, producers)
+            filled = node is not None and node.operator.fills_padding
+            if filled:
+                node = producers.get(node.operands[0])
             if node is not None and (labels := node.operator.labels()):
-                self.named[name] = tuple(label for label in labels if isinstance(label, str))
+                names = tuple(label for label in labels if isinstance(label, str))
+                self.named[name] = (*names, "") if filled and names else names  # padding is class -1
                 node = producers.get(node.operands[0])
             if node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node

@@ -82,7 +82,7 @@ def check_sequences(state: Elaboration, data: Data) -> None:
             state.problems.report("E0408", source.spans["step"],
                                   "`step` is that of windows, and there are none",
                                   help="write `window=...` too")  # fmt: skip
-        if part != "source" and kind_of(source) != kind_of(data.source):
+        if data.source is not None and kind_of(source) != kind_of(data.source):
             state.problems.report("E0408", data.spans[part],
                                   f"`{part}` has {kind_of(source)}, and `source` has {kind_of(data.source)}",
                                   help="give both the same `window`, and both or none "
@@ -122,11 +122,11 @@ def check_shapes(state: Elaboration, ev: Evaluator, data: Data) -> None:
 
 
 def row_shape(data: Data, field: Field | None) -> tuple[int, ...] | None:
-    """The shape of a field in one row; None where only the file knows it, which may have lists."""
-    columns = field.columns if isinstance(field, (Columns, Ahead)) else ()
-    if len(columns) > 1:
-        return (len(columns),) if data.csv else None
-    return () if data.csv and data.csv.header else None
+    """The shape of a field in one row; None where only the file knows it, which may have lists, or several
+    columns of one name."""
+    if data.csv is None or not isinstance(field, (Columns, Ahead)):
+        return None
+    return (len(field.columns),) if len(field.columns) > 1 else ()
 
 
 def shape_problem(

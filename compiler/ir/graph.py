@@ -164,9 +164,12 @@ class Graph:
 
 
 def producer_through_index(value: Value, producers: Mapping[Value, Node]) -> Node | None:
-    """The node that computes a value; for an index into the shape [1], the node that computes its operand."""
+    """The node that computes a value; for an index into the shape [1], or for filled padding, the node that
+    computes its operand."""
     node = producers.get(value)
-    return producers.get(node.operands[0]) if node is not None and node.operator.indexes_one else node
+    while node is not None and (node.operator.indexes_one or node.operator.fills_padding):
+        node = producers.get(node.operands[0])
+    return node
 
 
 @record(eq=False)

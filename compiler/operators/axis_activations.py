@@ -20,6 +20,8 @@ class _AxisActivation(Activation, abstract=True):
         sample_axis(x, self.axis)
         return x
 
+    elementwise = False
+
     def padding_of(self, place, axis):
         return Fill("lowest") if axis == self.axis % self.operands[0].rank else APART
 
@@ -72,6 +74,8 @@ class LogSoftmax(_AxisActivation):
 class Glu(Activation):
     """`a * sigmoid(b)`, where a, b are the halves of the last axis (torch `glu`, ONNX `Split`, `Sigmoid`,
     `Mul`)."""
+
+    elementwise = False
 
     def padding_of(self, place, axis):
         if axis == self.operands[0].rank - 1:

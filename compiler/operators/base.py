@@ -53,8 +53,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
-    # True if its result is -1 after the end of each row.
-    ends_rows: ClassVar[bool] = False
+    # True if its result holds nothing (0, class -1, `""`) after the end of each row.
+    ends_rows: ClassVar[bool] | property = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 
@@ -75,8 +75,6 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     index_operands: ClassVar[tuple[int, ...]] = ()
     # True if it replaces each missing number.
     fills: ClassVar[bool] = False
-    # True if it replaces the padding of rows that differ in length, and nothing else.
-    fills_padding: ClassVar[bool] = False
     # Set where ONNX Runtime and PyTorch treat a NaN operand differently: one sentence about the difference.
     # Rows with NaN are then not compared with PyTorch when an artifact is proved.
     differs_on_nan: ClassVar[str] = ""
@@ -92,6 +90,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     identity: ClassVar[bool] = False
     # True if it indexes the shape [1], so that no number is left out.
     indexes_one: ClassVar[bool] | property = False
+    # True if it changes only the padding of its operand.
+    fills_padding: ClassVar[bool] = False
     # True if its ONNX form has an operator of ai.onnx.ml.
     uses_ml: ClassVar[bool] | property = False
     # True if it casts numbers to another element and does nothing else.

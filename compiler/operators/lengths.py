@@ -110,6 +110,10 @@ class FillPadding(Operator):
     sample_axis: int = setting("the axis", Integer())
     value: Any = setting("what it holds", OneOf(Number(), Keyword("lowest", "highest", "last")))
 
+    @property
+    def ends_rows(self) -> bool:
+        return self.value in (0, -1)
+
     def type(self, x: Tensor, lengths: Tensor) -> Tensor:
         return x
 
@@ -118,7 +122,8 @@ class FillPadding(Operator):
         steps = F.size(have.shape[axis])
         if self.value != "last":
             mask = torch_mask(F, lengths, steps, axis, have.rank)
-            return x.where(mask, Fill(self.value).number(have.element))
+            # in PyTorch, text is the index of a label
+            return x.where(mask, -1 if have.element == "string" else Fill(self.value).number(have.element))
         places = (lengths.new_ones((steps,)).cumsum(0) - 1).unsqueeze(0)
         return torch_take(F, x, F.minimum(places, lengths.unsqueeze(1) - 1).clamp(min=0), axis, have.rank)
 

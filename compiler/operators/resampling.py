@@ -62,7 +62,9 @@ class Upsample(Operator):
         return x.with_shape(x.shape[0], *sizes)
 
     def padding_of(self, place, axis):
-        return Fill("last") if axis and self.mode != "nearest" else APART
+        if not axis:
+            return APART
+        return Fill(0) if self.mode == "nearest" else Fill("last")  # engines spread NaN in both
 
     def scales(self, x: Tensor) -> tuple[int, ...]:
         return per_axis(self.scale, x.rank - 1, "scale")

@@ -134,8 +134,8 @@ class Lengths:
             self._replaced.update(zip(node.results, map(self._without_padding, results), strict=True))
 
     def _without_padding(self, value: Value) -> Value:
-        """The value with 0 in its padding (class -1, the name `""`, which is class -1 in torch)."""
-        fill = Fill(-1 if value.type.element in ("class", "string") else 0)
+        """The value with 0 in its padding (class -1, `""`)."""
+        fill = Fill(-1 if value.type.element in ("class", "string") else 0)  # names are indices in torch
         for axis in axes_of(value, self._known):
             value = self._fill(value, axis, fill, value)
         return value

@@ -74,6 +74,8 @@ class Ctc(Loss):
     def valid_losses(self, F, prediction, target, lengths=None):
         text, symbols, frames, valid = self.texts(F, target, lengths)
         symbols = symbols.where(valid, 0)
+        if lengths is not None:  # PyTorch takes no batch without frames
+            prediction = F.pad(prediction, [0, 0, 0, 1])
         each = self.torch_each(F, "none", prediction, text + 1, frames, symbols)
         each = each / symbols.clamp(min=1) if self.reduce == "mean" else each
         return each.where(valid, 0), valid, ()

@@ -118,7 +118,7 @@ class NodeComparison:
         excuses: Excuses = [None] * count
         for node in self.nodes:
             unsound = np.array([excuse is not None for excuse in excuses], bool)
-            for value in (v for v in node.operands if v in wanted):  # all but names of classes
+            for value in (v for v in node.operands if v in wanted):  # text is not
                 sound = is_sound(values_of(wanted[value]), node)
                 unsound |= of_rows(~sound, count, batched=value.type.batched)
             for value in node.results:

@@ -294,7 +294,7 @@ def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]])
     written = {n: f.columns for n, f in fields.items() if isinstance(f, (Columns, Ahead))}
     written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
     if program.data is not None and program.data.csv is not None and not program.data.csv.header:
-        written |= numbered_columns(required_fields(program))
+        written |= numbered_columns(required_fields(program), program.data.csv.window)
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}
     return {n: columns for n, columns in once.items() if columns != [n]}
 

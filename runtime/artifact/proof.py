@@ -170,8 +170,8 @@ def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
         require(isinstance(names, list) and 0 < len(names) <= MAX_CLASSES + 1 and all_are(str, names), of)
         require(values.dtype.kind in "iub", of)
         values = values.astype(np.int64)
-        require(bool(((values >= -1) & (values < len(names))).all()), of)  # the last one stands at -1, too
-        values = np.array(names, dtype=object)[values]
+        require(bool(((values >= -1) & (values < len(names))).all()), of)  # the label of class -1 is empty
+        values = np.array([*names, ""], dtype=object)[values]
     slack = None
     if "slack" in packed:
         require(isinstance(packed["slack"], dict) and field(packed["slack"], "dtype") == "float32", of)

@@ -169,7 +169,8 @@ def run(
     An empty batch that would end the process is answered from a made-up row."""
     if session in NEEDING_ROWS and any(not len(array) for array in inputs.values()):
         answers = run(session, {name: made_up_row(array) for name, array in inputs.items()}, longest)
-        return {name: answer[:0] for name, answer in answers.items()}
+        by_rows = {output.name for output in session.get_outputs() if output.shape[:1] == [BATCH]}
+        return {name: answer[:0] if name in by_rows else answer for name, answer in answers.items()}
     try:
         return outputs_of(session, inputs, longest)
     except MemoryError:

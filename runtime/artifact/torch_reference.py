@@ -34,10 +34,10 @@ class ReferenceOutput:
 
     @property
     def spelled(self) -> np.ndarray:
-        """The values as the artifact returns them, with labels."""
+        """The values as the artifact returns them, with labels; that of class -1 is empty."""
         if not self.names:
             return self.values
-        return np.array(self.names, dtype=object)[self.values.astype(np.int64)]
+        return np.array((*self.names, ""), dtype=object)[self.values.astype(np.int64)]
 
     def differs(self, have: np.ndarray) -> float:
         """The difference of an output of the artifact."""
@@ -86,13 +86,11 @@ class Reference:
         outputs = dict(graph.outputs)
         producers = graph.producers()
         for name, value in graph.outputs.items():
-            node = producer_through_index(value, producers)
-            filled = node is not None and node.operator.fills_padding
-            if filled:
-                node = producers.get(node.operands[0])
+            node, last = producer_through_index(value, producers), producers.get(value)
             if node is not None and (labels := node.operator.labels()):
-                names = tuple(label for label in labels if isinstance(label, str))
-                self.named[name] = (*names, "") if filled and names else names  # padding is class -1
+                texts = tuple(label for label in labels if isinstance(label, str))
+                filled = texts and last is not None and last.operator.fills_padding
+                self.named[name] = (*texts, "") if filled else texts  # class -1 in padding
                 node = producers.get(node.operands[0])
             if node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node

@@ -231,19 +231,24 @@ def by_order(
 
 def _count(opened: Opened, wanted: RequiredField, start: int) -> int:
     """The number of columns that fill a field: one, or one for each value if the columns are scalars."""
-    return values_of(wanted) if start < len(opened.sizes) and opened.sizes[start] == 1 else 1
+    window = opened.sequences and opened.sequences.window
+    return values_of(wanted, window) if start < len(opened.sizes) and opened.sizes[start] == 1 else 1
 
 
-def values_of(wanted: RequiredField) -> int:
-    """The number of values of a field; one if it has free dimensions."""
-    sizes = [size for size in wanted.declared.shape if isinstance(size, int)]
-    return prod(sizes) if len(sizes) == wanted.declared.rank else 1
+def values_of(wanted: RequiredField, window: int | None) -> int:
+    """The number of values of a field in one row; one if it has free dimensions. The rows of a `window` fill
+    the first axis of its length."""
+    shape = wanted.declared.shape
+    if window is not None and shape and (not isinstance(shape[0], int) or shape[0] == window):
+        shape = shape[1:]
+    sizes = [size for size in shape if isinstance(size, int)]
+    return prod(sizes) if len(sizes) == len(shape) else 1
 
 
-def numbered_columns(wanted: Sequence[RequiredField]) -> dict[str, tuple[str, ...]]:
+def numbered_columns(wanted: Sequence[RequiredField], window: int | None) -> dict[str, tuple[str, ...]]:
     """The columns of each field in a file without names, whose columns are single values."""
     columns, start = {}, 0
     for w in sorted((w for w in wanted if not w.drawn), key=lambda w: w.is_target):
-        columns[w.name] = tuple(map(number_of, range(start, start + values_of(w))))
-        start += values_of(w)
+        columns[w.name] = tuple(map(number_of, range(start, start + values_of(w, window))))
+        start += values_of(w, window)
     return columns

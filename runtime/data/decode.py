@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
@@ -105,7 +106,7 @@ def _without_ignored(filled: FieldColumns) -> list[Diagnostic]:
         columns = filled.columns[m.wanted.name]
         for place, column in enumerate(columns) if m.wanted.ignores else ():
             try:
-                found = without_ignored(column.steps, m.wanted.declared)
+                found = without_ignored(column.steps, m.wanted.declared, filled.layout(m).rows)
                 columns[place] = replace(found, lengths=column.lengths)
             except Refused as refused:
                 problems.append(refusal_error(filled, m.wanted, m.indices[place], refused))
@@ -273,7 +274,9 @@ def _series_problem(
     row, steps = step_shape(columns), filled.steps(m)
     if not steps.fit(declared.shape, row) or any(column.lengths is not None for column in columns):
         found: Any = row if steps.axis is None else ("T" if steps.whole else steps.count, *row)
-        return _shape_error(filled.opened, m, found, "")
+        behind = not (steps.whole or isinstance(m.wanted.source, Ahead) or filled.opened.for_model)
+        help = f"`{m.wanted.name} = ahead(...)` takes rows behind the window" if behind else ""
+        return _shape_error(filled.opened, m, found, help)
     if steps.axis is None:
         return None
     lengths = sequences.lengths if steps.whole else np.full(sequences.count, steps.count)

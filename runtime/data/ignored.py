@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 HELP = "fill it in, remove the row, or ignore it too: `ignore=[..., missing]`"
 
 
-def without_ignored(column: Column, declared: Tensor) -> Column:
+def without_ignored(column: Column, declared: Tensor, read: np.ndarray | None = None) -> Column:
     """The column of a target, with missing values in place of the values that its type ignores. Other missing
-    values are refused, unless the type ignores them too."""
+    values are refused in the rows that are `read`, by default all, unless the type ignores them too."""
     given = [value for value in declared.ignore if value is not None]
     if None not in declared.ignore:
         missing = column.missing_texts if column.is_text else column.missing_numbers
-        refuse_missing_values(missing, HELP)
+        counted = np.zeros((column.count, 1), bool)
+        counted[slice(None) if read is None else read] = True
+        refuse_missing_values(missing.reshape(column.count, -1) & counted, HELP)
     if column.labels:
         named = np.array([None if label in given else label for label in column.labels], object)
         return texts(named[column.values.ravel()].tolist(), column.shape)

@@ -56,8 +56,8 @@ def check_lengths(declared: Tensor, columns: Sequence[Column], axis: int, known:
         refuse(lengths != other.lengths, "its columns differ in length: {} steps", lengths)
     size = declared.shape[axis]
     if not isinstance(size, dim.Dim):
-        missing = columns[0].missing_rows if columns[0].cut else False  # may be left out
-        refuse((lengths != size) & ~np.asarray(missing), f"it has {{}} steps, and {size} are wanted", lengths)
+        given = ~columns[0].missing_rows if columns[0].cut else True  # a missing text may be left out
+        refuse((lengths != size) & given, f"it has {{}} steps, and `{size}` are wanted", lengths)
         return
     names = dim.names(size)
     if names <= known.keys():

@@ -118,7 +118,8 @@ class FieldRows:
         made = Ragged(values, self.lengths, axis, self.starts)
         if not len(made):
             return np.zeros((0, *made.sample_shape(self.steps.count)), values.dtype)
-        return made if self.steps.count > 1 or not made.is_uniform else made.padded()
+        one_array = made.is_uniform and self.steps.count == 1  # series of one length, which share no rows
+        return made.padded() if one_array else made
 
 
 def columns_of(opened: Opened) -> list[RequiredField]:
@@ -208,10 +209,8 @@ def sort_keys(column: Column) -> np.ndarray:
     refuse_holes(column, ORDER_COLUMN)
     if not column.is_text:
         return column.values.reshape(column.count)
-    if column.untyped and column.parsed is not None:
-        return column.parsed
-    if (times := moments(column)) is not None:
-        return times
+    if (values := numbers_or_times(column)) is not None:
+        return values
     from dlc.runtime.data.arrow_compute import pc
 
     odd = pc.invert(pc.match_substring_regex(column.trimmed, SORTED))
@@ -224,21 +223,23 @@ def sort_keys(column: Column) -> np.ndarray:
     return np.unique(words, return_inverse=True)[1]
 
 
-def moments(column: Column) -> np.ndarray | None:
-    """Dates and times (ISO 8601) as whole numbers; None for other text."""
+def numbers_or_times(column: Column) -> np.ndarray | None:
+    """Text as numbers: of numbers, and of dates and times in ISO 8601; None for other text."""
     import pyarrow as pa
 
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+    times = (pa.timestamp("us"), pa.timestamp("us", "UTC"))
+    for kind in (pa.int64(), pa.float64(), *times):
         try:
-            return column.trimmed.cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            values = (column.trimmed if kind in times else column.numerals).cast(kind)
         except pa.ArrowInvalid:
             continue
+        return (values.cast(pa.int64()) if kind in times else values).to_numpy(zero_copy_only=False)
     return None
 
 
 def refuse_holes(column: Column, name: str) -> None:
     """Refuse missing values of a column that makes sequences, and columns of several values a row."""
-    if column.shape and column.shape != (1,):
+    if column.lengths is not None or column.shape not in ((), (1,)):
         raise data_errors.Refused(data_errors.SHAPE, "it has several values a row", [0])
     if (missing := column.missing_rows).any():
         raise refusal(data_errors.MISSING_VALUE, HOLES[name], missing, FILL)

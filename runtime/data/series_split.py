@@ -35,12 +35,9 @@ def split_windows(sequences: Sequences, data: Data, file: str) -> tuple[RowSplit
     if not len(train):
         raise none_left(sequences, data, file, "training")
     lost = sequences.count - len(train) - sum(map(len, parts.values()))
-    note = ""
-    if lost:
-        verb = "crosses" if lost == 1 else "cross"
-        note = f"{counted(lost, 'window')} of {file} {verb} a border of the split, and in no part"
-        note = note.replace("in no part", "is in no part" if lost == 1 else "are in no part")
-    return RowSplit(train, parts["validation"], parts["test"]), note
+    crosses, is_ = ("crosses", "is") if lost == 1 else ("cross", "are")
+    note = f"{counted(lost, 'window')} of {file} {crosses} a border of the split, and {is_} in no part"
+    return RowSplit(train, parts["validation"], parts["test"]), note if lost else ""
 
 
 def last_of_each(series: np.ndarray, free: np.ndarray, wanted: int) -> np.ndarray:

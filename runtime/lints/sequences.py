@@ -112,6 +112,6 @@ def is_weighted(value: Value, producers: Mapping[Value, Node]) -> bool:
 
 
 def is_divided(value: Value, readers: Mapping[Value, list[Node]]) -> bool:
-    """Whether it is divided by another value of each row."""
-    return any(reader.operator.symbol == "/" and all(v.type.batched for v in reader.operands)
-               for reader in readers.get(value, ()))  # fmt: skip
+    """Whether it is divided by another value of each row: the result is linear in the first operand alone."""
+    both = (n for n in readers.get(value, ()) if len(n.operands) == 2 and n.operands[1].type.batched)
+    return any(node.operands[0] == value and node.operator.linear_in == ((0,),) for node in both)

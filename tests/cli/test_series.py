@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,17 @@ def test_one_answer_for_each_window(run: Path, tmp_path: Path) -> None:
     for text in ((tmp_path / "new.csv").read_text(), rows.to_json(orient="records")):
         assert CliRunner().invoke(commands, ["predict", str(run), "-"], input=text).output == same
     np.testing.assert_array_equal(dlc_package.load(run).predict(rows)["load"], answers)
+
+
+def test_windows_are_given_as_arrays_too(run: Path, tmp_path: Path) -> None:
+    given = windows(rows_of_sites(20))
+    answers = dlc_package.load(run).predict(given)["load"]
+    np.savez(tmp_path / "new.npz", **given)
+    objects = [{name: values[i].tolist() for name, values in given.items()} for i in range(len(answers))]
+    text = json.dumps(objects)
+    for done in (dlc("predict", run, tmp_path / "new.npz"),
+                 CliRunner().invoke(commands, ["predict", str(run), "-"], input=text)):  # fmt: skip
+        np.testing.assert_allclose(table(done.output), answers, atol=1e-5)
 
 
 def test_rows_ahead_need_no_target(run: Path, tmp_path: Path) -> None:

@@ -87,6 +87,10 @@ INTENDED = {
 }
 
 
+def test_a_sum_with_another_sign(tmp_path: Path) -> None:
+    assert [code for code, _ in warned(SPEC % "(-sum(x, axis=0))", APART, tmp_path)] == ["W0714"]
+
+
 @pytest.mark.parametrize("name", INTENDED)
 def test_other_rows_and_reductions(name: str, tmp_path: Path) -> None:
     flow, lengths = INTENDED[name]

@@ -78,8 +78,8 @@ def test_groups_of_equal_length_hold_every_row_once(a: np.ndarray, b: np.ndarray
     count = min(len(a), len(b))
     a, b = a[:count], b[:count]
     types = {"x": Tensor("float", (free("T"), 2)), "y": Tensor("float", (3, free("S")))}
-    batch = {"x": np.zeros((count, 6, 2)), "y": np.zeros((count, 3, 6)), "x_length": a, "y_length": b}
-    groups = equally_long(types, batch, count)
+    batch = {"x": np.zeros((count, 6, 2)), "y": np.zeros((count, 3, 6))}
+    groups = equally_long(types, {"x_length": a, "y_length": b}, count)
     assert sorted(np.concatenate([group.rows for group in groups])) == [*range(count)]
     for group in groups:
         made = group.of(types, batch)

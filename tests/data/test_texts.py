@@ -308,7 +308,7 @@ def test_texts_of_a_fixed_length(tmp_path: Path) -> None:
     data = dna(tmp_path, "acgt|tttt")
     assert data.train["code"].tolist() == [[0, 1, 2, 3], [3, 3, 3, 3]]  # type: ignore[index]
     found = error_of(dna, tmp_path, "acgt|acg|ac")
-    what = 'rows.csv, row 2 (line 3), column "code": it has 3 steps, and 4 are wanted'
+    what = 'rows.csv, row 2 (line 3), column "code": it has 3 steps, and `4` are wanted'
     assert (found.code, found.message) == ("E0704", what)
     found = error_of(dna, tmp_path, "acgt||acgt")
     assert (found.code, found.message) == (
@@ -360,6 +360,17 @@ def test_units_are_for_sequences_of_classes() -> None:
         ("E0408", f"a text is cut for a sequence of classes, and `{name}` is {type}")
         for name, type in (("x", "float"), ("y", "class"))
     ]
+
+
+def test_cells_of_series_are_steps(tmp_path: Path) -> None:
+    """The rows of a series are its steps: a cell is one class, as in a list of names."""
+    (tmp_path / "rows.csv").write_text("id,word,tag\n1,red,A\n1,blue,B\n2,red,A\n")
+    head = f'{TAGGER}data {{\n source = csv("rows.csv", series="id")\n'
+    data = rows_of(head + "}\n", tmp_path)
+    assert units(data, data.train, "word") == [["red", "blue"], ["red"]]
+    assert data.units == {}
+    found = error_of(dlc.compile, text=head + ' word = column("word", unit=word)\n}\n')
+    assert found.message == "the steps of `word` are rows of the source, so its texts are not cut"
 
 
 def test_texts_without_a_unit(tmp_path: Path) -> None:

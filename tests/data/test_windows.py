@@ -155,6 +155,21 @@ def test_a_frame_is_read_with_the_settings_of_the_spec(tmp_path):
     assert opened.sequences is not None and opened.sequences.window == 7
 
 
+def test_columns_without_names_and_columns_of_one_name(tmp_path):
+    (tmp_path / "rows.csv").write_text("".join(f"{i},{i + 100},{i % 2}\n" for i in range(6)))
+    fields = (wanted("x", "float", 4, 2), target("y"))
+    plain = read(Csv(path="rows.csv", header=False, window=4), *fields, folder=tmp_path)
+    assert arrays(plain.train)["x"][1].tolist() == [[i, i + 100] for i in range(1, 5)]
+    assert arrays(plain.train)["y"].tolist() == [1, 0, 1]
+    (tmp_path / "rows.csv").write_text("x,x,y\n" + (tmp_path / "rows.csv").read_text())
+    named = read(Csv(path="rows.csv", window=4), *fields, folder=tmp_path)
+    assert named.fingerprint == plain.fingerprint
+    last = read(Csv(path="rows.csv", window=4), wanted("x", "float", 2), folder=tmp_path)
+    assert arrays(last.train)["x"][0].tolist() == [3, 103]
+    error = error_of(read, Csv(path="rows.csv", window=4), wanted("y", "float", 3), folder=tmp_path)
+    assert error.code == "E0704" and error.help == "`y = ahead(...)` takes rows behind the window"
+
+
 # --- the split --------------------------------------------------------------------------------------------
 
 
@@ -244,9 +259,23 @@ def test_values_that_no_window_reads_may_be_missing(tmp_path):
     assert arrays(data.train)["y"].tolist() == [3, 7]
 
 
+def test_an_ignored_target_may_miss_values_that_no_window_reads(tmp_path):
+    from dataclasses import replace
+
+    text = "a,y\n" + "".join(f"{i},{'' if i < 2 else 9 if i == 3 else i % 2}\n" for i in range(6))
+    source = csv_of(tmp_path, text, window=3)
+    plain = target("y", "class", classes=2)
+    y = replace(plain, declared=replace(plain.declared, ignore=(9,)))
+    data = read(source, wanted("a", "float", 3), y, folder=tmp_path)
+    assert arrays(data.train)["y"].tolist() == [0, -1, 0, 1]
+    error = error_of(read, csv_of(tmp_path, text, window=2), wanted("a", "float", 2), y, folder=tmp_path)
+    assert error.code == "E0706" and "row 2 (line 3)" in error.message
+
+
 @pytest.mark.parametrize("times", [
     ("9", "10", "100"),
     ("-1.5", "0", "1e2"),
+    ("1700000000000000001", "1700000000000000002", "1700000000000000003"),
     ("2024-09-30", "2024-10-01", "2025-01-01"),
     ("2024-03-01 09:00", "2024-03-01 10:00:30", "2024-03-01T11:00"),
     ("2024-10-27T02:30:00+02:00", "2024-10-27T02:15:00+01:00", "2024-10-27T03:00:00+01:00"),
@@ -270,6 +299,14 @@ def test_order_alone_sorts_the_rows(tmp_path):
     source = csv_of(tmp_path, "t,a\n3,30\n1,10\n2,20\n", order="t")
     rows = read(source, wanted("a"), folder=tmp_path).train
     assert rows["a"].tolist() == [10, 20, 30] and rows.place(0) == "rows.csv, row 2 (line 3)"
+
+
+def test_a_model_of_sorted_rows_answers_rows_as_they_stand(tmp_path):
+    from dlc.runtime.data import read_rows
+
+    csv_of(tmp_path, "a\n3\n1\n2\n")
+    rows = read_rows(tmp_path / "rows.csv", [wanted("a")], Csv(path="", order="t"))
+    assert rows["a"].tolist() == [3, 1, 2]
 
 
 def test_rows_of_one_time_are_counted(tmp_path):
@@ -301,6 +338,15 @@ def test_a_column_of_lists_has_another_shape_than_its_windows(tmp_path):
     assert arrays(read(source, wanted("a", "float", 3, 2), folder=tmp_path).train)["a"].shape == (3, 3, 2)
     error = error_of(read, source, wanted("a", "float", 4, 2), folder=tmp_path)
     assert error.code == "E0704" and "[3, 2]" in error.message
+
+
+@pytest.mark.parametrize("key", ["series", "order"])
+@pytest.mark.parametrize("cells", [[[1, 2], [3, 4]], [[1], [2, 3]]], ids=["vectors", "sequences"])
+def test_a_column_of_lists_tells_no_series_apart(tmp_path, key, cells):
+    pd.DataFrame({"id": cells, "a": [1.0, 2.0]}).to_parquet(tmp_path / "rows.parquet")
+    source = Parquet(path="rows.parquet", window=1, **{key: "id"})
+    error = error_of(read, source, wanted("a", "float", 1), folder=tmp_path)
+    assert error.code == "E0704" and "it has several values a row" in error.message
 
 
 # --- memory -----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dlc.compiler.program import CompiledProgram
 from dlc.runtime.artifact.divergence import Batch
 from dlc.runtime.artifact.export import comparisons
 from dlc.runtime.artifact.parity import Parity
-from dlc.runtime.artifact.write import onnx_model, raw_types, save
+from dlc.runtime.artifact.write import length_dims, onnx_model, raw_types, save
 
 
 @contextmanager
@@ -25,5 +25,6 @@ def proof_of(program: CompiledProgram) -> Iterator[tuple[Parity, list[tuple[str,
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "program.onnx"
         save(onnx_model(program, graph, weights, {}), artifact)
-        batches = list(comparisons(graph, raw_types(program, graph), None, seed=0))
+        types, lengths = raw_types(program, graph), length_dims(program, graph)
+        batches = list(comparisons(graph, types, None, 0, lengths))
         yield Parity(program, graph, weights, artifact), batches

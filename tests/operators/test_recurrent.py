@@ -24,8 +24,9 @@ from dlc.compiler.definitions.definition import family
 from dlc.compiler.diagnostics.source import Site, Span
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower import onnx as to_onnx
-from dlc.compiler.lower.torch import Model
+from dlc.compiler.lower.torch import Model, trace, without_cudnn
 from dlc.compiler.operators.base import Operator
+from dlc.compiler.passes import specialize
 from dlc.compiler.types import Tensor
 
 KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -237,3 +238,20 @@ def test_weights_are_stored_for_each_layer_with_the_gates_of_onnx() -> None:
     i, f, g, o = np.split(weights["weight_ih_l1_reverse"], 4)
     np.testing.assert_array_equal(stored["layer.W_l1"][1], np.concatenate([i, o, f, g]))
     assert [n.op_type for n in graph.node].count("LSTM") == 2
+
+
+def test_derivatives_of_a_recurrent_layer_are_differentiated_without_cudnn() -> None:
+    """cuDNN cannot differentiate its derivatives."""
+    text = """
+    input x: float[5, 3]
+    output y: float
+    x -> lstm(4, final=true) -> dense(1) -> y
+    train { loss = mean(square(gradient(y, x))) }
+    """
+    program = compile(Source("t.dl", text))
+    graph = specialize.training(program, program.objective)
+    assert without_cudnn in [node.target for node in trace(graph).graph.nodes]
+    weights = {w.name: np.full(w.value.type.shape, 0.5, np.float32) for w in graph.weights}
+    model = Model(graph, graph.weights, weights)
+    model({"x": torch.randn(2, 5, 3)})["objective"].backward()
+    assert all(weight.grad.abs().sum() > 0 for name, weight in model.named_parameters() if "weight" in name)

@@ -3,11 +3,16 @@ that have a free dimension, and some nets."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from bounds import bound
 from engines import compare, run_onnxruntime, run_reference
+from second_engine import run_openvino
 from test_examples import OPERATORS, flow
 from varying import (
     Arrays,
@@ -27,6 +32,10 @@ from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.base import Example
+from dlc.compiler.operators.padding import APART
+from dlc.compiler.passes.lengths import length_inputs, padded_axes, treatment
+
+LANGUAGE = Path(__file__).parents[2] / "docs" / "language.md"
 
 # What cannot leave padding out: it would read the end of a row, put values behind it, or move it.
 REFUSED = {
@@ -109,6 +118,14 @@ NETS = (
     ("a -> reshape(T, 1, 2, 3) -> transpose(1, 0, 2, 3) -> reshape(T, 6) -> layernorm(0)", "float[T, 6]"),
     ("a -> upsample([1, 3]) -> avgpool([1, 3], 2, [0, 1], count_padding=false)", "float[2, 3, W]"),
     ("a -> std(axis=0) -> log", "float[T, 3]"),
+    ("a -> argmax(axis=0)", "float[T, 3]"),
+    ("a -> argmin(axis=0)", "float[T, 3]"),
+    ("a -> norm(axis=0)", "float[T, 3]"),
+    ("a -> softmax(axis=0)", "bool[T, 3]"),
+    ("(a @ transpose(a)) -> std", "float[T, 3]"),
+    ("(a @ transpose(a)) -> mean(axis=[0, 1])", "float[T, 3]"),
+    ("a -> reshape(1, 3, T) -> groupnorm(1) -> adaptive_avgpool(1)", "float[3, T]"),
+    ("a -> pad(0, 2, axis=0, mode=edge) -> pad(1, 1, axis=0, value=2) -> cumsum(axis=0)", "float[T, 3]"),
 )  # fmt: skip
 # Results of `sort` and `softmax` have 0 in their padding, where slopes are infinite.
 FILLED_WITH_ZEROS = (
@@ -172,6 +189,16 @@ def test_a_padded_batch_gives_what_each_row_gives_alone(case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", parameters([case for case in taken() if case.name == "net"]))
+def test_so_do_nets_in_openvino(case: Case) -> None:
+    padded, alone = forms(compiled(case), inference=True)
+    rows, weights = Rows(alone, case), weights_of(alone)
+    made = run_openvino(written(padded, weights).SerializeToString(), rows.batch(padded, garbage=True))
+    for row, have in zip(rows.rows, rows.parts(made, alone.outputs), strict=True):
+        compare("OpenVINO", have, {n: y[0] for n, y in run(alone, weights, row).items()}, 1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("case", parameters(taken()))
 def test_so_it_does_in_onnx_reference(case: Case) -> None:
     padded, alone = forms(compiled(case), inference=True)
@@ -186,6 +213,26 @@ def test_so_it_does_in_onnx_reference(case: Case) -> None:
 def test_gradients_are_finite_where_padding_is_0(net: str) -> None:
     (case,) = cases("net", Example(net, ("float[T, 3]",), ""), f"weight w: float[3] = ones\ny = {net}")
     equal_gradients(*forms(compiled(case), inference=False), case)
+
+
+def test_the_page_of_the_language_lists_them() -> None:
+    section = LANGUAGE.read_text().partition("### Sequences of varying length")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("|")][2:]
+    left_out, read_behind, _, refused, _ = (set(re.findall("`([^`]+)`", row)) for row in rows)
+    found = {name for case in taken() for name in treated(case)}
+    assert left_out | read_behind == found - {"layernorm", "matmul"} | {"@"}
+    moving = {name for name in REFUSED if name in RANDOM} - {"mixup", "cutmix"}
+    assert refused == REFUSED.keys() - moving - {"slice"} | {"batch"}
+
+
+def treated(case: Case) -> Iterator[str]:
+    """The operators that do not keep entries apart along the axis."""
+    program = compiled(case)
+    known = length_inputs(program)
+    for node in program.graph.nodes:
+        if not node.operator.elementwise and node.operator.name not in ("sequence_mask", "sequence_length"):
+            apart = {treatment(node, *at) for at in padded_axes(node, known)} <= {APART}
+            yield from () if apart else (node.operator.name,)
 
 
 def written(graph: Graph, weights: Arrays) -> onnx.ModelProto:

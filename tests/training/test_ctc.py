@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch.nn import functional
@@ -110,6 +112,24 @@ def test_figures_of_rows_that_differ_are_those_of_each_row_alone():
     assert figures["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+def test_batches_of_empty_rows_and_of_empty_texts():
+    """A row without frames has the loss 0, and an empty text that of blanks alone."""
+    p = compile(Source("m.dl", SPEC), facts=DIFFER)
+    model = Model(specialize.training(p, p.objective), p.graph.weights, draw(p.graph, 0))
+    empty = {"y": torch.zeros(2, 0, dtype=torch.int64), "y_length": torch.zeros(2, dtype=torch.int64)}
+    made = model({"x": torch.zeros(2, 0, 8), "x_length": torch.zeros(2, dtype=torch.int64)} | empty)["loss"]
+    made.backward()
+    assert made.item() == 0
+    x = torch.randn(2, 3, 8)
+    made = model({"x": x, "x_length": torch.tensor([3, 1])} | empty)["loss"]
+    weights = dict(model.named_parameters())
+    each = [
+        -scores_of(weights, row[:n].numpy()).log_softmax(-1)[:, 0].sum()
+        for row, n in zip(x, (3, 1), strict=True)
+    ]
+    torch.testing.assert_close(made, torch.stack(each).mean())
+
+
 def bound(type: Tensor, **settings) -> Ctc:
     return Ctc(**settings).bind(Tensor("float", (6, 4)), type)  # type: ignore[return-value]
 
@@ -202,3 +222,17 @@ def test_a_spec_learns_to_read_lines_and_its_artifact_answers_texts(tmp_path):
     assert answers["text_probabilities"].shape == (400, 12, 6)
     read = ["".join(row) for row in answers["text"]]
     assert np.mean([a == "".join(b) for a, b in zip(read, spelled, strict=True)]) >= 0.9
+
+
+def test_columns_of_text_are_read_from_recordings_of_any_length(tmp_path):
+    """Text is cut into characters, and answers are joined."""
+    seen, texts = lines(300)
+    spelled = ["".join(LETTERS[text]) for text in texts]
+    pq.write_table(pa.table({"x": [x.tolist() for x in seen], "y": spelled}), tmp_path / "lines.parquet")
+    text = SPEC.replace("class(5)", "class(auto)").replace("epochs = 6", "epochs = 25")
+    (tmp_path / "lines.dl").write_text(f'{text}data {{ source = parquet("lines.parquet") }}\n')
+    trained = dlc.train(tmp_path / "lines.dl", out=tmp_path / "runs")
+    answers = dlc.load(trained.folder).predict({"x": seen})["y"]
+    edits = EditDistance()([*answers], spelled).item()
+    assert edits == pytest.approx(trained.figures["train"]["edit_distance"])
+    assert edits < 0.5

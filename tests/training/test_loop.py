@@ -165,7 +165,7 @@ def test_an_epoch_uses_each_row_once_for_any_batch_size(monkeypatch):
     rows = InMemoryRows({"x": np.arange(37, dtype=np.float32)}, 37)
     loader = batches.Loader(rows, ["x"], torch.device("cpu"), {})
     sizes = training_plan.sizes_of(37, 4)
-    order = loader.order(torch.Generator().manual_seed(0))
+    order = loader.order(torch.Generator().manual_seed(0), 4)
     seen = [batch[0] for batch in loader.batches(sizes, order)]
     assert [len(s) for s in seen] == sizes
     assert torch.cat(seen).tolist() == order.tolist() and sorted(order.tolist()) == list(range(37))

@@ -96,14 +96,14 @@ class Beside(Rows):
     def with_fields(self, fields, compute):
         raise AssertionError("they have all that training computes early")
 
-    def order(self, permutation):
-        return self.rows.order(permutation)
+    def order(self, permutation, batch=1):
+        return self.rows.order(permutation, batch)
 
 
 class BlockByBlock:
     """The order of a source that reads whole blocks."""
 
-    def order(self, permutation):
+    def order(self, permutation, batch=1):
         blocks = permutation(-(-self.count // BLOCK))
         numbers = np.concatenate([place * BLOCK + permutation(BLOCK) for place in blocks])
         return numbers[numbers < self.count]

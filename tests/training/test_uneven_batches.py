@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "operators"))
 from engines import Bounds, draw_input
 
 ROWS, FIRST = 7, 5  # of both batches together, and of the first batch
-FREE = {"T": 3, "H": 2, "W": 4}
+FREE = {"T": 3, "U": 2, "H": 2, "W": 4}
 DOCS = Path(__file__).parents[2] / "docs"
 
 LOSSES = [loss for loss in family("loss").values() if issubclass(loss, Loss)]

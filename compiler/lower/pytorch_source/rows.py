@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 MODEL_ALONE = "`dlc emit --model` writes the model and its loss, without the training script"
 PANDAS = {"separator": "sep", "decimal": "decimal", "encoding": "encoding"}  # names in pandas
-# Other values are errors.
-DEFAULTS = {"window": "None", "series": "None", "order": "None", "split": "random", "drop": "None",
+SUPPORTED = {"window": "None", "series": "None", "order": "None", "split": "random", "drop": "None",
             "header": "True", "comment": "None"}  # fmt: skip
 TYPES = {"float": "torch.float32", "class": "torch.int64", "binary": "torch.float32"}
 READ_IDX = '''
@@ -48,7 +47,7 @@ class SourceReader:
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
         given = self.source.values() | self.data.values() | {"split": self.data.splitting}
-        for name, default in DEFAULTS.items():
+        for name, default in SUPPORTED.items():
             if str(given.get(name, default)) != default:
                 raise self.error(f"`{name}` is not supported without dlc", self.data.spans.get(name))
         self.given = "part" if self.source.name == "idx" else ""
@@ -108,8 +107,7 @@ class SourceReader:
         return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.table_arrays()
 
     def read_table(self, source: Any) -> Any:
-        sizes = (v.type.shape[0] if v.type.rank else 1 for v in self.values)
-        fields = [v.field for v, size in zip(self.values, sizes, strict=True) for _ in range(size)]
+        fields = [v.field for v in self.values for _ in range(v.type.shape[0] if v.type.rank else 1)]
         rows, names = literal([list(row) for row in source.rows]), list(source.columns or fields)
         read = call(text("pd.DataFrame"), rows, columns=literal(names))  # type: ignore[arg-type]
         return ("table", read), self.table_arrays(dict(zip(names, names, strict=True)))

@@ -44,9 +44,10 @@ def read_all() -> bytes:
 
 
 class JsonRows(ArraySource):
-    """Rows as JSON objects. A field that an object lacks is a missing value."""
+    """Rows as JSON objects. A field that an object lacks is a missing value. Objects with lists are samples,
+    others may be the steps of series."""
 
-    no_rows, what, is_table = "has no rows", "field", True
+    no_rows, what = "has no rows", "field"
 
     def __init__(self, content: bytes) -> None:
         self.file = NAME
@@ -54,6 +55,7 @@ class JsonRows(ArraySource):
         names = [*dict.fromkeys(name for row in rows for name in row)]
         if not names:
             raise data_errors.fail(data_errors.NO_ROWS, f"{NAME} {self.no_rows}")
+        self.is_table = not any(isinstance(value, list) for row in rows for value in row.values())
         bounds.check(POINTER * len(names) * len(rows), bounds.memory_limit(), NAME, None)
         self._take((name, [row.get(name) for row in rows]) for name in names)
 

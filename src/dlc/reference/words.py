@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import dlc.compiler.definitions.export_section
 import dlc.compiler.definitions.sections
 import dlc.compiler.operators
-import dlc.compiler.training.train_section  # noqa: F401  these three define words
+import dlc.compiler.training.train_section  # noqa: F401  these four define words
 from dlc.compiler import reading
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator

@@ -88,12 +88,16 @@ class ClassKind(OutputKind):
     def activation(self, declared):
         return Softmax(axis=class_axis(declared.rank + 1))
 
+    def chosen(self, declared: Tensor) -> Step:
+        """The step from scores to class indices."""
+        return "number", postprocessing.ClassNumber(axis=class_axis(declared.rank + 1))
+
     def steps(self, declared, found):
-        yield "number", postprocessing.ClassNumber(axis=class_axis(declared.rank + 1))
+        yield self.chosen(declared)
         if declared.classes and declared.classes.names:
-            yield "name", postprocessing.ClassName(names=declared.classes.names)
-        elif declared.classes and declared.classes.labels:
-            yield "label", postprocessing.ClassLabel(numbers=declared.classes.labels)
+            yield "name", postprocessing.ClassName(names=declared.labels)
+        elif declared.labels:
+            yield "label", postprocessing.ClassLabel(numbers=declared.labels)
 
     def index(self, declared):
         classes = declared.classes
@@ -111,13 +115,8 @@ class CtcKind(ClassKind):
     loss = "ctc"
     metrics = ("edit_distance",)
 
-    def steps(self, declared, found):
-        yield "symbols", postprocessing.BestPath()
-        classes = declared.classes
-        if classes and classes.names:
-            yield "name", postprocessing.ClassName(names=(*classes.names, classes.unknown))
-        elif classes and classes.labels:
-            yield "label", postprocessing.ClassLabel(numbers=(*classes.labels, classes.unknown))
+    def chosen(self, declared):
+        return "symbols", postprocessing.BestPath()
 
 
 class BinaryKind(OutputKind):

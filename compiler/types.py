@@ -92,6 +92,13 @@ class Tensor:
         return len(self.shape)
 
     @property
+    def labels(self) -> tuple[str, ...] | tuple[int, ...] | None:
+        """The labels of its classes outside of the graph, if they are not their indices. Those of a decoded
+        text end in the label of no class, which stands at index -1."""
+        labels = self.classes.labels if self.classes else None
+        return (*labels, self.classes.unknown) if self.classes and labels and self.blank else labels  # type: ignore[return-value]
+
+    @property
     def is_float(self) -> bool:
         return self.element in FLOATS
 

@@ -132,8 +132,9 @@ def are_lengths(type: Tensor, rows: np.ndarray, lengths: np.ndarray | None) -> b
     if lengths is None:
         return True
     axis = next((axis for axis, size in enumerate(type.shape) if is_free(size)), None)
-    sound = axis is not None and lengths.dtype == np.int64 and lengths.shape == rows.shape[:1]
-    return sound and bool(((lengths >= 0) & (lengths <= rows.shape[axis + 1])).all())
+    if axis is None or lengths.dtype != np.int64 or lengths.shape != rows.shape[:1]:
+        return False
+    return bool(((lengths >= 0) & (lengths <= rows.shape[axis + 1])).all())
 
 
 def fits(type: Tensor, rows: np.ndarray) -> bool:

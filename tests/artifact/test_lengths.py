@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artifacts import make
+from click.testing import CliRunner
 
 import dlc
+from dlc.cli import commands
+from dlc.runtime.artifact.session import open_session
 
 LONG = """input x: float[1, T]
 output y: float
@@ -44,3 +47,32 @@ def test_if_no_length_is_found_nothing_is_written(tmp_path: Path) -> None:
     assert (problem.code, problem.line) == ("E0812", 1)
     assert "`T`" in problem.message
     assert not list(tmp_path.rglob("*.onnx"))
+
+
+NAMED = """input word: class(auto)[T]
+output sounds: class(auto)[T]
+word -> embedding(4) -> dense(sounds.classes) -> sounds
+data {
+  source = csv("words.csv")
+}
+train {
+  epochs = 1
+}
+export {
+  lengths = true
+}
+"""
+
+
+def test_named_classes_are_answered_up_to_the_end_of_each_row(tmp_path: Path) -> None:
+    (tmp_path / "words.dl").write_text(NAMED, "utf-8")
+    (tmp_path / "words.csv").write_text("word,sounds\n" + "banana,cvcvcv\nox,vc\ntree,ccvv\n" * 4, "utf-8")
+    path = dlc.train(tmp_path / "words.dl", out=tmp_path / "runs").model
+    assert CliRunner().invoke(commands, ["verify", str(path)]).exit_code == 0
+    answers = open_session(path.read_bytes()).run(
+        ["sounds"], {"word": np.array([[*"tree"], [*"ox??"]], object), "word_length": np.array([4, 2])}
+    )[0]
+    assert [{*row[length:]} for row, length in zip(answers, (4, 2), strict=True)] == [set(), {""}]
+    predicted = dlc.load(path).predict({"word": ["tree", "ox"]})
+    assert predicted["sounds"].tolist() == ["".join(row) for row in answers]
+    assert [len(rows) for rows in predicted["sounds_probabilities"]] == [4, 2]

@@ -22,6 +22,7 @@ from varying import (
     compiled,
     equal_gradients,
     forms,
+    gradients,
     is_refused,
     run,
     tensors,
@@ -186,6 +187,32 @@ def test_a_padded_batch_gives_what_each_row_gives_alone(case: Case) -> None:
     for engine, made in answers.items():
         for want, have in zip(wanted, rows.parts(made, alone.outputs), strict=True):
             compare(engine, have, want, within)
+
+
+OF_NOTHING = (
+    "sum(axis=0)",
+    "mean(axis=0)",
+    "norm(axis=0)",
+    "softmax(axis=0) -> sum(axis=0)",
+    "transpose -> conv(3, 3, stride=2, padding=same, bias=false) -> global_avgpool",
+    "transpose -> groupnorm(1) -> sum(axis=1)",
+    "transpose -> adaptive_avgpool(1) -> flatten",
+)
+
+
+@pytest.mark.parametrize("stage", OF_NOTHING)
+def test_a_row_without_steps_gives_0_and_a_finite_gradient(stage: str) -> None:
+    (case,) = cases("net", Example(stage, ("float[T, 3]",), ""), f"y = a -> {stage}")
+    padded, alone = forms(compiled(case), inference=False)
+    rows, weights = Rows(alone, case), weights_of(alone)
+    batch, first = rows.batch(padded, garbage=False), rows.lengths.index(max(rows.lengths))
+    batch["steps_length"][first] = 0
+    whole = {"y0": np.ones((len(rows.rows), 3))}
+    assert all(np.isfinite(g).all() for g in gradients(padded, batch, weights, whole).values())
+    for made in (run(padded, weights, batch), run_onnxruntime(written(padded, weights))(batch)):
+        assert not made["y0"][first].any()
+        for k in {*range(len(rows.rows))} - {first}:
+            compare(stage, {"y0": made["y0"][k]}, {"y0": run(alone, weights, rows.rows[k])["y0"][0]}, 1e-5)
 
 
 @pytest.mark.slow

@@ -164,8 +164,7 @@ class EmittedModel:
         """The name of the module-level list of these labels."""
         if labels not in self.constants:
             fields: Iterable[Any] = (*self.program.outputs, *self.program.inputs)
-            known = ((f, f.declared.classes.labels) for f in fields if f.declared.classes)
-            name = next(f.name for f, of in known if of == (labels[:-1] if f.declared.blank else labels))
+            name = next(f.name for f in fields if f.declared.labels == labels)
             self.constants[labels] = safe(name.upper(), {f.name for f in fields})
         return self.constants[labels]
 
@@ -197,14 +196,16 @@ class EmittedModel:
 
 
 def check(program: CompiledProgram) -> None:
-    """Reject average nets, weights whose shapes need rows, and operators fitted to several tensors."""
+    """Reject lengths, average nets, weights whose shapes need rows, operators fitted to several tensors."""
+    if program.export.lengths:
+        message = "an emitted model takes one length for a batch"
+        raise emit_error("E0820", program.export.spans["lengths"], message, "leave `lengths` out")
     for name, average in program.averages.items():
         raise emit_error("E0820", average.span, f"`{name}` is an average net", "train it with `dlc train`")
     for weight in program.graph.weights:
         if any(isinstance(size, Dim) for size in weight.value.type.shape):
             message = f"the shape of `{weight.name}` is not known before the training rows are read"
             raise emit_error("E0822", weight.value.site.span, message, "list the classes: `class(a, b, ...)`")
-    for first, *others in fitting_order.in_order(program.graph)[0]:
-        if others:
-            message = f"`{first.operator.name}` is fitted to the inputs of `{first.net}` at several places"
-            raise emit_error("E0820", first.site.span, message, "apply it to the inputs, before the net")
+    for first in (uses[0] for uses in fitting_order.in_order(program.graph)[0] if len(uses) > 1):
+        message = f"`{first.operator.name}` is fitted to the inputs of `{first.net}` at several places"
+        raise emit_error("E0820", first.site.span, message, "apply it to the inputs, before the net")

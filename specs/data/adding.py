@@ -1,6 +1,6 @@
 """Draws `adding.parquet`, rows of the adding problem: `python specs/data/adding.py`.
 
-A row is 50 to 55 random numbers, of which two are marked: one in the first half, one in the second. The sum
+A row is 75 to 82 random numbers, of which two are marked: one in the first half, one in the second. The sum
 of these two is asked for (Hochreiter and Schmidhuber 1997)."""
 
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS, STEPS = 3600, 50
+ROWS, STEPS = 3600, 75
 
 
 def draw(rows: int, steps: int) -> pa.Table:

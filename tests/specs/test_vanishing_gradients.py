@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SPEC = Path(__file__).parents[2] / "specs" / "adding.dl"
-STEPS, PART = 50, 5  # of a row; at its beginning and its end
+STEPS, PART = 75, 5  # of a row; at its beginning and its end
 
 
 def rows(count: int, steps: int) -> pa.Table:
@@ -57,8 +57,7 @@ def test_gradients_of_the_rnn_alone_vanish_after_the_training(tmp_path: Path) ->
     assert first == pytest.approx(1, abs=0.2)
     assert last == pytest.approx(1, abs=0.2)
     first, last = derivatives(module, "by_rnn")
-    assert first < 0.01
-    assert last > 0.2
+    assert first < 0.001 * last
 
 
 @pytest.mark.slow

@@ -110,10 +110,6 @@ class FillPadding(Operator):
     sample_axis: int = setting("the axis", Integer())
     value: Any = setting("what it holds", OneOf(Number(), Keyword("lowest", "highest", "last")))
 
-    @property
-    def ends_rows(self) -> bool:
-        return self.value in (0, -1)
-
     def type(self, x: Tensor, lengths: Tensor) -> Tensor:
         return x
 

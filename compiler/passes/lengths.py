@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.dims.dim import ClassCount, is_free, names
+from dlc.compiler.dims.dim import is_free, names
 from dlc.compiler.ir.graph import GraphInput, Node, Value
 from dlc.compiler.operators.lengths import LENGTH, FillPadding, LengthOf, MarkPadding
 from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill
@@ -34,12 +34,6 @@ HELP = "reduce the axis first, by `mean(axis=...)`, `last` or a recurrent layer 
 def length_name(name: str) -> str:
     """The name of the lengths of a sequence."""
     return f"{name}_length"
-
-
-def dims_of(values: Iterable[Value]) -> set[str]:
-    """The free dimensions of these values."""
-    found = (name for value in values for size in value.type.shape for name in names(size))
-    return {name for name in found if not isinstance(name, ClassCount)}
 
 
 def length_inputs(program: CompiledProgram) -> dict[str, GraphInput]:

@@ -105,7 +105,8 @@ def test_lists_of_text_are_sequences(tmp_path):
     words = wanted("w", "class", T, classes=AUTO)
     data = read(Parquet(path="rows.parquet"), words, folder=tmp_path)
     assert data.classes["found"].labels == ("a", "b", "c")
-    assert data.train["w"].lengths.tolist() == [2, 0, 1] and distinct_steps(data.train["w"]).tolist() == [1, 0, 2]
+    words = data.train["w"]
+    assert words.lengths.tolist() == [2, 0, 1] and distinct_steps(words).tolist() == [1, 0, 2]
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,19 @@ def test_lengths_of_no_input_are_refused(change: dict[str, dict], tmp_path: Path
     assert from_texts(texts).lengths == {"x_length": "T"}
     with pytest.raises((ValueError, ArtifactError), match="is not as dlc writes it"):
         from_texts({**texts, **{f"dlc.{key}": json.dumps(value) for key, value in change.items()}})
+
+
+@pytest.mark.parametrize("field", ["input x_length: float", "output y_length: float"])
+def test_no_field_has_the_name_of_lengths(field: str) -> None:
+    """Metrics and batches would take its values for the lengths of the rows."""
+    kind, name = field.split(":")[0].split()
+    use = f"{name} -> dense(1) -> z" if kind == "input" else f"x -> mean(axis=0) -> dense(1) -> {name}"
+    text = (
+        f"input x: float[T, 2]\n{field}\noutput y: float[T, 1]\noutput z: float\nx -> dense(1) -> y\n{use}\n"
+    )
+    text = text if kind == "input" else text.replace("output z: float\n", "")
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=text)
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.line) == ("E0607", 2)
+    assert problem.message == f"`{name}` is the name that the lengths of a sequence have"

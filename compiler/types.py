@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
+from dlc.compiler.dims.dim import has_free
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class Tensor:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @property
+    def free_axis(self) -> int | None:
+        """The first sample axis of free size: the one along which rows may differ in length."""
+        return next((axis for axis, size in enumerate(self.shape) if has_free(size)), None)
 
     @property
     def labels(self) -> tuple[str, ...] | tuple[int, ...] | None:

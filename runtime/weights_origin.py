@@ -11,7 +11,6 @@ import numpy as np
 
 from dlc.compiler import reading
 from dlc.compiler.definitions.sections import PARTS
-from dlc.compiler.dims.dim import is_free
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import are_units, names_of_columns
@@ -131,7 +130,7 @@ def are_lengths(type: Tensor, rows: np.ndarray, lengths: np.ndarray | None) -> b
     """Whether these may be the lengths of rows, if there are any."""
     if lengths is None:
         return True
-    axis = next((axis for axis, size in enumerate(type.shape) if is_free(size)), None)
+    axis = type.free_axis
     if axis is None or lengths.dtype != np.int64 or lengths.shape != rows.shape[:1]:
         return False
     return bool(((lengths >= 0) & (lengths <= rows.shape[axis + 1])).all())

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
-from dlc.compiler.dims.dim import has_free
 from dlc.compiler.elaborate import outputs, unknown_names
 from dlc.compiler.elaborate.tensor_operands import scores_of
 from dlc.compiler.elaborate.values import InputRef, Operand, OutputRef
@@ -58,7 +57,7 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
 
 def of_sequence(ev: Evaluator, value: Any, type: Tensor, expr: syntax.Attribute) -> Value:
     """The mask or the lengths of a sequence."""
-    if not any(has_free(size) for size in type.shape):
+    if type.free_axis is None:
         help = "write its length as a capitalised name, such as `T`: `float[T, 8]`"
         message = f"{type} has a known length, and only a sequence of free length has `.{expr.name}`"
         raise ev.fail("E0306", expr.name_span, message, help=help)

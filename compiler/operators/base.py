@@ -54,7 +54,7 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
     # True if its result holds nothing (0, class -1, `""`) after the end of each row.
-    ends_rows: ClassVar[bool] | property = False
+    ends_rows: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 

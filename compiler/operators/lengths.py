@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Keyword, ListOf, Number, OneOf, Text
-from dlc.compiler.dims.dim import evaluate, free, has_free, names
+from dlc.compiler.dims.dim import evaluate, free, names
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
 from dlc.compiler.operators.padding import (
@@ -59,7 +59,7 @@ class SequenceOperator(Operator, abstract=True):
     takes = "any"
 
     def axis(self, x: Tensor) -> int:
-        return next((axis for axis, size in enumerate(x.shape) if has_free(size)), 0)
+        return x.free_axis or 0
 
     def padding_of(self, place, axis):
         return LENGTHS if axis == self.axis(self.operands[0]) else APART
@@ -109,10 +109,6 @@ class FillPadding(Operator):
     fills_padding = True
     sample_axis: int = setting("the axis", Integer())
     value: Any = setting("what it holds", OneOf(Number(), Keyword("lowest", "highest", "last")))
-
-    @property
-    def ends_rows(self) -> bool:
-        return self.value in (0, -1)
 
     def type(self, x: Tensor, lengths: Tensor) -> Tensor:
         return x

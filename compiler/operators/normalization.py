@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
@@ -12,7 +10,7 @@ from dlc.compiler.definitions.parameter_types import Integer, Number
 from dlc.compiler.dims.dim import Size, has_free
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import sample_axis
-from dlc.compiler.operators.padding import APART, LENGTHS, Fill, torch_mask
+from dlc.compiler.operators.padding import APART, LENGTHS, Fill, torch_within
 from dlc.compiler.types import Tensor
 
 
@@ -62,18 +60,12 @@ class Batchnorm(_OverBatch):
 
     def torch(self, F, x, weight, bias, running_mean, running_var, lengths=None):
         if lengths is not None:
-            valid, last = self.torch_valid(F, lengths), x.movedim(1, -1)
+            sizes = map(F.size, self.operands[0].shape[1:])
+            valid = F.expand(torch_within(F, self, lengths).squeeze(1), F.batch, *sizes)
+            last = x.movedim(1, -1)
             given = self.torch(F, last[valid], weight, bias, running_mean, running_var)
             return last.masked_scatter(valid.unsqueeze(-1), given).movedim(-1, 1)
         return F.batch_norm(x, running_mean, running_var, weight, bias, True, self.momentum, self.eps)
-
-    def torch_valid(self, F: Any, lengths: Any) -> Any:
-        """The mask of the steps before the end of each row, without the axis of the channels."""
-        have = self.operands[0]
-        space = have.with_shape(*have.shape[1:])
-        masks = [torch_mask(F, lengths, F.size(have.shape[axis]), axis - 1, space.rank)
-                 for axis in self.varying(have)]  # fmt: skip
-        return F.expand(reduce(and_, masks), F.batch, *map(F.size, space.shape))
 
     def module(self, nn):
         x = self.operands[0]

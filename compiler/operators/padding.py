@@ -12,6 +12,7 @@ of a row are its padding. `Operator.padding_of` says how an operator treats it, 
 from __future__ import annotations
 
 from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.dims.dim import product
@@ -64,12 +65,7 @@ def torch_mask(F: Any, lengths: Any, steps: Any, axis: int, rank: int) -> Any:
     """True before the end of each row: a tensor that broadcasts to a batch of samples of this rank, whose
     sample axis `axis` has `steps` entries."""
     places = lengths.new_ones((steps,)).cumsum(0)
-    mask = places.unsqueeze(0) <= lengths.unsqueeze(1)
-    for _ in range(axis):
-        mask = mask.unsqueeze(1)
-    for _ in range(rank - axis - 1):
-        mask = mask.unsqueeze(-1)
-    return mask
+    return torch_on_axis(places.unsqueeze(0) <= lengths.unsqueeze(1), axis, rank)
 
 
 def onnx_mask(op: Any, lengths: Any, type: Tensor, axis: int) -> Any:
@@ -80,12 +76,17 @@ def onnx_mask(op: Any, lengths: Any, type: Tensor, axis: int) -> Any:
     return op.Less(op.Reshape(places, steps), op.Reshape(lengths, rows))
 
 
+def torch_within(F: Any, operator: GivenOperands, lengths: Any) -> Any:
+    """True before the end of each row, along all axes of the first operand that have these lengths: a tensor
+    that broadcasts to it."""
+    have = operator.operands[0]
+    return reduce(and_, [torch_mask(F, lengths, F.size(have.shape[axis]), axis, have.rank)
+                         for axis in operator.varying(have)])  # fmt: skip
+
+
 def torch_zeroed(F: Any, operator: GivenOperands, x: Any, lengths: Any) -> Any:
     """Values in the shape of the first operand, with 0 in their padding."""
-    have = operator.operands[0]
-    for axis in operator.varying(have):
-        x = x.where(torch_mask(F, lengths, F.size(have.shape[axis]), axis, have.rank), 0)
-    return x
+    return x.where(torch_within(F, operator, lengths), 0)
 
 
 def onnx_zeroed(op: Any, operator: GivenOperands, x: Any, lengths: Any) -> Any:
@@ -122,18 +123,28 @@ def onnx_counts(op: Any, operator: GivenOperands, axes: Iterable[int], lengths: 
 
 def torch_take(F: Any, x: Any, places: Any, axis: int, rank: int) -> Any:
     """The entries of a sample axis at the places of each row, int64 [batch, entries]."""
-    for _ in range(axis):
-        places = places.unsqueeze(1)
-    for _ in range(rank - axis - 1):
-        places = places.unsqueeze(-1)
-    return F.take_along_dim(x, places, axis + 1)
+    return F.take_along_dim(x, torch_on_axis(places, axis, rank), axis + 1)
 
 
 def onnx_take(op: Any, x: Any, places: Any, axis: int, made: Tensor) -> Any:
     """The same in ONNX; `made` is the type of the result."""
-    others = [a + 1 for a in range(made.rank) if a != axis]
-    places = op.Unsqueeze(places, op.constant(others, "int64")) if others else places
-    return op.GatherElements(x, op.Expand(places, op.shape(made)), axis=axis + 1)
+    places = op.Expand(onnx_on_axis(op, places, axis, made.rank), op.shape(made))
+    return op.GatherElements(x, places, axis=axis + 1)
+
+
+def torch_on_axis(x: Any, axis: int, rank: int) -> Any:
+    """`[batch, entries]` for the entries of a sample axis: with axes of size 1 in place of the other ones."""
+    for _ in range(axis):
+        x = x.unsqueeze(1)
+    for _ in range(rank - axis - 1):
+        x = x.unsqueeze(-1)
+    return x
+
+
+def onnx_on_axis(op: Any, x: Any, axis: int, rank: int) -> Any:
+    """The same in ONNX."""
+    others = [a + 1 for a in range(rank) if a != axis]
+    return op.Unsqueeze(x, op.constant(others, "int64")) if others else x
 
 
 def onnx_column(op: Any, lengths: Any) -> Any:

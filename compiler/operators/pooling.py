@@ -9,7 +9,7 @@ from dlc.compiler.definitions.parameter_types import Boolean, Integer, PerAxis
 from dlc.compiler.dims.dim import Size, at_least, number
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_cast
-from dlc.compiler.operators.padding import APART, Fill, onnx_column
+from dlc.compiler.operators.padding import APART, Fill, onnx_column, onnx_on_axis, torch_on_axis
 from dlc.compiler.operators.sliding_window import (
     Pads,
     ceil_pads,
@@ -226,14 +226,8 @@ class Avgpool(_Pool):
         """Means over whole windows, from each of which the values that count are rescaled."""
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[self.operands[0].rank - 2]
         y = pool(pad_torch(F, x, self.pads()), self.axes("kernel"), self.axes("stride"), 0)
-        axes = len(self.axes("kernel"))
-        for axis in range(axes):
-            scale = self.torch_scale(F, axis, lengths)
-            for _ in range(axis + 1):
-                scale = scale.unsqueeze(1)
-            for _ in range(axes - axis - 1):
-                scale = scale.unsqueeze(-1)
-            y = y * scale
+        for axis in range(len(self.axes("kernel"))):
+            y = y * torch_on_axis(self.torch_scale(F, axis, lengths), axis + 1, self.operands[0].rank)
         return y
 
     def torch_scale(self, F: Any, axis: int, lengths: Any) -> Any:
@@ -283,8 +277,7 @@ class Avgpool(_Pool):
             counts = op.Max(op.Sub(end, op.Max(start, whole[3])), op.constant(1, "int64"))
             scale = op.Div(op.constant(float(extent), "float32"), onnx_cast(op, counts, "int64", "float"))
             if varies:
-                others = [a + 1 for a in range(self.results[0].rank) if a != axis + 1]
-                return op.Mul(y, op.Unsqueeze(scale, op.constant(others, "int64")))
+                return op.Mul(y, onnx_on_axis(op, scale, axis + 1, self.results[0].rank))
         return op.Mul(y, op.Reshape(scale, op.constant([-1, *later], "int64")))
 
     examples = (

@@ -14,8 +14,10 @@ from dlc.compiler.operators.padding import (
     LENGTHS,
     Fill,
     onnx_column,
+    onnx_on_axis,
     onnx_places,
     onnx_take,
+    torch_on_axis,
     torch_take,
 )
 from dlc.compiler.operators.pooling import need_space
@@ -163,8 +165,7 @@ class Resize(Operator):
         taken = torch_take(F, x, low, axis, 3)
         if self.mode == "nearest":
             return taken
-        share = ((place - low * parts).to(F.float32) / parts).unsqueeze(1)
-        share = share.unsqueeze(3 if axis == 1 else 2)
+        share = torch_on_axis((place - low * parts).to(F.float32) / parts, axis, 3)
         return F.lerp(taken, torch_take(F, x, F.minimum(low + 1, lengths - 1).clamp(min=0), axis, 3), share)
 
     def onnx_of_rows(self, op: Any, x: Any, axis: int, wanted: int, lengths: Any, have: Tensor) -> Any:
@@ -177,9 +178,7 @@ class Resize(Operator):
         if self.mode == "nearest":
             return taken
         rest = op.Cast(op.Sub(place, op.Mul(low, whole)), to=1)
-        share = op.Unsqueeze(
-            op.Div(rest, op.Cast(whole, to=1)), op.constant([1, 3 if axis == 1 else 2], "int64")
-        )
+        share = onnx_on_axis(op, op.Div(rest, op.Cast(whole, to=1)), axis, 3)
         high = op.Max(op.Min(op.Add(low, one), op.Sub(lengths, one)), zero)
         return op.Add(taken, op.Mul(op.Sub(onnx_take(op, x, high, axis, have), taken), share))
 

@@ -50,10 +50,8 @@ class _OverSpace(Operator, abstract=True):
     def torch_of_rows(self, F: Any, x: Any, groups: int, eps: float, lengths: Any) -> Any:
         """The normalization over the steps before the end of each row, whose padding is 0."""
         sizes, rank = [F.size(size) for size in self.grouped(groups).shape], self.operands[0].rank
-        axes, counts = (
-            [*range(2, rank + 2)],
-            torch_counts(F, self, range(1, rank), lengths, rank + 1) * sizes[1],
-        )
+        counts = torch_counts(F, self, range(1, rank), lengths, rank + 1) * sizes[1]
+        axes = [*range(2, rank + 2)]
         deviation = x.unflatten(1, sizes[:2])
         deviation = deviation - deviation.sum(axes, True) / counts
         deviation = torch_zeroed(F, self, deviation.flatten(1, 2), lengths).unflatten(1, sizes[:2])
@@ -62,11 +60,9 @@ class _OverSpace(Operator, abstract=True):
 
     def onnx_of_rows(self, op: Any, x: Any, groups: int, eps: float, lengths: Any) -> Any:
         have, grouped, rank = self.operands[0], self.grouped(groups), self.operands[0].rank
-        axes, channels = (
-            op.constant([*range(2, rank + 2)], "int64"),
-            op.constant(number(grouped.shape[1]), "float32"),
-        )
-        counts = op.Mul(onnx_counts(op, self, range(1, rank), lengths, rank + 1), channels)
+        axes, channels = op.constant([*range(2, rank + 2)], "int64"), number(grouped.shape[1])
+        counts = onnx_counts(op, self, range(1, rank), lengths, rank + 1)
+        counts = op.Mul(counts, op.constant(channels, "float32"))
 
         def mean(x: Any) -> Any:
             return op.Div(op.ReduceSum(x, axes, keepdims=1), counts)
@@ -110,10 +106,8 @@ class Groupnorm(_OverSpace):
     def torch(self, F, x, weight, bias, lengths=None):
         if lengths is None:
             return F.group_norm(x, self.groups, weight, bias, self.eps)
-        y, per_channel = (
-            self.torch_of_rows(F, x, self.groups, self.eps, lengths),
-            [-1, *[1] * (self.operands[0].rank - 1)],
-        )
+        y = self.torch_of_rows(F, x, self.groups, self.eps, lengths)
+        per_channel = [-1, *[1] * (self.operands[0].rank - 1)]
         return y * weight.reshape(per_channel) + bias.reshape(per_channel)
 
     def onnx(self, op, x, weight, bias, lengths=None):

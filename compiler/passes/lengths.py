@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.dims.dim import ClassCount, is_free, names
+from dlc.compiler.dims.dim import is_free, names
 from dlc.compiler.ir.graph import GraphInput, Node, Value
 from dlc.compiler.operators.lengths import LENGTH, FillPadding, LengthOf, MarkPadding
 from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill
@@ -34,12 +34,6 @@ HELP = "reduce the axis first, by `mean(axis=...)`, `last` or a recurrent layer 
 def length_name(name: str) -> str:
     """The name of the lengths of a sequence."""
     return f"{name}_length"
-
-
-def dims_of(values: Iterable[Value]) -> set[str]:
-    """The free dimensions of these values."""
-    found = (name for value in values for size in value.type.shape for name in names(size))
-    return {name for name in found if not isinstance(name, ClassCount)}
 
 
 def length_inputs(program: CompiledProgram) -> dict[str, GraphInput]:
@@ -204,7 +198,7 @@ def takes_lengths(padding: Padding) -> bool:
 def check(program: CompiledProgram, problems: Problems) -> None:
     """Report the operators that would mix padding into their results."""
     known = length_inputs(program)
-    check_names(program, known, problems)
+    check_names(program, problems)
     check_axes(program, known, problems)
     for node in program.graph.nodes if known else ():
         forms = dict.fromkeys((node, node_at_inference(node)))
@@ -228,12 +222,14 @@ def check_axes(program: CompiledProgram, known: Mapping[str, GraphInput], proble
             problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other axis"))
 
 
-def check_names(program: CompiledProgram, known: Mapping[str, GraphInput], problems: Problems) -> None:
-    """Report inputs and outputs that have the name of lengths."""
-    named = {v.name for v in known.values()}
-    for declared in (*program.inputs, *program.outputs):
-        if declared.name in named:
-            message = f"`{declared.name}` is the name that the lengths of a sequence have"
+def check_names(program: CompiledProgram, problems: Problems) -> None:
+    """Report inputs and outputs that have the name of lengths, whether rows differ in length or not."""
+    fields = [(i.name, i) for i in program.inputs]
+    fields += [(name, o) for o in program.outputs for name in dict.fromkeys((o.name, o.target))]
+    taken = {length_name(name) for name, declared in fields if declared.declared.free_axis is not None}
+    for name, declared in fields:
+        if name in taken:
+            message = f"`{name}` is the name that the lengths of a sequence have"
             problems.add(Diagnostic.at(declared.site, "E0607", message, "give it another name"))
 
 

@@ -10,7 +10,7 @@ from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import MemberOf, Nothing, OneOf
 from dlc.compiler.dims.dim import product
 from dlc.compiler.operators.base import Operator
-from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill, torch_mask
+from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill, torch_within
 from dlc.compiler.training.losses import LEAST
 from dlc.compiler.types import Tensor
 
@@ -53,17 +53,9 @@ class BatchMean(Operator):
         types = self.positional[1:]
         aligned = [self.aligned(mask, type) for mask, type in zip(masks, types, strict=True)]
         if lengths is not None:
-            aligned.append(self.within(F, lengths))
+            aligned.append(torch_within(F, self, lengths))
         valid = reduce(and_, aligned).expand_as(x)
         return x.where(valid, 0).sum(), valid.sum().to(F.float32)
-
-    def within(self, F: Any, lengths: Any) -> Any:
-        """The mask of the entries before the end of each row."""
-        type = self.operands[0]
-        masks = [
-            torch_mask(F, lengths, F.size(type.shape[axis]), axis, type.rank) for axis in self.varying(type)
-        ]
-        return reduce(and_, masks)
 
     def aligned(self, mask: Any, type: Tensor) -> Any:
         """The mask with the rank of the operand."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dlc.compiler.dims.dim import has_free
 from dlc.compiler.passes.lengths import length_name
 
 if TYPE_CHECKING:
@@ -29,10 +28,8 @@ class EqualRows(NamedTuple):
         return {name: self.cut(name, type, batch[name]) for name, type in types.items()} | {**self.lengths}
 
     def cut(self, name: str, type: Tensor, values: np.ndarray) -> np.ndarray:
-        """These rows of a field, as long as the longest of them. Padding is along the first free
-        dimension."""
-        axis = next((axis for axis, size in enumerate(type.shape) if has_free(size)), None)
-        lengths = self.lengths.get(length_name(name))
+        """These rows of a field, as long as the longest of them."""
+        axis, lengths = type.free_axis, self.lengths.get(length_name(name))
         if lengths is None or axis is None:
             return values[self.rows]
         return values[(self.rows, *[slice(None)] * axis, slice(int(lengths.max(initial=0))))]

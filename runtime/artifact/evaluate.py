@@ -66,13 +66,9 @@ def run_chunks(
     """For each chunk of rows whose inputs are equally long: their numbers, their fields and the outputs.
     Without rows, one empty chunk, which gives the shapes of the outputs."""
     sizes = batch_sizes(rows.count or 0, min(CHUNK, rows.inspected(rows.types))) or [0]
-    names, types = (
-        [*rows.types, *rows.length_names.values()],
-        {field.name: field.declared for field in fields},
-    )
-    for start, size, batch in zip(
-        accumulate(sizes, initial=0), sizes, rows.batches(sizes, names), strict=False
-    ):
+    starts, types = accumulate(sizes, initial=0), {field.name: field.declared for field in fields}
+    batches = rows.batches(sizes, [*rows.types, *rows.length_names.values()])
+    for start, size, batch in zip(starts, sizes, batches, strict=False):
         lengths = {name: batch[name] for name in rows.length_names.values()}
         for some in equally_long(artifact.fields, lengths, size):
             taken = some.of(types, batch)

@@ -22,7 +22,7 @@ from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
@@ -36,11 +36,12 @@ def arrays(
     wanted: Sequence[Any],
     given: Mapping[str, Any],
     units: Mapping[str, str],
-    lengths: Container[str],
+    lengths: Mapping[str, str],
 ) -> tuple[dict[str, np.ndarray | Ragged], list[UnknownValues]]:
     """An array with the dtype and shape of each input, ragged if its rows differ in length, and the class
     inputs with missing or unknown values. `units` are what the texts of an input are cut into; `lengths` are
-    inputs that may be left out. `ArtifactError` for invalid values."""
+    the inputs of lengths, each with its dimension, which may be left out. `ArtifactError` for invalid values.
+    """
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
         raise ArtifactError(f"the model has no input `{shorten(unknown)}`: it takes {listed(types, '{}')}")
@@ -50,7 +51,7 @@ def arrays(
     found: list[UnknownValues] = []
     wanted = [w for w in wanted if w.name in given]
     made = {w.name: array(w, types[w.name], given[w.name], found, units.get(w.name, "")) for w in wanted}
-    check_sizes(wanted, made)
+    check_lengths(made, lengths, check_sizes(wanted, made))
     return made, found
 
 
@@ -114,12 +115,15 @@ def shape_error(wanted: Any, found: Sequence[int]) -> ArtifactError:
 def length_error(wanted: Any, size: int, lengths: np.ndarray) -> ArtifactError:
     row = int(np.argmax(lengths != size))
     return ArtifactError(
-        f"`{wanted.name}`, row {row + 1}: it has {lengths[row]} steps, and `{size}` are wanted"
+        f"`{wanted.name}`, row {row + 1}: it has {lengths[row]} steps, and {size} are wanted"
     )
 
 
-def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged]) -> None:
-    """Check the sizes of all inputs: a free dimension has the same size in all of them, in each row."""
+def check_sizes(
+    wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged]
+) -> Mapping[str, tuple[Any, str]]:
+    """Check the sizes of all inputs: a free dimension has the same size in all of them, in each row. Returns
+    the size of each, or its sizes in the rows, and the first input that has it."""
     known: dict[str, tuple[Any, str]] = {}
     for w in wanted:
         for size, found in zip(w.shape, sizes_of(made[w.name]), strict=True):
@@ -131,6 +135,22 @@ def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged]) 
                 at = int(np.argmax(a != b))
                 sizes = f"{a.flat[at]} in `{owner}` and {b.flat[at]} in `{w.name}`"
                 raise ArtifactError(f"`{size}` is {sizes}{f', row {at + 1}' if a.ndim else ''}")
+    return known
+
+
+def check_lengths(
+    made: Mapping[str, np.ndarray | Ragged], lengths: Mapping[str, str], sizes: Mapping[str, tuple[Any, str]]
+) -> None:
+    """Check that no row is said to be longer than its array. `sizes` are those of dimensions."""
+    for name, dim in lengths.items():
+        given, (steps, owner) = made.get(name), sizes.get(dim, (0, ""))
+        if not isinstance(given, np.ndarray) or not owner:
+            continue
+        steps = np.broadcast_to(steps, given.shape)
+        if (bad := (given < 0) | (given > steps)).any():
+            row = int(np.argmax(bad))
+            between = f"between 0 and {steps[row]}, the steps of `{owner}`"
+            raise ArtifactError(f"`{name}`, row {row + 1}: {given[row]} is not {between}")
 
 
 def sizes_of(values: np.ndarray | Ragged) -> list[Any]:

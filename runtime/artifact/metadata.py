@@ -15,6 +15,7 @@ from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
+from dlc.compiler.operators.lengths import LENGTH
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.data.column_match import numbered_columns
@@ -132,9 +133,10 @@ def check(metadata: Metadata) -> None:
         raise ValueError("its inputs and outputs have names that dlc does not write")
     for type in (*metadata.inputs.values(), *metadata.outputs.values()):
         type_from_json(type)
-    dims = {size for type in metadata.inputs.values() for size in type["shape"]}
-    if not (metadata.lengths.keys() <= metadata.inputs.keys() and dims >= {*metadata.lengths.values()}):
+    if not are_lengths(metadata.lengths, metadata.inputs):
         raise ValueError(f"its `{PREFIX}lengths` is not as dlc writes it")
+    if metadata.ahead and "window" not in metadata.table:
+        raise ValueError(f"its `{PREFIX}ahead` is not as dlc writes it")
     types_from_json(metadata.tensors)
 
 
@@ -145,6 +147,13 @@ def is_name(text: str) -> bool:
 
 def names_of_columns(value: list[Any]) -> bool:
     return bool(value) and all_are(str, value)
+
+
+def are_lengths(lengths: Mapping[str, str], inputs: Mapping[str, dict[str, Any]]) -> bool:
+    """Whether these are inputs of lengths, each of a dimension that another input has."""
+    dims = {size for name, type in inputs.items() if name not in lengths for size in type["shape"]}
+    given = [type_from_json(inputs[name]) for name in lengths if name in inputs]
+    return given == [LENGTH] * len(lengths) and dims >= {*lengths.values()}
 
 
 def are_units(value: Any) -> bool:

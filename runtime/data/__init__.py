@@ -83,7 +83,7 @@ def facts(
     """The facts about a program that depend on the data. Only the columns they need are decoded."""
     wanted = required_fields(program)
     chosen = [w for w in wanted if fields is None or w.name in fields]
-    if not any(w.learns or (w.has_free_size and not w.drawn) for w in chosen):
+    if not any(w.learns or (w.declared.free_axis is not None and not w.drawn) for w in chosen):
         return program.facts
     dataset = gather(_data_of(program, source), wanted, folder, (), fields)
     return Facts(dataset.classes, lengths=dataset.lengths)
@@ -143,7 +143,8 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
     classes = _find_classes(main, parts.train)
     own = _own_sources(data, folder)
     dataset, notes, varies = {}, [*note, crossing], varying(main.lengths)
-    for name in (name for name in own if name in splits or any(w.has_free_size for w in chosen)):
+    vary = any(w.declared.free_axis is not None for w in chosen)
+    for name in (name for name in own if name in splits or vary):
         filled, note = read(own[name], name)
         varies |= varying(filled.lengths)
         if name in splits:

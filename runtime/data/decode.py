@@ -169,15 +169,14 @@ def _refuse_empty_texts(column: Column, wanted: RequiredField, purpose: Purpose)
 def lengths_in(
     wanted: Sequence[RequiredField], made: Mapping[str, np.ndarray | Ragged]
 ) -> dict[str, np.ndarray]:
-    """The lengths of all rows along the first free dimension of each field that has one, by their names."""
+    """The lengths of all rows along the free axis of each field that has one, by their names."""
     found = {}
     for w in (w for w in wanted if w.name in made):
-        free = [axis for axis, size in enumerate(w.declared.shape) if dim.is_free(size)]
-        values = made[w.name]
+        axis, values = w.declared.free_axis, made[w.name]
         if isinstance(values, Ragged):
             found[length_name(w.name)] = values.lengths
-        elif free:
-            found[length_name(w.name)] = np.full(len(values), values.shape[free[0] + 1], np.int64)
+        elif axis is not None:
+            found[length_name(w.name)] = np.full(len(values), values.shape[axis + 1], np.int64)
     return found
 
 

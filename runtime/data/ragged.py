@@ -50,11 +50,6 @@ class Ragged:
         """Whether all rows have the same length, as windows do, which may share their steps."""
         return bool((self.lengths == self.lengths[:1]).all())
 
-    @property
-    def steps(self) -> np.ndarray:
-        """The steps of all rows, one row after the other."""
-        return self.values[step_indices(self.starts, self.lengths)]
-
     def padded(self) -> np.ndarray:
         """One array, in which each row is as long as the longest one. Shorter rows are continued by copies of
         their last step, so that padding is as harmless as data; a row without steps has steps of others."""

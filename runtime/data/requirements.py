@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.sections import CHARACTER, NormalField, UniformField
-from dlc.compiler.dims.dim import Dim, has_free
+from dlc.compiler.dims.dim import Dim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +37,6 @@ class RequiredField:
     @property
     def drawn(self) -> bool:
         return isinstance(self.source, (NormalField, UniformField))
-
-    @property
-    def has_free_size(self) -> bool:
-        return any(isinstance(size, Dim) and has_free(size) for size in self.declared.shape)
 
     @property
     def is_target(self) -> bool:

@@ -57,7 +57,7 @@ def check_lengths(declared: Tensor, columns: Sequence[Column], axis: int, known:
     size = declared.shape[axis]
     if not isinstance(size, dim.Dim):
         given = ~columns[0].missing_rows if columns[0].cut else True  # a missing text may be left out
-        refuse((lengths != size) & given, f"it has {{}} steps, and `{size}` are wanted", lengths)
+        refuse((lengths != size) & given, f"it has {{}} steps, and {size} are wanted", lengths)
         return
     names = dim.names(size)
     if names <= known.keys():
@@ -65,6 +65,7 @@ def check_lengths(declared: Tensor, columns: Sequence[Column], axis: int, known:
         what = f"it has {{}} steps, and `{size}` is {{}} in the fields before it"
         refuse(lengths != wanted, what, lengths, wanted)
     elif (solved := solve(size, lengths)) is not None:
+        refuse(lengths != dim.evaluate(size, solved), f"it has {{}} steps, which `{size}` never is", lengths)
         known.update(solved)
 
 

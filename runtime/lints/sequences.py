@@ -59,11 +59,8 @@ def uneven_reductions(
 
 
 def warning_of(node: Node, low: float, high: float, is_mean: bool) -> Diagnostic:
-    name, steps, times = (
-        node.operator.name,
-        f"{low:.0f} to {high:.0f} steps",
-        f"{high / max(low, 1):.0f} times",
-    )
+    name, steps = node.operator.name, f"{low:.0f} to {high:.0f} steps"
+    times = f"{high / max(low, 1):.0f} times"
     if is_mean:
         message = (
             f"`{name}` averages {steps}: one step counts {times} as much in a short row as in a long one"

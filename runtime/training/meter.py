@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.dims.dim import has_free
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.training.metrics import Prediction, State
@@ -71,7 +70,7 @@ class OutputMetric:
     @property
     def leaves_out(self) -> bool:
         """Whether entries of the target may not count: ignored ones, and those after the end of a row."""
-        return bool(self.type.ignore) or any(map(has_free, self.type.shape))
+        return bool(self.type.ignore) or self.type.free_axis is not None
 
     @property
     def updated_with(self) -> Tensor:
@@ -89,9 +88,9 @@ def counted(type: Tensor, target: np.ndarray, lengths: np.ndarray | None = None)
         counts = target >= 0
     else:
         counts = ~np.isnan(target) if target.dtype.kind == "f" else np.ones(target.shape, bool)
-    if lengths is None:
+    axis = type.free_axis
+    if lengths is None or axis is None:
         return counts
-    axis = next(axis for axis, size in enumerate(type.shape) if has_free(size))
     within = np.arange(target.shape[axis + 1]) < lengths[:, None]
     return counts & within.reshape(len(target), *[1] * axis, -1, *[1] * (type.rank - axis - 1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from click.testing import CliRunner
 
 import dlc
 from dlc.cli import commands
+from dlc.runtime.artifact.metadata import from_texts
 from dlc.runtime.artifact.session import open_session
+from dlc.runtime.errors import ArtifactError
 
 LONG = """input x: float[1, T]
 output y: float
@@ -76,3 +79,57 @@ def test_named_classes_are_answered_up_to_the_end_of_each_row(tmp_path: Path) ->
     predicted = dlc.load(path).predict({"word": ["tree", "ox"]})
     assert predicted["sounds"].tolist() == ["".join(row) for row in answers]
     assert [len(rows) for rows in predicted["sounds_probabilities"]] == [4, 2]
+
+
+AVERAGED = """input x: float[T, 2]
+output y: float
+x -> mean(axis=0) -> dense(1) -> y
+export {
+  lengths = true
+}
+"""
+
+
+@pytest.mark.parametrize("lengths", [[2, 5], [2, -1]])
+def test_a_row_is_not_longer_than_its_array(lengths: list[int], tmp_path: Path) -> None:
+    artifact = dlc.load(make(AVERAGED, tmp_path).path)
+    rows = np.ones((2, 4, 2), np.float32)
+    assert artifact.predict({"x": rows, "x_length": [4, 2]})["y"].shape == (2,)
+    wrong = f"`x_length`, row 2: {lengths[1]} is not between 0 and 4, the steps of `x`"
+    with pytest.raises(ArtifactError, match=wrong):
+        artifact.predict({"x": rows, "x_length": lengths})
+    with pytest.raises(ArtifactError, match="row 1: 3 is not between 0 and 2"):
+        artifact.predict({"x": [rows[0, :2], rows[1, :1]], "x_length": [3, 1]})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lengths": {"x": "T"}},
+        {"lengths": {"x_length": "T", "x": "T"}},
+        {"lengths": {"x_length": "U"}},
+        {"lengths": {"z_length": "T"}},
+        {"ahead": {"y": 3}},
+    ],
+)
+def test_lengths_of_no_input_are_refused(change: dict[str, dict], tmp_path: Path) -> None:
+    texts = make(AVERAGED, tmp_path).metadata
+    assert from_texts(texts).lengths == {"x_length": "T"}
+    with pytest.raises((ValueError, ArtifactError), match="is not as dlc writes it"):
+        from_texts({**texts, **{f"dlc.{key}": json.dumps(value) for key, value in change.items()}})
+
+
+@pytest.mark.parametrize("field", ["input x_length: float", "output y_length: float"])
+def test_no_field_has_the_name_of_lengths(field: str) -> None:
+    """Metrics and batches would take its values for the lengths of the rows."""
+    kind, name = field.split(":")[0].split()
+    use = f"{name} -> dense(1) -> z" if kind == "input" else f"x -> mean(axis=0) -> dense(1) -> {name}"
+    text = (
+        f"input x: float[T, 2]\n{field}\noutput y: float[T, 1]\noutput z: float\nx -> dense(1) -> y\n{use}\n"
+    )
+    text = text if kind == "input" else text.replace("output z: float\n", "")
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=text)
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.line) == ("E0607", 2)
+    assert problem.message == f"`{name}` is the name that the lengths of a sequence have"

@@ -37,8 +37,6 @@ def test_rows_of_a_ragged_array_are_those_of_a_list(
             rest = padded[place][length:] if axis == 0 else padded[place][:, length:].T
             last = row[-1] if axis == 0 else row[:, -1]
             assert (rest == last).all()
-    steps = [row if axis == 0 else row.T for row in rows]
-    np.testing.assert_array_equal(taken.steps, np.concatenate([steps[n] for n in chosen] or [values[:0]]))
 
 
 @given(LENGTHS, st.integers(1, 4), st.integers(0, 9))

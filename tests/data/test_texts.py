@@ -308,7 +308,7 @@ def test_texts_of_a_fixed_length(tmp_path: Path) -> None:
     data = dna(tmp_path, "acgt|tttt")
     assert data.train["code"].tolist() == [[0, 1, 2, 3], [3, 3, 3, 3]]  # type: ignore[index]
     found = error_of(dna, tmp_path, "acgt|acg|ac")
-    what = 'rows.csv, row 2 (line 3), column "code": it has 3 steps, and `4` are wanted'
+    what = 'rows.csv, row 2 (line 3), column "code": it has 3 steps, and 4 are wanted'
     assert (found.code, found.message) == ("E0704", what)
     found = error_of(dna, tmp_path, "acgt||acgt")
     assert (found.code, found.message) == (

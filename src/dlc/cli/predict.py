@@ -63,7 +63,7 @@ def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str
         sequences = [
             answer
             for output, type in artifact.outputs.items()
-            if not all(isinstance(size, int) for size in type.shape)
+            if type.free_axis is not None
             for answer in kind_of(type).answer_names(output)
         ]
         answers = columns(answers, names, sequences)

@@ -60,7 +60,7 @@ def check_stratify(state: Elaboration, ev: Evaluator, data: Data) -> None:
         how = f"`split = {data.splitting.name}`" if data.split else "the split of windows"
         state.problems.report("E0408", data.spans["stratify"],
                               f"`stratify` chooses rows of each class, and {how} other rows",
-                              help="leave it out")  # fmt: skip
+                              help="leave `stratify` out")  # fmt: skip
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
     lost = output is BROKEN or data.stratify in state.recovery.names or state.recovery.name_lost

@@ -53,19 +53,19 @@ def check_lengths(declared: Tensor, columns: Sequence[Column], axis: int, known:
     lengths = columns[0].lengths
     assert lengths is not None
     for other in columns[1:]:
-        refuse(lengths != other.lengths, "its columns differ in length: {} steps", lengths)
+        refuse(lengths != other.lengths, "its columns differ in length: the first has {} steps", lengths)
     size = declared.shape[axis]
     if not isinstance(size, dim.Dim):
         given = ~columns[0].missing_rows if columns[0].cut else True  # a missing text may be left out
-        refuse((lengths != size) & given, f"it has {{}} steps, and {size} are wanted", lengths)
+        refuse((lengths != size) & given, f"its length is {{}}, and {size} is wanted", lengths)
         return
     names = dim.names(size)
     if names <= known.keys():
         wanted = np.broadcast_to(dim.evaluate(size, known), lengths.shape)
-        what = f"it has {{}} steps, and `{size}` is {{}} in the fields before it"
+        what = f"its length is {{}}, and `{size}` is {{}} in the fields before it"
         refuse(lengths != wanted, what, lengths, wanted)
     elif (solved := solve(size, lengths)) is not None:
-        refuse(lengths != dim.evaluate(size, solved), f"it has {{}} steps, which `{size}` never is", lengths)
+        refuse(lengths != dim.evaluate(size, solved), f"its length is {{}}, which `{size}` never is", lengths)
         known.update(solved)
 
 

@@ -224,7 +224,7 @@ WRONG = {
     ),
     "a row of another length": (
         lambda r: r.update(image=[[[0, 1], [2, 3]], [[0, 1]]]),
-        "`image`, row 2: it has 1 steps, and 2 are wanted",
+        "`image`, row 2: its length is 1, and 2 is wanted",
     ),
     "steps of different shapes": (
         lambda r: r.update(image=[[[0, 1], [2]], [[0, 1]]]),

@@ -90,7 +90,7 @@ def test_a_missing_value_in_parquet(tmp_path, values):
 
 
 @pytest.mark.parametrize(("lists", "code", "message"), [
-    ([[1, 2], [3], [4, 5]], "E0704", "row 2, column \"x\": it has 1 steps, and 2 are wanted"),
+    ([[1, 2], [3], [4, 5]], "E0704", "row 2, column \"x\": its length is 1, and 2 is wanted"),
     ([[1, 2], None, [4, 5]], "E0706", "row 2, column \"x\": the value is missing"),
     ([[[1], [2]], [[3], []]], "E0711",
      "row 2, column \"x\": the list has 0 entries, and that of row 1 has 1"),
@@ -369,7 +369,7 @@ def test_tables_that_do_not_match_their_columns():
     found = error_of(read, table([1, 2], columns=("x",)), wanted("x"))
     assert found.message == "the table's rows have 2 entries, and 1 columns are named"
     found = error_of(read, table([(1, 2)], [(1,)], columns=("x",)), wanted("x", "float", 2))
-    assert found.message == 'the table, row 2, column "x": it has 1 steps, and 2 are wanted'
+    assert found.message == 'the table, row 2, column "x": its length is 1, and 2 is wanted'
     assert error_of(read, table([]), wanted("x")).code == "E0708"
     assert error_of(read, table([1]), wanted("x"), target("y")).message == (
         "the table has 1 field, and nothing is left for target `y`"

@@ -56,14 +56,14 @@ def test_series_of_one_length_are_an_array(tmp_path):
         data = read(csv_of(tmp_path, text, series="id"), wanted("a", "float", size), folder=tmp_path)
         assert data.train["a"].tolist() == [[0, 1], [10, 11], [20, 21]] and not data.lengths
     error = error_of(read, csv_of(tmp_path, LONG, series="id"), wanted("a", "float", 3), folder=tmp_path)
-    assert error.code == "E0704" and "it has 1 steps, and 3 are wanted" in error.message
+    assert error.code == "E0704" and "its length is 1, and 3 is wanted" in error.message
 
 
 def test_rows_have_a_length_that_their_size_can_have():
     source = TableSource(columns=("a",), rows=(([1.0, 2.0, 3.0, 4.0],), ([1.0, 2.0, 3.0],)))
     error = error_of(read, source, wanted("a", "float", 2 * T))
     assert error.code == "E0704" and "row 2" in error.message
-    assert "it has 3 steps, which `2 * T` never is" in error.message
+    assert "its length is 3, which `2 * T` never is" in error.message
 
 
 def test_a_target_may_have_a_value_for_each_step(tmp_path):

@@ -308,7 +308,7 @@ def test_texts_of_a_fixed_length(tmp_path: Path) -> None:
     data = dna(tmp_path, "acgt|tttt")
     assert data.train["code"].tolist() == [[0, 1, 2, 3], [3, 3, 3, 3]]  # type: ignore[index]
     found = error_of(dna, tmp_path, "acgt|acg|ac")
-    what = 'rows.csv, row 2 (line 3), column "code": it has 3 steps, and 4 are wanted'
+    what = 'rows.csv, row 2 (line 3), column "code": its length is 3, and 4 is wanted'
     assert (found.code, found.message) == ("E0704", what)
     found = error_of(dna, tmp_path, "acgt||acgt")
     assert (found.code, found.message) == (
@@ -325,7 +325,7 @@ def test_fields_of_one_dimension_have_texts_of_one_length(tmp_path: Path) -> Non
     (tmp_path / "rows.csv").write_text("word,tag\nab,AB\nabc,A\n")
     found = error_of(rows_of, f'{TAGGER}data {{ source = csv("rows.csv") }}\n', tmp_path)
     assert found.code == "E0704"
-    assert found.message.startswith('rows.csv, row 2 (line 3), column "tag": it has 1 steps, and `T` is 3')
+    assert found.message.startswith('rows.csv, row 2 (line 3), column "tag": its length is 1, and `T` is 3')
 
 
 def test_ignored_characters_of_a_target(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def shape_error(wanted: Any, found: Sequence[int]) -> ArtifactError:
 def length_error(wanted: Any, size: int, lengths: np.ndarray) -> ArtifactError:
     row = int(np.argmax(lengths != size))
     return ArtifactError(
-        f"`{wanted.name}`, row {row + 1}: it has {lengths[row]} steps, and {size} are wanted"
+        f"`{wanted.name}`, row {row + 1}: its length is {lengths[row]}, and {size} is wanted"
     )
 
 

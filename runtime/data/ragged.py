@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.runtime import memory
+from dlc.runtime.data.data_errors import TOO_LARGE, fail
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SMALL = 1 << 28  # bytes of a padded batch that are not compared with the free memory
 
 
 class Ragged:
@@ -43,7 +49,7 @@ class Ragged:
 
     @property
     def nbytes(self) -> int:
-        return int(self.lengths.sum()) * self.values.itemsize * int(np.prod(self.values.shape[1:]))
+        return int(self.lengths.sum()) * self.values.itemsize * prod(self.values.shape[1:])
 
     @property
     def is_uniform(self) -> bool:
@@ -52,8 +58,10 @@ class Ragged:
 
     def padded(self) -> np.ndarray:
         """One array, in which each row is as long as the longest one. Shorter rows are continued by copies of
-        their last step, so that padding is as harmless as data; a row without steps has steps of others."""
+        their last step, so that padding is as harmless as data; a row without steps has steps of others.
+        `CompileError` if it does not fit into the free memory."""
         longest = int(self.lengths.max(initial=0))
+        self._check_padded(longest)
         if not longest:
             return np.zeros((len(self), *self.sample_shape(0)), self.dtype)
         if self.is_uniform:
@@ -63,6 +71,14 @@ class Ragged:
         places = np.minimum(self.starts[:, None] + within, len(self.values) - 1)
         made = self.values[places]
         return made if not self.axis else np.moveaxis(made, 1, self.axis + 1)
+
+    def _check_padded(self, longest: int) -> None:
+        """One long row makes a batch of short ones large."""
+        size = len(self) * longest * self.dtype.itemsize * prod(self.values.shape[1:])
+        if size > SMALL and size > (free := memory.free()):
+            takes = f"{memory.format_size(size)}, and {memory.format_size(free)} of memory is free"
+            message = f"{len(self)} rows, as long as the longest one of {longest} steps, take {takes}"
+            raise fail(TOO_LARGE, message, help="take smaller batches, or shorten the longest rows")
 
     def stretches(self, most: int) -> Ragged:
         """The distinct stretches of at most `most` successive steps within rows of one length."""

@@ -278,9 +278,9 @@ class Dataset:
                 digest.update(f"{part} {name} {dtype.kind}{dtype.itemsize} {shape}\n".encode())
                 for values in rows.chunks(name):
                     digest.update(_bytes(values))
-                if name in rows.length_names and rows.held() is None:
-                    for values in rows.chunks(rows.length_names[name]):
-                        digest.update(_bytes(values))
+                if name in rows.length_names:
+                    lengths = np.concatenate([*rows.chunks(rows.length_names[name])])
+                    digest.update(_bytes(lengths) if np.ptp(lengths) else b"")
         return digest.hexdigest()
 
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from dlc.compiler.diagnostics.problems import CompileError
+from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.rows import POOL, InMemoryRows, in_buckets
@@ -37,6 +39,20 @@ def test_rows_of_a_ragged_array_are_those_of_a_list(
             rest = padded[place][length:] if axis == 0 else padded[place][:, length:].T
             last = row[-1] if axis == 0 else row[:, -1]
             assert (rest == last).all()
+
+
+def test_one_long_row_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = np.array([1 << 20] + [1] * 99)
+    rows = Ragged(np.zeros((lengths.sum(), 1), np.float32), lengths)
+    monkeypatch.setattr(memory, "free", lambda: 1 << 28)
+    with pytest.raises(CompileError) as caught:
+        rows.padded()
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0716"
+    assert found.message == (
+        "100 rows, as long as the longest one of 1048576 steps, take 419 MB, and 268 MB of memory is free"
+    )
+    assert rows[np.arange(50)].padded().shape == (50, 1 << 20, 1)
 
 
 @given(LENGTHS, st.integers(1, 4), st.integers(0, 9))

@@ -313,3 +313,23 @@ def test_a_vector_of_a_csv_file_needs_its_columns() -> None:
     assert [d.code for d in caught.value.diagnostics] == ["E0822"]
     named = text.replace('csv("rows.csv")', 'csv("rows.csv")\n  x = columns("a", "b")')
     assert 'table[["a", "b"]]' in emit(compile(Source("story.dl", named)))
+
+
+@pytest.mark.parametrize("source", ['parquet("rows.parquet")', "table([[[1, 2], 3], [[4], 5]])"])
+def test_lengths_of_rows_are_not_read(source: str) -> None:
+    text = f"input x: float[T]\noutput y: float\nx -> mean -> dense(1) -> y\ndata {{ source = {source} }}\n"
+    with pytest.raises(CompileError, match="the lengths of `x` are not read") as caught:
+        emit(compile(Source("story.dl", text)))
+    assert [d.code for d in caught.value.diagnostics] == ["E0822"]
+
+
+def test_arrays_have_their_own_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.ones((6, 4, 2)), y=np.zeros(6))
+    text = """input x: float[T, 2]
+    output y: float
+    x -> mean(axis=0) -> dense(1) -> y
+    data { source = npz("rows.npz") }"""
+    path = tmp_path / "story.py"
+    path.write_text(emit(compile(Source("story.dl", text))), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load(path).load_rows().tensors[0].shape == (6, 4, 2)

@@ -71,12 +71,12 @@ class SourceReader:
         declared = self.declared[value]
         classes = declared.classes  # arrays contain class indices
         found = classes and classes.found_in and classes.labels and self.source.name in ("npz", "idx")
-        if found or declared.ignore:
-            what = "labels" if found else "ignored values"
+        if found or declared.ignore or (declared.free_axis is not None and self.source.name != "npz"):
+            what = "labels" if found else "ignored values" if declared.ignore else "lengths"
             raise self.error(f"the {what} of `{value.field}` are not read")
         element = kind_of(declared).target(declared) if value.is_target else declared.element
         dtype = TYPES.get(element, f"torch.{element}")
-        if declared.rank > 1:
+        if declared.rank > 1 and declared.free_axis is None:
             array += f".reshape({', '.join(map(str, (-1, *declared.shape)))})"
         return call(text("torch.tensor"), text(array), text(f"dtype={dtype}"))
 
@@ -107,7 +107,8 @@ class SourceReader:
         return ("table", text(f"pd.read_parquet({quoted(source.path)})")), self.table_arrays()
 
     def read_table(self, source: Any) -> Any:
-        fields = [v.field for v in self.values for _ in range(v.type.shape[0] if v.type.rank else 1)]
+        counts = [v.type.shape[0] if v.type.rank and v.type.free_axis is None else 1 for v in self.values]
+        fields = [v.field for v, count in zip(self.values, counts, strict=True) for _ in range(count)]
         rows, names = literal([list(row) for row in source.rows]), list(source.columns or fields)
         read = call(text("pd.DataFrame"), rows, columns=literal(names))  # type: ignore[arg-type]
         return ("table", read), self.table_arrays(dict(zip(names, names, strict=True)))
@@ -194,7 +195,6 @@ class SourceReader:
         return [seed, *lines(made, 4, f"{', '.join(['training', *shares])} = ")]
 
     def stratified_split(self, shares: Mapping[str, Any]) -> list[str]:
-        """Each split has the same proportions of classes."""
         data = self.data
         index = next((i for i, v in enumerate(self.values) if v.is_target and v.field == data.stratify), None)
         if index is None:

@@ -53,6 +53,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
+    # The number of entries without which it has no result for a row, along an axis whose padding it leaves out.
+    least: ClassVar[int] | property = 0
     # True if its result holds nothing (0, class -1, `""`) after the end of each row.
     ends_rows: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
@@ -222,6 +224,10 @@ class Operator(GivenOperands, family="operator", what="an operator"):
             return Fill(1) if self.domain else APART
         raise Reject(f"`{self.symbol or self.name}` would mix padding into its result", at=place)
 
+    def least_along(self, place: int, axis: int) -> int:
+        """The number of entries that a row needs along a sample axis of operand `place`."""
+        return self.least if self.padding_of(place, axis) != APART else 0
+
     @abstractmethod
     def torch(self, F: Any, *operands: Any, **weights: Any) -> Any:
         """Its training form in plain PyTorch.
@@ -302,6 +308,10 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     def labels(self) -> tuple[str, ...] | tuple[int, ...]:
         """The labels outside of the graph of the class indices that it takes, if it defines labels."""
         return ()
+
+    def no_label(self) -> int | None:
+        """The label of none of the classes, if it gives integer labels."""
+        return None
 
     def from_text(self, np: Any, text: Any) -> Any:
         """The array that torch gets in place of an array of text, if it takes text."""

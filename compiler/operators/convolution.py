@@ -46,6 +46,7 @@ class _Convolution(Layer, abstract=True):
     """The base of both convolutions. `axes` expands a setting such as `kernel` to one number per axis."""
 
     spatial = True
+    least = 1
     channels: Any
     groups: Any
     bias: Any

@@ -15,6 +15,7 @@ from dlc.compiler.types import Tensor
 
 class _GlobalPool(Operator, abstract=True):
     group = "pooling"
+    least = 1
 
     def type(self, x: Tensor) -> Tensor:
         need_space(x, self.name)
@@ -83,6 +84,7 @@ class AdaptiveAvgpool(Operator):
     """
 
     group = "pooling"
+    least = 1
     spatial = True
     differs_on_nan = "In ONNX Runtime a NaN may also affect the means of other windows."
 

@@ -62,6 +62,10 @@ class Slice(Operator):
             raise Reject("an index from the end would read padding", at=place, help=help)
         return APART
 
+    def least_along(self, place, axis):
+        entry = self.entries[axis] if axis < len(self.entries) else ()
+        return 0 if isinstance(entry, tuple) else 1
+
     @property
     def indexes_one(self) -> bool:
         return self.operands[0].shape == (1,)

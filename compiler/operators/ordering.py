@@ -31,6 +31,7 @@ class _Position(Operator, abstract=True):
 
     group = "reductions"
     takes = "number"
+    least = 1
     batchless = True
     sign: ClassVar[int]  # 1 for the largest, -1 for the smallest
 

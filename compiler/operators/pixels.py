@@ -22,6 +22,7 @@ class GridSample(Operator):
 
     group = "resampling"
     spatial = True
+    least = 1
     differs_on_nan = "At a NaN position PyTorch and ONNX Runtime take different values."
     usage = """
     input  image: uint8[1, 28, 28]

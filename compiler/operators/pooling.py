@@ -32,6 +32,7 @@ def need_space(x: Tensor, what: str) -> None:
 
 class _Pool(Operator, abstract=True):
     spatial = True
+    least = 1
     adjusts = MappingProxyType({"padding": (0, 1, 2, 3)})
     kernel: Any = setting("size of the window", PerAxis(Integer(1)))
     stride: Any = setting("step of the window", PerAxis(Integer(1)), None, shown="kernel")

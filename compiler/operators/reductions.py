@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, ListOf, Nothing, OneOf
+from dlc.compiler.dims.dim import has_free, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import (
     PASSES_NAN_OVER,
@@ -124,15 +125,19 @@ class Sum(Reduction):
 
 
 class Mean(Reduction):
-    """The mean over axes (torch `mean`, ONNX `ReduceMean`)."""
+    """The mean over axes, and 0 over none (torch `mean`, ONNX `ReduceMean`)."""
 
     def padding_of(self, place, axis):
         return Fill(0, lengths=True) if axis in self.axes(self.operands[0]) else APART
 
     def torch(self, F, x, lengths=None):
-        if lengths is None:
+        count = product(self.operands[0].shape[axis] for axis in self.axes(self.operands[0]))
+        if lengths is None and not has_free(count):
             return super().torch(F, x)
         total = x.sum(self.tensor_axes(), keepdim=self.keepdims)
+        if lengths is None:
+            steps = F.size(count)
+            return total / (steps + 1 // (steps + 1))  # 0 of no steps, where torch's mean is NaN
         return total / torch_counts(F, self, self.axes(self.operands[0]), lengths, self.results[0].rank)
 
     def onnx(self, op, x, lengths=None):
@@ -173,6 +178,7 @@ class Max(Reduction):
 
     takes = "number"
     neutral = "lowest"
+    least = 1
     differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, F, x, axes, keep):
@@ -197,6 +203,7 @@ class Min(Reduction):
 
     takes = "number"
     neutral = "highest"
+    least = 1
     differs_on_nan = PASSES_NAN_OVER
 
     def torch_reduced(self, F, x, axes, keep):
@@ -287,6 +294,7 @@ class Logsumexp(Reduction):
     `ReduceSum`, `Log`)."""
 
     neutral = "lowest"
+    least = 1
 
     def torch_reduced(self, F, x, axes, keep):
         return x.logsumexp(axes, **keep)

@@ -49,6 +49,7 @@ class Upsample(Operator):
 
     spatial = True
     differs_on_nan = NAN_SPREADS
+    least = 1
 
     scale: Any = setting("factor of the size, one number or one per axis", PerAxis(Integer(1)))
     mode: str = setting("interpolation", Keyword("nearest", *LINEAR_MODES, "bicubic"), "nearest")
@@ -114,6 +115,7 @@ class Resize(Operator):
 
     spatial = True
     differs_on_nan = NAN_SPREADS
+    least = 1
 
     h: Size = setting("height of the result", Integer(1, symbolic=True))
     w: Size = setting("width of the result", Integer(1, symbolic=True))

@@ -25,6 +25,7 @@ class Last(ShapeOperator):
     """The last step, on axis 0 of the sample (torch `select`, ONNX `Gather`)."""
 
     group = "shape"
+    least = 1
 
     def type(self, x: Tensor) -> Tensor:
         need_steps(x, self.name)

@@ -250,6 +250,10 @@ class Pad(ShapeOperator):
             return APART
         return {"constant": Fill(self.value), "edge": Fill("last"), "reflect": LENGTHS}[self.mode]
 
+    @property
+    def least(self) -> int:
+        return int(self.mode != "constant")
+
     def torch(self, F, x, lengths=None):
         axis, size = self.padded
         if lengths is not None:

@@ -27,6 +27,7 @@ class _OverSpace(Operator, abstract=True):
 
     group = "normalization"
     keeps = ("axes",)
+    least = 1
     follows = True
     normalizes = True
 

@@ -26,6 +26,10 @@ class _Spread(Reduction, abstract=True):
 
     group = "reductions"
 
+    @property
+    def least(self) -> int:
+        return 2 if len(self.axes(self.operands[0])) == 1 else 1
+
     def type(self, x: Tensor) -> Tensor:
         if self.count(x) == 1:
             raise Reject(f"`{self.name}` divides by n - 1 and needs at least two values, found one, in {x}",

@@ -73,6 +73,7 @@ class Lengths:
         self._lengths: dict[Size, Value] = {}
         self._filled: dict[tuple[Value, int, float | str], Value] = {}
         self._replaced: dict[Value, Value] = {}
+        self._no_label: dict[Value, int] = {}  # the label of no class, by value of labels
 
     def graph(self) -> Graph:
         """The graph with lengths; an input of lengths that nothing reads is left out."""
@@ -122,14 +123,17 @@ class Lengths:
             for old, new in zip(node.results, operator.results, strict=True)
         )
         self._replaced.update(zip(node.results, results, strict=True))
+        if (label := operator.no_label()) is not None:
+            self._no_label |= dict.fromkeys(results, label)
         self._extension.nodes.append(replace(node, operator=operator, operands=operands, weights=weights,
                                              results=results))  # fmt: skip
         if refill:
             self._replaced.update(zip(node.results, map(self._without_padding, results), strict=True))
 
     def _without_padding(self, value: Value) -> Value:
-        """The value with 0 in its padding (class -1, `""`)."""
-        fill = Fill(-1 if value.type.element in ("class", "string") else 0)  # names are indices in torch
+        """The value with 0 in its padding (class -1, the label of no class, `""`)."""
+        none = -1 if value.type.element in ("class", "string") else 0  # names are indices in torch
+        fill = Fill(self._no_label.get(value, none))
         for axis in axes_of(value, self._known):
             value = self._fill(value, axis, fill, value)
         return value

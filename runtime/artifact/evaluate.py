@@ -126,7 +126,8 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
         numbers.append(places)
         parts.append(answers)
     answers = {name: in_order(numbers, [p[name] for p in parts]) for name in parts[0]}
-    return Predicted(as_texts(artifact, answers), rows.unknown_values(), kept, rows.notes)
+    notes = rows.notes if opened.count else (*rows.notes, f"{opened.file} {opened.no_rows}")
+    return Predicted(as_texts(artifact, answers), rows.unknown_values(), kept, notes)
 
 
 def read_kept(opened: Opened, names: Sequence[str], rows: np.ndarray | None) -> dict[str, np.ndarray]:

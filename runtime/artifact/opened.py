@@ -16,7 +16,7 @@ from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
-from dlc.runtime.artifact.session import BATCH, STR_OVERHEAD, open_session, run
+from dlc.runtime.artifact.session import BATCH, NEEDING_STEPS, STR_OVERHEAD, open_session, run
 from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
@@ -48,9 +48,15 @@ class OpenArtifact:
 
     def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs for inputs that have the dtypes and shapes of the ONNX file."""
+        empty = next((name for name, array in feed.items() if len(array) and not array.size), "")
+        refused = f"{self.path} has no answer for rows without steps, as `{empty}` has"
+        if empty and self.session in NEEDING_STEPS:
+            raise ArtifactError(refused)
         try:
             return self._answer(feed, min(map(len, feed.values())))
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
+            if empty:
+                raise ArtifactError(refused) from None
             raise ArtifactError(f"{self.path} cannot run these inputs: {first_line(error)}") from None
 
     def run_rows(self, feed: Mapping[str, np.ndarray | Ragged]) -> dict[str, Any]:

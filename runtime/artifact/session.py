@@ -37,6 +37,8 @@ BATCH = "batch"  # the name of the first axis of inputs and outputs
 DEVICES = ("cpu", "cuda")
 NEED_ROWS = frozenset({"GRU", "LSTM"})  # operators that end the process for an empty batch
 NEEDING_ROWS: WeakSet[onnxruntime.InferenceSession] = WeakSet()  # the sessions that have such operators
+NEED_STEPS = frozenset({"InstanceNormalization"})  # the same for rows without entries along an axis
+NEEDING_STEPS: WeakSet[onnxruntime.InferenceSession] = WeakSet()
 QUIET = 4  # log fatal errors only; others are raised as exceptions
 
 
@@ -78,15 +80,13 @@ def open_session(
     # get_available_providers() lists what the package was built with, not what this machine has.
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(f"ONNX Runtime could not use the GPU: {gpu_problem(missing)}")
-    if needs_rows(model):
-        NEEDING_ROWS.add(session)
-    return session
-
-
-def needs_rows(model: bytes | Path) -> bool:
-    """Whether ONNX Runtime cannot run this model with an empty batch."""
     with nullcontext(model) if isinstance(model, bytes) else mapped(model) as content:
-        return not NEED_ROWS.isdisjoint(node_types(content))
+        operators = node_types(content)
+    if not NEED_ROWS.isdisjoint(operators):
+        NEEDING_ROWS.add(session)
+    if not NEED_STEPS.isdisjoint(operators):
+        NEEDING_STEPS.add(session)
+    return session
 
 
 def provider(device: str) -> str:

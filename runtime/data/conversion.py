@@ -113,7 +113,7 @@ def name_indices(column: Column, names: tuple[str, ...]) -> np.ndarray:
         at = np.array([index_of_boolean(value, names) for value in (False, True)])
         return np.where(column.missing_numbers, -1, at[column.values.astype(np.int8)])
     cells = column.values.fill_null("") if column.is_text else decimal_texts(column)
-    return indices_in(cells, names).reshape(-1, *column.shape)
+    return indices_in(cells, names).reshape(column.count, *column.shape)
 
 
 def index_of_boolean(value: bool, names: tuple[str, ...]) -> int:

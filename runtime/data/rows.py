@@ -58,6 +58,7 @@ class Rows(ABC):
     count: int | None
     drawn: Mapping[str, Field] = MappingProxyType({})
     length_names: Mapping[str, str] = MappingProxyType({})  # by field
+    lengths: Mapping[str, np.ndarray] = MappingProxyType({})  # of all rows, by these names
     precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] = MappingProxyType({})
 
     @property

@@ -119,9 +119,10 @@ def test_kept_vectors_and_labels(model: Path, tmp_path: Path) -> None:
     )
 
 
-def test_no_rows_give_a_heading(model: Path) -> None:
-    heading = FLOWERS.splitlines()[0]
-    assert predict(model, heading, "--keep", "id").output.startswith("id,species,")
+def test_no_rows_give_a_heading_and_a_note(model: Path) -> None:
+    done = predict(model, FLOWERS.splitlines()[0], "--keep", "id")
+    assert done.stdout.startswith("id,species,")
+    assert done.stderr == "note: standard input has a heading and no rows\n"
 
 
 NO_COLUMN, NO_JSON = "standard input has no column", "standard input cannot be read as JSON:"

@@ -60,6 +60,13 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tagger" / "latest" / "model.onnx"
 
 
+def test_a_text_shorter_than_a_window_has_no_answers_and_a_note(cycle: Path, tmp_path: Path) -> None:
+    done = dlc("predict", cycle, write(tmp_path, "short.txt", "abc"))
+    assert done.exit_code == 0
+    assert done.stdout == "next,next_probabilities\n"
+    assert "short.txt holds 3 characters, and a window and the one later take 9" in done.stderr
+
+
 def test_a_text_file_is_read_in_the_windows_of_the_training(cycle: Path, tmp_path: Path) -> None:
     other = write(tmp_path, "other.txt", "cab" * 7)
     answers = [*csv.reader(dlc("predict", cycle, other).output.splitlines())]

@@ -129,7 +129,7 @@ def test_rows_that_make_no_window(run: Path, tmp_path: Path) -> None:
     done = dlc("predict", run, tmp_path / "few.csv")
     assert done.exit_code == 1 and "no series of more than 14 rows, and a window of 12" in done.stderr
     (tmp_path / "none.csv").write_text("site,hour,load,free\n")
-    assert dlc("predict", run, tmp_path / "none.csv").output == "load.0,load.1,load.2\n"
+    assert dlc("predict", run, tmp_path / "none.csv").stdout == "load.0,load.1,load.2\n"
     rows = pd.concat([rows_of_sites(15)[:15], rows_of_sites(14)[14:]])
     rows.to_csv(tmp_path / "some.csv", index=False)
     done = dlc("predict", run, tmp_path / "some.csv")

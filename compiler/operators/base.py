@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlc.compiler.definitions.definition import Reject, family, setting
 from dlc.compiler.operators.examples import Example
-from dlc.compiler.operators.given_operands import LENGTHS, GivenOperands
+from dlc.compiler.operators.given_operands import LENGTHS
 from dlc.compiler.operators.operands import per_axis, spell_classes
-from dlc.compiler.operators.padding import APART, Fill
+from dlc.compiler.operators.padded_operands import PaddedOperands
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.operators.padding import Padding
 
 Kept = Literal["numbers", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
-class Operator(GivenOperands, family="operator", what="an operator"):
+class Operator(PaddedOperands, family="operator", what="an operator"):
     """The base class of all operators. The module docstring gives an overview."""
 
     # --- operands -----------------------------------------------------------------------------------------
@@ -50,13 +49,6 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if it follows NumPy broadcasting on sample shapes. Operands of lower rank then get axes of size 1
     # after the batch axis before the forms see them, and batched and batchless operands mix.
     broadcasts: ClassVar[bool] = False
-    # True if entries at different places of its operands never meet, so that padding stays where it is. Where
-    # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
-    elementwise: ClassVar[bool] = False
-    # The number of entries without which it has no result for a row, along an axis whose padding it leaves out.
-    least: ClassVar[int] | property = 0
-    # True if its result holds nothing (0, class -1, `""`) after the end of each row.
-    ends_rows: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
 
@@ -92,8 +84,6 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     identity: ClassVar[bool] = False
     # True if it indexes the shape [1], so that no number is left out.
     indexes_one: ClassVar[bool] | property = False
-    # True if it changes only the padding of its operand.
-    fills_padding: ClassVar[bool] = False
     # True if its ONNX form has an operator of ai.onnx.ml.
     uses_ml: ClassVar[bool] | property = False
     # True if it casts numbers to another element and does nothing else.
@@ -216,17 +206,6 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     def weights(self, *operands: Tensor) -> Iterable[WeightSpec]:
         """The weights it owns, in order of creation."""
         return ()
-
-    def padding_of(self, place: int, axis: int) -> Padding:
-        """How it treats the padding of operand `place` along a sample axis on which the rows differ in length
-        (`operators/padding.py`). `Reject` if padding would change other entries; this is the default."""
-        if self.elementwise:
-            return Fill(1) if self.domain else APART
-        raise Reject(f"`{self.symbol or self.name}` would mix padding into its result", at=place)
-
-    def least_along(self, place: int, axis: int) -> int:
-        """The number of entries that a row needs along a sample axis of operand `place`."""
-        return self.least if self.padding_of(place, axis) != APART else 0
 
     @abstractmethod
     def torch(self, F: Any, *operands: Any, **weights: Any) -> Any:

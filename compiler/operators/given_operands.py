@@ -20,11 +20,11 @@ LENGTHS = "lengths"
 
 
 class GivenOperands(Definition, abstract=True):
-    """The base class of operators, which divides their operands."""
+    """Divides the operands of an operator."""
 
     operands: tuple[Tensor, ...]
     # The size of the axes along which rows differ, if the last operand holds the lengths of rows along them:
-    # see `Operator.padding_of`.
+    # see `PaddedOperands.padding_of`.
     lengths: Size | None = None
 
     @classmethod

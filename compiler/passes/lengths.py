@@ -124,7 +124,7 @@ class Lengths:
         )
         self._replaced.update(zip(node.results, results, strict=True))
         if (label := operator.no_label()) is not None:
-            self._no_label |= dict.fromkeys(results, label)
+            self._no_label.update((value, label) for value in results)
         self._extension.nodes.append(replace(node, operator=operator, operands=operands, weights=weights,
                                              results=results))  # fmt: skip
         if refill:
@@ -178,7 +178,7 @@ def padded_axes(node: Node, known: Mapping[str, GraphInput]) -> Iterator[tuple[i
             yield place, axis
 
 
-def axes_of(value: Value, known: Mapping[str, GraphInput]) -> list[int]:
+def axes_of(value: Value, known: Mapping[str, object]) -> list[int]:
     """The sample axes of a value along which rows differ in length."""
     if not value.type.batched:
         return []

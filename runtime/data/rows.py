@@ -96,6 +96,10 @@ class Rows(ABC):
         """The class inputs that have missing values or values outside of their classes."""
         return []
 
+    def place(self, row: int) -> str:
+        """The name of a row in messages."""
+        return f"row {row + 1}"
+
     def chunks(self, field: str) -> Iterator[np.ndarray]:
         """All values of a field, in chunks of rows."""
         return (batch[field] for batch in self.batches(self.inspected([field]), [field]))
@@ -226,7 +230,7 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
     def place(self, row: int) -> str:
         """The source location of a row: `data/census.csv, row 17 (line 18)`."""
         number = row if self.numbers is None else int(self.numbers[row])
-        return f"{self._origin.file}, {self._origin.row(number)}" if self._origin else f"row {number + 1}"
+        return f"{self._origin.file}, {self._origin.row(number)}" if self._origin else super().place(number)
 
 
 def in_buckets(

@@ -24,64 +24,59 @@ if TYPE_CHECKING:
 
 
 def check(program: CompiledProgram, dataset: Dataset) -> None:
-    """Refuse rows with sizes above the maximum of an operator (`Operator.most`), and rows that end before an
-    operator has a result (`Operator.least`)."""
+    """Refuse rows with sizes above the maximum of an operator (`Operator.size_limits`), and rows that end
+    before an operator has a result (`Operator.least_along`)."""
     for part, rows in dataset.parts():
-        problems = [*too_long(program, part, rows), *too_short(program, rows)]
+        longest = free_dims(program, rows)
+        problems = [*too_long(program, part, longest), *too_short(program, rows, longest)]
         if problems:
             raise CompileError(problems)
 
 
-def too_long(program: CompiledProgram, part: str, rows: Rows) -> Iterator[Diagnostic]:
+def too_long(program: CompiledProgram, part: str, longest: Mapping[str, int]) -> Iterator[Diagnostic]:
     for node in program.graph.nodes:
         for size, most in node.operator.size_limits():
-            found = size_in(program, rows, size)
-            if found is None or found <= most:
+            if not dim.names(size) <= longest.keys() or (found := dim.evaluate(size, longest)) <= most:
                 continue
             message = f"the {part} rows are {found} long here, and `{node.operator.name}` takes {most}"
             help = "raise what it takes, or shorten the rows"
             yield Diagnostic.at(node.site, SHAPE, message, help)
 
 
-def too_short(program: CompiledProgram, rows: Rows) -> Iterator[Diagnostic]:
+def too_short(program: CompiledProgram, rows: Rows, longest: Mapping[str, int]) -> Iterator[Diagnostic]:
     """One problem for each dimension along which a row is too short."""
     found = {dim: rows.lengths[v.field] for dim, v in length_inputs(program).items()
-             if v.field in rows.lengths}  # fmt: skip
-    shortest = {dim: int(of.min()) for dim, of in found.items() if len(of)}
+             if v.field in rows.lengths and rows.count}  # fmt: skip
+    shortest = {**longest, **{dim: int(of.min()) for dim, of in found.items()}}
     told: set[str] = set()
     for node in program.graph.nodes:
-        for size, least in sizes_needed(node, shortest):
-            dims = dim.names(size)
+        for size, least in sizes_needed(node, found):
+            dims = {name for name in dim.names(size) if name in found}
             if told.isdisjoint(dims) and dim.evaluate(size, shortest) < least:
                 told |= dims
-                (name,) = dims
+                name = min(dims)
                 row = rows.place(int(found[name].argmin()))
                 message = f"{row}: `{name}` is {shortest[name]} there, and `{node.operator.name}` needs more"
                 yield Diagnostic.at(node.site, SHAPE, message, HELP)
 
 
-def sizes_needed(node: Node, shortest: Mapping[str, int]) -> Iterator[tuple[Size, int]]:
+def sizes_needed(node: Node, varying: Mapping[str, object]) -> Iterator[tuple[Size, int]]:
     """The sizes along which rows differ in length, and what an operator needs of them: of an operand, and
-    then at least one entry of its result."""
+    then at least one entry of its result. `varying` has the dimensions along which they differ."""
     needs = False
     for place, value in enumerate(node.operands):
-        for axis in axes_of(value, shortest):
+        for axis in axes_of(value, varying):
             if least := node.operator.least_along(place, axis):
                 needs = True
                 yield value.type.shape[axis], least
     for value in node.results if needs else ():
-        yield from ((value.type.shape[axis], 1) for axis in axes_of(value, shortest))
+        yield from ((value.type.shape[axis], 1) for axis in axes_of(value, varying))
 
 
-def size_in(program: CompiledProgram, rows: Rows, size: Size) -> int | None:
-    """The value of a size for these rows; None if they do not determine it."""
-    read: dict[Value, tuple[int, ...]] = {
+def free_dims(program: CompiledProgram, rows: Rows) -> dict[str, int]:
+    """The free dimensions of the longest rows, as far as the rows determine them."""
+    shapes: dict[Value, tuple[int, ...]] = {
         v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
     }
-    known, sizes = dim_sources(read), {}
-    for name in dim.names(size):
-        if name not in known:
-            return None
-        value, axis, scale, offset = known[name]
-        sizes[name] = (read[value][axis - 1] - offset) // scale
-    return dim.evaluate(size, sizes)
+    known = dim_sources(shapes).items()
+    return {name: (shapes[v][axis - 1] - offset) // scale for name, (v, axis, scale, offset) in known}

@@ -29,6 +29,7 @@ from varying import (
     weights_of,
 )
 
+import dlc
 from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Model
@@ -291,3 +292,14 @@ def test_batch_statistics_are_those_of_all_valid_steps(type: str) -> None:
     np.testing.assert_allclose(np.concatenate(steps, axis - 1), wanted[0], 1e-5, 1e-6)
     for name, statistic in both[1].state_dict().items():
         np.testing.assert_allclose(both[0].state_dict()[name], statistic, 1e-5)
+
+
+def test_a_row_may_be_too_short_next_to_an_axis_that_does_not_differ() -> None:
+    flow = "concat(a, b, axis=0) -> transpose -> conv(4, 9) -> global_avgpool -> dense(1) -> y"
+    program = dlc.compile(text=f"input a: float[U, 2]\ninput b: float[T, 2]\noutput y: float\n{flow}\n")
+    rows = {"a": np.ones((3, 4, 2)), "b": [np.ones((n, 2)) for n in (5, 4, 7)], "y": [0.0, 1.0, 2.0]}
+    with pytest.raises(dlc.CompileError) as caught:
+        program.fit(rows)
+    (found,) = caught.value.diagnostics
+    assert found.message == "the arrays given, row 2: `T` is 4 there, and `conv` needs more"
+    program.fit({**rows, "b": [np.ones((n, 2)) for n in (5, 6, 7)]})

@@ -116,6 +116,8 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
     metadata, found = scan(path)
     try:
         session = open_session(path, device, memory_limit=budget(found))
+        for declared in (*session.get_inputs(), *session.get_outputs()):
+            _ = declared.name, declared.shape  # UnicodeDecodeError if a name in them is not UTF-8
     except DeviceError:
         raise
     except MemoryError as error:

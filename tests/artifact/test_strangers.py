@@ -558,6 +558,15 @@ def test_any_bytes_give_outputs_or_an_error(data: st.DataObject, strange: Path) 
     use(bytes(content), strange)
 
 
+def test_names_of_dimensions_are_text(plain: Made, tmp_path: Path) -> None:
+    content = plain.path.read_bytes()
+    assert b"\x12\x05batch" in content  # a `dim_param`
+    path = tmp_path / "strange.onnx"
+    path.write_bytes(content.replace(b"\x12\x05batch", b"\x12\x05\x80atch"))
+    with pytest.raises(ArtifactError):
+        dlc.load(path)
+
+
 @pytest.fixture(scope="module")
 def strange(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("strange")

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
 def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str | None) -> None:
     """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, a built-in set, or `-` for csv
-    or JSON (an array or lines of objects) on standard input; a text file, for a model of `text(...)`. The rows
-    need no targets. A model of windows answers each window of the rows. The number of values that are not classes of the model is printed on
-    standard error."""
+    or JSON (an array or lines of objects) on standard input; a text file, for a model of `text(...)`. The
+    rows need no targets. A model of windows answers each window of the rows. The number of values that are
+    not classes of the model is printed on standard error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of
     from dlc.compiler.output_kinds import kind_of

@@ -53,8 +53,8 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
-    # The number of entries that a row needs along an axis whose padding it leaves out, and along all axes if it
-    # is `spatial`.
+    # The number of entries that a row needs along an axis whose padding it leaves out, and along all axes
+    # if it is `spatial`.
     least: ClassVar[int] | property = 0
     # True if its result holds nothing (0, class -1, `""`) after the end of each row.
     ends_rows: ClassVar[bool] | property = False

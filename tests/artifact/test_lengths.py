@@ -81,8 +81,9 @@ def test_named_classes_are_answered_up_to_the_end_of_each_row(tmp_path: Path) ->
 
 def test_padding_of_integer_labels_is_no_label(tmp_path: Path) -> None:
     """Class 0 and class -1 are classes, so it is -2."""
-    spec = NAMED.replace("class(auto)[T]\noutput", "float[T]\noutput").replace(
-        "word -> embedding(4)", "reshape(word, -1, 1)").replace('csv("words.csv")', 'parquet("rows.parquet")')  # fmt: skip
+    spec = NAMED.replace("class(auto)[T]\noutput", "float[T]\noutput")
+    spec = spec.replace("word -> embedding(4)", "reshape(word, -1, 1)")
+    spec = spec.replace('csv("words.csv")', 'parquet("rows.parquet")')
     (tmp_path / "words.dl").write_text(spec, "utf-8")
     rows = {"word": [[0.5, 1, 2], [1.0], [0.0, 3]] * 4, "sounds": [[0, 7, -1], [7], [-1, 0]] * 4}
     pd.DataFrame(rows).to_parquet(tmp_path / "rows.parquet")

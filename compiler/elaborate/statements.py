@@ -144,7 +144,10 @@ def bind(ev: Evaluator, targets: Sequence[syntax.Ident], value: Any, expr: synta
         return
     if not isinstance(value, (tuple, list)) or len(value) != len(targets):
         found = f"{len(value)} values" if isinstance(value, (tuple, list)) else "one value"
-        raise ev.fail("E0510", expr.span, f"{len(targets)} names for {found}")
+        node = ev.builder.producers.get(value) if isinstance(value, Value) else None
+        recurs = node is not None and node.operator.recurs
+        help = "its result is the states alone; `final=true` gives the last one" if recurs else ""
+        raise ev.fail("E0510", expr.span, f"{len(targets)} names for {found}", help=help)
     for target, part in zip(targets, value, strict=True):
         ev.scope.names[target.id] = part
 

@@ -23,6 +23,7 @@ class Gather(Operator):
 
     group = "shape"
     keeps = ("numbers",)
+    least = 1
     index_operands = (1,)
     takes = "any"
     usage = """

@@ -173,6 +173,10 @@ class Topk(_Ordered):
 
     k: int = setting("number of values", Integer(1))
 
+    @property
+    def least(self) -> int:
+        return self.k
+
     def type(self, x: Tensor) -> tuple[Tensor, ...]:
         if not x.rank:
             raise Reject(f"`topk` works along the last axis and needs at least one, found {x}", at="x")

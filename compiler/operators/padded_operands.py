@@ -17,10 +17,12 @@ class PaddedOperands(GivenOperands, abstract=True):
 
     symbol: ClassVar[str]
     domain: ClassVar[str]
+    spatial: ClassVar[bool]
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
-    # The number of entries that a row needs along an axis whose padding it leaves out.
+    # The number of entries that a row needs along an axis whose padding it leaves out, and along all axes
+    # if it is `spatial`.
     least: ClassVar[int] | property = 0
     # True if its result holds nothing (0, class -1, `""`) after the end of each row.
     ends_rows: ClassVar[bool] = False
@@ -36,4 +38,4 @@ class PaddedOperands(GivenOperands, abstract=True):
 
     def least_along(self, place: int, axis: int) -> int:
         """The number of entries that a row needs along a sample axis of operand `place`."""
-        return self.least if self.padding_of(place, axis) != APART else 0
+        return self.least if self.spatial or self.padding_of(place, axis) != APART else 0

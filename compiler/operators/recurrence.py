@@ -10,7 +10,7 @@ from dlc.compiler.definitions.initializers import Initializer, XavierNormal, Zer
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, MemberOf, Number
 from dlc.compiler.dims.dim import Size, has_free, total
 from dlc.compiler.operators.base import Operator, Reject, WeightSpec, setting
-from dlc.compiler.operators.padding import LENGTHS
+from dlc.compiler.operators.padding import LENGTHS, onnx_mask
 from dlc.compiler.operators.sliding_window import need_known
 from dlc.compiler.types import Tensor
 
@@ -271,9 +271,11 @@ class Recurrent(Operator, abstract=True):
         return op.Reshape(states, op.constant([0] * (axis + 1) + [2 * self.units], "int64"))
 
     def onnx_layer(self, op: Any, x: Any, limits: Any, states: Sequence[Any], weights: Mapping[str, Any],
-                   layer: int, directions: Sequence[str]) -> Any:  # fmt: skip
+                   layer: int, directions: Sequence[str], mask: Any = None) -> Any:  # fmt: skip
         """One layer: all its states, `[steps, directions, batch, units]`, and the last ones. `limits` are the
-        steps of each row."""
+        steps of each row. With a `mask` of them, the padding holds a weight of this layer, so that no other
+        layer reads the same tensor: OpenVINO (2026.4) takes batches for steps where recurrent layers share
+        one."""
         leaves = [[weights[leaf] for leaf in self.leaves(layer, direction)] for direction in directions]
         inputs, hidden = zip(*(own[:2] for own in leaves), strict=True)
         offsets = [bias for own in leaves for bias in own[2:]]
@@ -284,6 +286,8 @@ class Recurrent(Operator, abstract=True):
         settings = {"hidden_size": self.units, **self.onnx_settings(len(directions))}
         if len(directions) > 1:
             settings["direction"] = "bidirectional"
+        if mask is not None:
+            x = op.Where(mask, x, op.Slice(r, *(op.constant([n] * 3, "int64") for n in (0, 1))))
         return getattr(op, self.kind)(x, w, r, b, limits, *states, outputs=2, **settings)
 
     def onnx_by_length(self, op: Any, lengths: Any, x: Any, limits: Any, states: Sequence[Any],
@@ -292,10 +296,11 @@ class Recurrent(Operator, abstract=True):
         limits are."""
         every, last, one = [], [], op.constant([1], "int64")
         mirrored = partial(op.ReverseSequence, batch_axis=1, time_axis=0)
+        mask = op.Transpose(onnx_mask(op, lengths, self.operands[0], 0), perm=[1, 0, 2])
         for at, direction in enumerate(directions):
             own = [onnx_slice(op, s, at, at + 1) for s in states]
             given = mirrored(x, lengths) if direction else x
-            y, _ = self.onnx_layer(op, given, limits, own, weights, layer, (direction,))
+            y, _ = self.onnx_layer(op, given, limits, own, weights, layer, (direction,), mask)
             y = op.Squeeze(y, one)
             end_first = mirrored(y, lengths)
             every.append(op.Unsqueeze(end_first if direction else y, one))

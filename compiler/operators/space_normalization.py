@@ -198,6 +198,9 @@ class LocalResponseNorm(_OverSpace):
     def padding_of(self, place, axis):
         return APART
 
+    def least_along(self, place, axis):
+        return self.least
+
     size: int = setting("number of channels in the sum", Integer(1))
     alpha: float = setting("factor of the sum of squares", Number(minimum=0), 1e-4)
     beta: float = setting("exponent", Number(), 0.75)

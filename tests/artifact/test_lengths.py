@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from artifacts import make
 from click.testing import CliRunner
@@ -133,3 +134,19 @@ def test_no_field_has_the_name_of_lengths(field: str) -> None:
     (problem,) = caught.value.diagnostics
     assert (problem.code, problem.line) == ("E0607", 2)
     assert problem.message == f"`{name}` is the name that the lengths of a sequence have"
+
+
+def test_padding_of_integer_labels_is_no_label(tmp_path: Path) -> None:
+    """Class 0 and class -1 are classes, so it is -2."""
+    spec = NAMED.replace("class(auto)[T]\noutput", "float[T]\noutput")
+    spec = spec.replace("word -> embedding(4)", "reshape(word, -1, 1)")
+    spec = spec.replace('csv("words.csv")', 'parquet("rows.parquet")')
+    (tmp_path / "words.dl").write_text(spec, "utf-8")
+    rows = {"word": [[0.5, 1, 2], [1.0], [0.0, 3]] * 4, "sounds": [[0, 7, -1], [7], [-1, 0]] * 4}
+    pd.DataFrame(rows).to_parquet(tmp_path / "rows.parquet")
+    path = dlc.train(tmp_path / "words.dl", out=tmp_path / "runs").model
+    given = {"word": np.ones((2, 3), np.float32), "word_length": np.array([3, 1])}
+    (answers,) = open_session(path.read_bytes()).run(["sounds"], given)
+    assert answers[1, 1:].tolist() == [-2, -2]
+    assert set(answers[0]) | {answers[1, 0]} <= {0, 7, -1}
+    assert [len(row) for row in dlc.load(path).predict({"word": [[1, 2, 3], [1]]})["sounds"]] == [3, 1]

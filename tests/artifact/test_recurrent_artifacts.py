@@ -69,6 +69,24 @@ def test_with_the_target_openvino_it_has_them_there_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "flows",
+    [
+        "x -> gru(4, final=true) -> y\nx -> lstm(3, bidirectional=true) -> z",
+        "h = x -> gru(4)\nh -> gru(4, final=true) -> y\nh -> rnn(3, 2, bidirectional=true) -> z",
+    ],
+)
+def test_layers_may_share_a_sequence_in_openvino(flows: str, tmp_path: Path) -> None:
+    outputs = "output y: float[4]\noutput z: float[T, 6]"
+    settings = 'target = "openvino"\n lengths = true'
+    made = make(f"input x: float[T, 2]\n{outputs}\n{flows}\nexport {{\n {settings}\n}}\n", tmp_path)
+    x = np.random.default_rng(0).standard_normal((5, 7, 2), np.float32)
+    given = {"x": x, "x_length": np.array([7, 3, 1, 5, 0])}
+    found, wanted = run_openvino(made.path.read_bytes(), given), made.onnxruntime(given)
+    for name, answer in wanted.items():
+        np.testing.assert_allclose(found[name], answer, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("input", "output", "what"),
     [
         ("class(a, b)", "class(3)", "text, such as `x`"),

@@ -30,12 +30,14 @@ from varying import (
 )
 
 import dlc
+from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.base import Example
 from dlc.compiler.operators.padding import APART
 from dlc.compiler.passes.lengths import length_inputs, padded_axes, treatment
+from dlc.runtime.training.length_limits import sizes_needed
 
 LANGUAGE = Path(__file__).parents[2] / "docs" / "language.md"
 
@@ -188,6 +190,46 @@ def test_a_padded_batch_gives_what_each_row_gives_alone(case: Case) -> None:
     for engine, made in answers.items():
         for want, have in zip(wanted, rows.parts(made, alone.outputs), strict=True):
             compare(engine, have, want, within)
+
+
+def needs(case: Case) -> set[str]:
+    """The operators that have no result for a row without steps."""
+    graph, shortest = forms(compiled(case), inference=True)[1], {case.dim: 0}
+    return {node.operator.name for node in graph.nodes for size, least in sizes_needed(node, shortest)
+            if names(size) <= shortest.keys() and evaluate(size, shortest) < least}  # fmt: skip
+
+
+NEEDING_STEPS = {
+    "adaptive_avgpool", "argmax", "argmin", "avgpool", "conv", "conv_transpose", "gather", "global_avgpool",
+    "global_maxpool", "grid_sample", "groupnorm", "instancenorm", "last", "local_response_norm", "logsumexp",
+    "max", "maxpool", "min", "pad", "resize", "std", "topk", "upsample", "var",
+}  # fmt: skip
+
+
+def of_no_steps() -> list[Case]:
+    """The cases that may have a row without steps. Sizes of slices are proved for at least one step."""
+    chosen = [c for c in deterministic() if c.name not in NEEDING_STEPS | {"slice"}]
+    return [c for c in chosen if "-" not in c.row.operands[0] and (c.name != "net" or not needs(c))]
+
+
+def test_what_needs_steps() -> None:
+    assert {name for case in taken() for name in needs(case)} == NEEDING_STEPS
+
+
+@pytest.mark.parametrize("case", parameters(of_no_steps()))
+def test_other_rows_without_steps_give_what_they_give_alone(case: Case) -> None:
+    padded, alone = forms(compiled(case), inference=True)
+    rows, weights = Rows(alone, case, lengths=(4, 7, 0, 6)), weights_of(alone)
+    batch, row = rows.batch(padded, garbage=True), rows.lengths.index(0)
+    wanted = {n: y[0] for n, y in run(alone, weights, rows.rows[row]).items()}
+    answers = {
+        "torch": run(padded, weights, batch),
+        "ONNX Runtime": run_onnxruntime(written(padded, weights))(batch),
+    }
+    for engine, made in answers.items():
+        compare(engine, [*rows.parts(made, alone.outputs)][row], wanted, 1e-5)
+    found = run_onnxruntime(written(alone, weights))(rows.rows[row])
+    compare("ONNX Runtime, alone", {n: y[0] for n, y in found.items()}, wanted, 1e-5)
 
 
 OF_NOTHING = (

@@ -86,13 +86,13 @@ def forms(program: CompiledProgram, *, inference: bool) -> tuple[Graph, Graph]:
 class Rows:
     """Rows of several lengths for a graph: each alone, and all in one padded batch."""
 
-    def __init__(self, graph: Graph, case: Case, seed: int = 0) -> None:
+    def __init__(self, graph: Graph, case: Case, seed: int = 0, lengths: Sequence[int] = LENGTHS) -> None:
         self.dim, rng = case.dim, np.random.default_rng(seed)
         self.values = [v for v in graph.inputs if v.name != "steps"]
         self.free = {str(n) for v in graph.values() for size in v.type.shape for n in names(size)} | {
             case.dim
         }
-        self.lengths = [n for n in LENGTHS if self.fits(graph, n)]
+        self.lengths = [n for n in lengths if self.fits(graph, n)]
         bounds = Bounds(case.row.low, case.row.high)
         self.rows = [self.draw(rng, bounds, length) for length in self.lengths]
         assert len(self.lengths) > 1
@@ -101,8 +101,10 @@ class Rows:
         return {name: length if name == self.dim else FIXED for name in self.free}
 
     def fits(self, graph: Graph, length: int) -> bool:
-        """Whether no axis would be empty."""
-        return all(size >= 1 for value in graph.values() for size in self.shape(value.type, length))
+        """Whether no axis would be empty, or none shorter than that in a row without steps."""
+        return all(
+            size >= min(length, 1) for value in graph.values() for size in self.shape(value.type, length)
+        )
 
     def shape(self, type: Tensor, length: int) -> tuple[int, ...]:
         return tuple(int(evaluate(size, self.sizes(length))) for size in type.shape)
@@ -120,6 +122,10 @@ class Rows:
         return {value.name: made[value.name] for value in graph.inputs}
 
     def padded(self, type: Tensor, row: np.ndarray, garbage: bool) -> np.ndarray:
+        if not row.size:
+            return np.full(
+                self.shape(type, max(self.lengths)), np.nan if row.dtype.kind == "f" else 0, row.dtype
+            )
         for axis, size in enumerate(self.shape(type, max(self.lengths))):
             end = row.shape[axis]
             row = row.take(np.minimum(np.arange(size), end - 1), axis)

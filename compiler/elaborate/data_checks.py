@@ -82,9 +82,10 @@ def check_sequences(state: Elaboration, data: Data) -> None:
             state.problems.report("E0408", source.spans["step"],
                                   "`step` is that of windows, and there are none",
                                   help="write `window=...` too")  # fmt: skip
-        if data.source is not None and kind_of(source) != kind_of(data.source):
+        if data.source is not None and samples_of(source) != samples_of(data.source):
             state.problems.report("E0408", data.spans[part],
-                                  f"`{part}` has {kind_of(source)}, and `source` has {kind_of(data.source)}",
+                                  f"`{part}` has {samples_of(source)}, and `source` has "
+                                  f"{samples_of(data.source)}",
                                   help="give both the same `window`, and both or none "
                                        "`series`")  # fmt: skip
     for name, field in data.fields.items():
@@ -95,7 +96,7 @@ def check_sequences(state: Elaboration, data: Data) -> None:
                                   if data.table else "windows are of `csv` and `parquet`")  # fmt: skip
 
 
-def kind_of(source: DataSource | None) -> str:
+def samples_of(source: DataSource | None) -> str:
     """What the samples of a source are."""
     if isinstance(source, TableFile) and source.window is not None:
         return f"windows of {source.window} rows"

@@ -236,16 +236,15 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
 def in_buckets(
     order: np.ndarray, lengths: np.ndarray, batch: int, permutation: Callable[[int], np.ndarray]
 ) -> np.ndarray:
-    """A random order in which the rows of a batch have similar lengths. The last batch, which may be smaller,
-    stays the last."""
-    pool, batches = POOL * batch, []
-    for start in range(0, len(order), pool):
-        rows = order[start : start + pool]
+    """A random order in which the rows of a batch have similar lengths. Pools are at most a quarter of the
+    rows, so that small data is shuffled too; the rows of a smaller last batch are any rows."""
+    count = len(order) // batch
+    pool, batches = batch * min(POOL, max(count // 4, 1)), []
+    for start in range(0, count * batch, pool):
+        rows = order[start : min(start + pool, count * batch)]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += [rows[first : first + batch] for first in range(0, len(rows), batch)]
-    whole = [rows for rows in batches if len(rows) == batch]
-    rest = [rows for rows in batches if len(rows) < batch]
-    return np.concatenate([*(whole[place] for place in permutation(len(whole))), *rest])
+        batches += np.split(rows, len(rows) // batch)
+    return np.concatenate([*(batches[place] for place in permutation(count)), order[count * batch :]])
 
 
 def batch_sizes(count: int, size: int) -> list[int]:

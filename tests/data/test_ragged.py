@@ -1,7 +1,5 @@
 """Rows that differ in length: ragged arrays, padded batches and the order of an epoch."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +10,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.data.ragged import Ragged
-from dlc.runtime.data.rows import POOL, InMemoryRows, in_buckets
+from dlc.runtime.data.rows import InMemoryRows, in_buckets
 
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=12).map(lambda found: np.array(found, np.int64))
 
@@ -56,14 +54,35 @@ def test_one_long_row_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) 
 
 
 @given(LENGTHS, st.integers(1, 4), st.integers(0, 9))
-def test_batches_have_rows_of_similar_length(lengths: np.ndarray, batch: int, seed: int) -> None:
+def test_an_epoch_has_each_row_once(lengths: np.ndarray, batch: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    order = in_buckets(rng.permutation(len(lengths)), lengths, batch, rng.permutation)
+    random = rng.permutation(len(lengths))
+    order = in_buckets(random, lengths, batch, rng.permutation)
     assert sorted(order) == [*range(len(lengths))]
-    if len(lengths) <= POOL * batch:  # one pool: batches do not overlap in length, but for equal ones
-        whole = [lengths[order[i : i + batch]] for i in range(0, len(order) // batch * batch, batch)]
-        spans = sorted((found.min(), found.max()) for found in whole)
-        assert all(a[1] <= b[0] for a, b in pairwise(spans))
+    rest = len(lengths) % batch
+    assert order[len(order) - rest :].tolist() == random[len(random) - rest :].tolist()
+
+
+def test_batches_have_rows_of_similar_length() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 200, 32 * 160)
+    random = rng.permutation(len(lengths))
+    order = in_buckets(random, lengths, 32, rng.permutation)
+    padded, before = (lengths[found].reshape(-1, 32).max(1).sum() * 32 for found in (order, random))
+    assert padded < 1.1 * lengths.sum() < 1.8 * lengths.sum() < before
+
+
+def test_small_data_is_shuffled() -> None:
+    """The rows of one batch are not together in the next epoch."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(7, 30, 288)
+    first, second = (
+        in_buckets(rng.permutation(288), lengths, 32, rng.permutation).reshape(9, 32) for _ in range(2)
+    )
+    batch_of = np.empty(288, int)
+    batch_of[second.ravel()] = np.repeat(np.arange(9), 32)
+    together = np.mean([(batch_of[rows][:, None] == batch_of[rows]).mean() for rows in first])
+    assert together < 0.35
 
 
 def test_an_epoch_of_rows_of_one_length_has_the_order_of_the_permutation() -> None:

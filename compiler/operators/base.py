@@ -53,8 +53,7 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     # True if entries at different places of its operands never meet, so that padding stays where it is. Where
     # it has a `domain`, padding is filled with 1, so that its gradient stays finite.
     elementwise: ClassVar[bool] = False
-    # The number of entries that a row needs along an axis whose padding it leaves out, and along all axes
-    # if it is `spatial`.
+    # The number of entries that a row needs along axes whose padding it leaves out; along all if `spatial`.
     least: ClassVar[int] | property = 0
     # True if its result holds nothing (0, class -1, `""`) after the end of each row.
     ends_rows: ClassVar[bool] | property = False
@@ -309,10 +308,6 @@ class Operator(GivenOperands, family="operator", what="an operator"):
     def labels(self) -> tuple[str, ...] | tuple[int, ...]:
         """The labels outside of the graph of the class indices that it takes, if it defines labels."""
         return ()
-
-    def no_label(self) -> int | None:
-        """The label of none of the classes, if it gives integer labels."""
-        return None
 
     def from_text(self, np: Any, text: Any) -> Any:
         """The array that torch gets in place of an array of text, if it takes text."""

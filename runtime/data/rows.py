@@ -61,6 +61,10 @@ class Rows(ABC):
     lengths: Mapping[str, np.ndarray] = MappingProxyType({})  # of all rows, by these names
     precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] = MappingProxyType({})
 
+    def place(self, row: int) -> str:
+        """The source location of a row."""
+        return f"row {row + 1}"
+
     @property
     @abstractmethod
     def types(self) -> Mapping[str, ArrayType]:

@@ -15,14 +15,14 @@ from dlc.runtime.data.encode import encode
 from dlc.runtime.data.field_columns import in_rows
 from dlc.runtime.data.numerals import help_for
 from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
-from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.sequence_shapes import joined, sequence_axis
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.types import Tensor
     from dlc.runtime.data.source import Column
@@ -36,11 +36,11 @@ def arrays(
     wanted: Sequence[Any],
     given: Mapping[str, Any],
     units: Mapping[str, str],
-    lengths: Container[str],
+    lengths: Mapping[str, str],
 ) -> tuple[dict[str, np.ndarray | Ragged], list[UnknownValues]]:
     """An array with the dtype and shape of each input, ragged if its rows differ in length, and the class
     inputs with missing or unknown values. `units` are what the texts of an input are cut into; `lengths` are
-    inputs that may be left out. `ArtifactError` for invalid values."""
+    inputs that may be left out, each with its free dimension. `ArtifactError` for invalid values."""
     unknown = next((name for name in given if name not in types), None)
     if unknown is not None:
         raise ArtifactError(f"the model has no input `{shorten(unknown)}`: it takes {listed(types, '{}')}")
@@ -51,6 +51,7 @@ def arrays(
     wanted = [w for w in wanted if w.name in given]
     made = {w.name: array(w, types[w.name], given[w.name], found, units.get(w.name, "")) for w in wanted}
     check_sizes(wanted, made)
+    check_lengths(wanted, made, lengths)
     return made, found
 
 
@@ -131,6 +132,20 @@ def check_sizes(wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged]) 
                 at = int(np.argmax(a != b))
                 sizes = f"{a.flat[at]} in `{owner}` and {b.flat[at]} in `{w.name}`"
                 raise ArtifactError(f"`{size}` is {sizes}{f', row {at + 1}' if a.ndim else ''}")
+
+
+def check_lengths(
+    wanted: Sequence[Any], made: Mapping[str, np.ndarray | Ragged], lengths: Mapping[str, str]
+) -> None:
+    """Check that the given lengths are from 0 to the size of each row."""
+    for name, dim in ((name, dim) for name, dim in lengths.items() if name in made):
+        for w in (w for w in wanted if dim in w.shape):
+            most = np.broadcast_to(sizes_of(made[w.name])[w.shape.index(dim)], len(made[name]))
+            given = array_of(made[name])
+            if (bad := (given < 0) | (given > most)).any():
+                row = int(bad.argmax())
+                raise ArtifactError(f"`{name}`, row {row + 1}: {given[row]} is not a length, "
+                                    f"`{w.name}` has {most[row]} steps there")  # fmt: skip
 
 
 def sizes_of(values: np.ndarray | Ragged) -> list[Any]:

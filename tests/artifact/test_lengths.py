@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import dlc
 from dlc.cli import commands
 from dlc.runtime.artifact.session import open_session
+from dlc.runtime.errors import ArtifactError
 
 LONG = """input x: float[1, T]
 output y: float
@@ -93,3 +94,15 @@ def test_padding_of_integer_labels_is_no_label(tmp_path: Path) -> None:
     assert answers[1, 1:].tolist() == [-2, -2]
     assert set(answers[0]) | {answers[1, 0]} <= {0, 7, -1}
     assert [len(row) for row in dlc.load(path).predict({"word": [[1, 2, 3], [1]]})["sounds"]] == [3, 1]
+
+
+def test_lengths_beyond_the_rows_are_an_error(tmp_path: Path) -> None:
+    spec = "input x: float[T]\noutput y: float\nx -> mean -> y\nexport { lengths = true }\n"
+    model = dlc.load(make(spec, tmp_path).path)
+    x = np.ones((2, 3), np.float32)
+    assert model.predict({"x": x, "x_length": [3, 0]})["y"].tolist() == [1, 0]
+    for lengths, found in (([3, 4], "row 2: 4"), ([-1, 3], "row 1: -1")):
+        with pytest.raises(ArtifactError, match=f"`x_length`, {found} is not a length, `x` has 3 steps"):
+            model.predict({"x": x, "x_length": lengths})
+    with pytest.raises(ArtifactError, match="row 1: 2 is not a length, `x` has 1 steps there"):
+        model.predict({"x": [[1], [1, 1]], "x_length": [2, 1]})

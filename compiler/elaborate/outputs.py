@@ -105,9 +105,8 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    help = (
-        blank_fix(output, found) or states_fix(ev, found, wanted) or shape_fix(declared, found.shape, wanted)
-    )
+    help = blank_fix(output, found) or states_fix(ev, found, wanted)
+    help = help or shape_fix(declared, found.shape, wanted)
     if is_decision(ev, declared, value):
         help = f"leave `{kind_of(declared).equivalent_operator}` out: a {declared.element} takes its scores"
     help = help or shape_hints.setting_fix(value, ev.builder.producers, lambda made: made.shape == wanted)
@@ -144,9 +143,7 @@ def states_fix(ev: Evaluator, found: Tensor, wanted: tuple[Size, ...]) -> str:
     layer = next((node.operator.name for node in reversed(ev.builder.nodes) if node.operator.recurs), "")
     if not layer or found.shape[1:] not in (wanted, (*wanted, 1)):
         return ""
-    return (
-        f"`{layer}` gives a state for each step: `final=true`, or `last` after it, gives the last one alone"
-    )
+    return f"`{layer}` gives a state for each step: `final=true`, or `last` after it, gives the last alone"
 
 
 def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

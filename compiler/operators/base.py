@@ -288,10 +288,6 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
         """The labels outside of the graph of the class indices that it takes, if it defines labels."""
         return ()
 
-    def no_label(self) -> int | None:
-        """The label of none of the classes, if it gives integer labels."""
-        return None
-
     def from_text(self, np: Any, text: Any) -> Any:
         """The array that torch gets in place of an array of text, if it takes text."""
         raise NotImplementedError

@@ -150,9 +150,6 @@ class ClassLabel(LabelPostprocess):
     def labels(self):
         return self.numbers
 
-    def no_label(self):
-        return Classes(len(self.numbers), self.numbers).unknown
-
     def type(self, index: Tensor) -> Tensor:
         return Tensor("int64", index.shape, batched=index.batched)
 

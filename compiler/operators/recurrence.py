@@ -77,6 +77,10 @@ class Recurrent(Operator, abstract=True):
 
     def type(self, x: Tensor, state: Tensor | None = None) -> Tensor:
         need_known(self.units, "units")
+        if self.dropout and self.layers == 1:
+            raise Reject(f"`dropout` of `{self.name}` is between layers, and there is one", at="dropout",
+                         code="E0404", help=f"`-> dropout({self.dropout})` after it drops values of its "
+                                            "result")  # fmt: skip
         if x.rank != 2 or has_free(x.shape[1]):
             raise Reject(f"`{self.name}` needs steps on axis 0 and a known number of features on axis 1, "
                          f"found {x}", at="x", help=shape_help(x))  # fmt: skip

@@ -36,6 +36,7 @@ def rows(name: str) -> tuple[Example, ...]:
         Example(f"{name}(0)", "float[4, 2]", rejects="E0403"),
         Example(f"{name}(3, 0)", "float[4, 2]", rejects="E0403"),
         Example(f"{name}(3, dropout=1)", "float[4, 2]", rejects="E0403"),
+        Example(f"{name}(3, dropout=0.5)", "float[4, 2]", rejects="E0404"),
     )
 
 

@@ -7,7 +7,7 @@ lengths of rows to a finished form, and gives every operator what it needs to le
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
@@ -16,6 +16,7 @@ from dlc.compiler.ir.graph import GraphInput, Node, Value
 from dlc.compiler.operators.lengths import LENGTH, FillPadding, LengthOf, MarkPadding
 from dlc.compiler.operators.padding import APART, IGNORE, LENGTHS, Fill
 from dlc.compiler.passes.graph_rewrite import Extension, node_at_inference
+from dlc.compiler.types import Classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +74,7 @@ class Lengths:
         self._lengths: dict[Size, Value] = {}
         self._filled: dict[tuple[Value, int, float | str], Value] = {}
         self._replaced: dict[Value, Value] = {}
-        self._no_label: dict[Value, int] = {}  # the label of no class, by value of labels
+        self._no_label: dict[Value, Any] = {}  # the label of no class, by value of labels
 
     def graph(self) -> Graph:
         """The graph with lengths; an input of lengths that nothing reads is left out."""
@@ -123,8 +124,9 @@ class Lengths:
             for old, new in zip(node.results, operator.results, strict=True)
         )
         self._replaced.update(zip(node.results, results, strict=True))
-        if (label := operator.no_label()) is not None:
-            self._no_label.update((value, label) for value in results)
+        labels = operator.labels()
+        if labels and results[0].type.element == "int64":
+            self._no_label[results[0]] = Classes(len(labels), labels).unknown
         self._extension.nodes.append(replace(node, operator=operator, operands=operands, weights=weights,
                                              results=results))  # fmt: skip
         if refill:

@@ -61,6 +61,10 @@ class Rows(ABC):
     lengths: Mapping[str, np.ndarray] = MappingProxyType({})  # of all rows, by these names
     precision_losses: Mapping[str, tuple[PrecisionLoss, ...]] = MappingProxyType({})
 
+    def place(self, row: int) -> str:
+        """The source location of a row."""
+        return f"row {row + 1}"
+
     @property
     @abstractmethod
     def types(self) -> Mapping[str, ArrayType]:
@@ -95,10 +99,6 @@ class Rows(ABC):
     def unknown_values(self) -> list[UnknownValues]:
         """The class inputs that have missing values or values outside of their classes."""
         return []
-
-    def place(self, row: int) -> str:
-        """The name of a row in messages."""
-        return f"row {row + 1}"
 
     def chunks(self, field: str) -> Iterator[np.ndarray]:
         """All values of a field, in chunks of rows."""

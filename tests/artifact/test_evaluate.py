@@ -115,8 +115,10 @@ def test_a_file_without_rows_is_predicted_but_not_evaluated(name: str, written: 
     made = make(EVERYTHING, tmp_path)
     written(tmp_path / name)
     paths = [str(made.path), str(tmp_path / name)]
-    assert CliRunner().invoke(commands, ["predict", *paths]).output == f"{ANSWERS}\n"
-    assert CliRunner().invoke(commands, ["predict", *paths, "--format", "json"]).output == "[]\n"
+    predicted = CliRunner().invoke(commands, ["predict", *paths])
+    assert predicted.stdout == f"{ANSWERS}\n"
+    assert predicted.stderr.startswith(f"note: {name} has ") and "no rows" in predicted.stderr
+    assert CliRunner().invoke(commands, ["predict", *paths, "--format", "json"]).stdout == "[]\n"
     with pytest.raises(dlc.CompileError) as caught:
         evaluate.read_rows(Path(paths[1]), evaluate.inputs_of(dlc.load(made.path)))
     assert [d.code for d in caught.value.diagnostics] == ["E0708"]

@@ -57,8 +57,8 @@ def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
 
 def means(sequences: Ragged) -> np.ndarray:
     """The mean of the steps of each row."""
-    begins = np.cumsum(sequences.lengths) - sequences.lengths
-    return np.add.reduceat(sequences.steps, begins) / sequences.lengths[:, None]
+    rows = zip(sequences.starts, sequences.lengths, strict=True)
+    return np.stack([sequences.values[start : start + length].mean(axis=0) for start, length in rows])
 
 
 def test_the_error_of_product_quantization() -> None:

@@ -73,7 +73,7 @@ class CompiledProgram:
         """The values with which the texts give this program again: of all params, and of given settings."""
         return {**self.params, **self.settings}
 
-    @property
+    @cached_property
     def lengths(self) -> frozenset[str]:
         """The free dimensions along which rows differ in length: those that differ in the data, and all those
         of inputs if the artifact takes lengths."""

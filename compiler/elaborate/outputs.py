@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import GraphInput, Node
 
 
+STAGES_BEFORE = 8  # of an output: where a hint looks for a recurrent layer
+
+
 def fill(ev: Evaluator, output: OutputRef, tensor: Operand, span: Span) -> None:
     value = ev.builder.tensor(tensor)
     if not value.type.is_number:
@@ -105,7 +108,7 @@ def mismatch(ev: Evaluator, output: OutputRef, value: Value, wanted: tuple, span
     declared, found = output.declared, value.type
     spelled = spell_classes(declared) if declared.element == "class" else declared
     message = f"`{output.name}` takes {found.with_shape(*wanted)}, found {found}"
-    help = blank_fix(output, found) or states_fix(ev, found, wanted)
+    help = blank_fix(output, found) or states_fix(ev, value, wanted)
     help = help or shape_fix(declared, found.shape, wanted)
     if is_decision(ev, declared, value):
         help = f"leave `{kind_of(declared).equivalent_operator}` out: a {declared.element} takes its scores"
@@ -138,12 +141,19 @@ def blank_fix(output: OutputRef, found: Tensor) -> str:
     return f"{units}; {own}" if units else own
 
 
-def states_fix(ev: Evaluator, found: Tensor, wanted: tuple[Size, ...]) -> str:
-    """The fix for a value at each step of a recurrent layer, where one is wanted."""
-    layer = next((node.operator.name for node in reversed(ev.builder.nodes) if node.operator.recurs), "")
-    if not layer or found.shape[1:] not in (wanted, (*wanted, 1)):
+def states_fix(ev: Evaluator, value: Value, wanted: tuple[Size, ...]) -> str:
+    """The fix for a value at each step of a recurrent layer a few stages before it, where one is wanted."""
+    if value.type.shape[1:] not in (wanted, (*wanted, 1)):
         return ""
-    return f"`{layer}` gives a state for each step: `final=true`, or `last` after it, gives the last alone"
+    for _ in range(STAGES_BEFORE):
+        node = ev.builder.producers.get(value)
+        if node is None or not node.operands:
+            return ""
+        if (layer := node.operator).recurs:
+            each = f"`{layer.name}` gives a state for each step"
+            return f"{each}: `final=true`, or `last` after it, gives the last alone"
+        value = node.operands[0]
+    return ""
 
 
 def shape_fix(declared: Tensor, found: tuple[Size, ...], wanted: tuple[Size, ...]) -> str:

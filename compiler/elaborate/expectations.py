@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
@@ -28,13 +28,11 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 @record
 class MeasuredFigures:
     """The figures that training measures, and the parts of the split on which it measures them. `possible`
-    are words of further figures that might exist without errors in the spec. Each figure that is not measured
-    is reported once."""
+    are words of further figures that might exist without errors in the spec."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
     possible: Collection[str]
-    reported: set[str] = field(default_factory=set)
 
 
 def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
@@ -155,9 +153,10 @@ def measure(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Measure
 def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: MeasuredFigures) -> Halt:
     """The error for a figure that is not measured."""
     figure, figures = ".".join(path[1:]), measured.figures
-    if not {*path[1:]}.isdisjoint(measured.possible) or figure in measured.reported:
+    reported = ev.state.recovery.unmeasured
+    if not {*path[1:]}.isdisjoint(measured.possible) or figure in reported:
         return Halt()
-    measured.reported.add(figure)
+    reported.add(figure)
     known = figure_of_alias(figure, path[0])
     metric = known.partition(".")[2]
     if metric in unimplemented_words("metric"):

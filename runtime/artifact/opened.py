@@ -16,7 +16,7 @@ from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
-from dlc.runtime.artifact.session import BATCH, NEEDING_STEPS, STR_OVERHEAD, open_session, run
+from dlc.runtime.artifact.session import BATCH, STR_OVERHEAD, needs_steps, open_session, run
 from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
@@ -50,7 +50,7 @@ class OpenArtifact:
         """The outputs for inputs that have the dtypes and shapes of the ONNX file."""
         empty = next((name for name, array in feed.items() if len(array) and not array.size), "")
         refused = f"{self.path} has no answer for rows without steps, as `{empty}` has"
-        if empty and self.session in NEEDING_STEPS:
+        if empty and needs_steps(self.session):
             raise ArtifactError(refused)
         try:
             return self._answer(feed, min(map(len, feed.values())))

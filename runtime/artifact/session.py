@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import ml_dtypes
 import numpy as np
@@ -35,10 +35,10 @@ OUT_OF_MEMORY = re.compile("available memory of|failed to allocate|bad.?alloc|ou
 ALLOCATORS = Lock()
 BATCH = "batch"  # the name of the first axis of inputs and outputs
 DEVICES = ("cpu", "cuda")
-NEED_ROWS = frozenset({"GRU", "LSTM"})  # operators that end the process for an empty batch
-NEEDING_ROWS: WeakSet[onnxruntime.InferenceSession] = WeakSet()  # the sessions that have such operators
-NEED_STEPS = frozenset({"InstanceNormalization"})  # the same for rows without entries along an axis
-NEEDING_STEPS: WeakSet[onnxruntime.InferenceSession] = WeakSet()
+# Operators that end the process for an empty batch, and for rows without entries along an axis.
+NEED_ROWS, NEED_STEPS = frozenset({"GRU", "LSTM"}), frozenset({"InstanceNormalization"})
+# The operators of these among the nodes of a session.
+FATAL: WeakKeyDictionary[onnxruntime.InferenceSession, frozenset[str]] = WeakKeyDictionary()
 QUIET = 4  # log fatal errors only; others are raised as exceptions
 
 
@@ -81,12 +81,18 @@ def open_session(
     if device == "cuda" and CUDA not in session.get_providers():
         raise DeviceError(f"ONNX Runtime could not use the GPU: {gpu_problem(missing)}")
     with nullcontext(model) if isinstance(model, bytes) else mapped(model) as content:
-        operators = node_types(content)
-    if not NEED_ROWS.isdisjoint(operators):
-        NEEDING_ROWS.add(session)
-    if not NEED_STEPS.isdisjoint(operators):
-        NEEDING_STEPS.add(session)
+        FATAL[session] = (NEED_ROWS | NEED_STEPS).intersection(node_types(content))
     return session
+
+
+def needs_rows(session: onnxruntime.InferenceSession) -> bool:
+    """Whether an empty batch would end the process."""
+    return not NEED_ROWS.isdisjoint(FATAL.get(session, ()))
+
+
+def needs_steps(session: onnxruntime.InferenceSession) -> bool:
+    """Whether rows without entries along an axis would end the process."""
+    return not NEED_STEPS.isdisjoint(FATAL.get(session, ()))
 
 
 def provider(device: str) -> str:
@@ -167,7 +173,7 @@ def run(
     text outputs is checked before they are converted. MemoryError if there is not enough memory.
 
     An empty batch that would end the process is answered from a made-up row."""
-    if session in NEEDING_ROWS and any(not len(array) for array in inputs.values()):
+    if needs_rows(session) and any(not len(array) for array in inputs.values()):
         answers = run(session, {name: made_up_row(array) for name, array in inputs.items()}, longest)
         by_rows = {output.name for output in session.get_outputs() if output.shape[:1] == [BATCH]}
         return {name: answer[:0] if name in by_rows else answer for name, answer in answers.items()}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.dims.dim import has_free, is_free, names, substitute
+from dlc.compiler.dims.dim import has_free, names, substitute
 from dlc.compiler.operators.padding import Fill
-from dlc.compiler.passes.lengths import length_inputs
 from dlc.compiler.passes.lints.recurrence import vanishing
+from dlc.runtime.data.free_dims import free_dims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def long_recurrence(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """Recurrent layers without gates along a free dimension that is long in half of the rows."""
-    usual = {dim: int(np.median(lengths)) for dim, lengths in lengths_of_rows(program, data).items()}
+    usual = {dim: int(np.median(lengths)) for dim, lengths in training_dims(program, data).items()}
 
     def steps(size: Size) -> int:
         known = substitute(size, usual) if has_free(size) else 0
@@ -42,7 +42,7 @@ def uneven_reductions(
 ) -> Iterator[Diagnostic]:
     """Sums and means over the steps of rows of which some have many times as many as others."""
     ends = {dim: np.percentile(lengths, (RARE, 100 - RARE), method="nearest") for dim, lengths in
-            lengths_of_rows(program, data).items()}  # fmt: skip
+            training_dims(program, data).items()}  # fmt: skip
     uneven = {dim: (low, high) for dim, (low, high) in ends.items() if high > FACTOR * max(low, 1)}
     if not uneven:
         return
@@ -74,19 +74,9 @@ def warning_of(node: Node, low: float, high: float, is_mean: bool) -> Diagnostic
     return Diagnostic.at(node.site, "W0714", message, help)
 
 
-def lengths_of_rows(program: CompiledProgram, data: Dataset) -> dict[str, np.ndarray]:
-    """The lengths of the training rows by free dimension: one for each row, or a single one that all have."""
-    if data.train is None or not data.train.count:
-        return {}
-    found = {}
-    for given in program.inputs:
-        type = data.train.types.get(given.name)
-        for size, length in zip(given.declared.shape, type.shape if type else (), strict=False):
-            if is_free(size):
-                found.setdefault(str(size), np.array([length]))
-    for dim, lengths in length_inputs(program).items():
-        found[dim] = np.concatenate(list(data.train.chunks(lengths.field)))
-    return found
+def training_dims(program: CompiledProgram, data: Dataset) -> dict[str, np.ndarray]:
+    """The free dimensions of the training rows."""
+    return free_dims(program, data.train) if data.train is not None and data.train.count else {}
 
 
 def reduction(node: Node, dims: Mapping[str, object]) -> tuple[str, bool] | None:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.dims.dim import evaluate, is_free, names
+from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.training.metric_counts import packed
+from dlc.runtime.data.free_dims import free_dims
 from dlc.runtime.data.rows import CHUNK
 from dlc.runtime.training.meter import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.graph import Graph
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows
 
@@ -32,8 +31,11 @@ def longer_than_frames(
             continue
         assert rows is not None
         needed = needed_steps(text, rows) if text.field in rows.types else None
-        there = steps_of(node.operands[0].type.shape[0], program.graph, rows)
-        if needed is None or there is None or not (missing := needed - there > 0).any():
+        steps, dims = node.operands[0].type.shape[0], free_dims(program, rows)
+        if needed is None or not names(steps) <= dims.keys():
+            continue
+        there = np.maximum(evaluate(steps, dims), 0)
+        if not (missing := needed > there).any():
             continue
         first = int(np.argmax(missing))
         few = int(np.broadcast_to(there, needed.shape)[first])
@@ -54,16 +56,3 @@ def needed_steps(text: GraphInput, rows: Rows) -> np.ndarray:
         repeats = (symbols[:, 1:] == symbols[:, :-1]) & (symbols[:, 1:] >= 0)
         found.append(count + repeats.sum(1))
     return np.concatenate(found)
-
-
-def steps_of(size: Size, graph: Graph, rows: Rows) -> np.ndarray | int | None:
-    """A size for each row, or for all; None if the rows do not tell it."""
-    free = {str(s): v.field for v in reversed(graph.inputs) for s in v.type.shape if is_free(s)}
-    lengths = {name: rows.length_names.get(free.get(name, "")) for name in names(size)}
-    if None in lengths.values():
-        return None
-    known = [batch for batch in rows.batches(CHUNK, {*filter(None, lengths.values())})]
-    sizes = {
-        name: np.concatenate([batch[field] for batch in known]) for name, field in lengths.items() if field
-    }
-    return np.maximum(evaluate(size, sizes), 0)

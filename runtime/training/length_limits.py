@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
-from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.passes.lengths import axes_of, length_inputs
 from dlc.runtime.data.data_errors import SHAPE
+from dlc.runtime.data.free_dims import free_dims
 
 HELP = "leave such rows out (`drop = missing` leaves out empty texts), or reduce the axis by `sum`, `mean` " \
        "or a recurrent layer with `final=true`, which take rows without steps"  # fmt: skip
@@ -17,8 +17,10 @@ HELP = "leave such rows out (`drop = missing` leaves out empty texts), or reduce
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy as np
+
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.graph import Node, Value
+    from dlc.compiler.ir.graph import Node
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset, Rows
 
@@ -27,13 +29,14 @@ def check(program: CompiledProgram, dataset: Dataset) -> None:
     """Refuse rows with sizes above the maximum of an operator (`Operator.size_limits`), and rows that end
     before an operator has a result (`Operator.least_along`)."""
     for part, rows in dataset.parts():
-        longest = free_dims(program, rows)
-        problems = [*too_long(program, part, longest), *too_short(program, rows, longest)]
+        dims = free_dims(program, rows) if rows.count else {}
+        problems = [*too_long(program, part, dims), *too_short(program, rows, dims)]
         if problems:
             raise CompileError(problems)
 
 
-def too_long(program: CompiledProgram, part: str, longest: Mapping[str, int]) -> Iterator[Diagnostic]:
+def too_long(program: CompiledProgram, part: str, dims: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
+    longest = {name: int(of.max()) for name, of in dims.items()}
     for node in program.graph.nodes:
         for size, most in node.operator.size_limits():
             if not dim.names(size) <= longest.keys() or (found := dim.evaluate(size, longest)) <= most:
@@ -43,18 +46,17 @@ def too_long(program: CompiledProgram, part: str, longest: Mapping[str, int]) ->
             yield Diagnostic.at(node.site, SHAPE, message, help)
 
 
-def too_short(program: CompiledProgram, rows: Rows, longest: Mapping[str, int]) -> Iterator[Diagnostic]:
+def too_short(program: CompiledProgram, rows: Rows, dims: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     """One problem for each dimension along which a row is too short."""
-    found = {dim: rows.lengths[v.field] for dim, v in length_inputs(program).items()
-             if v.field in rows.lengths and rows.count}  # fmt: skip
-    shortest = {**longest, **{dim: int(of.min()) for dim, of in found.items()}}
+    found = {name: dims[name] for name in length_inputs(program) if name in dims}
+    shortest = {name: int(of.min()) for name, of in dims.items()}
     told: set[str] = set()
     for node in program.graph.nodes:
         for size, least in sizes_needed(node, found):
-            dims = {name for name in dim.names(size) if name in found}
-            if told.isdisjoint(dims) and dim.evaluate(size, shortest) < least:
-                told |= dims
-                name = min(dims)
+            varying = {name for name in dim.names(size) if name in found}
+            if told.isdisjoint(varying) and dim.evaluate(size, shortest) < least:
+                told |= varying
+                name = min(varying)
                 row = rows.place(int(found[name].argmin()))
                 message = f"{row}: `{name}` is {shortest[name]} there, and `{node.operator.name}` needs more"
                 yield Diagnostic.at(node.site, SHAPE, message, HELP)
@@ -71,12 +73,3 @@ def sizes_needed(node: Node, varying: Mapping[str, object]) -> Iterator[tuple[Si
                 yield value.type.shape[axis], least
     for value in node.results if needs else ():
         yield from ((value.type.shape[axis], 1) for axis in axes_of(value, varying))
-
-
-def free_dims(program: CompiledProgram, rows: Rows) -> dict[str, int]:
-    """The free dimensions of the longest rows, as far as the rows determine them."""
-    shapes: dict[Value, tuple[int, ...]] = {
-        v: rows.types[v.field].shape for v in program.graph.inputs if v.field in rows.types
-    }
-    known = dim_sources(shapes).items()
-    return {name: (shapes[v][axis - 1] - offset) // scale for name, (v, axis, scale, offset) in known}

@@ -29,6 +29,7 @@ from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
 from dlc.runtime.data.sequences import KEYS, FieldRows, columns_of, sequences_of
+from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -73,6 +74,7 @@ def _cut(opened: Opened, m: Match, columns: list[Column]) -> list[Column]:
     """The columns of a field; a column of texts that fills a sequence of classes is cut into units."""
     [first, *others] = columns
     single = not others and not first.shape and first.lengths is None
+    first = first if first.count else texts([])  # without rows, a column of Python has no type
     if not (single and first.is_text and m.wanted.unit) or opened.joins_rows:
         return columns
     what = f"{opened.file}, {opened.name(m.indices[0])}"

@@ -98,6 +98,12 @@ def test_frames_of_texts(frame: Any, characters: Path) -> None:
     assert found["tag"].tolist() == ["CV", "", "CVC"]
 
 
+@pytest.mark.parametrize("frame", [pd.DataFrame, polars.DataFrame, pa.table])
+def test_frames_without_rows(frame: Any, characters: Path) -> None:
+    made = dlc.load(characters).predict(frame({"text": []}))
+    assert {name: len(rows) for name, rows in made.items()} == {"tag": 0, "tag_probabilities": 0}
+
+
 def test_words_are_joined_by_a_space(words: Path) -> None:
     model = dlc.load(words)
     given = ["a cat sees  the\tdog", "cat", " "]

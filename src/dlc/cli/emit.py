@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @set_option
 def command(spec: str, output: str | None, model_alone: bool, settings: tuple[tuple[str, Any], ...]) -> None:
     """Write a spec as a short PyTorch file that does not need dlc: the module with its loss, and a training
-    script. Classes of `class(auto)` are read from the rows. Paths stay relative to the spec: run
-    the file in the folder of the spec."""
+    script. Classes of `class(auto)` are read from the rows. The module takes sequences of any length, but of
+    one length in a batch. Paths stay relative to the spec: run the file in the folder of the spec."""
     from dlc.cli.sources import files_of
     from dlc.cli.specs import open_spec
     from dlc.compiler.lower.pytorch_source import emit

@@ -31,6 +31,7 @@ from dlc.compiler.operators import recurrent as recurrent
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling
+from dlc.compiler.operators import rotary as rotary
 from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
 from dlc.compiler.operators import space_normalization as space_normalization

@@ -13,7 +13,7 @@ SUMS = {
 # Made of functions and constants that engines round differently.
 FUNCTIONS = {
     "batchnorm", "celu", "cos", "elu", "erf", "exp", "gelu", "glu", "hard_sigmoid", "hard_swish", "lgamma",
-    "log", "mish", "power", "selu", "sigmoid", "silu", "sin", "sinusoidal_position", "softplus", "softsign",
+    "log", "mish", "power", "rotary", "selu", "sigmoid", "silu", "sin", "sinusoidal_position", "softplus", "softsign",
     "sqrt", "swish", "tan", "tanh",
 }  # fmt: skip
 GRADIENT = 1e-6  # in float64, relative and absolute

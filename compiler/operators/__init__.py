@@ -2,6 +2,7 @@
 
 from dlc.compiler.operators import activations as activations
 from dlc.compiler.operators import arithmetic as arithmetic
+from dlc.compiler.operators import attention as attention
 from dlc.compiler.operators import augmentation as augmentation
 from dlc.compiler.operators import axis_activations as axis_activations
 from dlc.compiler.operators import bucketize as bucketize

@@ -97,19 +97,15 @@ class Attention(MultiHead):
         def project(part: str, x: Any) -> Any:
             return F.linear(x, weights[f"{part}.weight"], weights.get(f"{part}.bias"))
 
-        return self.attend(F, project, operands, lengths, mask, scores)
+        return self.attend(F, project, operands, lengths, mask, scores, self.dropout)
 
     def attend(self, F: Any, project: Callable[[str, Any], Any], operands: Sequence[Any], lengths: Any,
-               mask: Any, scores: Any) -> Any:  # fmt: skip
+               mask: Any, scores: Any, dropout: Any) -> Any:  # fmt: skip
         """The PyTorch form with these projections. PyTorch is fastest for one axis before the heads."""
         q, k, v = (self.torch_heads(F, part, project(part, x), source)
                    for part, x, source in zip(self.PARTS, self.three(operands), self.sources,
                                               strict=True))  # fmt: skip
-        if self.rotary is not None:
-            query, memory, _ = self.sources
-            q = torch_rotated(F, q, query.shape[-2], self.width, self.rotary)
-            k = torch_rotated(F, k, memory.shape[-2], self.width, self.rotary)
-        settings = torch_masks(F, self, q, lengths, mask, scores) | self.torch_settings()
+        settings = torch_masks(F, self, q, lengths, mask, scores) | self.torch_settings(dropout)
         lead = self.operands[0].shape[:-2] if "attn_mask" not in settings else ()
         if lead:
             q, k, v = (x.flatten(0, len(lead)) for x in (q, k, v))
@@ -119,12 +115,30 @@ class Attention(MultiHead):
     def torch_heads(self, F: Any, part: str, x: Any, have: Tensor) -> Any:
         """The projections of all heads, `[batch, ..., heads, steps, features]`."""
         x = x.unflatten(-1, (self.heads if part == "query" else self.groups, -1)).transpose(-3, -2)
-        return x if have.batched else F.expand(x, F.batch, *[-1] * (have.rank + 1))
+        x = x if have.batched else F.expand(x, F.batch, *[-1] * (have.rank + 1))
+        if self.rotary is not None and part != "value":
+            x = torch_rotated(F, x, have.shape[-2], self.width, self.rotary)
+        return F.named(part[0], x)
 
-    def torch_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"dropout_p": float(self.dropout)} if self.drops() else {}
+    def torch_settings(self, dropout: Any) -> dict[str, Any]:
+        settings: dict[str, Any] = {"dropout_p": dropout} if self.drops() else {}
         settings |= {} if self.scale == "auto" else {"scale": float(self.scale)}
         return settings | ({"enable_gqa": True} if self.groups != self.heads else {})
+
+    def parts(self, nn):
+        bias = {} if self.bias else {"bias": False}
+        weights = (spec for spec in self.weights(*self.positional) if spec.leaf.endswith(".weight"))
+        return {spec.leaf.split(".")[0]: nn.Linear(*spec.shape[::-1], **bias) for spec in weights}
+
+    def call(self, F, module, *operands, mask=None, scores=None):
+        def project(part: str, x: Any) -> Any:
+            return module[part](x)
+
+        return self.attend(F, project, operands, None, mask, scores, F.in_training(self.dropout))
+
+    @property
+    def class_name(self) -> str:
+        return "causal_attention" if self.causal else "attention" if self.is_self else "cross_attention"
 
     def onnx(self, op, *operands, lengths=None, mask=None, scores=None, **weights):
         return attention_onnx.attention(op, self, operands, weights, lengths, mask, scores)

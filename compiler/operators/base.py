@@ -248,6 +248,16 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
         returns a pair is called with `outputs=2`."""
         return module(*operands)
 
+    def parts(self, nn: Any) -> dict[str, Any]:
+        """The modules of `torch.nn` that hold its weights, if their leaf names are `PART.weight`. Emitted
+        files have a class of these parts, and `call` gets all of them."""
+        return {}
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class in emitted files, in snake case."""
+        return self.name
+
     def constant(self) -> Any:
         """The number or nested lists of numbers of an operator without operands; none for others."""
         return None

@@ -131,7 +131,7 @@ class Writer(Body):
         differs = source.inference() is not source or source is not operator
         if module is None and not own_class and (owner or differs):
             frame = BlockFrame(
-                "operator", source.name, f"{owner or self.frame.prefix + source.name}.", [node]
+                "operator", source.class_name, f"{owner or self.frame.prefix + source.name}.", [node]
             )
             frame.operator = source
             self.write_frame(frame)
@@ -141,6 +141,9 @@ class Writer(Body):
             attr = owner[len(self.frame.prefix) :] if owner else operator.name
             function = Symbol(self.F, self.member_for(attr, module, bool(owner)))
             return operator.call(self.F, function, *operands, **given)
+        if parts := parts_of(node):
+            modules = {name: Symbol(self.F, self.member_for(name, m, True)) for name, m in parts.items()}
+            return operator.call(self.F, modules, *operands, **given)
         weights = {name: self.value(v) for name, v in node.weights.items()}
         if differs:
             returned = self.at_inference(node, operands, weights, given)
@@ -234,3 +237,10 @@ def module_of(node: Node) -> Code | None:
     recorder = Recorder()
     made = node.operator.module(Symbol(recorder, text("nn")))
     return None if made is None else recorder.statements[-1].code
+
+
+def parts_of(node: Node) -> dict[str, Code]:
+    """The modules of torch.nn for the parts of an operator."""
+    recorder = Recorder()
+    names = node.operator.parts(Symbol(recorder, text("nn")))
+    return {name: let.code for name, let in zip(names, recorder.statements, strict=True)}

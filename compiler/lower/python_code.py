@@ -16,7 +16,6 @@ WIDTH = 88
 PRECEDENCE = {
     "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "!=": 4, "|": 5, "^": 6, "&": 7, "+": 8, "-": 8,
     "*": 9, "/": 9, "//": 9, "%": 9, "@": 9, "neg": 10, "~": 10, "**": 11, "not": 3, "and": 2, "or": 1,
-    "if self.training else": 0,
 }  # fmt: skip
 PREFIX = {"neg": "-", "~": "~", "not": "not "}
 ATOM = 12
@@ -35,8 +34,9 @@ class Code:
     body; `member` a module or weight of the class; `entry` the module of a loop variable; `make` the
     construction of a module from its frame; `class` a class of the file; `call` function and arguments;
     `keyword` a keyword argument; `attribute` the object; `operator` the operands; `index` the object and the
-    keys; `slice`; `tuple`, `list`, `dict` of `item`s; `unpacked` a tuple without brackets; `copies` an
-    expression and the number of its copies, for a comprehension.
+    keys; `conditional` the value if so, the condition and the value if not; `slice`; `tuple`, `list`, `dict`
+    of `item`s; `unpacked` a tuple without brackets; `copies` an expression and the number of its copies, for
+    a comprehension.
     """
 
     kind: str
@@ -120,7 +120,13 @@ def inline(code: Code) -> str:
 def precedence(code: Code) -> int:
     if code.kind == "number" and (code.value < 0 or str(code.value) == "-0.0"):
         return PRECEDENCE["neg"]
-    return PRECEDENCE[code.value] if code.kind == "operator" else 0 if code.kind == "copies" else ATOM
+    return (
+        PRECEDENCE[code.value]
+        if code.kind == "operator"
+        else 0
+        if code.kind in ("copies", "conditional")
+        else ATOM
+    )
 
 
 def parenthesized(code: Code, minimum: int) -> str:
@@ -192,6 +198,7 @@ PRINTERS: dict[str, Callable[[Code], str]] = {
     "attribute": lambda code: f"{parenthesized(code.parts[0], ATOM)}.{code.value}",
     "operator": _operator,
     "index": lambda code: f"{parenthesized(code.parts[0], ATOM)}[{', '.join(map(inline, code.parts[1:]))}]",
+    "conditional": lambda code: "{} if {} else {}".format(*map(inline, code.parts)),
     "slice": _slice,
     "tuple": _tuple,
     "unpacked": lambda code: ", ".join(map(inline, code.parts)) if len(code.parts) > 1 else _tuple(code),

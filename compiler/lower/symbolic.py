@@ -306,7 +306,7 @@ class BodyRecorder(TorchRecorder):
 
     def in_training(self, value: float) -> Symbol:
         """The number in training, 0 otherwise."""
-        return Symbol(self, Code("operator", "if self.training else", (number(value), number(0.0))))
+        return Symbol(self, Code("conditional", None, (number(value), text("self.training"), number(0.0))))
 
     @property
     def batch(self) -> Symbol:

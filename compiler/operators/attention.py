@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.initializers import XavierNormal, Zeros
-from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators import attention_onnx
 from dlc.compiler.operators.attention_masks import torch_masks
 from dlc.compiler.operators.base import Example, Operator, WeightSpec
 from dlc.compiler.operators.multihead import MultiHead
 from dlc.compiler.operators.padding import APART, Fill
-from dlc.compiler.operators.rotary import torch_rotated
+from dlc.compiler.operators.rotary import torch_rotated, torch_waves
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -105,6 +105,13 @@ class Attention(MultiHead):
         q, k, v = (self.torch_heads(F, part, project(part, x), source)
                    for part, x, source in zip(self.PARTS, self.three(operands), self.sources,
                                               strict=True))  # fmt: skip
+        if self.rotary is not None:
+            query, memory, _ = self.sources
+            waves = torch_waves(F, q, query.shape[-2], self.width, self.rotary)
+            q = F.named("q", torch_rotated(F, q, *waves))
+            if not same(query.shape[-2], memory.shape[-2]):
+                waves = torch_waves(F, k, memory.shape[-2], self.width, self.rotary)
+            k = F.named("k", torch_rotated(F, k, *waves))
         settings = torch_masks(F, self, q, lengths, mask, scores) | self.torch_settings(dropout)
         lead = self.operands[0].shape[:-2] if "attn_mask" not in settings else ()
         if lead:
@@ -115,10 +122,7 @@ class Attention(MultiHead):
     def torch_heads(self, F: Any, part: str, x: Any, have: Tensor) -> Any:
         """The projections of all heads, `[batch, ..., heads, steps, features]`."""
         x = x.unflatten(-1, (self.heads if part == "query" else self.groups, -1)).transpose(-3, -2)
-        x = x if have.batched else F.expand(x, F.batch, *[-1] * (have.rank + 1))
-        if self.rotary is not None and part != "value":
-            x = torch_rotated(F, x, have.shape[-2], self.width, self.rotary)
-        return F.named(part[0], x)
+        return F.named(part[0], x if have.batched else F.expand(x, F.batch, *[-1] * (have.rank + 1)))
 
     def torch_settings(self, dropout: Any) -> dict[str, Any]:
         settings: dict[str, Any] = {"dropout_p": dropout} if self.drops() else {}

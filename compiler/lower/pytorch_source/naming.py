@@ -131,13 +131,8 @@ class Namer:
         draws = any(c.kind in ("text", "attribute") and c.value in RANDOM_FUNCTIONS for c in expanded.walk())
         if reader is None:
             return let.is_result or not (long or draws)
-        if (
-            not isinstance(reader, Let)
-            or target.hint
-            or long
-            or depth(expanded) > MAX_CALL_DEPTH
-            or (draws and not is_next)
-        ):
+        deep = depth(expanded) > MAX_CALL_DEPTH
+        if not isinstance(reader, Let) or target.hint or long or deep or (draws and not is_next):
             return False
         return reader.inlines or not let.is_result
 

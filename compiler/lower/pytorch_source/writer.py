@@ -11,15 +11,7 @@ from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, local
-from dlc.compiler.lower.symbolic import (
-    BodyRecorder,
-    Let,
-    Local,
-    Recorder,
-    Symbol,
-    Untraceable,
-    inlined,
-)
+from dlc.compiler.lower.symbolic import BodyRecorder, Let, Local, Recorder, Symbol, Untraceable, inlined
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -130,9 +122,8 @@ class Writer(Body):
         module = None if own_class or (node.weights and not owner) else module_of(node)
         differs = source.inference() is not source or source is not operator
         if module is None and not own_class and (owner or differs):
-            frame = BlockFrame(
-                "operator", source.class_name, f"{owner or self.frame.prefix + source.name}.", [node]
-            )
+            prefix = f"{owner or self.frame.prefix + source.name}."
+            frame = BlockFrame("operator", source.class_name, prefix, [node])
             frame.operator = source
             self.write_frame(frame)
             return None

@@ -120,13 +120,9 @@ def inline(code: Code) -> str:
 def precedence(code: Code) -> int:
     if code.kind == "number" and (code.value < 0 or str(code.value) == "-0.0"):
         return PRECEDENCE["neg"]
-    return (
-        PRECEDENCE[code.value]
-        if code.kind == "operator"
-        else 0
-        if code.kind in ("copies", "conditional")
-        else ATOM
-    )
+    if code.kind == "operator":
+        return PRECEDENCE[code.value]
+    return 0 if code.kind in ("copies", "conditional") else ATOM
 
 
 def parenthesized(code: Code, minimum: int) -> str:

@@ -71,7 +71,7 @@ def torch_rates(F: Any, width: int, base: float) -> Any:
 
 
 def torch_waves(F: Any, x: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
-    """Cosines and sines of the angles by position, [steps, width / 2]. All are float32, under autocast too."""
+    """Cosines and sines of the angles by position, [steps, width / 2]; float32 under autocast too."""
     rates = torch_rates(F, number(width), base)
     places = F.named("places", F.arange(F.size(steps), device=x.device).float())
     angles = F.named("angles", places.unsqueeze(1) * rates)

@@ -141,6 +141,16 @@ class Attention(MultiHead):
         return self.attend(F, project, operands, None, mask, scores, F.in_training(self.dropout))
 
     @property
+    def remark(self) -> str:
+        shared = f", {self.groups} of keys and values" if self.groups != self.heads else ""
+        heads = "head" if self.heads == 1 else "heads"
+        return f"{self.heads} {heads} of {self.width} features{shared}"
+
+    @property
+    def operand_labels(self) -> tuple[str, ...]:
+        return ((), ("query", "memory"), self.PARTS)[len(self.positional) - 1]
+
+    @property
     def class_name(self) -> str:
         return "causal_attention" if self.causal else "attention" if self.is_self else "cross_attention"
 

@@ -170,6 +170,9 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     group: ClassVar[str] = ""
     # True if a picture draws it in the box of the operator before it, provided that the shape stays the same.
     follows: ClassVar[bool] = False
+    # A line that a picture adds to its box, and the names of its positional operands there.
+    remark: ClassVar[str] | property = ""
+    operand_labels: ClassVar[tuple[str, ...]] | property = ()
     examples: ClassVar[tuple[Example, ...]] = ()
 
     # Added by `bind`: the types of the operands and of the results.
@@ -243,7 +246,7 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
         such module. Emitted files use it."""
         return None
 
-    def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
+    def call(self, F: Any, module: Any, *operands: Any) -> Any:
         """Applies that module, with the code around it where the module alone is not enough. A module that
         returns a pair is called with `outputs=2`."""
         return module(*operands)

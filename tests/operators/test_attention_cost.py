@@ -1,4 +1,4 @@
-"""What attention costs: `dlc show` counts as many multiply-adds as PyTorch computes, and all of its weights."""
+"""What attention costs: the multiply-adds of `dlc show` are those that PyTorch counts. All weights count."""
 
 from __future__ import annotations
 

@@ -207,6 +207,5 @@ def depth(code: Code) -> int:
     if code.kind != "call":
         return inner
     function: Any = code.parts[0]
-    return inner + (
-        function.kind != "attribute" or function.value not in ("float", "long", "bool", "unsqueeze")
-    )
+    casts = function.kind == "attribute" and function.value in ("float", "long", "bool", "unsqueeze")
+    return inner + (not casts)

@@ -129,7 +129,7 @@ class Attention(MultiHead):
         settings |= {} if self.scale == "auto" else {"scale": float(self.scale)}
         return settings | ({"enable_gqa": True} if self.groups != self.heads else {})
 
-    def parts(self, nn):
+    def modules(self, nn):
         bias = {} if self.bias else {"bias": False}
         weights = (spec for spec in self.weights(*self.positional) if spec.leaf.endswith(".weight"))
         return {spec.leaf.split(".")[0]: nn.Linear(*spec.shape[::-1], **bias) for spec in weights}

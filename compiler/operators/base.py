@@ -251,7 +251,7 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
         returns a pair is called with `outputs=2`."""
         return module(*operands)
 
-    def parts(self, nn: Any) -> dict[str, Any]:
+    def modules(self, nn: Any) -> dict[str, Any]:
         """The modules of `torch.nn` that hold its weights, if their leaf names are `PART.weight`. Emitted
         files have a class of these parts, and `call` gets all of them."""
         return {}

@@ -83,7 +83,7 @@ def docstring(cls: Class) -> list[str]:
     if cls.first.kind != "operator":
         return []
     summary = type(cls.first.operator).summary().replace("`", "").rstrip(".")
-    summary = re.sub(r"; (torch|ONNX) .*", ")", re.sub(r" \((torch|ONNX) .*", "", summary))
+    summary = re.sub(r"; (torch|ONNX).*", ")", re.sub(r" \((torch|ONNX).*", "", summary))
     return [*indent(fill(f'"""{summary}."""', 84), "    ").split("\n"), ""]
 
 

@@ -6,7 +6,7 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.python_code import inline, lines, literal, text
+from dlc.compiler.lower.python_code import inline, lines, literal, quoted, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.symbolic import Recorder, Symbol
 from dlc.compiler.lower.torch_names import safe
@@ -83,9 +83,8 @@ def load_weights(keys: Mapping[str, str]) -> list[str]:
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     """The function `initialize(model)`, which sets the initial values of the spec. `weights` are the
-    trainable ones with their `state_dict` keys. Weights of norms, and those with values of a list or a file,
-    keep the values with which they are made. Names are without the places in lists, if all copies in a list
-    have the same initial values."""
+    trainable ones with their `state_dict` keys, whose places in lists are left out if all copies are alike.
+    Weights of norms, and those with values of a list or a file, keep the values with which they are made."""
     groups: dict[str, list[str]] = {}
     kept = {weight for _, weight in weights if weight.role == "norm" or written_values(weight)}
     made = {weight: "" if weight in kept else initial(weight) for _, weight in weights}
@@ -111,7 +110,8 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     if len(cases) == 1 and not kept:
         return [*found, "    for weight in model.parameters():", f"        {cases[0][-1]}"]
     found.append("    for name, weight in model.named_parameters():")
-    if len(by_key) < len(weights) and any(before.startswith("if name ") for before, *_ in cases):
+    written = {part.value for _, condition, *_ in cases for part in condition.walk()}
+    if not written.isdisjoint(quoted(key) for key in by_key.keys() - dict(weights).keys()):
         found.append('        name = re.sub(r"\\.\\d+", "", name)')
     for index, (before, condition, after, values) in enumerate(cases):
         word = lines(condition, 8, "el" * bool(index) + before, after) if before else ["        else:"]

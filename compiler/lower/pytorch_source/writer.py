@@ -132,8 +132,8 @@ class Writer(Body):
             attr = owner[len(self.frame.prefix) :] if owner else operator.name
             function = Symbol(self.F, self.member_for(attr, module, bool(owner)))
             return operator.call(self.F, function, *operands, **given)
-        if parts := parts_of(node):
-            modules = {name: Symbol(self.F, self.member_for(name, m, True)) for name, m in parts.items()}
+        if made := modules_of(node):
+            modules = {name: Symbol(self.F, self.member_for(name, m, True)) for name, m in made.items()}
             return operator.call(self.F, modules, *operands, **given)
         weights = {name: self.value(v) for name, v in node.weights.items()}
         if differs:
@@ -230,8 +230,8 @@ def module_of(node: Node) -> Code | None:
     return None if made is None else recorder.statements[-1].code
 
 
-def parts_of(node: Node) -> dict[str, Code]:
+def modules_of(node: Node) -> dict[str, Code]:
     """The modules of torch.nn for the parts of an operator."""
     recorder = Recorder()
-    names = node.operator.parts(Symbol(recorder, text("nn")))
+    names = node.operator.modules(Symbol(recorder, text("nn")))
     return {name: let.code for name, let in zip(names, recorder.statements, strict=True)}

@@ -82,7 +82,7 @@ class TableBuilder:
 
     def _reads(self, names: tuple[str, ...], path: str, settings: Sequence[str] = ()) -> str:
         """The names of operands; within the same group, without its path. The last ones are of settings."""
-        if names == self.before:
+        if names == self.before and not settings:
             return ""
         shown = [n.removeprefix(path) for n in names]
         count = len(shown) - len(settings)

@@ -116,7 +116,7 @@ def test_attention_drops_weights_in_training_alone(tmp_path: Path) -> None:
     path.write_text(emit(program, model_alone=True), "utf-8")
     assert DROPS in path.read_text("utf-8")
     _, model = open_emitted(path, draw(program.graph, seed=0))
-    attention, x = model.decoders[0].attention, torch.randn(2, 5, 8)
+    attention, x = model.get_submodule("decoders.0.attention"), torch.randn(2, 5, 8)
     assert torch.equal(attention.eval()(x), attention(x))
     assert not torch.equal(attention.train()(x), attention(x))
 

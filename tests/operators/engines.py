@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from reference import REPAIRED
 
 from dlc.compiler import Source, compile
+from dlc.compiler.definitions.export_section import RUNTIMES
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.lower import onnx as to_onnx
@@ -24,7 +25,7 @@ from dlc.compiler.types import Tensor
 from dlc.runtime.artifact import session as onnxruntime_session
 from dlc.runtime.artifact.model_scan import ModelScan
 
-OPSETS = (18, 21)
+OPSETS = (RUNTIMES[0][1], 20, RUNTIMES[-1][1])
 BATCHES = (0, 1, 2, 7)
 LIMIT = 1e-5  # how far engines may be apart where nothing else is said
 Arrays = Mapping[str, np.ndarray]
@@ -84,11 +85,17 @@ def draw_weights(rng: np.random.Generator, graph: Graph) -> dict[str, np.ndarray
     return weights
 
 
+def versions(opset: int) -> dict[str, int]:
+    """The versions that artifacts with this opset have."""
+    _, _, ml_opset, ir_version = next(row for row in RUNTIMES if row[1] == opset)
+    return {"opset": opset, "ml_opset": ml_opset, "ir_version": ir_version}
+
+
 def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Engines by name: each takes a dict of arrays and returns a dict of arrays."""
     engines: dict[str, Any] = {}
     for opset in OPSETS:
-        written = to_onnx.model(graph, weights, opset=opset, ml_opset=3, ir_version=8, name="example")
+        written = to_onnx.model(graph, weights, **versions(opset), name="example")
         content = to_onnx.serialize(written)
         ModelScan(content, Path()).graph()  # rejects operators that artifacts may not contain
         proto = onnx.load_model_from_string(content)

@@ -49,7 +49,8 @@ class Rotary(Operator):
         return x
 
     def torch(self, F, x):
-        return torch_rotated(F, x, *self.operands[0].shape[-2:], self.base)
+        steps, width = self.operands[0].shape[-2:]
+        return torch_rotated(F, x, steps, width, self.base)
 
     def onnx(self, op, x):
         return onnx_rotated(op, x, self.operands[0], self.base)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from engines import OPSETS, compile_flow, inference, run_onnxruntime, versions
+from engines import OPSETS, compile_flow, draw_weights, inference, run_onnxruntime, versions
 from forms import bind, run_torch
 from second_engine import run_openvino
 
@@ -96,7 +96,7 @@ def test_the_operator_of_the_newest_opset_takes_any_leading_axes():
 def test_openvino_computes_the_same(flow):
     made, graph = compile_flow(f"a -> {flow}", ("float[T, 6]",))
     graph = inference(graph, made)
-    weights = {w.name: drawn(*w.value.type.shape) for w in graph.weights}
+    weights = draw_weights(np.random.default_rng(0), graph)
     written = to_onnx.model(graph, weights, **versions(20), name="example", in_openvino=True)
     x = drawn(3, 7, 6) * 3
     with torch.no_grad():

@@ -36,6 +36,15 @@ class InTorch(TorchRecorder):
 class InOnnx(Recorder):
     opset, in_openvino = 20, False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shared: dict[tuple[str, Any], Any] = {}
+
+    def shared(self, name: str, key: Any, add_nodes: Callable[[], Any]) -> Any:
+        if (name, key) not in self._shared:
+            self._shared[name, key] = add_nodes()
+        return self._shared[name, key]
+
     @property
     def ml(self) -> InOnnx:
         return self

@@ -120,7 +120,7 @@ def check_runtime(program: CompiledProgram) -> None:
         help = (
             "install a newer onnxruntime, which runs the artifact before it is written, or lower the target"
         )
-        raise CompileError.of("E0814", message, at, help=help)
+        raise CompileError.of("E0815", message, at, help=help)
 
 
 def describe_excused(results: Iterable[Comparison], rows: int) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ ENVIRONMENTS = {
     "E0809": without_autocast,
     "E0810": wrong_gradient,
     "E0811": wrong_relu,
-    "E0814": old_onnxruntime,
+    "E0815": old_onnxruntime,
 }
 
 

@@ -8,6 +8,7 @@ from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.operators.padding import onnx_places
+from dlc.compiler.operators.rotary import torch_rates
 from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
@@ -108,10 +109,12 @@ class SinusoidalPosition(Operator):
         return rates, [i % 2 == 0 for i in range(features)]
 
     def torch(self, F, x):
-        rates, sines = map(F.tensor, self.waves())
-        steps = F.arange(F.size(self.operands[0].shape[0]), device=x.device).float()
-        angles = F.unsqueeze(steps, 1) * rates
-        return x + F.where(sines, F.sin(angles), F.cos(angles))
+        steps, features = self.operands[0].shape
+        rates = torch_rates(F, number(features), LONGEST)
+        places = F.named("places", F.arange(F.size(steps), device=x.device).float())
+        angles = F.named("angles", places.unsqueeze(1) * rates)
+        waves = F.stack((angles.sin(), angles.cos()), -1).flatten(-2)
+        return x + (waves[:, :features] if number(features) % 2 else waves)
 
     def onnx(self, op, x):
         return op.Add(x, op.shared(self.name, self.operands[0].shape, lambda: self.onnx_table(op)))

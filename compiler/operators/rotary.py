@@ -50,7 +50,7 @@ class Rotary(Operator):
 
     def torch(self, F, x):
         steps, width = self.operands[0].shape[-2:]
-        return torch_rotated(F, x, steps, width, self.base)
+        return torch_rotated(F, x, *torch_waves(F, x, steps, width, self.base))
 
     def onnx(self, op, x):
         return onnx_rotated(op, x, self.operands[0], self.base)
@@ -76,13 +76,24 @@ def rates(width: int, base: float) -> list[float]:
     return [base ** -(2 * i / width) for i in range(width // 2)]
 
 
-def torch_rotated(F: Any, x: Any, steps: Size, width: Size, base: float) -> Any:
-    """`x`, [..., steps, width], rotated by position. The angles are float32 under autocast too."""
-    places = F.arange(F.size(steps), device=x.device).float()
-    angles = F.unsqueeze(places, 1) * F.tensor(rates(number(width), base))
-    cos, sin = F.cos(angles), F.sin(angles)
-    first, second = F.chunk(x, 2, -1)
-    return F.cat((first * cos - second * sin, second * cos + first * sin), -1)
+def torch_rates(F: Any, width: int, base: float) -> Any:
+    """The angle of each pair per step; of an odd number of features, the last pair is half."""
+    pairs = width / 2 if width % 2 else width // 2
+    return F.named("rates", (base ** (-F.tensor(range((width + 1) // 2)).double() / pairs)).float())
+
+
+def torch_waves(F: Any, x: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
+    """Cosines and sines of the angles by position, [steps, width / 2]; float32 under autocast too."""
+    rates = torch_rates(F, number(width), base)
+    places = F.named("places", F.arange(F.size(steps), device=x.device).float())
+    angles = F.named("angles", places.unsqueeze(1) * rates)
+    return F.named("cos", angles.cos()), F.named("sin", angles.sin())
+
+
+def torch_rotated(F: Any, x: Any, cos: Any, sin: Any) -> Any:
+    """`x`, [..., steps, width], with its pairs rotated by these angles."""
+    pair = F.named("pair", x.chunk(2, -1))
+    return F.cat((pair[0] * cos - pair[1] * sin, pair[1] * cos + pair[0] * sin), -1)
 
 
 def onnx_rotated(op: Any, x: Any, have: Tensor, base: float) -> Any:

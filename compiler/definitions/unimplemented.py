@@ -10,7 +10,7 @@ SECTIONS = ("data", "train", "export")
 # Words by family. A key that is not a family is a definition; its words are settings.
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
-        "attention", "rotary", "vocabulary", "tokenize",
+        "vocabulary", "tokenize",
         "spectrogram", "mel", "mfcc",
     ),
     "function": ("path",),

@@ -102,6 +102,7 @@ def call_definition(
     low, high = 1, None
     if issubclass(definition, Operator) and definition.family != "loss":
         low, high = definition.arity()
+        low = max(low, definition.least_in_call)
     if after_arrow and high is not None:
         low = high
     return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage

@@ -107,6 +107,11 @@ class Operators:
         """The lengths of rows, with the arithmetic of dimensions."""
         return RuntimeLength(self, value)
 
+    def shared(self, name: str, key: Any, add_nodes: Callable[[], Any]) -> Any:
+        """What several nodes of the graph need, such as a table of angles: added by the first of them, under
+        this name, and read by the others. `key` is all that it depends on."""
+        return self._builder.shared(name, key, add_nodes)
+
     def batch(self) -> ir.Value:
         """The batch size as an int64 scalar."""
         return self._builder.batch(self)
@@ -138,7 +143,7 @@ class OnnxBuilder:
         self.uses_ml = False
         self._constants: dict[tuple, ir.Value] = {}
         self._stored: dict[str, list[ir.Value]] = {}
-        self._sizes: dict[str, Any] = {}
+        self._shared: dict[tuple[str, Any], Any] = {}
 
     @cached_property
     def dim_sources(self) -> dict[str, DimSource]:
@@ -213,13 +218,17 @@ class OnnxBuilder:
             self._constants[key] = self.initializer("constant", array)
         return self._constants[key]
 
+    def shared(self, name: str, key: Any, add_nodes: Callable[[], Any]) -> Any:
+        """The result of `add_nodes`, whose nodes bear this name, not that of the node that first reads it."""
+        if (name, key) not in self._shared:
+            outer, self.name = self.name, name
+            self._shared[name, key] = add_nodes()
+            self.name = outer
+        return self._shared[name, key]
+
     def batch(self, op: Operators) -> ir.Value:
-        if BATCH not in self._sizes:
-            value = next(o for v, o in self.inputs.items() if v.type.batched)
-            self._sizes[BATCH] = self.named_as(
-                BATCH, lambda: op.Gather(op.Shape(value), op.constant(0, "int64"), axis=0)
-            )
-        return self._sizes[BATCH]
+        value = next(o for v, o in self.inputs.items() if v.type.batched)
+        return self.shared(BATCH, None, lambda: size_of(op, value, 0))
 
     def evaluate(self, size: Size, op: Operators) -> Any:
         if not isinstance(size, Dim):
@@ -227,25 +236,18 @@ class OnnxBuilder:
         return evaluate(size, {name: self.free(name, op) for name in sorted(names(size))})
 
     def free(self, name: str, op: Operators) -> RuntimeSize:
-        if name not in self._sizes:
+        def made() -> RuntimeSize:
             value, axis, scale, offset = self.dim_sources[name]
-            size = RuntimeSize(
-                op,
-                self.named_as(
-                    name, lambda: op.Gather(op.Shape(self.inputs[value]), op.constant(axis, "int64"), axis=0)
-                ),
-            )
+            size = RuntimeSize(op, size_of(op, self.inputs[value], axis))
             size = size - offset if offset else size
-            self._sizes[name] = size // scale if scale != 1 else size
-        return self._sizes[name]
+            return size // scale if scale != 1 else size
 
-    def named_as(self, name: str, add_nodes: Callable[[], ir.Value]) -> ir.Value:
-        """Add nodes under the name of a size, not under that of the node that first reads it."""
-        outer, self.name = self.name, name
-        try:
-            return add_nodes()
-        finally:
-            self.name = outer
+        return self.shared(name, None, made)
+
+
+def size_of(op: Operators, value: ir.Value, axis: int) -> ir.Value:
+    """The size of an axis at run time."""
+    return op.Gather(op.Shape(value), op.constant(axis, "int64"), axis=0)
 
 
 def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_opset: int, ir_version: int,

@@ -11,6 +11,7 @@ from torch.fx.node import map_aggregate, map_arg
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+attention: Any = nn.functional.scaled_dot_product_attention
 # Functions that create float32 tensors by default.
 FACTORIES = (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, torch.linspace, torch.eye)
 
@@ -35,15 +36,26 @@ def wide(module: fx.GraphModule) -> fx.GraphModule:
 
 def mixed(module: fx.GraphModule) -> fx.GraphModule:
     """The module for `torch.autocast`. The operands of training-only nodes (losses and penalties) are cast to
-    float32."""
+    float32, and attention on a CPU is computed in float32."""
 
-    def cast_operands(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
+    def change(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
         if node.meta.get("training_only"):
             with graph.inserting_before(copy):
                 copy.args = map_arg(copy.args, lambda operand: after(graph, as_float32, operand))
+        if node.target is attention:
+            copy.target = mixed_attention
         return copy
 
-    return rewritten(module, cast_operands, lambda tensor: tensor)
+    return rewritten(module, change, lambda tensor: tensor)
+
+
+def mixed_attention(query: torch.Tensor, *others: Any, **settings: Any) -> torch.Tensor:
+    """Attention under `torch.autocast`: on a CPU in float32, where its derivative in bfloat16 is slow."""
+    if query.device.type != "cpu":
+        return attention(query, *others, **settings)
+    with torch.autocast("cpu", enabled=False):
+        settings = {name: as_float32(value) for name, value in settings.items()}
+        return attention(query.float(), *(x.float() for x in others), **settings)
 
 
 def rewritten(module: fx.GraphModule, change: Callable[[fx.Graph, fx.Node, fx.Node], fx.Node],

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.fx.proxy
 from torch import fx, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dlc.compiler.dims.dim import BATCH, Dim, evaluate
 from dlc.compiler.lower.dim_bindings import dim_sources
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 RECURRENT = frozenset({"gru", "lstm", "rnn_relu", "rnn_tanh"})
+ATTENTION = "scaled_dot_product_attention"
 # cuDNN copies the weights of a recurrent layer into one buffer in every call, and PyTorch warns about it.
 warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk of memory")
 
@@ -69,13 +71,15 @@ class TorchFunctions(Draws):
         self._batch: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        if name in RECURRENT and self._twice:
+        if self._twice and name in RECURRENT:
             return partial(self._traced, without_cudnn, name)
+        if self._twice and name == ATTENTION:
+            return partial(self._traced, attention_twice)
         return getattr(nn.functional, name, None) or getattr(torch, name)
 
-    def _traced(self, function: Any, *given: Any) -> Any:
+    def _traced(self, function: Any, *given: Any, **settings: Any) -> Any:
         assert self._tracer is not None, "derivatives are differentiated in traced graphs only"
-        return self._tracer.create_proxy("call_function", function, given, {})
+        return self._tracer.create_proxy("call_function", function, given, settings)
 
     @property
     def batch(self) -> Any:
@@ -255,6 +259,12 @@ def without_cudnn(name: str, *given: Any) -> Any:
     """A recurrent layer, whose derivative cuDNN cannot differentiate."""
     with torch.backends.cudnn.flags(enabled=False):
         return getattr(torch, name)(*given)
+
+
+def attention_twice(*given: Any, **settings: Any) -> Any:
+    """Attention in plain operations: the derivatives of the faster kernels cannot be differentiated."""
+    with sdpa_kernel(SDPBackend.MATH):
+        return nn.functional.scaled_dot_product_attention(*given, **settings)
 
 
 def derivative(of: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:

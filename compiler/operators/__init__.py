@@ -2,6 +2,7 @@
 
 from dlc.compiler.operators import activations as activations
 from dlc.compiler.operators import arithmetic as arithmetic
+from dlc.compiler.operators import attention as attention
 from dlc.compiler.operators import augmentation as augmentation
 from dlc.compiler.operators import axis_activations as axis_activations
 from dlc.compiler.operators import bucketize as bucketize
@@ -31,6 +32,7 @@ from dlc.compiler.operators import recurrent as recurrent
 from dlc.compiler.operators import reductions as reductions
 from dlc.compiler.operators import regularization as regularization
 from dlc.compiler.operators import resampling as resampling
+from dlc.compiler.operators import rotary as rotary
 from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
 from dlc.compiler.operators import space_normalization as space_normalization

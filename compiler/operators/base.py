@@ -51,6 +51,9 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     broadcasts: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
+    # The number of tensors from which on a call is applied, if that is more than the operator needs. A call
+    # of fewer is a stage: `attention(memory, 8)` waits for the query.
+    least_in_call: ClassVar[int] = 0
 
     # --- properties of the result -------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 # Their sums are taken in the order of the engine.
 SUMS = {
-    "adaptive_avgpool", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
+    "adaptive_avgpool", "attention", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
     "grid_sample", "groupnorm", "gru", "instancenorm", "layernorm", "local_response_norm", "log_softmax",
     "logsumexp", "lstm", "matmul", "mean", "norm", "prod", "random_resized_crop", "resize", "rmsnorm",
     "rnn", "softmax", "std", "sum", "upsample", "var",
@@ -13,8 +13,8 @@ SUMS = {
 # Made of functions and constants that engines round differently.
 FUNCTIONS = {
     "batchnorm", "celu", "cos", "elu", "erf", "exp", "gelu", "glu", "hard_sigmoid", "hard_swish", "lgamma",
-    "log", "mish", "power", "selu", "sigmoid", "silu", "sin", "sinusoidal_position", "softplus", "softsign",
-    "sqrt", "swish", "tan", "tanh",
+    "log", "mish", "power", "rotary", "selu", "sigmoid", "silu", "sin", "sinusoidal_position", "softplus",
+    "softsign", "sqrt", "swish", "tan", "tanh",
 }  # fmt: skip
 GRADIENT = 1e-6  # in float64, relative and absolute
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,6 +63,15 @@ def drawn(type: Any) -> torch.Tensor:
     return torch.rand(shape) + 0.1 if type.is_float else torch.randint(0, 9, shape)
 
 
+def parts(weights: dict[str, torch.Tensor]) -> dict[str, SimpleNamespace]:
+    """Weights such as `query.weight` as attributes of `query`."""
+    found: dict[str, SimpleNamespace] = {}
+    for leaf, tensor in weights.items():
+        part, _, own = leaf.rpartition(".")
+        setattr(found.setdefault(part, SimpleNamespace()), own, tensor)
+    return found
+
+
 @pytest.mark.parametrize("node", USES)
 def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> None:
     *lines, last = in_torch(node)
@@ -75,7 +85,7 @@ def test_the_form_in_pytorch_computes_what_the_operator_computes(node: Node) -> 
     torch.manual_seed(1)
     wanted = node.operator.torch(Sized(), *operands, **weights)
     torch.manual_seed(1)
-    scope = {"F": torch.nn.functional, "torch": torch, "batch": BATCH, **FREE, **given}
+    scope = {"F": torch.nn.functional, "torch": torch, "batch": BATCH, **FREE, **parts(weights), **given}
     for line in lines:
         left, _, right = line.partition(" = ")
         made = eval(right, scope)

@@ -1,0 +1,72 @@
+"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.operators.attention_masks import onnx_added, onnx_allowed, sees_nothing
+from dlc.compiler.operators.operands import onnx_repeat, onnx_reshape, onnx_rows
+from dlc.compiler.operators.rotary import onnx_rotated
+from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.operators.multihead import MultiHead
+
+
+def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[str, Any], lengths: Any,
+              mask: Any, scores: Any) -> Any:  # fmt: skip
+    q, k, v = (heads(op, a, part, x, weights) for part, x in zip(a.PARTS, a.three(operands), strict=True))
+    if a.rotary is not None:
+        query, memory, _ = a.sources
+        q = onnx_rotated(op, q, query.shape[-2], a.width, a.rotary)
+        k = onnx_rotated(op, k, memory.shape[-2], a.width, a.rotary)
+    y = attend(op, a, q, k, v, lengths, mask, scores)
+    rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
+    y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
+    return onnx_reshape(op, y, a.results[0], batch=-1)
+
+
+def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) -> Any:
+    """The projections of all heads, `[batch, ..., heads, steps, features]`."""
+    have, count = a.sources[a.PARTS.index(part)], a.heads if part == "query" else a.groups
+    rows = onnx_rows(op, x, have)
+    y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
+    split = Tensor("float", (*have.shape[:-1], count, a.width), batched=have.batched)
+    y = onnx_reshape(op, y, split, batch=-1)
+    if not have.batched:
+        y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), split.rank)
+    return op.Transpose(y, perm=swapped(a))
+
+
+def swapped(a: MultiHead) -> list[int]:
+    """The axes with heads and steps in each other's place."""
+    last = a.operands[0].rank + 1
+    return [*range(last - 2), last - 1, last - 2, last]
+
+
+def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: Any, scores: Any) -> Any:
+    """Means of the values, `[batch, ..., heads, query steps, features]`. Query heads that share a head of
+    keys and values are joined as further steps."""
+    products, results = a.products, a.products.with_axis(-1, a.width)
+    shared, allowed = a.heads // a.groups, onnx_allowed(op, a, lengths, mask)
+
+    def grouped(x: Any, have: Tensor) -> Any:
+        return onnx_reshape(op, x, a.grouped(have)) if shared > 1 else x
+
+    def apart(x: Any, have: Tensor) -> Any:
+        return onnx_reshape(op, x, have) if shared > 1 else x
+
+    last = products.rank
+    keys = op.Transpose(k, perm=[*range(last - 1), last, last - 1])
+    q = op.Mul(q, op.constant(1 / sqrt(a.width) if a.scale == "auto" else a.scale, "float32"))
+    s = apart(op.MatMul(grouped(q, results), keys), products)
+    added = onnx_added(op, a, allowed, scores)
+    s = op.Softmax(s if added is None else op.Add(s, added), axis=-1)
+    y = apart(op.MatMul(grouped(s, products), v), results)
+    if not sees_nothing(a):
+        return y
+    seen = op.ReduceSum(op.Cast(allowed, to=1), op.constant([-1], "int64"), keepdims=1)
+    return op.Where(op.Greater(seen, op.constant(0, "float32")), y, op.constant(0, "float32"))

@@ -1,0 +1,163 @@
+"""Settings and shapes of attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dlc.compiler.definitions.parameter_types import (
+    Boolean,
+    ConstantTensors,
+    Integer,
+    Keyword,
+    MemberOf,
+    Nothing,
+    Number,
+    OneOf,
+)
+from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.dims.dim import has_free, number, same
+from dlc.compiler.operators.base import Operator, Reject, setting
+from dlc.compiler.operators.operands import broadcast
+from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OPERANDS = ("the query", "the memory", "the values")
+
+
+class MultiHead(Operator, abstract=True):
+    """What the forms of attention know about its operands."""
+
+    PARTS: ClassVar[tuple[str, ...]] = ("query", "key", "value")
+
+    heads: int = setting("number of heads, a divisor of the features of the query", Integer(1), usual=(1, 64))
+    causal: bool = setting("whether a step sees only itself and the steps before it", Boolean(), False)
+    mask: Any = setting("what may be seen: a bool tensor, true where a query step may see a memory step",
+                        OneOf(Nothing(), TensorValue("bool"), ConstantTensors()), None)  # fmt: skip
+    kv_heads: int | None = setting("number of heads of keys and values, a divisor of `heads`",
+                                   OneOf(Integer(1), Nothing()), None, shown="heads")  # fmt: skip
+    bias: bool = setting("whether to add trained offsets", Boolean(), True)
+    rotary: float | None = setting("base of the rotary position encoding of queries and keys, such as 10000",
+                                   OneOf(Number(above=1), Nothing()), None)  # fmt: skip
+    dropout: float = setting("share of the attention weights that are dropped in training",
+                             Number(minimum=0, below=1), 0, usual=(0, 0.8))  # fmt: skip
+    scores: Any = setting("a tensor that is added to the scaled products of queries and keys",
+                          OneOf(Nothing(), TensorValue("float"), ConstantTensors()), None)  # fmt: skip
+    window: int | None = setting("a step sees the steps that are less than this number of steps away",
+                                 OneOf(Integer(1), Nothing()), None)  # fmt: skip
+    scale: float | str = setting("factor of the products; `auto` is 1 over the root of a head's features",
+                                  OneOf(Keyword("auto"), Number(above=0)), "auto")  # fmt: skip
+    init: Any = setting("initial values of the weight matrices",
+                        MemberOf("initial", "a name such as `xavier_uniform`, or `normal(0.02)`"), None,
+                        keyword=True, shown="auto")  # fmt: skip
+
+    # --- checks -------------------------------------------------------------------------------------------
+
+    def check(self, query: Tensor, memory: Tensor | None, value: Tensor | None) -> None:
+        """Reject operands and settings that do not fit together."""
+        given = [x for x in (query, memory, value) if x is not None]
+        for place, x in enumerate(given):
+            check_operand(x, place)
+            check_lead(query, x, place)
+        if memory is not None and value is not None and not same(memory.shape[-2], value.shape[-2]):
+            raise Reject(f"keys and values come in pairs, found {memory} and {value}", at="values",
+                         code="E0203")  # fmt: skip
+        self.check_heads(query)
+        self.check_masks(query, query if memory is None else memory)
+
+    def check_heads(self, query: Tensor) -> None:
+        features, groups = number(query.shape[-1]), self.groups
+        if features % self.heads:
+            fitting = [n for n in range(1, features + 1) if features % n == 0]
+            nearest = min(fitting, key=lambda n: abs(n - self.heads))
+            raise Reject(f"{features} features cannot be divided among {self.heads} heads", at="heads",
+                         code="E0404", help=f"{nearest} heads have {features // nearest} features "
+                                            "each")  # fmt: skip
+        if self.heads % groups:
+            raise Reject(f"{self.heads} heads cannot share {groups} heads of keys and values evenly",
+                         at="kv_heads", code="E0404", help="`kv_heads` is a divisor of `heads`")  # fmt: skip
+        width = features // self.heads
+        if self.rotary is not None and width % 2:
+            raise Reject(f"`rotary` rotates pairs of features, and each head has {width}", at="rotary",
+                         code="E0404",
+                         help="choose `heads` so that each has an even number of features")  # fmt: skip
+
+    def check_masks(self, query: Tensor, memory: Tensor) -> None:
+        """`causal` and `window` compare the places of queries and memory."""
+        for name in ("causal", "window"):
+            if getattr(self, name) and not same(query.shape[-2], memory.shape[-2]):
+                raise Reject(f"`{name}` needs as many memory steps as query steps, found {memory.shape[-2]} "
+                             f"and {query.shape[-2]}", at=name, code="E0404",
+                             help=f"leave `{name}` out, or give a `mask`")  # fmt: skip
+        whole = Tensor("float", (*query.shape[:-2], self.heads, query.shape[-2], memory.shape[-2]))
+        for name in ("mask", "scores"):
+            given = getattr(self, name)
+            if isinstance(given, Tensor):
+                check_broadcast(name, given, whole)
+
+    # --- shapes -------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def three(operands: Sequence[Any]) -> tuple[Any, Any, Any]:
+        """What queries, keys and values are made of."""
+        return operands[0], operands[min(1, len(operands) - 1)], operands[-1]
+
+    @property
+    def sources(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The types of what queries, keys and values are made of."""
+        return self.three(self.positional)
+
+    @property
+    def is_self(self) -> bool:
+        """Whether queries, keys and values are made of the same tensor."""
+        return len(self.positional) == 1
+
+    @property
+    def groups(self) -> int:
+        """The number of heads of keys and values."""
+        return self.kv_heads or self.heads
+
+    @property
+    def width(self) -> Any:
+        """The number of features of a head."""
+        return self.operands[0].shape[-1] // self.heads
+
+    @property
+    def products(self) -> Tensor:
+        """The type of the products of queries and keys."""
+        query, memory, _ = self.sources
+        return Tensor("float", (*query.shape[:-2], self.heads, query.shape[-2], memory.shape[-2]))
+
+    def grouped(self, have: Tensor) -> Tensor:
+        """`[..., heads, steps, n]` with query heads that share keys and values joined along the steps."""
+        *lead, _, steps, last = have.shape
+        return have.with_shape(*lead, self.groups, steps * (self.heads // self.groups), last)
+
+
+def check_operand(x: Tensor, place: int) -> None:
+    if x.rank < 2 or has_free(x.shape[-1]):
+        help = "`transpose` swaps the last two axes" if x.rank > 1 else \
+            "`reshape(-1, 1)` makes each value a step of one feature" if x.rank else ""  # fmt: skip
+        raise Reject(f"{OPERANDS[place]} of `attention` needs steps and a known number of features on its "
+                     f"last two axes, found {x}", at=place, help=help)  # fmt: skip
+
+
+def check_lead(query: Tensor, x: Tensor, place: int) -> None:
+    lead, found = query.shape[:-2], x.shape[:-2]
+    if len(lead) != len(found) or not all(map(same, lead, found)):
+        raise Reject(f"the axes before the last two must agree, found {query} and {x}", at=place,
+                     code="E0203", help="`reshape` joins or splits axes")  # fmt: skip
+
+
+def check_broadcast(name: str, given: Tensor, whole: Tensor) -> None:
+    try:
+        fits = broadcast((whole, given), "combined") == whole.shape
+    except Reject:
+        fits = False
+    if not fits:
+        sizes = ", ".join(map(str, whole.shape))
+        raise Reject(f"`{name}` must broadcast to [{sizes}], heads, query steps and memory steps last; found "
+                     f"{given}", at=name, code="E0203",
+                     help="axes are matched from the last one; `reshape` inserts an axis of size 1 for the "
+                          "heads")  # fmt: skip

@@ -80,7 +80,7 @@ LARGE = {
 def test_large_texts_are_rejected_quickly(name: str) -> None:
     started = time.process_time()
     _, problems = parsed(LARGE[name])
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 8  # 1 s on an idle machine
     assert problems.failed
     assert len(problems.found) <= 110
     assert all(len(render(d)) < 1_000 for d in problems.found)

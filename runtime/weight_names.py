@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from dlc.compiler.training.initial_state import Load
 
     Types = Mapping[str, tuple[str, tuple[int, ...]]]  # the element and the shape of each tensor
-    Match = tuple["Entry", tuple[int, ...], str]  # with the numbers of its copies, and the name after its key
+    Match = tuple["MapEntry", tuple[int, ...], str]  # numbers of copies, and the name after the key
+        "MapEntry", tuple[int, ...], str
+    ]  # with the numbers of its copies, and the name after its key
 
 MAX_BYTES = 1 << 20  # of a map
 MAX_NAME = 1000  # characters of a key or a value
@@ -32,7 +34,8 @@ SHOWN = 100  # characters of a name in a message
 PART = re.compile(r"\w+(?:\{([a-z]\w*)\})?")  # of a key, between dots
 COPY = re.compile(r"(.+)_([2-9]|[1-9]\d{1,8})")  # the second copy of `layer` is `layer_2`
 NUMBER = re.compile(r"\{([a-z]\w*)([+-]\d{1,8})?\}")  # of a copy, in a value
-STEP = re.compile(r"\.T$|\[[^\[\]]*\]$")
+VALUE = re.compile(r"(.+?)((?:\.T|\[[^\[\]]*\])*)")
+STEP = re.compile(r"\.T|\[[^\[\]]*\]")
 ROWS = re.compile(r"\[(?:\d{1,12}|\d{0,12}:\d{0,12})\]")
 HELP_VALUE = 'a value is a name of the file, such as "w", "w[0:768]" (rows), "w[0]" (one row) or "w.T"'
 HELP_KEY = "a key is a name of the spec, or its beginning up to a dot; `{i}` behind a name stands for copies"
@@ -40,7 +43,7 @@ HELP_JSON = "strings stand in double quotes, entries are separated by commas, wi
 
 
 class MapProblem(ValueError):
-    """A map that cannot be used, as a predicate or clause after its name, and a fix."""
+    """What is wrong with a map or one of its entries, and a fix."""
 
     def __init__(self, message: str, help: str = "") -> None:
         super().__init__(message)
@@ -84,7 +87,7 @@ def index(step: str) -> int | slice:
 
 
 @dataclass(frozen=True)
-class Entry:
+class MapEntry:
     """An entry of a map. `copies` are the names in braces of its key, in order."""
 
     place: int
@@ -101,12 +104,9 @@ class Entry:
 
 
 def split(value: str) -> tuple[str, tuple[str, ...]]:
-    """The name and the steps of a value."""
-    steps: list[str] = []
-    while found := STEP.search(value):
-        steps.append(found[0])
-        value = value[: found.start()]
-    return value, tuple(reversed(steps))
+    """The name and the steps of a value; an empty name if it cannot be read."""
+    found = VALUE.fullmatch(value)
+    return (found[1], tuple(STEP.findall(found[2]))) if found else ("", ())
 
 
 class NameMap:
@@ -125,32 +125,37 @@ class NameMap:
             raise MapProblem(f"{name}{where}: this is not JSON", HELP_JSON) from None
         if not isinstance(pairs, tuple):
             raise MapProblem(f"{name} is not a JSON object of names", HELP_VALUE)
-        self._entries: dict[str, Entry] = {}
-        problems = [(key, problem) for key, value in pairs if (problem := self._add(key, value))]
-        self._raise(problems, HELP_VALUE if any("value" in p for _, p in problems) else HELP_KEY)
+        self._entries: dict[str, MapEntry] = {}
+        problems: list[tuple[str, str]] = []
+        help = ""
+        for key, value in pairs:
+            try:
+                self._add(key, value)
+            except MapProblem as problem:
+                problems.append((key, str(problem)))
+                help = help or problem.help
+        self._raise(problems, help)
         self._starts = {start for form in self._entries for start in beginnings(form)}
 
-    def _add(self, key: str, value: object) -> str:
-        """Take an entry; the problem that it has."""
+    def _add(self, key: str, value: object) -> None:
         if len(key) > MAX_NAME or not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
-            return "the value is not a name"
+            raise MapProblem("the value is not a name", HELP_VALUE)
         parts = [PART.fullmatch(part) for part in key.split(".")]
         if not all(parts):
-            return f"`{shorten(key, SHOWN)}` is not a name of a spec"
+            raise MapProblem(f"`{shorten(key, SHOWN)}` is not a name of a spec", HELP_KEY)
         copies = tuple(part[1] for part in parts if part and part[1])
         if len({*copies}) != len(copies):
-            return f"`{shorten(key, SHOWN)}` uses a letter twice: each number needs its own"
+            raise MapProblem(f"`{shorten(key, SHOWN)}` has one letter for two numbers", HELP_KEY)
         if unknown := next((n[1] for n in NUMBER.finditer(value) if n[1] not in copies), ""):
-            return f"the value uses `{{{shorten(unknown)}}}`, which is not in the key"
+            raise MapProblem(f"the value has `{{{shorten(unknown)}}}`, and the key does not", HELP_KEY)
         name, steps = split(NUMBER.sub("0", value))
         wrong = any(step != ".T" and not ROWS.fullmatch(step) for step in steps)
-        if wrong or not name or "{" in name or "}" in name:
-            return f"the value {quoted(value)} cannot be read"
+        if wrong or not name or re.search(r"[{}\[\]]", name):
+            raise MapProblem(f"the value {quoted(value)} cannot be read", HELP_VALUE)
         form = NUMBER.sub("{}", key)
         if form in self._entries:
-            return f"`{shorten(key, SHOWN)}` stands twice"
-        self._entries[form] = Entry(len(self._entries), key, value, copies)
-        return ""
+            raise MapProblem(f"`{shorten(key, SHOWN)}` stands twice", "leave one of them out")
+        self._entries[form] = MapEntry(len(self._entries), key, value, copies)
 
     def views(self, load: Load, wanted: Mapping[str, Weight], types: Types) -> dict[str, View]:
         """What each weight gets that the map names. `wanted` are the weights by their names in the net, or in

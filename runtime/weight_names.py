@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Types = Mapping[str, tuple[str, tuple[int, ...]]]  # the element and the shape of each tensor
     Match = tuple["MapEntry", tuple[int, ...], str]  # numbers of copies, and the name after the key
-        "MapEntry", tuple[int, ...], str
-    ]  # with the numbers of its copies, and the name after its key
 
 MAX_BYTES = 1 << 20  # of a map
 MAX_NAME = 1000  # characters of a key or a value

@@ -32,8 +32,6 @@ SHOWN = 100  # characters of a name in a message
 PART = re.compile(r"\w+(?:\{([a-z]\w*)\})?")  # of a key, between dots
 COPY = re.compile(r"(.+)_([2-9]|[1-9]\d{1,8})")  # the second copy of `layer` is `layer_2`
 NUMBER = re.compile(r"\{([a-z]\w*)([+-]\d{1,8})?\}")  # of a copy, in a value
-VALUE = re.compile(r"(.+?)((?:\.T|\[[^\[\]]*\])*)")
-STEP = re.compile(r"\.T|\[[^\[\]]*\]")
 ROWS = re.compile(r"\[(?:\d{1,12}|\d{0,12}:\d{0,12})\]")
 HELP_VALUE = 'a value is a name of the file, such as "w", "w[0:768]" (rows), "w[0]" (one row) or "w.T"'
 HELP_KEY = "a key is a name of the spec, or its beginning up to a dot; `{i}` behind a name stands for copies"
@@ -102,9 +100,12 @@ class MapEntry:
 
 
 def split(value: str) -> tuple[str, tuple[str, ...]]:
-    """The name and the steps of a value; an empty name if it cannot be read."""
-    found = VALUE.fullmatch(value)
-    return (found[1], tuple(STEP.findall(found[2]))) if found else ("", ())
+    """The name and the steps of a value."""
+    steps: list[str] = []
+    while step := ".T" if value.endswith(".T") else value[value.rfind("[") :] if value.endswith("]") else "":
+        steps.append(step)
+        value = value.removesuffix(step)
+    return value, tuple(reversed(steps))
 
 
 class NameMap:

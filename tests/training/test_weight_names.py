@@ -223,7 +223,7 @@ PROBLEMS = {
     "a letter twice": ({"a{i}.b{i}": "b"}, "E0814", "has one letter for two numbers", ""),
     "an unknown letter": ({"a{i}": "b.{j}"}, "E0814", "has `{j}`, and the key does not", ""),
     "a bad number": ({"a{i}": "b.{i*2}"}, "E0814", 'the value "b.{i*2}" cannot be read', '"w[0:768]"'),
-    "a newline": ({"a": "b\n.T"}, "E0814", "cannot be read", ""),
+    "a newline": ({"a": "b\n[1\n]"}, "E0814", "cannot be read", ""),
     "an open bracket": ({"a": "b[0:2"}, "E0814", 'the value "b[0:2" cannot be read', ""),
     "bad rows": ({"a": "b[-1]"}, "E0814", 'the value "b[-1]" cannot be read', '"w[0]"'),
     "no tensor": ({"a": "[0]"}, "E0814", 'the value "[0]" cannot be read', ""),

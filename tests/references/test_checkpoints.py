@@ -117,6 +117,7 @@ class Checkpoint:
     unused: str
     swapped: tuple[str, str]
     save: Callable[[nn.Module, Path], None] = save
+    epochs: int = 8  # after which it has learnt
     changes: tuple[tuple[str, str], ...] = ()  # of the spec
     entries: tuple[tuple[str, str], ...] = ()  # of the map; "" leaves one out
     rows: Mapping[str, int] = field(default_factory=dict)  # additional inputs, and their classes
@@ -149,7 +150,7 @@ RESNET = Checkpoint(
     "resnet50", "resnet50.a1_in1k.safetensors", lambda: resnet50(1, 2, 1, 1), resnet50,
     {"counts": [1, 2, 1, 1], "side": 32}, predict_resnet, "resnet", "fc",
     r"fc\..*|.*\.num_batches_tracked",
-    ("group{i}.bottleneck{j}.batchnorm", "group{i}.bottleneck{j}.batchnorm_2"),
+    ("group{i}.bottleneck{j}.batchnorm", "group{i}.bottleneck{j}.batchnorm_2"), epochs=3,
 )  # fmt: skip
 PUBLISHED = {"bert": BERT, "vit": VIT, "resnet50": RESNET}
 # What the pages say about other files.
@@ -287,7 +288,7 @@ def test_fine_tuning_learns(checkpoint: Checkpoint, tmp_path: Path) -> None:
     spec, _ = installed(checkpoint, tmp_path)
     write_rows(checkpoint, spec.parent)
     rates = f"[adamw(lr=1e-3, on={checkpoint.net}), adamw(lr=1e-2)]"
-    settings = {"train.epochs": 6, "train.batch": 8, "train.schedule": "constant", "train.optimizer": rates}
+    settings = {"train.epochs": checkpoint.epochs, "train.batch": 8, "train.schedule": "constant", "train.optimizer": rates}
     result = dlc.train(spec, params=dict(checkpoint.params) | settings, out=tmp_path / "runs")
     assert result.figures["test"]["accuracy"] >= 0.8
     before = loaded(dlc.compile(spec, params=checkpoint.params).compiled, spec.parent)

@@ -288,8 +288,9 @@ def test_fine_tuning_learns(checkpoint: Checkpoint, tmp_path: Path) -> None:
     spec, _ = installed(checkpoint, tmp_path)
     write_rows(checkpoint, spec.parent)
     rates = f"[adamw(lr=1e-3, on={checkpoint.net}), adamw(lr=1e-2)]"
-    settings = {"train.epochs": checkpoint.epochs, "train.batch": 8, "train.schedule": "constant", "train.optimizer": rates}
-    result = dlc.train(spec, params=dict(checkpoint.params) | settings, out=tmp_path / "runs")
+    settings = {"train.optimizer": rates, "train.schedule": "constant", "train.batch": 8}
+    params = dict(checkpoint.params) | settings | {"train.epochs": checkpoint.epochs}
+    result = dlc.train(spec, params=params, out=tmp_path / "runs")
     assert result.figures["test"]["accuracy"] >= 0.8
     before = loaded(dlc.compile(spec, params=checkpoint.params).compiled, spec.parent)
     moved = [name for name, array in before.items() if not np.array_equal(array, result.weights[name])]

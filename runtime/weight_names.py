@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20  # of a map
 MAX_NAME = 1000  # characters of a key or a value
 MAX_TOLD = 3  # problems of one message
+MAX_COMPARED = 10_000  # names among which the nearest one is found
 SHOWN = 100  # characters of a name in a message
 PART = re.compile(r"\w+(?:\{([a-z]\w*)\})?")  # of a key, between dots
 COPY = re.compile(r"(.+)_([2-9]|[1-9]\d{1,8})")  # the second copy of `layer` is `layer_2`
@@ -273,7 +274,7 @@ def missing_help(load: Load, tensor: str, names: Iterable[str]) -> str:
 def nearest_name(name: str, names: list[str]) -> str:
     """The nearest name, among those with the most equal parts at the start: the rest of a long name tells it
     apart. Empty if there is none."""
-    parts = name.split(".")
+    parts, names = name.split("."), names[:MAX_COMPARED]
     for place in range(len(parts) - 1, -1, -1):
         start = "".join(f"{part}." for part in parts[:place])
         rests = [n.removeprefix(start) for n in names if n.startswith(start)]

@@ -136,13 +136,13 @@ SMALL_VIT = {
     "image_size": 24, "patch_size": 8,
 }  # fmt: skip
 BERT = Checkpoint(
-    "bert", "model.safetensors", lambda: bert(**SMALL_BERT), bert,
+    "bert", "bert-base-uncased.safetensors", lambda: bert(**SMALL_BERT), bert,
     {"words": 50, "hidden": 32, "layers": 3, "heads": 4, "longest": 24}, predict_bert, "bert", "classifier",
     r"cls\..*|classifier\..*", ("transformer{i}.attention.query", "transformer{i}.attention.key"),
     save=save_as_old_bert,
 )  # fmt: skip
 VIT = Checkpoint(
-    "vit", "model.safetensors", lambda: vit(**SMALL_VIT), vit,
+    "vit", "vit-base-patch16-224.safetensors", lambda: vit(**SMALL_VIT), vit,
     {"hidden": 32, "layers": 3, "heads": 4, "patch": 8, "side": 24}, predict_vit, "vit", "classifier",
     r"classifier\..*", ("transformer{i}.layernorm", "transformer{i}.layernorm_2"),
 )  # fmt: skip

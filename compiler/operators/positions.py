@@ -7,6 +7,7 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.padding import onnx_places
 from dlc.compiler.operators.rotary import torch_rates
 from dlc.compiler.types import Tensor
 
@@ -116,11 +117,14 @@ class SinusoidalPosition(Operator):
         return x + (waves[:, :features] if number(features) % 2 else waves)
 
     def onnx(self, op, x):
+        return op.Add(x, op.shared(self.name, self.operands[0].shape, lambda: self.onnx_table(op)))
+
+    def onnx_table(self, op):
+        """What it adds, [steps, features]."""
         rates, sines = self.waves()
-        zero, one = op.constant(0, "int64"), op.constant(1, "int64")
-        steps = op.Cast(op.Range(zero, op.size(self.operands[0].shape[0]), one), to=1)
+        steps = op.Cast(onnx_places(op, self.operands[0].shape[0]), to=1)
         angles = op.Mul(op.Unsqueeze(steps, op.constant([1], "int64")), op.constant(rates, "float32"))
-        return op.Add(x, op.Where(op.constant(sines, "bool"), op.Sin(angles), op.Cos(angles)))
+        return op.Where(op.constant(sines, "bool"), op.Sin(angles), op.Cos(angles))
 
     examples = (
         Example("sinusoidal_position", "float[5, 4]", "float[5, 4]"),

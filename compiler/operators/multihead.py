@@ -18,6 +18,7 @@ from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.dims.dim import has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
+from dlc.compiler.operators.sight import Sight
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ class MultiHead(Operator, abstract=True):
     def is_self(self) -> bool:
         """Whether queries, keys and values are made of the same tensor."""
         return len(self.positional) == 1
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(ahead=not (self.causal or self.window == 1),
+                     chosen=self.mask is not None or self.scores is not None,
+                     placed=self.rotary is not None or self.window is not None,
+                     heads=self.heads, width=number(self.width))  # fmt: skip
 
     @property
     def groups(self) -> int:

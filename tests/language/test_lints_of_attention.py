@@ -8,6 +8,7 @@ from specs import codes
 
 WORDS = "input words: class(50)[T]\noutput y: class(3)\nwords -> embedding(32) -> "
 CODE = "input code: class(26)[12]\noutput y: class(3)\n"
+IMAGE = "input image: uint8[3, 32, 32]\noutput y: class(3)\n"
 HEAD = " -> mean(axis=0) -> dense(3) -> y\n"
 TABLE = "input x: float[24, 4]\noutput y: float\n"
 NUMBER = " -> mean(axis=0) -> dense(1) -> y\n"
@@ -56,8 +57,7 @@ SUSPICIOUS = {
     "narrow heads": ("W0419", TABLE + "x -> dense(32) -> attention(8)" + NUMBER),
     "few features": ("W0419", TABLE + "x -> attention(2)" + NUMBER),
     "heads of a picture": (
-        "W0406", "input image: uint8[3, 32, 32]\noutput y: class(3)\n"
-        "image / 255 -> conv(32, 3) -> relu -> attention(2) -> flatten -> dense(3) -> y\n"),
+        "W0406", IMAGE + "image / 255 -> conv(32, 3) -> relu -> attention(2) -> flatten -> dense(3) -> y\n"),
     # --- warm-up
     "post-norm": ("W0420", POST + "train { epochs = 3 }"),
     "post-norm, decaying": ("W0420", POST + "train {\n  optimizer = adamw(lr=1e-3)\n  schedule = cosine\n}"),
@@ -76,7 +76,10 @@ FIXED = {
     "the shifted answer": ("attention(4)", "attention(4, causal=true)"),
     "narrow heads": ("attention(8)", "attention(heads=4)"),
     "few features": ("x -> attention", "x -> dense(16) -> attention"),
-    "heads of a picture": ("-> attention", "-> reshape(32, -1) -> transpose -> position_embedding(900) -> attention"),
+    "heads of a picture": (
+        "-> attention",
+        "-> reshape(32, -1) -> transpose -> attention",
+    ),
     "post-norm": ("epochs = 3", "schedule = cosine(warmup=500)"),
     "post-norm, decaying": ("schedule = cosine", "schedule = linear(warmup=100)"),
 }

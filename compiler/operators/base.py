@@ -108,6 +108,8 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     tells_places: ClassVar[bool] = False
     # True if it moves each step of axis 0 to a later place.
     delays: ClassVar[bool] | property = False
+    # True if it cuts an image into patches that do not overlap, and computes each alone.
+    cuts_patches: ClassVar[bool] | property = False
     # For attention: what its steps see of each other.
     sight: ClassVar[Sight | None] | property = None
 

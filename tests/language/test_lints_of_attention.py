@@ -9,6 +9,7 @@ from specs import codes
 WORDS = "input words: class(50)[T]\noutput y: class(3)\nwords -> embedding(32) -> "
 CODE = "input code: class(26)[12]\noutput y: class(3)\n"
 IMAGE = "input image: uint8[3, 32, 32]\noutput y: class(3)\n"
+PATCHES = "steps = image / 255 -> conv(32, 4, stride=4) -> reshape(32, -1) -> transpose\n"
 HEAD = " -> mean(axis=0) -> dense(3) -> y\n"
 TABLE = "input x: float[24, 4]\noutput y: float\n"
 NUMBER = " -> mean(axis=0) -> dense(1) -> y\n"
@@ -48,6 +49,10 @@ SUSPICIOUS = {
     "patches of a window": (
         "W0417", TABLE.replace("24, 4", "24") + "(x - mean(x)) / 3 -> reshape(6, 4) -> dense(32) -> "
         "attention(4)" + NUMBER + WINDOWS),
+    "patches of a picture": ("W0417", IMAGE + PATCHES + "steps -> layernorm -> attention(4)" + HEAD),
+    "patches and a class token": (
+        "W0417", IMAGE + PATCHES + "weight token: float[1, 32] = normal(0.02)\n"
+        "h = concat(token, steps, axis=0) -> residual(layernorm -> attention(4))\nh[0] -> dense(3) -> y\n"),
     # --- the next step
     "a text model that sees ahead": ("W0418", PLACED + "attention(4)" + NEXT),
     "a deep one": ("W0418", PLACED + f"repeat(3, {NORMED})" + NEXT),
@@ -112,6 +117,16 @@ INTENDED = {
         "input time: float[12, 1]\n" + CODE
         + "concat(code -> embedding(31), time, axis=-1) -> attention(4)" + HEAD),
     "parts of a mean": WORDS + "mean(axis=0) -> reshape(2, 16) -> attention(2)" + HEAD,
+    "places of patches": IMAGE + PATCHES + "steps -> position_embedding(64) -> attention(4)" + HEAD,
+    "a weight for each patch": (
+        IMAGE + PATCHES + "weight places: float[64, 32] = normal(0.02)\n"
+        "steps + places -> attention(4)" + HEAD),
+    "patches that overlap": (
+        IMAGE + PATCHES.replace("conv(32, 4, stride=4)", "conv(32, 3, padding=1) -> maxpool(4)")
+        + "steps -> attention(4)" + HEAD),
+    "patches of what a convolution saw": (
+        IMAGE + PATCHES.replace("conv(32", "conv(8, 3, padding=1) -> relu -> conv(32")
+        + "steps -> attention(4)" + HEAD),
     # --- the next step
     "the words of a tagger": (
         "input words: class(50)[T]\noutput tags: class(7)[T]\nwords -> embedding(32) -> sinusoidal_position "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.dims.dim import number
-from dlc.compiler.passes.lints.unread_order import with_unread_order
+from dlc.compiler.passes.lints.unread_order import with_unread_order, with_unread_patches
 from dlc.compiler.passes.liveness import live_values
 from dlc.compiler.training.optimizers import main_optimizer
 
@@ -26,7 +26,7 @@ SOME_STEPS = 1000  # of training, in which a warm-up shows
 def without_positions(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Self-attention over the steps of an input whose order nothing has read. Of several in sequence the
     first alone is reported."""
-    known = with_unread_order(program)
+    known = with_unread_order(program) | with_unread_patches(program)
     for node, sight in attentions(program):
         source = known.get(node.operands[0])
         told = sight.chosen or sight.placed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.dims.dim import product, same
 from dlc.compiler.operators.padding import APART
+from dlc.compiler.passes.lints.layers import is_picture
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -25,6 +26,37 @@ def with_unread_order(program: CompiledProgram) -> dict[Value, GraphInput]:
         if source is not None and passes_order(node, found, of_rows):
             found.update(dict.fromkeys(node.results, source))
     return found
+
+
+def with_unread_patches(program: CompiledProgram) -> dict[Value, GraphInput]:
+    """The same for the patches of an image, on any axes."""
+    pictures: dict[Value, GraphInput] = {i: i for i in program.graph.inputs if is_picture(i.type)}
+    found: dict[Value, GraphInput] = {}
+    of_rows = program.graph.depends(dict.fromkeys(program.graph.inputs, 1))
+    for node in program.graph.nodes:
+        source = next((pictures[v] for v in node.operands if v in pictures), None)
+        if source is not None and node.operator.elementwise and len(node.results) == 1:
+            pictures[node.results[0]] = source
+        elif source is not None and node.operator.cuts_patches:
+            found[node.results[0]] = source
+        source = next((found[v] for v in node.operands if v in found), None)
+        if source is not None and passes_patches(node, found, of_rows):
+            found.update(dict.fromkeys(node.results, source))
+    return found
+
+
+def passes_patches(node: Node, found: dict[Value, GraphInput], of_rows: Container[Value]) -> bool:
+    """Whether it moves patches or computes each alone, the same for all."""
+    operator, made = node.operator, node.results[0].type
+    if operator.tells_places or operator.random:
+        return False
+    if joins_weights(node, found, of_rows):
+        return True
+    if any(v.type.rank > 1 for v in node.operands if v not in found):
+        return False  # it may say something about each patch
+    moves = "numbers" in operator.keeps and same(product(made.shape), product(node.operands[0].type.shape))
+    normalizes = operator.normalizes and made.shape == node.operands[0].type.shape
+    return moves or operator.elementwise or (normalizes and treats_apart(node, 0))
 
 
 def sequences(program: CompiledProgram) -> Iterator[GraphInput]:

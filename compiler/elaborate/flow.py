@@ -121,9 +121,12 @@ def waits(stage: Stage) -> str:
         stage = stage.steps[0][0]
     if not isinstance(stage, DefinedStage) or not stage.given:
         return ""
-    call, name = stage.span.text, stage.definition.name
-    return f"`{call}` waits for a first tensor, `x -> {call}`; a tensor alone flows in: " \
-           f"`{stage.given[0].span.text} -> {name}(...)`"  # fmt: skip
+    call, definition = stage.span.text, stage.definition
+    alone = isinstance(definition, Operator) and definition.least_in_call
+    alone = (
+        f"; a tensor alone flows in: `{stage.given[0].span.text} -> {definition.name}(...)`" if alone else ""
+    )
+    return f"`{call}` waits for a first tensor, `x -> {call}`{alone}"
 
 
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:

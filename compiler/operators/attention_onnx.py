@@ -50,7 +50,7 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     """Means of the values, `[batch, ..., heads, query steps, features]`. Query heads that share a head of
     keys and values are joined as further steps."""
     products, results = a.products, a.products.with_axis(-1, a.width)
-    shared, allowed = a.heads // a.groups, onnx_allowed(op, a, lengths, mask)
+    shared, allowed = a.heads // a.groups, onnx_allowed(op, a, lengths, mask, scores)
 
     def grouped(x: Any, have: Tensor) -> Any:
         return onnx_reshape(op, x, a.grouped(have)) if shared > 1 else x
@@ -64,8 +64,6 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     s = apart(op.MatMul(grouped(q, results), keys), products)
     added = onnx_added(op, a, allowed, scores)
     s = op.Softmax(s if added is None else op.Add(s, added), axis=-1)
-    y = apart(op.MatMul(grouped(s, products), v), results)
-    if not sees_nothing(a):
-        return y
-    seen = op.ReduceSum(op.Cast(allowed, to=1), op.constant([-1], "int64"), keepdims=1)
-    return op.Where(op.Greater(seen, op.constant(0, "float32")), y, op.constant(0, "float32"))
+    if sees_nothing(a):
+        s = op.Mul(s, op.Cast(allowed, to=1))
+    return apart(op.MatMul(grouped(s, products), v), results)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.sight import Sight
 
 Kept = Literal["numbers", "axes", "missing"]
 
@@ -103,6 +104,14 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     spatial: ClassVar[bool] = False
     # True if it updates a state at every step of axis 0 with the same weights.
     recurs: ClassVar[bool] = False
+    # True if its result depends on the places of the steps on axis 0, even if they never meet.
+    tells_places: ClassVar[bool] = False
+    # True if it moves each step of axis 0 to a later place.
+    delays: ClassVar[bool] | property = False
+    # True if it cuts an image into patches that do not overlap, and computes each alone.
+    cuts_patches: ClassVar[bool] | property = False
+    # For attention: what its steps see of each other.
+    sight: ClassVar[Sight | None] | property = None
 
     # --- initial values -----------------------------------------------------------------------------------
 

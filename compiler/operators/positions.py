@@ -33,6 +33,7 @@ class PositionEmbedding(Layer):
     """
 
     elementwise = True
+    tells_places = True
     group = "layers"
     auto = NormalInitial(stddev=0.02)
     keeps = ("axes", "missing")
@@ -96,6 +97,7 @@ class SinusoidalPosition(Operator):
     """
 
     elementwise = True
+    tells_places = True
     group = "layers"
     keeps = ("axes", "missing")
 

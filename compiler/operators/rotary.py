@@ -26,6 +26,7 @@ class Rotary(Operator):
     """
 
     group = "layers"
+    tells_places = True
     keeps = ("axes",)
     base: float = setting(
         "base of the wave lengths, which are from 2 pi to almost this multiple of 2 pi",

@@ -76,7 +76,7 @@ def words_that_occur(texts: Ragged, words: int) -> csr_matrix:
     found = lil_matrix((len(texts.lengths), words))
     for row, text in enumerate(steps_of(texts)):
         found[row, text[text >= 0]] = 1
-    return found.tocsr()
+    return csr_matrix(found)
 
 
 def means(sequences: Ragged) -> np.ndarray:

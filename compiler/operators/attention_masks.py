@@ -32,8 +32,8 @@ def torch_masks(F: Any, a: MultiHead, q: Any, lengths: Any, mask: Any, scores: A
     if lengths is not None:
         allowed.append(torch_mask(F, lengths, F.size(whole.shape[-1]), whole.rank - 1, whole.rank))
     if a.causal or a.window is not None:
-        places = F.indices(q, F.size(whole.shape[-1]))
-        allowed += near(a, places.unsqueeze(1) - places)
+        places = F.named("places", F.indices(q, F.size(whole.shape[-1])))
+        allowed += near(a, F.named("ahead", places.unsqueeze(1) - places))
     if scores is None:
         return {"attn_mask": reduce(and_, allowed)} if allowed else {}
     scores = torch_raised(scores, a.scores, whole)

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[str, Any], lengths: Any,
               mask: Any, scores: Any) -> Any:  # fmt: skip
     q, k, v = (heads(op, a, part, x, weights) for part, x in zip(a.PARTS, a.three(operands), strict=True))
-    if a.rotary is not None:
-        query, memory, _ = a.sources
-        q = onnx_rotated(op, q, query.shape[-2], a.width, a.rotary)
-        k = onnx_rotated(op, k, memory.shape[-2], a.width, a.rotary)
     y = attend(op, a, q, k, v, lengths, mask, scores)
     rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
     y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
@@ -30,7 +26,7 @@ def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[s
 
 
 def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) -> Any:
-    """The projections of all heads, `[batch, ..., heads, steps, features]`."""
+    """The projections of all heads, rotated by position, `[batch, ..., heads, steps, features]`."""
     have, count = a.sources[a.PARTS.index(part)], a.heads if part == "query" else a.groups
     rows = onnx_rows(op, x, have)
     y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
@@ -38,7 +34,10 @@ def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) 
     y = onnx_reshape(op, y, split, batch=-1)
     if not have.batched:
         y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), split.rank)
-    return op.Transpose(y, perm=swapped(a))
+    y = op.Transpose(y, perm=swapped(a))
+    if a.rotary is None or part == "value":
+        return y
+    return onnx_rotated(op, y, Tensor("float", (*have.shape[:-2], count, have.shape[-2], a.width)), a.rotary)
 
 
 def swapped(a: MultiHead) -> list[int]:

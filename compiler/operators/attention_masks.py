@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.multihead import MultiHead
     from dlc.compiler.types import Tensor
 
-HIDDEN = -1e9  # is added to products of steps that may not be seen; finite, as -inf - -inf is NaN
+# What is added to products of steps that may not be seen: below all scores that a spec may give to others,
+# such as -1e9, and finite, as -inf - -inf is NaN.
+HIDDEN = -3e38
 
 
 def sees_nothing(a: MultiHead) -> bool:

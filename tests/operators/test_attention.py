@@ -248,6 +248,21 @@ def test_scores_of_minus_infinity_hide() -> None:
     bare.equals(wanted, {"x": x, "s": s})
 
 
+@pytest.mark.parametrize("low", [-1e9, -1e38])
+def test_a_mask_hides_more_than_low_scores(low: float) -> None:
+    """Steps that low scores make unlikely share the weight of a row, and none goes to what is
+    hidden. The products are small: beside such scores, float32 has no digits for them."""
+    flow = Flow(
+        f"{FIXED}input s: float[5]\ny = x -> attention(2, causal=true, scores=s, mask=s < 1, scale=0.000001)\n",
+    )
+    x, s = normal(BATCH, STEPS, 8), np.full((BATCH, STEPS), low, np.float32)
+    s[1, 3], s[2, 0] = 0, 2
+    allowed = LOWER & (s < 1)[:, None, None]
+    wanted = by_hand(flow.of("attention"), x, x, x, 2, allowed=allowed, scores=s[:, None, None],
+                     scale=1e-6)  # fmt: skip
+    flow.equals(wanted, {"x": x, "s": s})
+
+
 def test_gradients_are_finite_where_nothing_is_seen() -> None:
     flow = Flow(f"{FIXED}input seen: bool[5, 5]\ny = x -> attention(2, mask=seen)\n")
     seen = torch.rand(BATCH, 5, 5) < 0.5

@@ -13,8 +13,9 @@ from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
-from dlc.compiler.dims.dim import free, names, number
+from dlc.compiler.dims.dim import evaluate, free, names, number
 from dlc.compiler.ir.graph import Output, Value
+from dlc.compiler.lower.dim_bindings import as_linear
 from dlc.compiler.operators.lengths import LENGTH
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
@@ -50,7 +51,7 @@ class Metadata:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
-    limits: dict[str, int] = field(default_factory=dict)  # maximum sizes of free dimensions
+    limits: dict[str, int] = field(default_factory=dict)  # maximum sizes of axes of inputs
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
     # What the texts of a field were cut into: `character` or `word`.
@@ -289,7 +290,7 @@ def describe(
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         lengths=dict(lengths),
-        limits=limits_of(program),
+        limits=limits_of(program, inputs),
         columns=other_columns(program, columns or {}),
         units=dict(units or units_of(program)),
         ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
@@ -301,13 +302,16 @@ def describe(
     )
 
 
-def limits_of(program: CompiledProgram) -> dict[str, int]:
-    """The maximum sizes of the free dimensions of which an operator takes only so many entries."""
+def limits_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[str, int]:
+    """The maximum sizes of the axes of inputs of which an operator takes only so many entries."""
     limits: dict[str, int] = {}
     for size, most in (pair for node in program.graph.nodes for pair in node.operator.size_limits()):
-        if not isinstance(size, int) and names(size) == {str(size)}:
-            limits[str(size)] = min(most, limits.get(str(size), most))
-    return limits
+        for name in names(size):
+            if linear := as_linear(size, name):
+                limit = (most - linear[1]) // linear[0]
+                limits[name] = min(limit, limits.get(name, limit))
+    sizes = [size for x in inputs.values() for size in x.shape if names(size)]
+    return {str(size): number(evaluate(size, limits)) for size in sizes if names(size) <= limits.keys()}
 
 
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

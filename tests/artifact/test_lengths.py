@@ -119,6 +119,24 @@ def test_a_row_has_no_more_steps_than_the_model_has_positions(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("takes", "flow", "most", "size"),
+    [
+        ("T", "concat([[0, 0]], x, axis=0)", 6, "T"),
+        ("T + 2", "x[2:]", 9, "T \\+ 2"),
+        ("2 * T", "x", 6, "2 \\* T"),
+        ("2 * T", "concat([[0, 0]], reshape(x, T, 4)[:, :2], axis=0)", 12, "2 \\* T"),
+    ],
+)
+def test_positions_of_what_is_made_of_a_row_limit_the_row(takes, flow, most, size, tmp_path: Path) -> None:
+    """Such as of a class token before the steps."""
+    text = f"input x: float[{takes}, 2]\noutput y: float\n{flow} -> position_embedding(7) -> mean -> y\n"
+    artifact = dlc.load(make(text, tmp_path).path)
+    assert artifact.predict({"x": np.ones((2, most, 2), np.float32)})["y"].shape == (2,)
+    with pytest.raises(ArtifactError, match=rf"at most {most} steps \(`{size}`\), and a row of `x` has"):
+        artifact.predict({"x": np.ones((2, most + 2, 2), np.float32)})
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"limits": {"T": 0}},

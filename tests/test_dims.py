@@ -21,6 +21,7 @@ from dlc.compiler.dims.dim import (
     ceil_div,
     class_count,
     class_counts,
+    divisors,
     evaluate,
     free,
     has_free,
@@ -432,3 +433,15 @@ def _environment():
     import os
 
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@given(st.integers(1, 5_000))
+def test_divisors_leave_no_remainder(size: int) -> None:
+    assert divisors(size) == [n for n in range(1, size + 1) if not size % n]
+
+
+def test_divisors_of_the_largest_sizes_are_found_quickly() -> None:
+    begin = time.process_time()
+    assert divisors(999_999_937) == [1, 999_999_937]
+    assert len(divisors(735_134_400)) == 1344  # no smaller number has so many
+    assert time.process_time() - begin < 1

@@ -7,6 +7,7 @@ Two dimensions are equal if they have the same normal form (`dims/terms.py`).
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import TYPE_CHECKING, TypeVar
 
 from dlc.compiler.dims.terms import (
@@ -47,6 +48,7 @@ __all__ = [
     "ceil_div",
     "class_count",
     "class_counts",
+    "divisors",
     "evaluate",
     "fixed",
     "free",
@@ -185,6 +187,12 @@ def total(sizes: Iterable[Size]) -> Size:
 def ceil_div(a: Size, b: int) -> Size:
     """`a / b` rounded up."""
     return _quotient(a + (b - 1), b)
+
+
+def divisors(size: int) -> list[int]:
+    """The divisors of a number, sorted. Sizes may be as large as 1e9."""
+    small = [n for n in range(1, isqrt(size) + 1) if size % n == 0]
+    return sorted({*small, *(size // n for n in small)})
 
 
 def names(size: Size) -> frozenset[str]:

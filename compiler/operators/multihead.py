@@ -15,7 +15,7 @@ from dlc.compiler.definitions.parameter_types import (
     OneOf,
 )
 from dlc.compiler.definitions.tensor_parameter_types import MaskTensor, ScoresTensor
-from dlc.compiler.dims.dim import has_free, number, same
+from dlc.compiler.dims.dim import divisors, has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
 from dlc.compiler.operators.sight import Sight
@@ -81,7 +81,7 @@ class MultiHead(Operator, abstract=True):
     def check_heads(self, query: Tensor) -> None:
         features, groups = number(query.shape[-1]), self.groups
         if features % self.heads:
-            fitting = [n for n in range(1, max(features // USUAL, 1) + 1) if features % n == 0]
+            fitting = [n for n in divisors(features) if n <= max(features // USUAL, 1)]
             nearest = min(fitting, key=lambda n: abs(n - self.heads))
             help = (
                 f"{nearest} heads have {features // nearest} features each"
@@ -91,10 +91,10 @@ class MultiHead(Operator, abstract=True):
             raise Reject(f"{features} features cannot be divided among {self.heads} heads", at="heads",
                          code="E0404", help=help)  # fmt: skip
         if self.heads % groups:
-            divisors = ", ".join(str(n) for n in range(1, self.heads + 1) if self.heads % n == 0)
             raise Reject(f"{self.heads} heads cannot share {groups} heads of keys and values evenly",
                          at="kv_heads", code="E0404",
-                         help=f"it is one of the divisors of `heads`: {divisors}")  # fmt: skip
+                         help="it is one of the divisors of `heads`: "
+                              f"{', '.join(map(str, divisors(self.heads)))}")  # fmt: skip
         width = features // self.heads
         if self.rotary is not None and width % 2:
             raise Reject(f"`rotary` rotates pairs of features, and each head has {width}", at="rotary",

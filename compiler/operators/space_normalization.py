@@ -6,7 +6,7 @@ from typing import Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
 from dlc.compiler.definitions.parameter_types import Integer, Number
-from dlc.compiler.dims.dim import Size, number, product
+from dlc.compiler.dims.dim import Size, divisors, number, product
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.operands import onnx_reshape
 from dlc.compiler.operators.padding import (
@@ -91,9 +91,9 @@ class Groupnorm(_OverSpace):
         channels = x.shape[0]
         assert isinstance(channels, int)
         if channels % self.groups:
-            divisors = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
             raise Reject(f"{channels} channels cannot be divided into {self.groups} groups", at="groups",
-                         code="E0404", help=f"possible numbers of groups are {divisors}")  # fmt: skip
+                         code="E0404", help="possible numbers of groups are "
+                                            f"{', '.join(map(str, divisors(channels)))}")  # fmt: skip
         need_several(self.name, x, product((channels // self.groups, *x.shape[1:])))
         return x
 

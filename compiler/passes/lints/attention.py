@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.dims.dim import number
+from dlc.compiler.dims.dim import divisors, number
 from dlc.compiler.passes.lints.unread_order import with_unread_order, with_unread_patches
 from dlc.compiler.passes.liveness import live_values
 from dlc.compiler.training.optimizers import main_optimizer
@@ -119,7 +119,7 @@ def narrow_heads(program: CompiledProgram) -> Iterator[Diagnostic]:
         if heads == 1 or sight.width >= NARROW:
             continue
         features = number(node.operands[0].type.shape[-1])
-        fitting = [n for n in range(1, heads) if features % n == 0 and features // n >= NARROW]
+        fitting = [n for n in divisors(features) if features // n >= NARROW]
         help = f"with `heads={fitting[-1]}` each has {features // fitting[-1]}" if fitting else \
             "give the query more features, by `dense` or a larger `embedding`"  # fmt: skip
         yield Diagnostic.at(node.site, "W0419",

@@ -1,11 +1,12 @@
-"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; the operator
-`Attention` from opset 24 on."""
+"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; from opset 24 on the
+operator `Attention` for known numbers of steps."""
 
 from __future__ import annotations
 
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.dims.dim import has_free
 from dlc.compiler.operators.attention_masks import onnx_added, onnx_allowed, sees_nothing
 from dlc.compiler.operators.operands import onnx_repeat, onnx_reshape, onnx_rows
 from dlc.compiler.operators.rotary import onnx_rotated
@@ -72,9 +73,10 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
 
 
 def has_operator(op: Any, a: MultiHead) -> bool:
-    """Whether `Attention` is used. It takes one axis before the heads. ONNX Runtimes that targets of opset 24
-    allow give 0 for a query that sees nothing; older ones give NaN."""
-    return op.opset >= 24 and a.operands[0].rank == 2
+    """Whether `Attention` is used. It takes one axis before the heads, and ONNX Runtime refuses rows without
+    steps, which free sizes allow. ONNX Runtimes that targets of opset 24 allow give 0 for a query that sees
+    nothing; older ones give NaN."""
+    return op.opset >= 24 and all(x.rank == 2 and not has_free(x.shape[0]) for x in a.sources)
 
 
 def by_operator(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: Any, scores: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import dlc
 from dlc.runtime.errors import ArtifactError
@@ -71,6 +72,18 @@ def test_a_row_without_steps_gets_the_answer_of_zeros(stage: str, tmp_path: Path
     among = model.predict({"text": ["hello", ""]})["mood_probabilities"]
     assert np.isfinite(alone).all()
     np.testing.assert_allclose(among[1], alone[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["onnxruntime>=1.17", "onnxruntime>=1.28"])
+def test_attention_of_a_row_without_steps_leaves_nothing_to_sum(target: str, tmp_path: Path) -> None:
+    """Also with the newest operators of ONNX."""
+    spec = SPEC.format(stage="attention(2, causal=true, rotary=100) -> sum(axis=0)", more="", batch=1)
+    (tmp_path / "rows.csv").write_text(ROWS)
+    spec += f'export {{ target = "{target}" }}\n'
+    run = dlc.train(text=spec, data=tmp_path / "rows.csv", out=tmp_path / "runs")
+    found = dlc.load(run.model).predict({"text": ["hello", "", "a"]})["mood_probabilities"]
+    bias = load_file(run.folder / "weights.safetensors")["dense.bias"]
+    np.testing.assert_allclose(found[1], np.exp(bias) / np.exp(bias).sum(), atol=1e-6)
 
 
 @pytest.mark.parametrize("stage", ["last", "transpose -> groupnorm(1) -> sum(axis=1)"])

@@ -1,5 +1,5 @@
-"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; from opset 24 on the
-operator `Attention` for known numbers of steps."""
+"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; from opset 24 on,
+for known numbers of steps, the operator `Attention`."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
-from dlc.compiler.operators.padding import onnx_places
-from dlc.compiler.operators.rotary import torch_rates
+from dlc.compiler.operators.rotary import onnx_angles, rates, torch_angles
 from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
@@ -104,17 +103,9 @@ class SinusoidalPosition(Operator):
     def type(self, x: Tensor) -> Tensor:
         return need_sequence(x, self.name)
 
-    def waves(self) -> tuple[list[float], list[bool]]:
-        """The angular frequency of each feature, and whether it is a sine."""
-        features = number(self.operands[0].shape[1])  # known at run time
-        rates = [LONGEST ** -(2 * (i // 2) / features) for i in range(features)]
-        return rates, [i % 2 == 0 for i in range(features)]
-
     def torch(self, F, x):
         steps, features = self.operands[0].shape
-        rates = torch_rates(F, number(features), LONGEST)
-        places = F.named("places", F.arange(F.size(steps), device=x.device).float())
-        angles = F.named("angles", places.unsqueeze(1) * rates)
+        angles = torch_angles(F, x, steps, number(features), LONGEST)
         waves = F.stack((angles.sin(), angles.cos()), -1).flatten(-2)
         return x + (waves[:, :features] if number(features) % 2 else waves)
 
@@ -123,10 +114,11 @@ class SinusoidalPosition(Operator):
 
     def onnx_table(self, op):
         """What it adds, [steps, features]."""
-        rates, sines = self.waves()
-        steps = op.Cast(onnx_places(op, self.operands[0].shape[0]), to=1)
-        angles = op.Mul(op.Unsqueeze(steps, op.constant([1], "int64")), op.constant(rates, "float32"))
-        return op.Where(op.constant(sines, "bool"), op.Sin(angles), op.Cos(angles))
+        steps, features = self.operands[0].shape
+        each = rates(number(features), LONGEST)
+        angles = onnx_angles(op, steps, [each[i // 2] for i in range(number(features))])
+        sines = op.constant([i % 2 == 0 for i in range(number(features))], "bool")
+        return op.Where(sines, op.Sin(angles), op.Cos(angles))
 
     examples = (
         Example("sinusoidal_position", "float[5, 4]", "float[5, 4]"),

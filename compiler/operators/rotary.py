@@ -73,21 +73,21 @@ class Rotary(Operator):
 
 
 def rates(width: int, base: float) -> list[float]:
-    """The angle of each pair per step."""
-    return [base ** -(2 * i / width) for i in range(width // 2)]
-
-
-def torch_rates(F: Any, width: int, base: float) -> Any:
     """The angle of each pair per step; of an odd number of features, the last pair is half."""
+    return [base ** -(2 * i / width) for i in range((width + 1) // 2)]
+
+
+def torch_angles(F: Any, x: Any, steps: Size, width: int, base: float) -> Any:
+    """The angle of each pair at each position, [steps, pairs]; float32 under autocast too."""
     pairs = width / 2 if width % 2 else width // 2
-    return F.named("rates", (base ** (-F.tensor(range((width + 1) // 2)).double() / pairs)).float())
+    rates = F.named("rates", (base ** (-F.tensor(range((width + 1) // 2)).double() / pairs)).float())
+    places = F.named("places", F.arange(F.size(steps), device=x.device).float())
+    return F.named("angles", places.unsqueeze(1) * rates)
 
 
 def torch_waves(F: Any, x: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
-    """Cosines and sines of the angles by position, [steps, width / 2]; float32 under autocast too."""
-    rates = torch_rates(F, number(width), base)
-    places = F.named("places", F.arange(F.size(steps), device=x.device).float())
-    angles = F.named("angles", places.unsqueeze(1) * rates)
+    """Cosines and sines of the angles."""
+    angles = torch_angles(F, x, steps, number(width), base)
     return F.named("cos", angles.cos()), F.named("sin", angles.sin())
 
 
@@ -114,10 +114,15 @@ def onnx_as(op: Any, x: Any, have: Tensor, want: Tensor) -> Any:
 
 
 def onnx_table(op: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
-    """Cosine and sine of the angles, [steps, width / 2]."""
-    places = op.Unsqueeze(op.Cast(onnx_places(op, steps), to=1), op.constant([1], "int64"))
-    angles = op.Mul(places, op.constant(rates(number(width), base), "float32"))
+    """Cosines and sines of the angles, [steps, pairs]."""
+    angles = onnx_angles(op, steps, rates(number(width), base))
     return op.Cos(angles), op.Sin(angles)
+
+
+def onnx_angles(op: Any, steps: Size, rates: list[float]) -> Any:
+    """The angle at each position, for each of these angles per step."""
+    places = op.Unsqueeze(op.Cast(onnx_places(op, steps), to=1), op.constant([1], "int64"))
+    return op.Mul(places, op.constant(rates, "float32"))
 
 
 def onnx_places_of_rows(op: Any, steps: Size) -> Any:

@@ -176,7 +176,7 @@ class NameMap:
                     missing = missing or view.tensor
                     message = f"{load.path} has no tensor {quoted(view.tensor)} for `{shorten(name, SHOWN)}`"
                     problems.append((entry.key, message))
-        self._raise(problems, missing_help(load, missing, types) if missing else "")
+        self._raise(problems, (missing and missing_help(load, missing, types)) or HELP_VALUE)
         return views
 
     def _check_keys(self, found: Mapping[str, list[Match]], whose: str) -> None:

@@ -39,6 +39,16 @@ def test_the_error_of_pca() -> None:
     assert program.compiled.params["pca"] == pytest.approx(error, rel=1e-3)
 
 
+def test_the_perplexity_of_the_frequencies_of_words() -> None:
+    program = dlc.compile(SPECS / "bert.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    train, test = (words[words >= 0] for words in (rows["word"].values for rows in (data.train, data.test)))
+    counts = np.bincount(train, minlength=1 + max(train.max(), test.max())) + 1
+    perplexity = np.exp(-np.log(counts[test] / counts.sum()).mean())
+    assert program.compiled.params["unigram"] == pytest.approx(perplexity, rel=0.01)
+
+
 def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
     program = dlc.compile(SPECS / "japanese_vowels.dl")
     data = open_data(program, None)
@@ -74,20 +84,27 @@ def test_the_error_of_product_quantization() -> None:
     assert program.compiled.params["product"] == pytest.approx(np.mean(errors), rel=0.02)
 
 
-def test_the_perplexity_of_counted_characters() -> None:
-    program = dlc.compile(SPECS / "manual.dl")
+@pytest.mark.parametrize(("name", "param", "order"), [("manual", "trigram", 3), ("llama", "counts", 5)])
+def test_the_perplexity_of_counted_characters(name: str, param: str, order: int) -> None:
+    program = dlc.compile(SPECS / f"{name}.dl")
+    found = perplexity_of_counts(program, order)
+    assert program.compiled.params[param] == pytest.approx(found, rel=0.01)
+
+
+def perplexity_of_counts(program: dlc.Program, order: int) -> float:
+    """Of the last of so many characters after the others, on the test part."""
     data = open_data(program, None)
     assert data.test is not None
     train, test = (np.concatenate(rows["seen"]).tolist() for rows in (data.train, data.test))
-    probability = witten_bell(train)
-    surprises = [-np.log(probability(*test[k - 2 : k + 1])) for k in range(2, len(test))]
-    assert program.compiled.params["trigram"] == pytest.approx(np.exp(np.mean(surprises)), rel=0.01)
+    probability = witten_bell(train, order)
+    surprises = [-np.log(probability(*test[k - order : k])) for k in range(order, len(test) + 1)]
+    return float(np.exp(np.mean(surprises)))
 
 
-def witten_bell(text: list[int]) -> Callable[..., float]:
+def witten_bell(text: list[int], order: int) -> Callable[..., float]:
     """The probability of the last of some symbols after the others, from their counts in a text, interpolated
     with that after all but the first."""
-    counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in (1, 2, 3)}
+    counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in range(1, order + 1)}
     totals: Counter[tuple[int, ...]] = Counter()
     kinds: Counter[tuple[int, ...]] = Counter()
     for symbols, count in (pair for n in counts for pair in counts[n].items()):

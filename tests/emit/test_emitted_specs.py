@@ -57,6 +57,7 @@ SIZES = {"T": 5, "U": 1, "H": 6, "W": 4}  # of the free dimensions
 MODEL_ALONE = {
     "adding": "E0821",
     "anomaly_detection": "E0822",
+    "bert": "E0821",
     "co2": "E0821",
     "diffusion": "E0822",
     "distillation": "E0821",
@@ -65,6 +66,7 @@ MODEL_ALONE = {
     "highlighting": "E0821",
     "ignored_borders": "E0822",
     "japanese_vowels": "E0821",
+    "llama": "E0821",
     "manual": "E0821",
     "missing_targets": "E0822",
     "narma": "E0821",

@@ -129,8 +129,8 @@ SMALL: dict[str, Sizes] = {
 }
 # bert-base-uncased, TinyLlama-1.1B (Zhang et al. 2024) and t5-small, the first two with fewer layers.
 PUBLISHED: dict[str, Sizes] = {
-    "bert": {"tokens": 30_522, "layers": 3, "width": 768, "heads": 12, "hidden": 3072, "longest": 512},
-    "llama": {"tokens": 32_000, "layers": 2, "width": 2048, "heads": 32, "kv_heads": 4, "hidden": 5632},
+    "bert": {"tokens": 30_522, "layers": 2, "width": 768, "heads": 12, "hidden": 3072, "longest": 512},
+    "llama": {"tokens": 32_000, "layers": 1, "width": 2048, "heads": 32, "kv_heads": 4, "hidden": 5632},
     "t5": {"tokens": 32_128, "layers": 6, "width": 512, "heads": 8, "hidden": 2048},
 }
 LENGTHS = ([1], [7], [5, 9, 1, 3])
@@ -150,6 +150,7 @@ def test_agrees(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", REFERENCES)
 def test_agrees_in_the_published_size(name: str) -> None:
     sizes = PUBLISHED[name]

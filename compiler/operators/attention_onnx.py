@@ -65,8 +65,6 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     s = apart(op.MatMul(grouped(q, results), keys), products)
     added = onnx_added(op, a, allowed, scores)
     s = op.Softmax(s if added is None else op.Add(s, added), axis=-1)
-    y = apart(op.MatMul(grouped(s, products), v), results)
-    if not sees_nothing(a):
-        return y
-    seen = op.ReduceSum(op.Cast(allowed, to=1), op.constant([-1], "int64"), keepdims=1)
-    return op.Where(op.Greater(seen, op.constant(0, "float32")), y, op.constant(0, "float32"))
+    if sees_nothing(a):
+        s = op.Where(allowed, s, op.constant(0, "float32"))
+    return apart(op.MatMul(grouped(s, products), v), results)

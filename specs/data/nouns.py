@@ -1,5 +1,6 @@
 """Writes `nouns.npz` and `nouns_test.npz`, a graph of nouns of WordNet:
-`python specs/data/nouns.py data.noun`, with the file of that name of WordNet 3.1. Its licence is in `licenses/wordnet.txt`.
+`python specs/data/nouns.py data.noun`, with the file of that name of WordNet 3.1. Its licence is in
+`licenses/wordnet.txt`.
 
 A node is a noun in one meaning: for the 400 most frequent words of all definitions, whether its own has them.
 Nodes are linked if the dictionary says that one is a kind of the other, or a part, a member and so on, or if

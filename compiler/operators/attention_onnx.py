@@ -1,5 +1,5 @@
-"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; from opset 24 on the
-operator `Attention`."""
+"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; the operator
+`Attention` from opset 24 on."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.sight import Sight
 
 Kept = Literal["numbers", "axes", "missing"]
 
@@ -103,6 +104,14 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     spatial: ClassVar[bool] = False
     # True if it updates a state at every step of axis 0 with the same weights.
     recurs: ClassVar[bool] = False
+    # True if its result depends on the places of the steps on axis 0, even if they never meet.
+    tells_places: ClassVar[bool] = False
+    # True if it moves each step of axis 0 to a later place.
+    delays: ClassVar[bool] | property = False
+    # True if it cuts an image into patches that do not overlap, and computes each alone.
+    cuts_patches: ClassVar[bool] | property = False
+    # For attention: what its steps see of each other.
+    sight: ClassVar[Sight | None] | property = None
 
     # --- initial values -----------------------------------------------------------------------------------
 
@@ -170,6 +179,9 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     group: ClassVar[str] = ""
     # True if a picture draws it in the box of the operator before it, provided that the shape stays the same.
     follows: ClassVar[bool] = False
+    # A line that a picture adds to its box, and the names of its positional operands there.
+    remark: ClassVar[str] | property = ""
+    operand_labels: ClassVar[tuple[str, ...]] | property = ()
     examples: ClassVar[tuple[Example, ...]] = ()
 
     # Added by `bind`: the types of the operands and of the results.
@@ -243,10 +255,20 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
         such module. Emitted files use it."""
         return None
 
-    def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
+    def call(self, F: Any, module: Any, *operands: Any) -> Any:
         """Applies that module, with the code around it where the module alone is not enough. A module that
         returns a pair is called with `outputs=2`."""
         return module(*operands)
+
+    def modules(self, nn: Any) -> dict[str, Any]:
+        """The modules of `torch.nn` that hold its weights, if their leaf names are `PART.weight`. Emitted
+        files have a class of these parts, and `call` gets all of them."""
+        return {}
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class in emitted files, in snake case."""
+        return self.name
 
     def constant(self) -> Any:
         """The number or nested lists of numbers of an operator without operands; none for others."""

@@ -78,6 +78,13 @@ def test_layers_compute_in_bfloat16_with_weights_and_losses_in_float32():
     assert torch.bfloat16 not in set().union(*seen.made.values())
 
 
+def test_angles_of_positions_are_computed_in_float32():
+    layers = "reshape(9, 8) -> dense(8) -> rotary -> sinusoidal_position -> dense(3) -> mean(axis=0)"
+    _, seen, _ = step_seen("precision = bf16", layers)
+    assert seen.made["addmm"] == {torch.bfloat16}
+    assert seen.made["cos"] == seen.made["sin"] == {torch.float32}
+
+
 @pytest.mark.parametrize(
     "loss", ["mse(y, t)", "mae(y, t)", "huber(y, t)", "bce(y, 1)", "mean(square(y - t))"]
 )

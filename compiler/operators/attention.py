@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class Attention(MultiHead):
     """Multi-head attention with its projections (Vaswani et al. 2017; torch `scaled_dot_product_attention`,
-    ONNX `MatMul` and `Softmax`).
+    ONNX `MatMul` and `Softmax`, from opset 24 on `Attention`).
 
     Of one tensor it is self-attention; of two, the first holds the queries and the second the memory, of
     which keys and values are made; of three, they are queries, keys and values. All are

@@ -91,14 +91,14 @@ def onnx_near(op: Any, a: MultiHead, places: Any) -> list[Any]:
     return allowed
 
 
-def onnx_added(op: Any, a: MultiHead, allowed: Any, scores: Any) -> Any:
+def onnx_added(op: Any, a: MultiHead, allowed: Any, scores: Any, hidden: float = HIDDEN) -> Any:
     """What is added to the products: it broadcasts to them; none for nothing."""
     if scores is not None:
         scores = onnx_raised(op, scores, a.scores, a.products)
     if allowed is None:
         return scores
-    hidden = op.constant(HIDDEN, "float32")
-    return op.Where(allowed, op.constant(0, "float32") if scores is None else scores, hidden)
+    seen = op.constant(0, "float32") if scores is None else scores
+    return op.Where(allowed, seen, op.constant(hidden, "float32"))
 
 
 def onnx_raised(op: Any, x: Any, have: Tensor, whole: Tensor) -> Any:

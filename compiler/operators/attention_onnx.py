@@ -1,8 +1,9 @@
-"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask."""
+"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; the operator
+`Attention` from opset 24 on."""
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.operators.attention_masks import onnx_added, onnx_allowed, sees_nothing
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[str, Any], lengths: Any,
               mask: Any, scores: Any) -> Any:  # fmt: skip
     q, k, v = (heads(op, a, part, x, weights) for part, x in zip(a.PARTS, a.three(operands), strict=True))
-    y = attend(op, a, q, k, v, lengths, mask, scores)
+    means = by_operator if has_operator(op, a) else attend
+    y = means(op, a, q, k, v, lengths, mask, scores)
     rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
     y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
     return onnx_reshape(op, y, a.results[0], batch=-1)
@@ -67,3 +69,20 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     if sees_nothing(a):
         s = op.Mul(s, op.Cast(allowed, to=1))
     return apart(op.MatMul(grouped(s, products), v), results)
+
+
+def has_operator(op: Any, a: MultiHead) -> bool:
+    """Whether `Attention` is used. It takes one axis before the heads. ONNX Runtimes that targets of opset 24
+    allow give 0 for a query that sees nothing; older ones give NaN."""
+    return op.opset >= 24 and a.operands[0].rank == 2
+
+
+def by_operator(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: Any, scores: Any) -> Any:
+    """The same as `attend`, by the operator `Attention`."""
+    scale = None if a.scale == "auto" else a.scale
+    if a.causal and a.window is None and mask is None and scores is None and lengths is None:
+        return op.Attention(q, k, v, is_causal=1, scale=scale)
+    added = onnx_added(op, a, onnx_allowed(op, a, lengths, mask, scores), scores, hidden=-inf)
+    if added is not None:  # it does not broadcast the last two axes
+        added = op.Expand(added, op.shape(Tensor("float", a.products.shape[-2:], batched=False)))
+    return op.Attention(q, k, v, added, scale=scale)

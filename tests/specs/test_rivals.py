@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix, lil_matrix
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -55,10 +56,37 @@ def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
     assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=1e-4)
 
 
+@pytest.mark.slow
+def test_the_accuracy_of_a_logistic_regression_on_words() -> None:
+    program = dlc.compile(SPECS / "gloss_transformer.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    words = 1 + max(data.train["gloss"].values)
+    x, test_x = (words_that_occur(rows["gloss"], words) for rows in (data.train, data.test))
+    y, test_y = data.train["category"], data.test["category"]
+    accuracies = [
+        LogisticRegression(C=strength, max_iter=60, tol=1e-3).fit(x, y).score(test_x, test_y)
+        for strength in (1, 4, 16)
+    ]
+    assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=0.002)
+
+
+def words_that_occur(texts: Ragged, words: int) -> csr_matrix:
+    """Which of the words occur in each text."""
+    found = lil_matrix((len(texts.lengths), words))
+    for row, text in enumerate(steps_of(texts)):
+        found[row, text[text >= 0]] = 1
+    return csr_matrix(found)
+
+
 def means(sequences: Ragged) -> np.ndarray:
     """The mean of the steps of each row."""
+    return np.stack([steps.mean(axis=0) for steps in steps_of(sequences)])
+
+
+def steps_of(sequences: Ragged) -> Iterator[np.ndarray]:
     rows = zip(sequences.starts, sequences.lengths, strict=True)
-    return np.stack([sequences.values[start : start + length].mean(axis=0) for start, length in rows])
+    return (sequences.values[start : start + length] for start, length in rows)
 
 
 def test_the_error_of_product_quantization() -> None:
@@ -74,20 +102,33 @@ def test_the_error_of_product_quantization() -> None:
     assert program.compiled.params["product"] == pytest.approx(np.mean(errors), rel=0.02)
 
 
-def test_the_perplexity_of_counted_characters() -> None:
-    program = dlc.compile(SPECS / "manual.dl")
+@pytest.mark.parametrize(("name", "param", "order"), [("manual", "trigram", 3), ("gpt", "counts", 5)])
+def test_the_perplexity_of_counted_characters(name: str, param: str, order: int) -> None:
+    program = dlc.compile(SPECS / f"{name}.dl")
+    found = perplexity_of_counts(program, order)
+    assert program.compiled.params[param] == pytest.approx(found, rel=0.01)
+
+
+@pytest.mark.parametrize("order", [4, 6])
+def test_counts_of_five_characters_are_the_best(order: int) -> None:
+    program = dlc.compile(SPECS / "gpt.dl")
+    assert perplexity_of_counts(program, order) > program.compiled.params["counts"]
+
+
+def perplexity_of_counts(program: dlc.Program, order: int) -> float:
+    """Of the last of so many characters after the others, on the test part."""
     data = open_data(program, None)
     assert data.test is not None
     train, test = (np.concatenate(rows["seen"]).tolist() for rows in (data.train, data.test))
-    probability = witten_bell(train)
-    surprises = [-np.log(probability(*test[k - 2 : k + 1])) for k in range(2, len(test))]
-    assert program.compiled.params["trigram"] == pytest.approx(np.exp(np.mean(surprises)), rel=0.01)
+    probability = witten_bell(train, order)
+    surprises = [-np.log(probability(*test[k - order : k])) for k in range(order, len(test) + 1)]
+    return float(np.exp(np.mean(surprises)))
 
 
-def witten_bell(text: list[int]) -> Callable[..., float]:
+def witten_bell(text: list[int], order: int) -> Callable[..., float]:
     """The probability of the last of some symbols after the others, from their counts in a text, interpolated
     with that after all but the first."""
-    counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in (1, 2, 3)}
+    counts = {n: Counter(zip(*(text[k:] for k in range(n)), strict=False)) for n in range(1, order + 1)}
     totals: Counter[tuple[int, ...]] = Counter()
     kinds: Counter[tuple[int, ...]] = Counter()
     for symbols, count in (pair for n in counts for pair in counts[n].items()):

@@ -188,12 +188,13 @@ WRONG = {
     "fewer near distances": ("t5", "near   = buckets // 4", "near = buckets // 4 - 1", ANSWERS),
     "another furthest distance": ("t5", "furthest = 128", "furthest = 100", ANSWERS),
     "distances rounded down": ("t5", "[ceil(", "[floor(", ANSWERS),
-    "before and behind alike": ("t5", " + buckets // 2 * (ahead > 0)", "", ANSWERS),
-    "before and behind exchanged": ("t5", "(ahead > 0)", "(ahead < 0)", ANSWERS),
+    "before and behind alike": ("t5", "buckets // 2 * (ahead > 0)", "0 * ahead", ANSWERS),
+    "before and behind exchanged": ("t5", "buckets // 2 * (ahead > 0)", "buckets // 2 * (ahead < 0)",
+                                    ANSWERS),
     "layer norms in T5": ("t5", "rmsnorm", "layernorm", WEIGHTS),
     "gelu": ("t5", "relu", "gelu", ANSWERS),
     "another eps in T5": ("t5", "eps=1e-6", "eps=1e-5", ANSWERS),
-    "no norm at the end": ("t5", " -> rmsnorm(eps=1e-6) -> states", " -> states", WEIGHTS),
+    "no norm at the end": ("t5", " -> rmsnorm(eps=1e-6)\n  -> states", "\n  -> states", WEIGHTS),
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0")
+LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0", "vit", "swin")
 REFUSED = ("byol",)  # average nets
 NAMES = sorted(
     {path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl")} - {*REFUSED}

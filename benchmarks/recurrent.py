@@ -3,7 +3,6 @@ artifact in ONNX Runtime against the module in torch."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -12,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -20,7 +18,8 @@ from torch import nn
 
 import dlc
 from benchmarks import sequence_rivals as rivals
-from benchmarks.timing import Comparison, Effort, Sweep, Timing, seconds
+from benchmarks.one_thread import compare_answers, in_runtime, one_thread
+from benchmarks.timing import Comparison, Effort, Sweep, seconds
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import open_rows
 from dlc.runtime.training.loop import train
@@ -59,16 +58,6 @@ def compare(effort: Effort) -> Iterator[Comparison | Sweep]:
     with one_thread():
         yield from (compare_training(work, effort) for work in WORKLOADS)
         yield compare_inference(effort)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -126,11 +115,10 @@ def fill(network: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
         tensor.copy_(torch.from_numpy(array))
 
 
-def check_losses(found: float, wanted: float) -> None:
-    if abs(found - wanted) > SAME_LOSS * wanted:
-        raise ValueError(
-            f"the trainings differ: dlc ends at a loss of {found:.4f}, the script at {wanted:.4f}"
-        )
+def check_losses(found: float, wanted: float, share: float = SAME_LOSS) -> None:
+    """Fails if the relative difference of two losses is more than a share."""
+    if abs(found - wanted) > share * wanted:
+        raise ValueError(f"the trainings differ: they end at losses of {found:.4f} and {wanted:.4f}")
 
 
 # --- inference --------------------------------------------------------------------------------------------
@@ -138,8 +126,6 @@ def check_losses(found: float, wanted: float) -> None:
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 UNITS, BATCHES, STEPS = (64, 128, 256), (1, 8, 32), (16, 64, 256)
 FEATURES, OUTPUTS = 64, 10
-LASTS = 0.02  # minimum seconds of a sample
-SAMPLES = 6  # of each candidate for a shape
 
 
 def compare_inference(effort: Effort) -> Sweep:
@@ -150,7 +136,8 @@ def compare_inference(effort: Effort) -> Sweep:
         run, module = candidates(name, LAYERS[kind](FEATURES, size, batch_first=True, bidirectional=both))
         for batch, length in product(batches, steps):
             x = np.random.default_rng(0).standard_normal((batch, length, FEATURES), np.float32)
-            found[f"`{name}`", f"{batch} x {length}"] = time_both(partial(run, x), partial(module, x), effort)
+            timing = compare_answers(partial(run, x), partial(module, x), effort)
+            found[f"`{name}`", f"{batch} x {length}"] = timing
     what = "recurrent layers in ONNX Runtime, median over the table"
     return Sweep(what, "the module in torch", found, 1.2, corner="layer, batch x steps")
 
@@ -164,26 +151,10 @@ def candidates(layer: str, module: nn.RNNBase) -> tuple[Answer, Answer]:
     weights = program.weights()
     network = rivals.Layer(module, OUTPUTS).eval()
     fill(network, weights)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = program.onnx(weights).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-    def run(x: np.ndarray) -> np.ndarray:
-        return np.asarray(session.run(["y"], {"x": x})[0])
+    run = in_runtime(program.onnx(weights).SerializeToString())
 
     def in_torch(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return network(torch.from_numpy(x)).numpy()
 
     return run, in_torch
-
-
-def time_both(run: Callable[[], np.ndarray], in_torch: Callable[[], np.ndarray], effort: Effort) -> Timing:
-    np.testing.assert_allclose(run(), in_torch(), atol=1e-4)
-    times = 1 if effort.quick else max(1, round(LASTS / seconds(run)))
-
-    def several(once: Callable[[], object]) -> float:
-        return seconds(lambda: [once() for _ in range(times)]) / times
-
-    return Effort(effort.quick, SAMPLES // 2).time(partial(several, run), partial(several, in_torch))

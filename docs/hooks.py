@@ -31,8 +31,10 @@ Codes that begin with W are warnings: `# allow W0410: why` at the end of a line 
 
 def on_config(config: Any) -> Any:
     """Set the menu from the existing pages."""
-    existing = [path.name for path in sorted(Path(config.docs_dir).glob("*.md"))]
-    config.nav = [*FIRST, *(name for name in existing if name not in FIRST)]
+    docs = Path(config.docs_dir)
+    existing = [path.name for path in sorted(docs.glob("*.md"))]
+    checkpoints = [path.relative_to(docs).as_posix() for path in sorted(docs.glob("checkpoints/*.md"))]
+    config.nav = [*FIRST, {"Checkpoints": checkpoints}, *(name for name in existing if name not in FIRST)]
     return config
 
 

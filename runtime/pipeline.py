@@ -63,8 +63,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
           note: Callable[[Sequence[str]], None] = lambda found: None) -> Result:  # fmt: skip
     """Read the data, train, export and verify. The model is also exported before training, so that export
     errors come early. The run folder is created below `out`, by default `runs`. `warn` gets the warnings that
-    depend on the rows, and `note` the counts of values that are missing or not one of their classes; both are
-    called before training begins.
+    depend on the rows, and `note` the counts of values that are missing or not one of their classes, and how
+    fast bf16 is; both are called before training begins.
 
     Raises `CompileError` for invalid data, for a loss that is NaN or infinite (the last good weights are then
     in the run folder), and for an artifact whose outputs differ from those of the torch module.
@@ -79,14 +79,16 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
         if dataset
         else face.weights(begun)
     )
+    notes = [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
     if specialize.trained(program):
+        from dlc.runtime.training import bfloat16
         from dlc.runtime.training import device as devices
 
-        devices.choose(device)  # before anything is written
+        chosen = devices.choose(device)  # before anything is written
         dry_run(program, weights)
+        notes += filter(None, [bfloat16.note(chosen, program.train.precision)])
     found = lints.run_lints(program, dataset, weights) if dataset else []
     warn(found)
-    notes = [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
     note(notes)
     run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset, tensors)
     latest_warning = run.latest_warning

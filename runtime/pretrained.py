@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
@@ -14,17 +15,21 @@ from dlc.runtime.errors import ArtifactError
 from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.run_folder import LATEST, WEIGHTS, run_at, weights_of_run
 from dlc.runtime.weight_files import WeightFile
+from dlc.runtime.weight_names import MapProblem, NameMap, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     import numpy as np
 
+    from dlc.compiler.ir.graph import Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.initial_state import Load
 
 UNREADABLE = "E0808"
+WRONG_MAP = "E0814"
+HELP_MAP = "a map is a JSON file of names; its path is relative to the spec"
 HELP_PATH = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
 
 
@@ -48,12 +53,31 @@ def read(program: CompiledProgram, load: Load, folder: Path) -> dict[str, np.nda
         help = did_you_mean(load.from_, nets) or (f"it has {listed(nets)}" if nets else "")
         message = f"{load.path} has no weights of a net `{load.from_}`"
         raise CompileError.of("E0803", message, load.span, help=help)
-    places = {name: weight for name, weight in wanted.items() if name in names or load.needs(weight)}
+    views = {name: View(tensor) for name, tensor in names.items()}
+    if load.names:
+        views = {name: view for name, view in views.items() if name in wanted}
+        views |= mapped(load, folder, {n: w for n, w in wanted.items() if w.role != "constant"}, stored)
+    places = {name: weight for name, weight in wanted.items() if name in views or load.needs(weight)}
     net = f"the net `{load.into.net}`" if load.into else ""
     what = f"{place} does not hold the weights of {net or 'this spec'}"
-    made = accept(places, RenamedWeights(stored, names), what=what, whose=net or "the spec", span=load.span,
-                  help=name_help(load, places, names, stored))  # fmt: skip
+    made = accept(places, Views(stored, views), what=what, whose=net or "the spec", span=load.span,
+                  help=name_help(load, places, views, stored))  # fmt: skip
     return {places[name].name: array for name, array in made.items()}
+
+
+def mapped(load: Load, folder: Path, wanted: Mapping[str, Weight], stored: WeightFile) -> dict[str, View]:
+    """What each weight gets that the map of names names."""
+    assert load.names is not None
+    start = f"{load.from_}." if load.from_ else ""
+    types = {n.removeprefix(start): type for n, type in stored.types.items() if n.startswith(start)}
+    span = load.spans.get("names", load.span)
+    try:
+        views = NameMap(load.names, folder / load.names).views(load, wanted, types)
+    except OSError as error:
+        raise CompileError.of(UNREADABLE, f"{load.names} {reading.why(error)}", span, help=HELP_MAP) from None
+    except MapProblem as error:
+        raise CompileError.of(WRONG_MAP, str(error), span, help=error.help) from None
+    return {name: replace(view, tensor=start + view.tensor) for name, view in views.items()}
 
 
 def weights_at(path: Path, program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
@@ -68,15 +92,17 @@ def weights_at(path: Path, program: CompiledProgram, folder: Path) -> dict[str, 
     return constants | accepted
 
 
-class RenamedWeights(Given):
-    """Some tensors of a file under other names."""
+class Views(Given):
+    """Tensors of a file under other names, and parts of them."""
 
-    def __init__(self, file: Given, names: Mapping[str, str]) -> None:
-        self._file, self._names = file, names
-        self.types = {name: file.types[stored] for name, stored in names.items()}
+    def __init__(self, file: Given, views: Mapping[str, View]) -> None:
+        self._file, self._views = file, views
+        of = {name: file.types[view.tensor] for name, view in views.items()}
+        self.types = {name: (element, views[name].shape(shape)) for name, (element, shape) in of.items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._file[self._names[name]]
+        view = self._views[name]
+        return view.of(self._file[view.tensor])
 
 
 def opened(load: Load, folder: Path) -> WeightFile:
@@ -96,11 +122,13 @@ def opened(load: Load, folder: Path) -> WeightFile:
     raise CompileError.of(UNREADABLE, f"{file} {why}", load.span, help=help)
 
 
-def name_help(load: Load, wanted: Iterable[str], found: Mapping[str, str], stored: Iterable[str]) -> str:
+def name_help(load: Load, wanted: Iterable[str], found: Collection[str], stored: Iterable[str]) -> str:
     """The fix for the first weight that is missing."""
     missing = next((name for name in wanted if name not in found), None)
     if missing is None:
         return ""
+    if load.names:
+        return f"{load.names} does not name it: add an entry that says which tensor it gets"
     start = next((n.removesuffix(f".{missing}") for n in stored if n.endswith(f".{missing}")), None)
     if start and not load.from_:
         return f'it has the net `{shorten(start)}`: write `from="{shorten(start)}"`'

@@ -121,7 +121,7 @@ def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
     from dlc.compiler import tensor_files, types
     from dlc.compiler.diagnostics.source import MAX_BYTES
     from dlc.compiler.elaborate.imports import MAX_FILES
-    from dlc.runtime import strict_json, weight_files
+    from dlc.runtime import strict_json, weight_files, weight_names
     from dlc.runtime.artifact import model_scan, proof
     from dlc.runtime.data import bounds
     from dlc.runtime.data.sources import parquet_pages
@@ -139,6 +139,7 @@ def test_the_limits_in_the_pages_are_those_of_the_code() -> None:
             f"expand to {bounds.RATIO} times their size; {bounds.SMALL >> 20} MiB",
             f"list takes {tensor_files.MAX_DIRECTORY >> 20} MiB",
             f"footer of {parquet_pages.MAX_FOOTER >> 20} MiB",
+            f"{weight_names.MAX_BYTES >> 20} MiB; names of {weight_names.MAX_NAME} characters",
             f"header of {weight_files.MAX_HEADER >> 20} MiB", f"{strict_json.MAX_TEXT >> 20} MiB; files",
         ],
     }  # fmt: skip
@@ -171,7 +172,7 @@ def text_of(page: Path) -> str:
 def test_the_site_has_a_page_for_each_word_each_code_and_each_page_of_docs(site: Path) -> None:
     of_words = {f"reference/{word.page}" for word in WORDS}
     of_codes = {f"errors/{code}" for code in codes.codes()}
-    by_hand = {page.stem for page in VALID} - {"README"}
+    by_hand = {page.relative_to(ROOT / "docs").with_suffix("").as_posix() for page in VALID} - {"README"}
     made = {page.relative_to(site).with_suffix("").as_posix() for page in site.glob("**/*.html")}
     assert made == of_words | of_codes | by_hand | {"index", "errors/index", "404", "search"}
 
@@ -200,6 +201,16 @@ def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
 def test_specs_of_the_docs_compile(page: Path) -> None:
     for text in blocks(page, "dl"):
         assert dlc.compile(text=text).compiled.warnings == ()
+
+
+@pytest.mark.parametrize(("page", "spec"), [("bert", "bert"), ("vit", "vit"), ("resnet", "resnet50")])
+def test_pages_of_checkpoints_show_the_spec_and_its_map(page: str, spec: str) -> None:
+    path = ROOT / f"specs/checkpoints/{spec}.dl"
+    (load,) = dlc.compile(path).compiled.train.weights
+    assert load.names is not None
+    shown = ROOT / f"docs/checkpoints/{page}.md"
+    assert blocks(shown, "dl") == [path.read_text(encoding="utf-8")]
+    assert blocks(shown, "json") == [(path.parent / load.names).read_text(encoding="utf-8")]
 
 
 def test_the_page_of_the_artifact_has_every_key_and_target() -> None:

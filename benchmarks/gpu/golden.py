@@ -41,10 +41,12 @@ DRAWN = 16  # random rows of a spec without data
 
 
 def names(quick: bool) -> list[str]:
-    """The golden specs, the most informative first; `quick` gives a few small ones."""
+    """The golden specs, the most informative first; `quick` gives a few small ones. The weights that those of
+    `checkpoints` load are not in the repository."""
     if quick:
         return [*QUICK]
-    found = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
+    paths = (path for path in SPECS.rglob("*.dl") if path.parent.name != "checkpoints")
+    found = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in paths)
     return [*FIRST, *(name for name in found if name not in FIRST)]
 
 

@@ -65,7 +65,18 @@ class TargetText(Text):
 
 
 # Minimum version of ONNX Runtime, and what it supports: opset of ai.onnx, opset of ai.onnx.ml, IR version.
-RUNTIMES = (((1, 14), 18, 3, 8), ((1, 15), 19, 3, 8), ((1, 17), 20, 4, 9), ((1, 18), 21, 4, 10))
+# Opset 24 is supported from 1.28 on: before, `Attention` is wrong for a query that may see nothing. From
+# opset 25 on, ONNX Runtime (1.32) has no kernel of `Attention` and computes it step by step, which is slower
+# than the steps themselves.
+RUNTIMES = (
+    ((1, 14), 18, 3, 8),
+    ((1, 15), 19, 3, 8),
+    ((1, 17), 20, 4, 9),
+    ((1, 18), 21, 4, 10),
+    ((1, 21), 22, 5, 10),
+    ((1, 23), 23, 5, 11),
+    ((1, 28), 24, 5, 12),
+)
 OPENVINO, OPENVINO_OPSET = "openvino", (20, 4, 9)
 
 
@@ -108,7 +119,10 @@ class Export(Section):
         "onnxruntime>=1.17",
     )
     opset: int | None = setting(
-        "opset of ai.onnx", OneOf(Integer(18, 21), Nothing()), None, shown="that of the target"
+        "opset of ai.onnx",
+        OneOf(Integer(RUNTIMES[0][1], RUNTIMES[-1][1]), Nothing()),
+        None,
+        shown="that of the target",
     )
     lengths: bool = setting(
         "whether the artifact takes the length of each row of a sequence, as `NAME_length`", Boolean(), False

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import OneOf, ParameterType
+from dlc.compiler.definitions.parameter_types import OneOf, ParameterType, Reject
 from dlc.compiler.types import Typed
+
+if TYPE_CHECKING:
+    from dlc.compiler.types import Tensor
 
 
 class TensorValue(ParameterType):
@@ -23,6 +26,39 @@ class TensorValue(ParameterType):
         if not isinstance(value, Typed):
             raise self.mismatch(value)
         return value
+
+    def check(self, have: Tensor) -> None:
+        """`Reject` a tensor of this type that would be converted and is meant otherwise."""
+
+
+class MaskTensor(TensorValue):
+    """A tensor that says what may be seen, true or false."""
+
+    def __init__(self) -> None:
+        super().__init__("bool")
+
+    def accept(self, value: Any) -> Any:
+        if value in (True, "causal"):
+            raise Reject(self.mismatch(value).message, help="`causal=true` hides the steps after each one")
+        return super().accept(value)
+
+    def check(self, have: Tensor) -> None:
+        if have.is_float:
+            raise Reject(f"a mask is true where something may be seen, and {have} holds numbers",
+                         code="E0202", help="a comparison makes a mask, such as `m > 0`; numbers that are "
+                                            "added to the products are `scores`")  # fmt: skip
+
+
+class ScoresTensor(TensorValue):
+    """A tensor of numbers that are added."""
+
+    def __init__(self) -> None:
+        super().__init__("float")
+
+    def check(self, have: Tensor) -> None:
+        if have.element == "bool":
+            raise Reject(f"`scores` are added to the products, and {have} is a mask", code="E0202",
+                         help="`mask` takes what may be seen")  # fmt: skip
 
 
 class WeightTensor(TensorValue):

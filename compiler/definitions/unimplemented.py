@@ -23,7 +23,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "train": ("step", "phase", "sample", "keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode"),
     "batchnorm": ("sync",),
-    "load": ("names",),
 }  # fmt: skip
 PLAIN = ("function",)  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.

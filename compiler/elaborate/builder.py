@@ -297,9 +297,12 @@ class GraphBuilder(OperandConversion):
 
     def _setting_value(self, operator: Operator, name: str, tensor: Any, span: Span) -> Value:
         """The tensor or numbers given to a setting, as a value of the element type that the setting takes."""
-        takes = operator.tensor_settings()[name].takes
+        kind = operator.tensor_settings()[name]
+        takes = kind.takes
         try:
-            if not isinstance(tensor, Value):
+            if isinstance(tensor, Value):
+                kind.check(tensor.type)
+            else:
                 tensor = self.constant(converted(tensor, CONVERSIONS.get(takes, lambda n: n)), span)
             return self._converted(operator, tensor, takes, name, span)
         except Reject as reject:

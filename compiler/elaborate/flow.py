@@ -114,13 +114,28 @@ def is_sink(stage: Any) -> bool:
     return isinstance(stage, OutputRef)
 
 
+def waits(stage: Stage) -> str:
+    """The help for a stage whose call has tensors, and fewer than apply it, as `attention(memory, 8)`; empty
+    for others."""
+    while isinstance(stage, Pipeline):
+        stage = stage.steps[0][0]
+    if not isinstance(stage, DefinedStage) or not stage.given:
+        return ""
+    call, definition = stage.span.text, stage.definition
+    alone = isinstance(definition, Operator) and definition.least_in_call
+    alone = (
+        f"; a tensor alone flows in: `{stage.given[0].span.text} -> {definition.name}(...)`" if alone else ""
+    )
+    return f"`{call}` waits for a first tensor, `x -> {call}`{alone}"
+
+
 def into_outputs(ev: Evaluator, value: Any, before: syntax.Expr, sink: Any, step: syntax.Expr) -> None:
     outputs = sink if isinstance(sink, tuple) else (sink,)
     if isinstance(value, Stage) and ev.state.has_dangling_flow:
         raise Halt  # the arrow before it is missing, which is reported already
     if isinstance(value, Stage):
         raise ev.fail("E0501", before.span, "a stage cannot flow into an output: it has no tensor yet",
-                      help="begin the flow with a tensor: `x -> ...`")  # fmt: skip
+                      help=waits(value) or "begin the flow with a tensor: `x -> ...`")  # fmt: skip
     tensors = operands(ev, value, before)
     if len(tensors) != len(outputs):
         raise ev.fail("E0502", step.span,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 from torch.fx.node import map_aggregate, map_arg
+from torch.utils._pytree import tree_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-attention: Any = nn.functional.scaled_dot_product_attention
 # Functions that create float32 tensors by default.
 FACTORIES = (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn, torch.linspace, torch.eye)
 
@@ -36,26 +36,43 @@ def wide(module: fx.GraphModule) -> fx.GraphModule:
 
 def mixed(module: fx.GraphModule) -> fx.GraphModule:
     """The module for `torch.autocast`. The operands of training-only nodes (losses and penalties) are cast to
-    float32, and attention on a CPU is computed in float32."""
+    float32, and so are attention and LSTMs on CPUs that would be slower, or fail, in bfloat16."""
 
     def change(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> fx.Node:
         if node.meta.get("training_only"):
             with graph.inserting_before(copy):
                 copy.args = map_arg(copy.args, lambda operand: after(graph, as_float32, operand))
-        if node.target is attention:
-            copy.target = mixed_attention
+        copy.target = WIDE_ON_CPU.get(node.target, node.target)
         return copy
 
     return rewritten(module, change, lambda tensor: tensor)
 
 
-def mixed_attention(query: torch.Tensor, *others: Any, **settings: Any) -> torch.Tensor:
-    """Attention under `torch.autocast`: on a CPU in float32, where its derivative in bfloat16 is slow."""
-    if query.device.type != "cpu":
-        return attention(query, *others, **settings)
+def mixed_attention(*given: Any, **settings: Any) -> torch.Tensor:
+    """On a CPU in float32: the derivative in bfloat16 is slow."""
+    function = nn.functional.scaled_dot_product_attention
+    if given[0].device.type != "cpu":
+        return function(*given, **settings)
+    return in_float32(function, *given, **settings)
+
+
+def mixed_lstm(*given: Any) -> Any:
+    """On a CPU without units for bfloat16 in float32: PyTorch has no other LSTM for it."""
+    if given[0].device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.lstm(*given)
+    return in_float32(torch.lstm, *given)
+
+
+def in_float32(function: Callable[..., Any], *given: Any, **settings: Any) -> Any:
+    """A function on a CPU, without autocast."""
     with torch.autocast("cpu", enabled=False):
-        settings = {name: as_float32(value) for name, value in settings.items()}
-        return attention(query.float(), *(x.float() for x in others), **settings)
+        return function(*tree_map(as_float32, given), **tree_map(as_float32, settings))
+
+
+WIDE_ON_CPU: dict[Any, Callable[..., Any]] = {
+    nn.functional.scaled_dot_product_attention: mixed_attention,
+    torch.lstm: mixed_lstm,
+}
 
 
 def rewritten(module: fx.GraphModule, change: Callable[[fx.Graph, fx.Node, fx.Node], fx.Node],

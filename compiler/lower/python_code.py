@@ -34,8 +34,9 @@ class Code:
     body; `member` a module or weight of the class; `entry` the module of a loop variable; `make` the
     construction of a module from its frame; `class` a class of the file; `call` function and arguments;
     `keyword` a keyword argument; `attribute` the object; `operator` the operands; `index` the object and the
-    keys; `slice`; `tuple`, `list`, `dict` of `item`s; `unpacked` a tuple without brackets; `copies` an
-    expression and the number of its copies, for a comprehension.
+    keys; `conditional` the value if so, the condition and the value if not; `slice`; `tuple`, `list`, `dict`
+    of `item`s; `unpacked` a tuple without brackets; `copies` an expression and the number of its copies, for
+    a comprehension.
     """
 
     kind: str
@@ -119,7 +120,9 @@ def inline(code: Code) -> str:
 def precedence(code: Code) -> int:
     if code.kind == "number" and (code.value < 0 or str(code.value) == "-0.0"):
         return PRECEDENCE["neg"]
-    return PRECEDENCE[code.value] if code.kind == "operator" else 0 if code.kind == "copies" else ATOM
+    if code.kind == "operator":
+        return PRECEDENCE[code.value]
+    return 0 if code.kind in ("copies", "conditional") else ATOM
 
 
 def parenthesized(code: Code, minimum: int) -> str:
@@ -191,6 +194,7 @@ PRINTERS: dict[str, Callable[[Code], str]] = {
     "attribute": lambda code: f"{parenthesized(code.parts[0], ATOM)}.{code.value}",
     "operator": _operator,
     "index": lambda code: f"{parenthesized(code.parts[0], ATOM)}[{', '.join(map(inline, code.parts[1:]))}]",
+    "conditional": lambda code: "{} if {} else {}".format(*map(inline, code.parts)),
     "slice": _slice,
     "tuple": _tuple,
     "unpacked": lambda code: ", ".join(map(inline, code.parts)) if len(code.parts) > 1 else _tuple(code),

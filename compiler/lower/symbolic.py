@@ -251,6 +251,11 @@ class TorchRecorder(Recorder):
         both = Symbol(self, call(text("torch.distributions.Beta"), number(alpha), number(alpha)))
         return both.sample().to(x.device)
 
+    def named(self, name: str, x: Symbol) -> Symbol:
+        """The value, which has this name in the text."""
+        x._code.value.hint = name
+        return x
+
     def expand(self, x: Symbol, *sizes: Any) -> Symbol:
         return x.expand(*sizes)
 
@@ -298,6 +303,10 @@ class BodyRecorder(TorchRecorder):
         self._seen = len(self._values)
         self._dims = dim_sources(new, self._dims) if new else self._dims
         self._batched = self._batched or next((v for v in new if v.type.batched), None)
+
+    def in_training(self, value: float) -> Symbol:
+        """The number in training, 0 otherwise."""
+        return Symbol(self, Code("conditional", None, (number(value), text("self.training"), number(0.0))))
 
     @property
     def batch(self) -> Symbol:

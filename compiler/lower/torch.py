@@ -119,6 +119,11 @@ class TorchFunctions(Draws):
         return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
 
     @staticmethod
+    def named(name: str, x: Any) -> Any:
+        """The value; its name is for text."""
+        return x
+
+    @staticmethod
     def expand(x: Any, *sizes: Any) -> Any:
         """`x.expand(*sizes)`. While tracing, a constant is a tensor that takes no size of a later run."""
         later = next((size for size in sizes if isinstance(size, fx.Proxy)), None)

@@ -218,7 +218,7 @@ class Celu(Activation):
 
 
 class Gelu(Activation):
-    """`x * P(X <= x)` for a standard normal X (torch `gelu`, ONNX `Erf` or `Tanh` with arithmetic).
+    """`x * P(X <= x)` for a standard normal X (torch `gelu`, ONNX `Gelu`, before opset 20 `Erf` or `Tanh`).
 
     `x / 2 * (1 + erf(x / sqrt(2)))`, or with `approximate=tanh` the formula
     `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3)))`.
@@ -237,13 +237,16 @@ class Gelu(Activation):
         def number(value: float) -> Any:
             return op.constant(value, "float32")
 
+        if op.opset >= 20:
+            return op.Gelu(x, approximate=self.approximate)
         if self.approximate is None:
-            gate = op.Erf(op.Mul(x, number(sqrt(0.5))))
+            gate = op.Erf(op.Div(x, number(sqrt(2))))
         else:
             square = op.Mul(x, x)
             inner = op.Add(number(1.0), op.Mul(number(0.044715), square))
             gate = op.Tanh(op.Mul(op.Mul(number(sqrt(2 / pi)), x), inner))
-        return op.Mul(op.Mul(x, number(0.5)), op.Add(gate, number(1.0)))
+        # In this order ONNX Runtime computes the form with `Erf` in one kernel.
+        return op.Mul(op.Mul(x, op.Add(gate, number(1.0))), number(0.5))
 
     examples = shapes(
         "gelu",

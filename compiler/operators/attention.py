@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.initializers import XavierNormal, Zeros
-from dlc.compiler.dims.dim import Size, product
+from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators import attention_onnx
 from dlc.compiler.operators.attention_masks import torch_masks
 from dlc.compiler.operators.base import Example, Operator, WeightSpec
 from dlc.compiler.operators.multihead import MultiHead
 from dlc.compiler.operators.padding import APART, Fill
-from dlc.compiler.operators.rotary import torch_rotated
+from dlc.compiler.operators.rotary import torch_rotated, torch_waves
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class Attention(MultiHead):
     """Multi-head attention with its projections (Vaswani et al. 2017; torch `scaled_dot_product_attention`,
-    ONNX `MatMul` and `Softmax`).
+    ONNX `MatMul` and `Softmax`, from opset 24 on `Attention`).
 
     Of one tensor it is self-attention; of two, the first holds the queries and the second the memory, of
     which keys and values are made; of three, they are queries, keys and values. All are
@@ -97,19 +97,22 @@ class Attention(MultiHead):
         def project(part: str, x: Any) -> Any:
             return F.linear(x, weights[f"{part}.weight"], weights.get(f"{part}.bias"))
 
-        return self.attend(F, project, operands, lengths, mask, scores)
+        return self.attend(F, project, operands, lengths, mask, scores, self.dropout)
 
     def attend(self, F: Any, project: Callable[[str, Any], Any], operands: Sequence[Any], lengths: Any,
-               mask: Any, scores: Any) -> Any:  # fmt: skip
+               mask: Any, scores: Any, dropout: Any) -> Any:  # fmt: skip
         """The PyTorch form with these projections. PyTorch is fastest for one axis before the heads."""
         q, k, v = (self.torch_heads(F, part, project(part, x), source)
                    for part, x, source in zip(self.PARTS, self.three(operands), self.sources,
                                               strict=True))  # fmt: skip
         if self.rotary is not None:
             query, memory, _ = self.sources
-            q = torch_rotated(F, q, query.shape[-2], self.width, self.rotary)
-            k = torch_rotated(F, k, memory.shape[-2], self.width, self.rotary)
-        settings = torch_masks(F, self, q, lengths, mask, scores) | self.torch_settings()
+            waves = torch_waves(F, q, query.shape[-2], self.width, self.rotary)
+            q = F.named("q", torch_rotated(F, q, *waves))
+            if not same(query.shape[-2], memory.shape[-2]):
+                waves = torch_waves(F, k, memory.shape[-2], self.width, self.rotary)
+            k = F.named("k", torch_rotated(F, k, *waves))
+        settings = torch_masks(F, self, q, lengths, mask, scores) | self.torch_settings(dropout)
         lead = self.operands[0].shape[:-2] if "attn_mask" not in settings else ()
         if lead:
             q, k, v = (x.flatten(0, len(lead)) for x in (q, k, v))
@@ -119,12 +122,37 @@ class Attention(MultiHead):
     def torch_heads(self, F: Any, part: str, x: Any, have: Tensor) -> Any:
         """The projections of all heads, `[batch, ..., heads, steps, features]`."""
         x = x.unflatten(-1, (self.heads if part == "query" else self.groups, -1)).transpose(-3, -2)
-        return x if have.batched else F.expand(x, F.batch, *[-1] * (have.rank + 1))
+        return F.named(part[0], x if have.batched else F.expand(x, F.batch, *[-1] * (have.rank + 1)))
 
-    def torch_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"dropout_p": float(self.dropout)} if self.drops() else {}
+    def torch_settings(self, dropout: Any) -> dict[str, Any]:
+        settings: dict[str, Any] = {"dropout_p": dropout} if self.drops() else {}
         settings |= {} if self.scale == "auto" else {"scale": float(self.scale)}
         return settings | ({"enable_gqa": True} if self.groups != self.heads else {})
+
+    def modules(self, nn):
+        bias = {} if self.bias else {"bias": False}
+        weights = (spec for spec in self.weights(*self.positional) if spec.leaf.endswith(".weight"))
+        return {spec.leaf.split(".")[0]: nn.Linear(*spec.shape[::-1], **bias) for spec in weights}
+
+    def call(self, F, module, *operands, mask=None, scores=None):
+        def project(part: str, x: Any) -> Any:
+            return module[part](x)
+
+        return self.attend(F, project, operands, None, mask, scores, F.in_training(self.dropout))
+
+    @property
+    def remark(self) -> str:
+        shared = f", {self.groups} of keys and values" if self.groups != self.heads else ""
+        heads = "head" if self.heads == 1 else "heads"
+        return f"{self.heads} {heads} of {self.width} features{shared}"
+
+    @property
+    def operand_labels(self) -> tuple[str, ...]:
+        return ((), ("query", "memory"), self.PARTS)[len(self.positional) - 1]
+
+    @property
+    def class_name(self) -> str:
+        return "causal_attention" if self.causal else "attention" if self.is_self else "cross_attention"
 
     def onnx(self, op, *operands, lengths=None, mask=None, scores=None, **weights):
         return attention_onnx.attention(op, self, operands, weights, lengths, mask, scores)

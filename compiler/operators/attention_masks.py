@@ -17,7 +17,12 @@ HIDDEN = -1e9  # is added to products of steps that may not be seen; finite, as 
 
 def sees_nothing(a: MultiHead) -> bool:
     """Whether there may be a query step that sees no memory step, apart from padding."""
-    return a.mask is not None or (a.lengths is not None and not a.is_self)
+    return a.mask is not None or scores_hide(a) or (a.lengths is not None and not a.is_self)
+
+
+def scores_hide(a: MultiHead) -> bool:
+    """Whether scores may be minus infinity: those of the rows may, trained ones and constants are finite."""
+    return a.scores is not None and a.scores.batched
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------
@@ -32,8 +37,8 @@ def torch_masks(F: Any, a: MultiHead, q: Any, lengths: Any, mask: Any, scores: A
     if lengths is not None:
         allowed.append(torch_mask(F, lengths, F.size(whole.shape[-1]), whole.rank - 1, whole.rank))
     if a.causal or a.window is not None:
-        places = F.indices(q, F.size(whole.shape[-1]))
-        allowed += near(a, places.unsqueeze(1) - places)
+        places = F.named("places", F.indices(q, F.size(whole.shape[-1])))
+        allowed += near(a, F.named("ahead", places.unsqueeze(1) - places))
     if scores is None:
         return {"attn_mask": reduce(and_, allowed)} if allowed else {}
     scores = torch_raised(scores, a.scores, whole)
@@ -61,7 +66,7 @@ def torch_raised(x: Any, have: Tensor, whole: Tensor) -> Any:
 # --- ONNX -------------------------------------------------------------------------------------------------
 
 
-def onnx_allowed(op: Any, a: MultiHead, lengths: Any, mask: Any) -> Any:
+def onnx_allowed(op: Any, a: MultiHead, lengths: Any, mask: Any, scores: Any) -> Any:
     """True where a query step may see a memory step: it broadcasts to the products; none if all are seen."""
     whole = a.products
     allowed = [] if mask is None else [onnx_raised(op, mask, a.mask, whole)]
@@ -69,6 +74,9 @@ def onnx_allowed(op: Any, a: MultiHead, lengths: Any, mask: Any) -> Any:
         allowed.append(onnx_mask(op, lengths, whole, whole.rank - 1))
     if a.causal or a.window is not None:
         allowed += onnx_near(op, a, onnx_places(op, whole.shape[-1]))
+    if scores_hide(a):
+        scores = onnx_raised(op, scores, a.scores, whole)
+        allowed.append(op.Greater(scores, op.constant(float("-inf"), "float32")))
     return reduce(op.And, allowed) if allowed else None
 
 
@@ -83,14 +91,14 @@ def onnx_near(op: Any, a: MultiHead, places: Any) -> list[Any]:
     return allowed
 
 
-def onnx_added(op: Any, a: MultiHead, allowed: Any, scores: Any) -> Any:
+def onnx_added(op: Any, a: MultiHead, allowed: Any, scores: Any, hidden: float = HIDDEN) -> Any:
     """What is added to the products: it broadcasts to them; none for nothing."""
     if scores is not None:
         scores = onnx_raised(op, scores, a.scores, a.products)
     if allowed is None:
         return scores
-    hidden = op.Where(allowed, op.constant(0, "float32"), op.constant(HIDDEN, "float32"))
-    return hidden if scores is None else op.Add(hidden, scores)
+    seen = op.constant(0, "float32") if scores is None else scores
+    return op.Where(allowed, seen, op.constant(hidden, "float32"))
 
 
 def onnx_raised(op: Any, x: Any, have: Tensor, whole: Tensor) -> Any:

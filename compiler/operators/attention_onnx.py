@@ -1,8 +1,9 @@
-"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask."""
+"""The ONNX form of `attention`: matrix products and a softmax, with an added finite mask; the operator
+`Attention` from opset 24 on."""
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.operators.attention_masks import onnx_added, onnx_allowed, sees_nothing
@@ -19,18 +20,15 @@ if TYPE_CHECKING:
 def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[str, Any], lengths: Any,
               mask: Any, scores: Any) -> Any:  # fmt: skip
     q, k, v = (heads(op, a, part, x, weights) for part, x in zip(a.PARTS, a.three(operands), strict=True))
-    if a.rotary is not None:
-        query, memory, _ = a.sources
-        q = onnx_rotated(op, q, query.shape[-2], a.width, a.rotary)
-        k = onnx_rotated(op, k, memory.shape[-2], a.width, a.rotary)
-    y = attend(op, a, q, k, v, lengths, mask, scores)
+    means = by_operator if has_operator(op, a) else attend
+    y = means(op, a, q, k, v, lengths, mask, scores)
     rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
     y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
     return onnx_reshape(op, y, a.results[0], batch=-1)
 
 
 def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) -> Any:
-    """The projections of all heads, `[batch, ..., heads, steps, features]`."""
+    """The projections of all heads, rotated by position, `[batch, ..., heads, steps, features]`."""
     have, count = a.sources[a.PARTS.index(part)], a.heads if part == "query" else a.groups
     rows = onnx_rows(op, x, have)
     y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
@@ -38,7 +36,10 @@ def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) 
     y = onnx_reshape(op, y, split, batch=-1)
     if not have.batched:
         y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), split.rank)
-    return op.Transpose(y, perm=swapped(a))
+    y = op.Transpose(y, perm=swapped(a))
+    if a.rotary is None or part == "value":
+        return y
+    return onnx_rotated(op, y, Tensor("float", (*have.shape[:-2], count, have.shape[-2], a.width)), a.rotary)
 
 
 def swapped(a: MultiHead) -> list[int]:
@@ -51,7 +52,7 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     """Means of the values, `[batch, ..., heads, query steps, features]`. Query heads that share a head of
     keys and values are joined as further steps."""
     products, results = a.products, a.products.with_axis(-1, a.width)
-    shared, allowed = a.heads // a.groups, onnx_allowed(op, a, lengths, mask)
+    shared, allowed = a.heads // a.groups, onnx_allowed(op, a, lengths, mask, scores)
 
     def grouped(x: Any, have: Tensor) -> Any:
         return onnx_reshape(op, x, a.grouped(have)) if shared > 1 else x
@@ -65,8 +66,23 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     s = apart(op.MatMul(grouped(q, results), keys), products)
     added = onnx_added(op, a, allowed, scores)
     s = op.Softmax(s if added is None else op.Add(s, added), axis=-1)
-    y = apart(op.MatMul(grouped(s, products), v), results)
-    if not sees_nothing(a):
-        return y
-    seen = op.ReduceSum(op.Cast(allowed, to=1), op.constant([-1], "int64"), keepdims=1)
-    return op.Where(op.Greater(seen, op.constant(0, "float32")), y, op.constant(0, "float32"))
+    if sees_nothing(a):
+        s = op.Mul(s, op.Cast(allowed, to=1))
+    return apart(op.MatMul(grouped(s, products), v), results)
+
+
+def has_operator(op: Any, a: MultiHead) -> bool:
+    """Whether `Attention` is used. It takes one axis before the heads. ONNX Runtimes that targets of opset 24
+    allow give 0 for a query that sees nothing; older ones give NaN."""
+    return op.opset >= 24 and a.operands[0].rank == 2
+
+
+def by_operator(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: Any, scores: Any) -> Any:
+    """The same as `attend`, by the operator `Attention`."""
+    scale = None if a.scale == "auto" else a.scale
+    if a.causal and a.window is None and mask is None and scores is None and lengths is None:
+        return op.Attention(q, k, v, is_causal=1, scale=scale)
+    added = onnx_added(op, a, onnx_allowed(op, a, lengths, mask, scores), scores, hidden=-inf)
+    if added is not None:  # it does not broadcast the last two axes
+        added = op.Expand(added, op.shape(Tensor("float", a.products.shape[-2:], batched=False)))
+    return op.Attention(q, k, v, added, scale=scale)

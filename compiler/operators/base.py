@@ -21,6 +21,7 @@ from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.given_operands import LENGTHS
 from dlc.compiler.operators.operands import per_axis, spell_classes
 from dlc.compiler.operators.padded_operands import PaddedOperands
+from dlc.compiler.operators.step_order import StepOrder
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -35,7 +36,7 @@ Kept = Literal["numbers", "axes", "missing"]
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
-class Operator(PaddedOperands, family="operator", what="an operator"):
+class Operator(PaddedOperands, StepOrder, family="operator", what="an operator"):
     """The base class of all operators. The module docstring gives an overview."""
 
     # --- operands -----------------------------------------------------------------------------------------
@@ -170,6 +171,9 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     group: ClassVar[str] = ""
     # True if a picture draws it in the box of the operator before it, provided that the shape stays the same.
     follows: ClassVar[bool] = False
+    # A line that a picture adds to its box, and the names of its positional operands there.
+    remark: ClassVar[str] | property = ""
+    operand_labels: ClassVar[tuple[str, ...]] | property = ()
     examples: ClassVar[tuple[Example, ...]] = ()
 
     # Added by `bind`: the types of the operands and of the results.
@@ -243,10 +247,20 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
         such module. Emitted files use it."""
         return None
 
-    def call(self, F: Any, module: Callable[..., Any], *operands: Any) -> Any:
+    def call(self, F: Any, module: Any, *operands: Any) -> Any:
         """Applies that module, with the code around it where the module alone is not enough. A module that
         returns a pair is called with `outputs=2`."""
         return module(*operands)
+
+    def modules(self, nn: Any) -> dict[str, Any]:
+        """The modules of `torch.nn` that hold its weights, if their leaf names are `PART.weight`. Emitted
+        files have a class of these parts, and `call` gets all of them."""
+        return {}
+
+    @property
+    def class_name(self) -> str:
+        """The name of its class in emitted files, in snake case."""
+        return self.name
 
     def constant(self) -> Any:
         """The number or nested lists of numbers of an operator without operands; none for others."""

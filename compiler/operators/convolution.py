@@ -109,6 +109,10 @@ class Conv(_Convolution):
     def extents(self) -> list[int]:
         return extents(self.axes("kernel"), self.axes("dilation"))
 
+    @property
+    def cuts_patches(self) -> bool:
+        return self.extents() == [*self.axes("stride")] and self.padding == 0
+
     def windows(self) -> Tensor:
         return self.results[0]
 

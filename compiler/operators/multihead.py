@@ -14,16 +14,27 @@ from dlc.compiler.definitions.parameter_types import (
     Number,
     OneOf,
 )
-from dlc.compiler.definitions.tensor_parameter_types import TensorValue
+from dlc.compiler.definitions.tensor_parameter_types import MaskTensor, ScoresTensor
 from dlc.compiler.dims.dim import has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
+from dlc.compiler.operators.step_order import Sight
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OPERANDS = ("the query", "the memory", "the values")
+USUAL = 8  # features of a head, at least
+
+
+class RotaryBase(Number):
+    """The base of the wave lengths."""
+
+    def accept(self, value: Any) -> Any:
+        if value is True:
+            raise Reject(self.mismatch(value).message, help="10000 is usual")
+        return super().accept(value)
 
 
 class MultiHead(Operator, abstract=True):
@@ -34,16 +45,16 @@ class MultiHead(Operator, abstract=True):
     heads: int = setting("number of heads, a divisor of the features of the query", Integer(1), usual=(1, 64))
     causal: bool = setting("whether a step sees only itself and the steps before it", Boolean(), False)
     mask: Any = setting("what may be seen: a bool tensor, true where a query step may see a memory step",
-                        OneOf(Nothing(), TensorValue("bool"), ConstantTensors()), None)  # fmt: skip
+                        OneOf(Nothing(), MaskTensor(), ConstantTensors()), None)  # fmt: skip
     kv_heads: int | None = setting("number of heads of keys and values, a divisor of `heads`",
                                    OneOf(Integer(1), Nothing()), None, shown="heads")  # fmt: skip
     bias: bool = setting("whether to add trained offsets", Boolean(), True)
     rotary: float | None = setting("base of the rotary position encoding of queries and keys, such as 10000",
-                                   OneOf(Number(above=1), Nothing()), None)  # fmt: skip
+                                   OneOf(RotaryBase(above=1), Nothing()), None)  # fmt: skip
     dropout: float = setting("share of the attention weights that are dropped in training",
                              Number(minimum=0, below=1), 0, usual=(0, 0.8))  # fmt: skip
     scores: Any = setting("a tensor that is added to the scaled products of queries and keys",
-                          OneOf(Nothing(), TensorValue("float"), ConstantTensors()), None)  # fmt: skip
+                          OneOf(Nothing(), ScoresTensor(), ConstantTensors()), None)  # fmt: skip
     window: int | None = setting("a step sees the steps that are less than this number of steps away",
                                  OneOf(Integer(1), Nothing()), None)  # fmt: skip
     scale: float | str = setting("factor of the products; `auto` is 1 over the root of a head's features",
@@ -62,21 +73,28 @@ class MultiHead(Operator, abstract=True):
             check_lead(query, x, place)
         if memory is not None and value is not None and not same(memory.shape[-2], value.shape[-2]):
             raise Reject(f"keys and values come in pairs, found {memory} and {value}", at="values",
-                         code="E0203")  # fmt: skip
+                         code="E0203", help="both need the same number of steps; of two tensors, the second "
+                                            "gives keys and values")  # fmt: skip
         self.check_heads(query)
         self.check_masks(query, query if memory is None else memory)
 
     def check_heads(self, query: Tensor) -> None:
         features, groups = number(query.shape[-1]), self.groups
         if features % self.heads:
-            fitting = [n for n in range(1, features + 1) if features % n == 0]
+            fitting = [n for n in range(1, max(features // USUAL, 1) + 1) if features % n == 0]
             nearest = min(fitting, key=lambda n: abs(n - self.heads))
+            help = (
+                f"{nearest} heads have {features // nearest} features each"
+                if nearest > 1
+                else f"give it a multiple of {self.heads} features, such as by `dense({self.heads * USUAL})`"
+            )
             raise Reject(f"{features} features cannot be divided among {self.heads} heads", at="heads",
-                         code="E0404", help=f"{nearest} heads have {features // nearest} features "
-                                            "each")  # fmt: skip
+                         code="E0404", help=help)  # fmt: skip
         if self.heads % groups:
+            divisors = ", ".join(str(n) for n in range(1, self.heads + 1) if self.heads % n == 0)
             raise Reject(f"{self.heads} heads cannot share {groups} heads of keys and values evenly",
-                         at="kv_heads", code="E0404", help="`kv_heads` is a divisor of `heads`")  # fmt: skip
+                         at="kv_heads", code="E0404",
+                         help=f"it is one of the divisors of `heads`: {divisors}")  # fmt: skip
         width = features // self.heads
         if self.rotary is not None and width % 2:
             raise Reject(f"`rotary` rotates pairs of features, and each head has {width}", at="rotary",
@@ -114,6 +132,13 @@ class MultiHead(Operator, abstract=True):
         return len(self.positional) == 1
 
     @property
+    def sight(self) -> Sight:
+        return Sight(ahead=not (self.causal or self.window == 1),
+                     chosen=self.mask is not None or self.scores is not None,
+                     placed=self.rotary is not None or self.window is not None,
+                     heads=self.heads, width=number(self.width))  # fmt: skip
+
+    @property
     def groups(self) -> int:
         """The number of heads of keys and values."""
         return self.kv_heads or self.heads
@@ -137,8 +162,10 @@ class MultiHead(Operator, abstract=True):
 
 def check_operand(x: Tensor, place: int) -> None:
     if x.rank < 2 or has_free(x.shape[-1]):
-        help = "`transpose` swaps the last two axes" if x.rank > 1 else \
-            "`reshape(-1, 1)` makes each value a step of one feature" if x.rank else ""  # fmt: skip
+        help = "`reshape(-1, 1)` makes each value a step of one feature" if x.rank == 1 else ""
+        if x.rank > 1:
+            help = "write a number for the last axis" if has_free(x.shape[-2]) else \
+                "`transpose` swaps the last two axes"  # fmt: skip
         raise Reject(f"{OPERANDS[place]} of `attention` needs steps and a known number of features on its "
                      f"last two axes, found {x}", at=place, help=help)  # fmt: skip
 
@@ -146,8 +173,9 @@ def check_operand(x: Tensor, place: int) -> None:
 def check_lead(query: Tensor, x: Tensor, place: int) -> None:
     lead, found = query.shape[:-2], x.shape[:-2]
     if len(lead) != len(found) or not all(map(same, lead, found)):
-        raise Reject(f"the axes before the last two must agree, found {query} and {x}", at=place,
-                     code="E0203", help="`reshape` joins or splits axes")  # fmt: skip
+        raise Reject(f"the axes before steps and features must agree in all operands of `attention`, found "
+                     f"{query} and {x}", at=place, code="E0203",
+                     help="`reshape` joins axes to one of steps, or inserts one of size 1")  # fmt: skip
 
 
 def check_broadcast(name: str, given: Tensor, whole: Tensor) -> None:

@@ -209,8 +209,8 @@ class Layernorm(_AxisNormalization):
 
 
 class Rmsnorm(_AxisNormalization):
-    """Values divided by their root mean square (Zhang and Sennrich 2019; torch `rms_norm`, ONNX `ReduceMean`,
-    `Sqrt` and `Div`).
+    """Values divided by their root mean square (Zhang and Sennrich 2019; torch `rms_norm`, ONNX
+    `RMSNormalization`, before opset 23 `ReduceMean`, `Sqrt` and `Div`).
 
     `y = x / sqrt(mean(x ** 2) + eps) * weight`, the mean over the axis.
     """
@@ -222,8 +222,11 @@ class Rmsnorm(_AxisNormalization):
         return F.rms_norm(x, (F.size(self.size(self.operands[0])),), weight, self.eps)
 
     def onnx_last(self, op, x, weight):
+        if op.opset >= 23:
+            return op.RMSNormalization(x, weight, axis=-1, epsilon=self.eps)
         last = op.constant([self.operands[0].rank], "int64")
-        square = op.ReduceMean(op.Mul(x, x), last, keepdims=1)
+        # ONNX Runtime computes this form in one kernel, and the one with `Mul(x, x)` in six.
+        square = op.ReduceMean(op.Pow(x, op.constant(2.0, "float32")), last, keepdims=1)
         root = op.Sqrt(op.Add(square, op.constant(self.eps, "float32")))
         return op.Mul(op.Div(x, root), weight)
 

@@ -23,7 +23,7 @@ DTYPES = {
     "bool": ("bool", 9),
 }
 # Elements for which ONNX Runtime does not implement `Where` or `Expand`, and wider ones for which it does.
-WIDER = {"bool": "uint8", "int16": "int32", "bfloat16": "float"}
+WIDER = {"bool": "uint8", "int8": "int32", "int16": "int32", "bfloat16": "float"}
 # The minimum and the maximum of each element; in `FLOAT_RANGES` the nearest float32 numbers in the range.
 RANGES = {
     "uint8": (0, 255),

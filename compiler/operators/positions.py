@@ -7,6 +7,8 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.padding import onnx_places
+from dlc.compiler.operators.rotary import torch_rates
 from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
@@ -31,6 +33,7 @@ class PositionEmbedding(Layer):
     """
 
     elementwise = True
+    tells_places = True
     group = "layers"
     auto = NormalInitial(stddev=0.02)
     keeps = ("axes", "missing")
@@ -94,6 +97,7 @@ class SinusoidalPosition(Operator):
     """
 
     elementwise = True
+    tells_places = True
     group = "layers"
     keeps = ("axes", "missing")
 
@@ -107,17 +111,22 @@ class SinusoidalPosition(Operator):
         return rates, [i % 2 == 0 for i in range(features)]
 
     def torch(self, F, x):
-        rates, sines = map(F.tensor, self.waves())
-        steps = F.arange(F.size(self.operands[0].shape[0]), device=x.device).float()
-        angles = F.unsqueeze(steps, 1) * rates
-        return x + F.where(sines, F.sin(angles), F.cos(angles))
+        steps, features = self.operands[0].shape
+        rates = torch_rates(F, number(features), LONGEST)
+        places = F.named("places", F.arange(F.size(steps), device=x.device).float())
+        angles = F.named("angles", places.unsqueeze(1) * rates)
+        waves = F.stack((angles.sin(), angles.cos()), -1).flatten(-2)
+        return x + (waves[:, :features] if number(features) % 2 else waves)
 
     def onnx(self, op, x):
+        return op.Add(x, op.shared(self.name, self.operands[0].shape, lambda: self.onnx_table(op)))
+
+    def onnx_table(self, op):
+        """What it adds, [steps, features]."""
         rates, sines = self.waves()
-        zero, one = op.constant(0, "int64"), op.constant(1, "int64")
-        steps = op.Cast(op.Range(zero, op.size(self.operands[0].shape[0]), one), to=1)
+        steps = op.Cast(onnx_places(op, self.operands[0].shape[0]), to=1)
         angles = op.Mul(op.Unsqueeze(steps, op.constant([1], "int64")), op.constant(rates, "float32"))
-        return op.Add(x, op.Where(op.constant(sines, "bool"), op.Sin(angles), op.Cos(angles)))
+        return op.Where(op.constant(sines, "bool"), op.Sin(angles), op.Cos(angles))
 
     examples = (
         Example("sinusoidal_position", "float[5, 4]", "float[5, 4]"),

@@ -324,6 +324,7 @@ class Cumsum(Operator):
     takes = "number"
     batchless = True
     elementwise = True  # an entry is the sum of those before it
+    tells_places = True
     axis: int | None = setting(
         "the axis to sum along", OneOf(Integer(), Nothing()), None, shown="the only one"
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Number
-from dlc.compiler.dims.dim import has_free, number
+from dlc.compiler.dims.dim import has_free, number, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.operands import onnx_reshape
 from dlc.compiler.operators.padding import APART, onnx_places
 from dlc.compiler.types import Tensor
 
@@ -20,14 +21,16 @@ class Rotary(Operator):
 
     The last axis has n features, the one before it the steps. At step p, the pair of the features i and
     i + n / 2 is rotated by the angle `p / base ** (2 i / n)`. All other axes are treated as the batch is.
-    Applied to queries and keys, it makes their products depend on the distance of their steps alone.
+    Applied to queries and keys, it makes their products depend on the distance of their steps alone. Angles
+    are float32, also under `precision = bf16`: at step p they are exact to about p / 2**23.
     """
 
     group = "layers"
+    tells_places = True
     keeps = ("axes",)
     base: float = setting(
         "base of the wave lengths, which are from 2 pi to almost this multiple of 2 pi",
-        Number(minimum=1),
+        Number(above=1),
         10_000.0,
     )
 
@@ -47,15 +50,25 @@ class Rotary(Operator):
         return x
 
     def torch(self, F, x):
-        return torch_rotated(F, x, *self.operands[0].shape[-2:], self.base)
+        steps, width = self.operands[0].shape[-2:]
+        return torch_rotated(F, x, *torch_waves(F, x, steps, width, self.base))
 
     def onnx(self, op, x):
-        return onnx_rotated(op, x, *self.operands[0].shape[-2:], self.base)
+        return onnx_rotated(op, x, self.operands[0], self.base)
 
     examples = (
         Example("rotary", "float[5, 4]", "float[5, 4]"),
         Example("rotary", "float[T, 6]", "float[T, 6]"),
         Example("rotary(100)", "float[2, T, 8]", "float[2, T, 8]"),
+        Example("rotary(base=500_000)", "float[2, 3, T + 1, 4]", "float[2, 3, T + 1, 4]"),
+        Example("rotary", "float[H, T, 4]", "float[H, T, 4]"),
+        Example("rotary", "uint8[300, 2]", "float[300, 2]", low=0, high=3),
+        Example("rotary", "float", rejects="E0201"),
+        Example("rotary", "float[4]", rejects="E0201"),
+        Example("rotary", "float[4, T]", rejects="E0201"),
+        Example("rotary", "float[5, 3]", rejects="E0201"),
+        Example("rotary(0)", "float[5, 4]", rejects="E0403"),
+        Example("rotary", "class(3)[5, 4]", rejects="E0202"),
     )
 
 
@@ -64,25 +77,57 @@ def rates(width: int, base: float) -> list[float]:
     return [base ** -(2 * i / width) for i in range(width // 2)]
 
 
-def torch_rotated(F: Any, x: Any, steps: Size, width: Size, base: float) -> Any:
-    """`x`, [..., steps, width], rotated by position. The angles are float32 under autocast too."""
-    places = F.arange(F.size(steps), device=x.device).float()
-    angles = F.unsqueeze(places, 1) * F.tensor(rates(number(width), base))
-    cos, sin = F.cos(angles), F.sin(angles)
-    first, second = F.chunk(x, 2, -1)
-    return F.cat((first * cos - second * sin, second * cos + first * sin), -1)
+def torch_rates(F: Any, width: int, base: float) -> Any:
+    """The angle of each pair per step; of an odd number of features, the last pair is half."""
+    pairs = width / 2 if width % 2 else width // 2
+    return F.named("rates", (base ** (-F.tensor(range((width + 1) // 2)).double() / pairs)).float())
 
 
-def onnx_rotated(op: Any, x: Any, steps: Size, width: Size, base: float) -> Any:
-    """The same in ONNX. All nodes with the same steps, width and base share one table."""
+def torch_waves(F: Any, x: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
+    """Cosines and sines of the angles by position, [steps, width / 2]; float32 under autocast too."""
+    rates = torch_rates(F, number(width), base)
+    places = F.named("places", F.arange(F.size(steps), device=x.device).float())
+    angles = F.named("angles", places.unsqueeze(1) * rates)
+    return F.named("cos", angles.cos()), F.named("sin", angles.sin())
 
-    def table() -> tuple[Any, Any]:
-        places = op.Unsqueeze(op.Cast(onnx_places(op, steps), to=1), op.constant([1], "int64"))
-        angles = op.Mul(places, op.constant(rates(number(width), base), "float32"))
-        cos, sin = op.Cos(angles), op.Sin(angles)
-        return op.Concat(cos, cos, axis=-1), op.Concat(op.Neg(sin), sin, axis=-1)
 
-    cos, signed_sin = op.shared("rotary_table", (steps, width, base), table)
+def torch_rotated(F: Any, x: Any, cos: Any, sin: Any) -> Any:
+    """`x`, [..., steps, width], with its pairs rotated by these angles."""
+    pair = F.named("pair", x.chunk(2, -1))
+    return F.cat((pair[0] * cos - pair[1] * sin, pair[1] * cos + pair[0] * sin), -1)
+
+
+def onnx_rotated(op: Any, x: Any, have: Tensor, base: float) -> Any:
+    """The same in ONNX, for `x` of this type. All nodes with the same steps, width and base share a table."""
+    steps, width = have.shape[-2:]
+    cos, sin = op.shared("rotary_table", (steps, width, base), lambda: onnx_table(op, steps, width, base))
+    if op.opset < 23:
+        return onnx_rotated_by_hand(op, x, (steps, width, base), cos, sin)
+    four = Tensor("float", (product(have.shape[:-2]), steps, width))
+    places = op.shared("rotary_places", steps, lambda: onnx_places_of_rows(op, steps))
+    y = op.RotaryEmbedding(onnx_as(op, x, have, four), cos, sin, places)
+    return onnx_as(op, y, four, have)
+
+
+def onnx_as(op: Any, x: Any, have: Tensor, want: Tensor) -> Any:
+    return x if have.rank == want.rank else onnx_reshape(op, x, want)
+
+
+def onnx_table(op: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
+    """Cosine and sine of the angles, [steps, width / 2]."""
+    places = op.Unsqueeze(op.Cast(onnx_places(op, steps), to=1), op.constant([1], "int64"))
+    angles = op.Mul(places, op.constant(rates(number(width), base), "float32"))
+    return op.Cos(angles), op.Sin(angles)
+
+
+def onnx_places_of_rows(op: Any, steps: Size) -> Any:
+    """0, 1, ... for each row, [batch, steps]."""
+    return op.Expand(onnx_places(op, steps), op.shape(Tensor("int64", (steps,))))
+
+
+def onnx_rotated_by_hand(op: Any, x: Any, key: tuple[Any, ...], cos: Any, sin: Any) -> Any:
+    """The rotation for opsets without `RotaryEmbedding`."""
+    both_cos, signed_sin = op.shared("rotary_rows", key, lambda: (
+        op.Concat(cos, cos, axis=-1), op.Concat(op.Neg(sin), sin, axis=-1)))  # fmt: skip
     first, second = op.Split(x, num_outputs=2, axis=-1, outputs=2)
-    swapped = op.Concat(second, first, axis=-1)
-    return op.Add(op.Mul(x, cos), op.Mul(swapped, signed_sin))
+    return op.Add(op.Mul(x, both_cos), op.Mul(op.Concat(second, first, axis=-1), signed_sin))

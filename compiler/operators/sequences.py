@@ -61,6 +61,7 @@ class Shift(ShapeOperator):
 
     keeps = ("numbers", "axes", "missing")
     group = "shape"
+    tells_places = True
     by: int = setting("number of steps", Integer(-FARTHEST, FARTHEST), 1)
 
     def type(self, x: Tensor) -> Tensor:
@@ -74,6 +75,10 @@ class Shift(ShapeOperator):
         if x.classes is None:
             return x
         return replace(x, classes=Classes(x.classes.count + 1))
+
+    @property
+    def delays(self) -> bool:
+        return self.by > 0
 
     def start(self) -> int:
         """The value of new steps."""

@@ -59,6 +59,8 @@ class Radam(Adam):
     """Adam that divides by the mean square only when its variance is small enough
     (Liu et al. 2020; torch `RAdam`)."""
 
+    warms_up = True
+
     def torch(self, optim, weights):
         return optim.RAdam(weights, self.lr, betas=(self.beta1, self.beta2), eps=self.eps,
                            weight_decay=self.weight_decay, foreach=True)  # fmt: skip

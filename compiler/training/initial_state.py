@@ -74,6 +74,12 @@ class Load(TrainedWeights):
     `conv.weight`. With `from=` they are those of a net of the run or the file, and the others are left out.
     All weights of the net or the spec must be there, with the same shapes, and nothing else. With `into=` and
     without `from=`, other weights of a run are left out. Average nets need none: they start as their nets.
+
+    `names="map.json"` is for files with other names: a JSON object from names of the spec to names of the
+    file. A key may be the beginning of names, up to a dot. `layer{i}` stands for `layer`, `layer_2` and so
+    on, and `{i-1}` in the value for the number less one. `"w[0:768]"` are rows of a tensor, `"w[0]"` one row,
+    `"w.T"` its transpose. A weight without an entry has its own name in the file. Other tensors of the file
+    are left out.
     """
 
     usage = """
@@ -95,6 +101,9 @@ class Load(TrainedWeights):
                         shown="the whole spec")  # fmt: skip
     from_: str | None = setting("the net of the run or the file whose weights are loaded",
                                 OneOf(Text(), Nothing()), None, keyword=True, shown="all")  # fmt: skip
+    names: str | None = setting("the map from names of the spec to names of the file, relative to the spec",
+                                OneOf(Text(), Nothing()), None, keyword=True,
+                                shown="the same names")  # fmt: skip
 
     @property
     def is_run(self) -> bool:

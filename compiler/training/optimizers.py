@@ -22,6 +22,8 @@ FUSED_ON = ("cpu", "cuda", "mps")
 class Optimizer(Definition, family="optimizer", what="an optimizer"):
     # True if a step evaluates the loss and its gradients several times, through a closure.
     recomputes: ClassVar[bool] = False
+    # True if its first steps are smaller than later ones, without a schedule.
+    warms_up: ClassVar[bool] = False
 
     lr: float  # each optimizer has its own default
     weight_decay: float = setting(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.definitions.export_section import RUNTIMES
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.format.formatter import laid_out
 from dlc.compiler.lower.given_weights import accept, weights_of
@@ -22,7 +23,7 @@ from dlc.runtime.artifact.model_scan import scan
 from dlc.runtime.artifact.parity import Comparison, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
 from dlc.runtime.artifact.samples import POSITIVE, free_sizes, longest_rows, sample, sized
-from dlc.runtime.artifact.write import in_memory, length_dims, onnx_model, raw_types, save, staged
+from dlc.runtime.artifact.write import in_memory, length_dims, onnx_model, opsets, raw_types, save, staged
 from dlc.runtime.class_labels import raw_labels
 from dlc.runtime.errors import ArtifactError
 
@@ -60,6 +61,7 @@ def export(program: CompiledProgram, weights: Mapping[str, np.ndarray], path: Pa
     filled each field, and `units` what its texts were cut into.
     """
     program.check_answers()
+    check_runtime(program)
     check_known(program.graph, weights)
     weights = accept(weights_of(program.graph), weights)
     graph = specialize.inference(program)
@@ -93,11 +95,32 @@ def dry_run(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> None
     """Export these weights to memory and compare the artifact with torch on one row, before they are trained.
     Raises the errors of `export`; writes no file."""
     program.check_answers()
+    check_runtime(program)
     graph = specialize.inference(program)
     lengths = length_dims(program, graph)
     what, raw = next(comparisons(graph, raw_types(program, graph), None, program.train.seed, lengths))
     with in_memory(onnx_model(program, graph, weights, {})) as model:
         Parity(program, graph, weights, model).check(f"{what}, before training", raw)
+
+
+def check_runtime(program: CompiledProgram) -> None:
+    """The installed ONNX Runtime has to run the artifact before it is written."""
+    import onnxruntime
+
+    opset = opsets(program)[0]
+    needed = next(version for version, own, *_ in RUNTIMES if own == opset)
+    installed = onnxruntime.__version__
+    if tuple(map(int, installed.split(".")[:2])) < needed:
+        spans = program.export.spans
+        at = spans.get("opset", spans.get("target"))
+        message = (
+            f"an artifact of opset {opset} runs in onnxruntime {'.'.join(map(str, needed))} and newer, and "
+        )
+        message += f"{installed} is installed"
+        help = (
+            "install a newer onnxruntime, which runs the artifact before it is written, or lower the target"
+        )
+        raise CompileError.of("E0815", message, at, help=help)
 
 
 def describe_excused(results: Iterable[Comparison], rows: int) -> tuple[str, ...]:

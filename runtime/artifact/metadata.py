@@ -13,7 +13,7 @@ from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
-from dlc.compiler.dims.dim import free, number
+from dlc.compiler.dims.dim import free, names, number
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.operators.lengths import LENGTH
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
@@ -50,6 +50,7 @@ class Metadata:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
+    limits: dict[str, int] = field(default_factory=dict)  # maximum sizes of free dimensions
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
     # What the texts of a field were cut into: `character` or `word`.
@@ -117,8 +118,10 @@ def check(metadata: Metadata) -> None:
         wrong.append("columns")
     if not are_units(metadata.units):
         wrong.append("units")
-    if not is_dict_of(metadata.ahead, int) or not all(0 < n <= MAX_SIZE for n in metadata.ahead.values()):
-        wrong.append("ahead")
+    for key in ("limits", "ahead"):
+        sizes = getattr(metadata, key)
+        if not is_dict_of(sizes, int) or not all(0 < n <= MAX_SIZE for n in sizes.values()):
+            wrong.append(key)
     if not are_settings(Csv, metadata.table):
         wrong.append("table")
     if metadata.text != {} and not are_settings(TextSource, metadata.text):
@@ -286,6 +289,7 @@ def describe(
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         lengths=dict(lengths),
+        limits=limits_of(program),
         columns=other_columns(program, columns or {}),
         units=dict(units or units_of(program)),
         ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
@@ -295,6 +299,15 @@ def describe(
         metrics=metrics,
         versions=versions(),
     )
+
+
+def limits_of(program: CompiledProgram) -> dict[str, int]:
+    """The maximum sizes of the free dimensions of which an operator takes only so many entries."""
+    limits: dict[str, int] = {}
+    for size, most in (pair for node in program.graph.nodes for pair in node.operator.size_limits()):
+        if not isinstance(size, int) and names(size) == {str(size)}:
+            limits[str(size)] = min(most, limits.get(str(size), most))
+    return limits
 
 
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

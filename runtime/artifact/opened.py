@@ -48,6 +48,7 @@ class OpenArtifact:
 
     def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs for inputs that have the dtypes and shapes of the ONNX file."""
+        self._check_limits(feed)
         empty = next((name for name, array in feed.items() if len(array) and not array.size), "")
         refused = f"{self.path} has no answer for rows without steps, as `{empty}` has"
         if empty and needs_steps(self.session):
@@ -67,6 +68,15 @@ class OpenArtifact:
         parts = [self.run(self._with_lengths({n: array_of(rows[g.rows]) for n, rows in feed.items()}))
                  for g in groups]  # fmt: skip
         return {name: in_order([g.rows for g in groups], [p[name] for p in parts]) for name in parts[0]}
+
+    def _check_limits(self, feed: Mapping[str, np.ndarray]) -> None:
+        """Refuse rows that are longer than an operator takes."""
+        for name, array in feed.items():
+            for size, found in zip(self.inputs[name].shape, array.shape[1:], strict=False):
+                most = self.metadata.limits.get(str(size), found)
+                if found > most:
+                    steps = f"at most {most} steps (`{size}`), and a row of `{name}` has {found}"
+                    raise ArtifactError(f"{self.path} takes {steps}")
 
     def _with_lengths(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The inputs, with those of lengths that are not given: every row is as long as its array."""

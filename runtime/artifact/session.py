@@ -35,8 +35,8 @@ OUT_OF_MEMORY = re.compile("available memory of|failed to allocate|bad.?alloc|ou
 ALLOCATORS = Lock()
 BATCH = "batch"  # the name of the first axis of inputs and outputs
 DEVICES = ("cpu", "cuda")
-# Operators that end the process for an empty batch, and for rows without entries along an axis.
-NEED_ROWS, NEED_STEPS = frozenset({"GRU", "LSTM"}), frozenset({"InstanceNormalization"})
+# Operators that fail, or end the process, for an empty batch, and for rows without entries along an axis.
+NEED_ROWS, NEED_STEPS = frozenset({"Attention", "GRU", "LSTM"}), frozenset({"InstanceNormalization"})
 # The operators of these among the nodes of a session.
 FATAL: WeakKeyDictionary[onnxruntime.InferenceSession, frozenset[str]] = WeakKeyDictionary()
 QUIET = 4  # log fatal errors only; others are raised as exceptions
@@ -86,7 +86,7 @@ def open_session(
 
 
 def needs_rows(session: onnxruntime.InferenceSession) -> bool:
-    """Whether an empty batch would end the process."""
+    """Whether an empty batch would fail or end the process."""
     return not NEED_ROWS.isdisjoint(FATAL.get(session, ()))
 
 

@@ -226,6 +226,7 @@ def test_an_unknown_class_is_minus_one_in_the_artifact(tmp_path: Path) -> None:
         ("outputs = [y, y.probabilities]", "E0607"),
         ("outputs = [y.target]", "E0608"),
         ("outputs = [y], opset = 17", "E0403"),
+        ("outputs = [y], opset = 25", "E0403"),
         ('target = "onnxruntime>=1.15"\nopset = 20', "E0403"),
         ('target = "onnxruntime>=1.2"', "E0403"),
         ('target = "tflite"', "E0403"),
@@ -251,9 +252,13 @@ def test_what_cannot_be_exported_is_an_error(export: str, code: str) -> None:
         ('target = "onnxruntime>=1.16.3"', 19, 8),
         ('target = "onnxruntime>=1.17"', 20, 9),
         ('target = "onnxruntime>=1.18"', 21, 10),
-        ('target = "onnxruntime>=1.99"', 21, 10),
+        ('target = "onnxruntime>=1.21.1"', 22, 10),
+        ('target = "onnxruntime>=1.24"', 23, 11),
+        ('target = "onnxruntime>=1.28"', 24, 12),
+        ('target = "onnxruntime>=1.99"', 24, 12),
+        ('target = "onnxruntime>=1.28"\nopset = 22', 22, 10),
         ("opset = 18", 18, 8),
-        ("opset = 21", 21, 10),
+        ("opset = 24", 24, 12),
         ('target = "onnxruntime>=1.18"\nopset = 19', 19, 8),
     ],
 )
@@ -266,7 +271,7 @@ def test_the_target_chooses_the_opset(settings: str, opset: int, ir: int, tmp_pa
     made = make(text, tmp_path)
     versions = {o.domain: o.version for o in made.proto.opset_import}
     assert (versions[""], made.proto.ir_version) == (opset, ir)
-    assert versions["ai.onnx.ml"] == (4 if opset >= 20 else 3)
+    assert versions["ai.onnx.ml"] == (5 if opset >= 22 else 4 if opset >= 20 else 3)
     agree(made)
 
 

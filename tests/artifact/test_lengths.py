@@ -103,9 +103,26 @@ def test_a_row_is_not_longer_than_its_array(lengths: list[int], tmp_path: Path) 
         artifact.predict({"x": [rows[0, :2], rows[1, :1]], "x_length": [3, 1]})
 
 
+POSITIONS = """input x: float[T, 2]
+output y: float
+x -> position_embedding(9) -> position_embedding(3) -> mean(axis=0) -> dense(1) -> y
+"""
+
+
+def test_a_row_has_no_more_steps_than_the_model_has_positions(tmp_path: Path) -> None:
+    artifact = dlc.load(make(POSITIONS, tmp_path).path)
+    assert artifact.predict({"x": np.ones((2, 3, 2), np.float32)})["y"].shape == (2,)
+    with pytest.raises(ArtifactError, match=r"takes at most 3 steps \(`T`\), and a row of `x` has 4"):
+        artifact.predict({"x": np.ones((2, 4, 2), np.float32)})
+    with pytest.raises(ArtifactError, match="at most 3 steps"):
+        artifact.predict({"x": [np.ones((n, 2), np.float32) for n in (1, 5)]})
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        {"limits": {"T": 0}},
+        {"limits": {"T": "3"}},
         {"lengths": {"x": "T"}},
         {"lengths": {"x_length": "T", "x": "T"}},
         {"lengths": {"x_length": "U"}},

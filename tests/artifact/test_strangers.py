@@ -539,8 +539,8 @@ def replaced(draw: st.DrawFn, value: Any) -> Any:
 @given(data=st.data())
 def test_any_metadata_gives_outputs_or_an_error(data: st.DataObject, strange: Path) -> None:
     proto = onnx.load(strange / "plain.onnx")
-    keys = ["inputs", "outputs", "tensors", "columns", "lengths", "units", "ahead", "table", "text", "drop",
-            "metrics", "parity", "proof", "params", "format"]  # fmt: skip
+    keys = ["inputs", "outputs", "tensors", "columns", "lengths", "limits", "units", "ahead", "table", "text",
+            "drop", "metrics", "parity", "proof", "params", "format"]  # fmt: skip
     key = f"dlc.{data.draw(st.sampled_from(keys))}"
     entry = next(p for p in proto.metadata_props if p.key == key)
     entry.value = json.dumps(data.draw(st.composite(lambda draw: replaced(draw, json.loads(entry.value)))()))

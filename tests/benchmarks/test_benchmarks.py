@@ -9,7 +9,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from benchmarks import exporting, recurrent, sequence_rivals, start, training
+from benchmarks import (
+    exporting,
+    recurrent,
+    sequence_rivals,
+    start,
+    training,
+    transformer_rivals,
+    transformers,
+)
 from benchmarks.calm import Look
 from benchmarks.report import TITLES, page, row, section, sections
 from benchmarks.rivals import Answers
@@ -241,7 +249,7 @@ def test_losses_of_sequences_by_hand_are_those_of_dlc(work: recurrent.Workload, 
 
 def test_trainings_that_differ_are_no_benchmark() -> None:
     recurrent.check_losses(1.2, 1.0)
-    with pytest.raises(ValueError, match=r"dlc ends at a loss of 1\.3000, the script at 1\.0000"):
+    with pytest.raises(ValueError, match=r"they end at losses of 1\.3000 and 1\.0000"):
         recurrent.check_losses(1.3, 1.0)
 
 
@@ -250,3 +258,27 @@ def test_recurrent_networks_are_timed() -> None:
     found = list(recurrent.compare(Effort(quick=True)))
     assert [c.asked for c in found] == [1, 1, 1.2]
     assert len(found[-1].timings) == 6
+
+
+# --- transformers -----------------------------------------------------------------------------------------
+
+
+def test_the_loss_of_a_transformer_by_hand_is_that_of_dlc(tmp_path: Path) -> None:
+    """The mean over all characters, with the initial weights."""
+    file = tmp_path / "rows.parquet"
+    transformers.write_rows(file, 6, 20)
+    text = transformers.SPEC.read_text("utf-8").replace("adamw(lr=1e-3)", "sgd(lr=1e-12)")
+    program = dlc.compile(text=text, params={"epochs": 1})
+    weights, data = draw(program.compiled.graph, 0), open_data(program, file)
+    network = transformer_rivals.Transformer(transformers.CLASSES, 128, 4, 4, transformers.LONGEST, True)
+    network.fill(weights)
+    found = train(program.compiled, data, weights, on="cpu").figures["train"]["loss"]
+    assert found == pytest.approx(transformer_rivals.loss(network, file), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_transformers_are_timed() -> None:
+    found = list(transformers.compare(Effort(quick=True)))
+    assert [c.asked for c in found][2:] == [1, 1]
+    assert "bf16" in found[1].what
+    assert all(len(sweep.timings) == 2 for sweep in found[2:])

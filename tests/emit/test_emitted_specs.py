@@ -36,7 +36,19 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-LARGE = ("vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0", "vit", "swin")
+LARGE = (
+    "vgg11",
+    "vgg16",
+    "googlenet",
+    "regnet_y_400mf",
+    "resnext50",
+    "efficientnet_b0",
+    "vit",
+    "swin",
+    "checkpoints/bert",
+    "checkpoints/resnet50",
+    "checkpoints/vit",
+)
 REFUSED = ("byol",)  # average nets
 NAMES = sorted(
     {path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl")} - {*REFUSED}
@@ -56,10 +68,15 @@ SIZES = {"T": 5, "U": 1, "H": 6, "W": 4}  # of the free dimensions
 MODEL_ALONE = {
     "adding": "E0821",
     "anomaly_detection": "E0822",
+    "checkpoints/bert": "E0821",
+    "checkpoints/resnet50": "E0821",
+    "checkpoints/vit": "E0821",
     "co2": "E0821",
     "diffusion": "E0822",
     "distillation": "E0821",
+    "gloss_transformer": "E0821",
     "glosses": "E0821",
+    "gpt": "E0821",
     "handwriting": "E0821",
     "highlighting": "E0821",
     "ignored_borders": "E0822",

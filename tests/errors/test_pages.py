@@ -64,6 +64,12 @@ def little_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory, "free", lambda: 40)
 
 
+def old_onnxruntime(patch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    patch.setattr(onnxruntime, "__version__", "1.21.1")
+
+
 # Errors that are caused by the environment: patches that cause them.
 ENVIRONMENTS = {
     "E0716": little_memory,
@@ -72,6 +78,7 @@ ENVIRONMENTS = {
     "E0809": without_autocast,
     "E0810": wrong_gradient,
     "E0811": wrong_relu,
+    "E0815": old_onnxruntime,
 }
 
 

@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from reference import REPAIRED
 
 from dlc.compiler import Source, compile
+from dlc.compiler.definitions.export_section import RUNTIMES
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.lower import onnx as to_onnx
@@ -24,7 +25,8 @@ from dlc.compiler.types import Tensor
 from dlc.runtime.artifact import session as onnxruntime_session
 from dlc.runtime.artifact.model_scan import ModelScan
 
-OPSETS = (18, 21)
+OPSETS = (RUNTIMES[0][1], RUNTIMES[-1][1])  # every form that depends on the opset is that of one of these
+BETWEEN = tuple(opset for _, opset, _, _ in RUNTIMES[1:-1])
 BATCHES = (0, 1, 2, 7)
 LIMIT = 1e-5  # how far engines may be apart where nothing else is said
 Arrays = Mapping[str, np.ndarray]
@@ -84,11 +86,18 @@ def draw_weights(rng: np.random.Generator, graph: Graph) -> dict[str, np.ndarray
     return weights
 
 
-def models(graph: Graph, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def versions(opset: int) -> dict[str, Any]:
+    """The versions that artifacts with this opset have."""
+    _, _, ml_opset, ir_version = next(row for row in RUNTIMES if row[1] == opset)
+    return {"opset": opset, "ml_opset": ml_opset, "ir_version": ir_version}
+
+
+def models(graph: Graph, weights: Mapping[str, np.ndarray],
+           opsets: tuple[int, ...] = OPSETS) -> dict[str, Any]:  # fmt: skip
     """Engines by name: each takes a dict of arrays and returns a dict of arrays."""
     engines: dict[str, Any] = {}
-    for opset in OPSETS:
-        written = to_onnx.model(graph, weights, opset=opset, ml_opset=3, ir_version=8, name="example")
+    for opset in opsets:
+        written = to_onnx.model(graph, weights, **versions(opset), name="example")
         content = to_onnx.serialize(written)
         ModelScan(content, Path()).graph()  # rejects operators that artifacts may not contain
         proto = onnx.load_model_from_string(content)
@@ -113,18 +122,20 @@ def run_reference(proto: onnx.ModelProto) -> Any:
     return evaluated
 
 
-def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0, within: float = LIMIT) -> None:
+def agree(graph: Graph, bounds: Bounds | None = None, seed: int = 0, within: float = LIMIT,
+          opsets: tuple[int, ...] = OPSETS) -> None:  # fmt: skip
     """All engines agree with the torch module, at several batch sizes and free dimensions."""
-    for engine, found, wanted in answers(graph, bounds or Bounds(), seed):
+    for engine, found, wanted in answers(graph, bounds or Bounds(), seed, opsets):
         compare(engine, found, wanted, within)
 
 
-def answers(graph: Graph, bounds: Bounds, seed: int = 0) -> Iterator[tuple[str, Arrays, Arrays]]:
+def answers(graph: Graph, bounds: Bounds, seed: int = 0,
+            opsets: tuple[int, ...] = OPSETS) -> Iterator[tuple[str, Arrays, Arrays]]:  # fmt: skip
     """The results of each engine and of torch for random inputs."""
     rng = np.random.default_rng(seed)
     weights = draw_weights(rng, graph)
     module = to_torch.Model(graph, graph.weights, weights)
-    engines = models(graph, weights)
+    engines = models(graph, weights, opsets)
     for free in sizes(graph):
         for batch in BATCHES:
             feed = {}

@@ -27,7 +27,8 @@ class Functions(torch_form.TorchFunctions):
 class Nodes:
     """The argument `op` of ONNX forms, with weights as initializers."""
 
-    def __init__(self, weights: dict[str, np.ndarray]):
+    def __init__(self, weights: dict[str, np.ndarray], opset: int):
+        self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.initializers = [numpy_helper.from_array(a, name) for name, a in weights.items()]
 
@@ -69,7 +70,7 @@ def run_torch(operator: Operator, *operands: Any, **weights: Any) -> Any:
 
 def run_onnx(operator: Operator, *operands: np.ndarray, opset: int = 18, **weights: np.ndarray) -> np.ndarray:
     """Runs the ONNX form of a bound operator in ONNX Runtime."""
-    op = Nodes(weights)
+    op = Nodes(weights, opset)
     feed = {f"x{i}": x for i, x in enumerate(operands)}
     result = operator.onnx(op, *feed, **{name: name for name in weights})
     inputs = [

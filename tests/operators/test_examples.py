@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from bounds import bound
-from engines import Bounds, agree, compile_flow, inference
+from engines import BETWEEN, Bounds, agree, compile_flow, inference
 
 import dlc.compiler.operators  # noqa: F401  (defines them)
 from dlc.compiler import CompileError
@@ -59,3 +59,10 @@ def test_row(name, row):
     gives = (row.gives,) if isinstance(row.gives, str) else row.gives
     assert tuple(str(value.type) for value in made) == gives
     agree(inference(graph, made), Bounds(row.low, row.high), within=bound(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "row"), [row for row in ROWS if not row.values[1].rejects])
+def test_row_at_the_opsets_between(name, row):
+    made, graph = compile_flow(flow(name, row), row.operands)
+    agree(inference(graph, made), Bounds(row.low, row.high), within=bound(name), opsets=BETWEEN)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engines import draw_weights, inference
+from engines import OPSETS, draw_weights, inference, versions
 from hypothesis import HealthCheck, given, note, reject, seed, settings
 from hypothesis import strategies as st
 from random_programs import OPERANDS, VALUES, Writer, in_reach, rows_of
@@ -25,7 +25,6 @@ from dlc.runtime.artifact.samples import EITHER, POSITIVE, free_sizes, known_siz
 from dlc.runtime.artifact.session import open_session, run
 
 FEW, MANY = 3, 40  # calls of each operator
-OPSETS = (18, 20)
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, "T", "H", "T + 2", "2 * T")
 ELEMENTS = ("float", "float", "float64", "float16", "uint8", "int8", "int32", "int64", "bool")
 BATCHES = ((3, EITHER), (2, POSITIVE), (1, (-300.0, 300.0)), (0, EITHER))
@@ -87,9 +86,7 @@ def hold(graph: Graph) -> None:
     walk = NodeComparison(graph, graph, weights)
     if not walk.names:
         return
-    written = [
-        serialize(model(walk.shown, weights, opset=o, ml_opset=3, ir_version=8, name="ends")) for o in OPSETS
-    ]
+    written = [serialize(model(walk.shown, weights, **versions(o), name="ends")) for o in OPSETS]
     sessions = [open_session(proto, plain=plain) for proto in written for plain in (False, True)]
     for free in free_sizes(graph):
         types = sized({v.name: v.type for v in graph.inputs}, free)

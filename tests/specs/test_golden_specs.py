@@ -35,8 +35,20 @@ if TYPE_CHECKING:
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
-LARGE = ("diffusion", "vgg11", "vgg16", "googlenet", "regnet_y_400mf", "resnext50", "efficientnet_b0", "vit",
-         "swin")  # fmt: skip
+LARGE = (
+    "diffusion",
+    "vgg11",
+    "vgg16",
+    "googlenet",
+    "regnet_y_400mf",
+    "resnext50",
+    "efficientnet_b0",
+    "vit",
+    "swin",
+    "checkpoints/bert",
+    "checkpoints/resnet50",
+    "checkpoints/vit",
+)
 ROWS = 2
 STEPS = 7  # the size of each free dimension
 SHOWN = 6  # numbers of an answer that are recorded

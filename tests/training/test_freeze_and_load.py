@@ -356,7 +356,6 @@ MISSING = "does not hold the weights of the net `body`:"
     ('"near.safetensors", into=body', "E0803", f"near.safetensors {MISSING} `dense.weight` is missing",
      "the nearest name to `dense.weight` there is `dense_1.weight`"),
     ('"runs/pre/latest/model.onnx"', "E0403", 'found "runs/pre/latest/model.onnx"', "safetensors"),
-    ('"runs/pre/latest", names="map.json"', "E0901", "`names` of `load` is not built yet", ""),
 ])  # fmt: skip
 def test_what_a_run_does_not_have_is_reported(tmp_path, load, code, message, help):
     first = pretrained(tmp_path)

@@ -11,6 +11,7 @@ from trainings import classifier, points, program, run
 
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.initial_weights import draw
+from dlc.runtime.training import bfloat16
 from dlc.runtime.training.learner import Learner
 from dlc.runtime.training.torch_forms import Forms
 
@@ -75,6 +76,13 @@ def test_layers_compute_in_bfloat16_with_weights_and_losses_in_float32():
     assert {w.grad.dtype for w in ours.forms.trained} == {torch.float32}
     _, seen, _ = step_seen("")
     assert torch.bfloat16 not in set().union(*seen.made.values())
+
+
+def test_angles_of_positions_are_computed_in_float32():
+    layers = "reshape(9, 8) -> dense(8) -> rotary -> sinusoidal_position -> dense(3) -> mean(axis=0)"
+    _, seen, _ = step_seen("precision = bf16", layers)
+    assert seen.made["addmm"] == {torch.bfloat16}
+    assert seen.made["cos"] == seen.made["sin"] == {torch.float32}
 
 
 @pytest.mark.parametrize(
@@ -171,3 +179,36 @@ def test_a_device_without_the_dtype_is_reported(monkeypatch):
     with pytest.raises(CompileError) as caught:
         Forms(p, draw(p.graph, 0), CPU)
     assert (caught.value.diagnostics[0].code, caught.value.diagnostics[0].line) == ("E0809", 5)
+
+
+def test_attention_in_bf16_is_computed_in_float32_on_a_cpu_between_layers_in_bfloat16():
+    layers = "reshape(12, 6) -> attention(2, dropout=0.1) -> mean(axis=0) -> dense(3)"
+    _, seen, loss = step_seen("precision = bf16", layers)
+    plain = "reshape(12, 6) -> attention(2) -> mean(axis=0) -> dense(3)"
+    _, fast, _ = step_seen("precision = bf16", plain)
+    assert loss.isfinite()
+    assert torch.bfloat16 in seen.made["addmm"]
+    assert fast.made["_scaled_dot_product_flash_attention_for_cpu"] == {torch.float32}
+    assert fast.made["_scaled_dot_product_flash_attention_for_cpu_backward"] == {torch.float32}
+
+
+@pytest.mark.parametrize("layer", ["lstm(4, final=true)", "gru(4, final=true)", "lstm(4, 2, true, true)"])
+def test_recurrent_layers_train_in_bf16_on_processors_without_units_for_it_too(layer):
+    _, _, loss = step_seen("precision = bf16", f"reshape(12, 6) -> {layer} -> dense(3)")
+    _, _, wanted = step_seen("", f"reshape(12, 6) -> {layer} -> dense(3)")
+    torch.testing.assert_close(loss.float(), wanted, rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "said"),
+    [(4.2, "4.2 times as long"), (0.25, "4.0 times as fast as in float32"), (1.05, "about as fast as")],
+)
+def test_a_training_in_bf16_tells_how_fast_the_processor_is_before_it_begins(monkeypatch, slowdown, said):
+    monkeypatch.setattr(bfloat16, "slowdown", lambda: slowdown)
+    assert said in bfloat16.note(CPU, "bf16")
+    assert not bfloat16.note(CPU, "float32")
+    assert not bfloat16.note(torch.device("meta"), "bf16")
+
+
+def test_the_time_of_bfloat16_is_measured():
+    assert 0.01 < bfloat16.slowdown() < 1000

@@ -81,9 +81,8 @@ class Body:
             elif weight is not None and self.owns(weight.name):
                 attr = weight.name[len(self.frame.prefix) :]
                 self.members.setdefault(attr, parameter(weight))
-                self.env[key] = Symbol(
-                    self.F, Code("member", attr), DTYPES.get(weight.value.type.element, "")
-                )
+                dtype = DTYPES.get(weight.value.type.element, "")
+                self.env[key] = Symbol(self.F, Code("member", attr), dtype)
             else:
                 self.params[key] = Local()
                 self.bind(key, local(self.params[key]))

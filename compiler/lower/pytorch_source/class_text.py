@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,9 @@ def docstring(cls: Class) -> list[str]:
     """The first sentence of an operator's documentation."""
     if cls.first.kind != "operator":
         return []
-    summary = type(cls.first.operator).summary().replace("`", "").split(" (torch")[0].split(" (ONNX")[0]
-    return [*indent(fill(f'"""{summary.rstrip(".")}."""', 84), "    ").split("\n"), ""]
+    summary = type(cls.first.operator).summary().replace("`", "").rstrip(".")
+    summary = re.sub(r"; (torch|ONNX).*", ")", re.sub(r" \((torch|ONNX).*", "", summary))
+    return [*indent(fill(f'"""{summary}."""', 84), "    ").split("\n"), ""]
 
 
 def fit_method(cls: Class) -> list[str]:

@@ -152,9 +152,8 @@ class EmittedModel:
                 writer.write_items([node])
         outputs = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
         self.order_parameters(writer)
-        return Method(
-            "predict", "The outputs for a batch, by name.", "no_grad", writer, Code("dict", None, outputs)
-        )
+        returned = Code("dict", None, outputs)
+        return Method("predict", "The outputs for a batch, by name.", "no_grad", writer, returned)
 
     def label(self, labels: Labels, indices: Code) -> Code:
         """The labels of class indices. NumPy indexing would convert a tensor of one to a scalar."""

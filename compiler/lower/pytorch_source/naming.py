@@ -131,13 +131,8 @@ class Namer:
         draws = any(c.kind in ("text", "attribute") and c.value in RANDOM_FUNCTIONS for c in expanded.walk())
         if reader is None:
             return let.is_result or not (long or draws)
-        if (
-            not isinstance(reader, Let)
-            or target.hint
-            or long
-            or depth(expanded) > MAX_CALL_DEPTH
-            or (draws and not is_next)
-        ):
+        deep = depth(expanded) > MAX_CALL_DEPTH
+        if not isinstance(reader, Let) or target.hint or long or deep or (draws and not is_next):
             return False
         return reader.inlines or not let.is_result
 
@@ -212,6 +207,5 @@ def depth(code: Code) -> int:
     if code.kind != "call":
         return inner
     function: Any = code.parts[0]
-    return inner + (
-        function.kind != "attribute" or function.value not in ("float", "long", "bool", "unsqueeze")
-    )
+    casts = function.kind == "attribute" and function.value in ("float", "long", "bool", "unsqueeze")
+    return inner + (not casts)

@@ -47,9 +47,8 @@ def split(program: CompiledProgram) -> NetworkAndLoss:
     read = (value for node in loss for value in node.reads)
     shared = [v for v in (*read, *graph.outputs.values()) if v in made and v not in own]
     roots = list(dict.fromkeys([*outputs, *shared]))
-    return NetworkAndLoss(
-        graph, [node for node in graph.nodes if node in forward], loss, outputs, roots, targets
-    )
+    nodes = [node for node in graph.nodes if node in forward]
+    return NetworkAndLoss(graph, nodes, loss, outputs, roots, targets)
 
 
 def file_graph(program: CompiledProgram) -> Graph:
@@ -60,9 +59,8 @@ def file_graph(program: CompiledProgram) -> Graph:
     outputs |= {name: value for name, value in program.exports if isinstance(value, Value)}
     graph = program.graph
     if program.phases:
-        graph = specialize.with_augmented_targets(
-            program, replace(graph, outputs={specialize.LOSS: program.objective.loss})
-        )
+        graph = replace(graph, outputs={specialize.LOSS: program.objective.loss})
+        graph = specialize.with_augmented_targets(program, graph)
         outputs |= graph.outputs
     return prune(without_identities(replace(graph, outputs=outputs)))
 

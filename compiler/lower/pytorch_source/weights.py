@@ -6,7 +6,7 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.python_code import inline, lines, literal, text
+from dlc.compiler.lower.python_code import inline, lines, literal, quoted, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.symbolic import Recorder, Symbol
 from dlc.compiler.lower.torch_names import safe
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dlc.compiler.lower.pytorch_source.frames import BlockFrame
 
 ZEROS = "nn.init.zeros_(weight)"
+PLACE = re.compile(r"\.\d+\b")
 LISTED = re.compile(r"(\w+)s\.(\d+)")
 
 SAME = '''
@@ -82,21 +83,24 @@ def load_weights(keys: Mapping[str, str]) -> list[str]:
 
 def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     """The function `initialize(model)`, which sets the initial values of the spec. `weights` are the
-    trainable ones with their `state_dict` keys. Weights of norms, and those with values of a list or a file,
-    keep the values with which they are made."""
+    trainable ones with their `state_dict` keys, whose places in lists are left out if all copies are alike.
+    Weights of norms, and those with values of a list or a file, keep the values with which they are made."""
     groups: dict[str, list[str]] = {}
     kept = {weight for _, weight in weights if weight.role == "norm" or written_values(weight)}
-    for key, weight in weights:
+    made = {weight: "" if weight in kept else initial(weight) for _, weight in weights}
+    by_key = {PLACE.sub("", key): weight for key, weight in weights}
+    are_alike = all(made[weight] == made[by_key[PLACE.sub("", key)]] for key, weight in weights)
+    by_key = by_key if are_alike else dict(weights)
+    for key, weight in by_key.items():
         if weight not in kept:
-            groups.setdefault(initial(weight), []).append(key)
-    by_key = dict(weights)
+            groups.setdefault(made[weight], []).append(key)
     biases = [key for key in by_key if key.endswith("bias")]
     zeros = all(by_key[key].initial.name == "zeros" for key in biases)
     by_ending = zeros and {*biases}.issuperset(groups.get(ZEROS, ())) and groups.pop(ZEROS, ())
     cases = [("if name.endswith(", text('"bias"'), "):", ZEROS)] if by_ending else []
-    for made, keys in sorted(groups.items(), key=lambda group: len(group[1])):
+    for values, keys in sorted(groups.items(), key=lambda group: len(group[1])):
         listed: Any = literal(tuple(keys) if len(keys) > 1 else keys[0])
-        cases.append(("if name in " if len(keys) > 1 else "if name == ", listed, ":", made))
+        cases.append(("if name in " if len(keys) > 1 else "if name == ", listed, ":", values))
     matrices = groups and all(by_key[key].value.type.rank > 1 for key in [*groups.values()][-1])
     if cases and not kept:
         cases[-1] = ("", text(""), "", cases[-1][-1])
@@ -106,9 +110,12 @@ def initialize(weights: Sequence[tuple[str, Weight]]) -> list[str]:
     if len(cases) == 1 and not kept:
         return [*found, "    for weight in model.parameters():", f"        {cases[0][-1]}"]
     found.append("    for name, weight in model.named_parameters():")
-    for index, (before, condition, after, made) in enumerate(cases):
+    written = {part.value for _, condition, *_ in cases for part in condition.walk()}
+    if not written.isdisjoint(quoted(key) for key in by_key.keys() - dict(weights).keys()):
+        found.append('        name = re.sub(r"\\.\\d+", "", name)')
+    for index, (before, condition, after, values) in enumerate(cases):
         word = lines(condition, 8, "el" * bool(index) + before, after) if before else ["        else:"]
-        found += [*word, f"            {made}"]
+        found += [*word, f"            {values}"]
     return found if cases else []
 
 

@@ -11,15 +11,7 @@ from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
 from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, local
-from dlc.compiler.lower.symbolic import (
-    BodyRecorder,
-    Let,
-    Local,
-    Recorder,
-    Symbol,
-    Untraceable,
-    inlined,
-)
+from dlc.compiler.lower.symbolic import BodyRecorder, Let, Local, Recorder, Symbol, Untraceable, inlined
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -130,9 +122,8 @@ class Writer(Body):
         module = None if own_class or (node.weights and not owner) else module_of(node)
         differs = source.inference() is not source or source is not operator
         if module is None and not own_class and (owner or differs):
-            frame = BlockFrame(
-                "operator", source.name, f"{owner or self.frame.prefix + source.name}.", [node]
-            )
+            prefix = f"{owner or self.frame.prefix + source.name}."
+            frame = BlockFrame("operator", source.class_name, prefix, [node])
             frame.operator = source
             self.write_frame(frame)
             return None
@@ -141,6 +132,9 @@ class Writer(Body):
             attr = owner[len(self.frame.prefix) :] if owner else operator.name
             function = Symbol(self.F, self.member_for(attr, module, bool(owner)))
             return operator.call(self.F, function, *operands, **given)
+        if made := modules_of(node):
+            modules = {name: Symbol(self.F, self.member_for(name, m, True)) for name, m in made.items()}
+            return operator.call(self.F, modules, *operands, **given)
         weights = {name: self.value(v) for name, v in node.weights.items()}
         if differs:
             returned = self.at_inference(node, operands, weights, given)
@@ -234,3 +228,10 @@ def module_of(node: Node) -> Code | None:
     recorder = Recorder()
     made = node.operator.module(Symbol(recorder, text("nn")))
     return None if made is None else recorder.statements[-1].code
+
+
+def modules_of(node: Node) -> dict[str, Code]:
+    """The modules of torch.nn for the parts of an operator."""
+    recorder = Recorder()
+    names = node.operator.modules(Symbol(recorder, text("nn")))
+    return {name: let.code for name, let in zip(names, recorder.statements, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.passes.lints import broadcasting, layers, losses, recurrence, training, unused
+from dlc.compiler.passes.lints import attention, broadcasting, layers, losses, recurrence, training, unused
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
@@ -26,6 +26,10 @@ LINTS = (
     layers.xavier_before_relu,
     recurrence.long_recurrence,
     recurrence.unclipped_gradients,
+    attention.without_positions,
+    attention.not_causal,
+    attention.narrow_heads,
+    attention.unwarmed_post_norm,
     training.unusual_settings,
     training.stopping_on_training_rows,
     training.two_decays,

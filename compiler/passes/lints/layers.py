@@ -26,7 +26,8 @@ def dense_on_an_image(program: CompiledProgram) -> Iterator[Diagnostic]:
     """`dense` on images, whose last axis is the width."""
     images = source_images(program.graph)
     for node in program.graph.nodes:
-        if not multiplies_last(node) or node.operands[0].type.rank < 2:
+        attends = node.operator.sight is not None
+        if not (multiplies_last(node) or attends) or node.operands[0].type.rank < 2:
             continue
         image, x = images.get(node.operands[0]), node.operands[0].type
         if image is None:
@@ -34,12 +35,13 @@ def dense_on_an_image(program: CompiledProgram) -> Iterator[Diagnostic]:
         is_signal = image.type.rank == 2 and image not in program.graph.inputs
         what, extent = ("signal", "length") if is_signal else ("image", "width")
         name, has_channels = node.operator.name, is_signal or image.type.rank > 2
+        help = ("`flatten` before it turns all values into features"
+                + "; `conv(channels, 1)` works on the channels of each position" * has_channels)  # fmt: skip
+        if attends:
+            help = f"`reshape({x.shape[0]}, -1) -> transpose` before it makes each position a step"
         yield Diagnostic.at(node.site, "W0406",
                             f"`{name}` works along the last axis, and that of this {what}, {x}, is its "
-                            f"{extent}",
-                            "`flatten` before it turns all values into features"
-                            + "; `conv(channels, 1)` works on the channels of each position"
-                            * has_channels)  # fmt: skip
+                            f"{extent}", help)  # fmt: skip
 
 
 def multiplies_last(node: Node) -> bool:

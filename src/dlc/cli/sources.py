@@ -27,11 +27,13 @@ def source_of(given: str | None, *, stdin: bool = False) -> Any:
 
 
 def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
-    """The files of a spec in this folder: spec, imports, rows, initial weights, loaded constants."""
+    """The files of a spec in this folder: spec, imports, rows, initial weights and maps of
+    their names, loaded constants."""
     data = program.data
     sources = (data.source, data.validation, data.test) if data else ()
     rows = [source.path for source in sources if hasattr(source, "path")]
-    names = [source.name for source in program.sources] + [load.path for load in program.train.weights]
+    names = [source.name for source in program.sources]
+    names += [path for load in program.train.weights for path in (load.path, load.names) if path]
     names += [path for path, _ in program.facts.tensors]
     yield from (Path(folder) / name for name in names)
     yield from (file for path in rows for file in files_of_rows(Path(folder) / path))

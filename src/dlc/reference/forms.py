@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims.dim import Dim
@@ -35,6 +36,15 @@ class InTorch(TorchRecorder):
 
 class InOnnx(Recorder):
     opset, in_openvino = 20, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shared: dict[tuple[str, Any], Any] = {}
+
+    def shared(self, name: str, key: Any, add_nodes: Callable[[], Any]) -> Any:
+        if (name, key) not in self._shared:
+            self._shared[name, key] = add_nodes()
+        return self._shared[name, key]
 
     @property
     def ml(self) -> InOnnx:
@@ -97,18 +107,21 @@ def run(form: Callable[..., Any], recorder: Recorder, node: Node, at_inference: 
 
 
 def lines(recorder: Recorder, made: Any, taken: UniqueNames) -> list[str]:
-    """One line for each call, named after its function. Infix operators are inlined at their use."""
+    """One line for each call, named after its function if the form gives no name. Infix operators, and calls
+    on which a method is called at once, are inlined at their use."""
     known: dict[Local, Code] = {}
     found: list[str] = []
+    chained = chained_calls(recorder)
 
     def change(code: Code) -> Code | None:
         return known[code.value] if code.kind == "local" else None
 
     for let in recorder.statements:
         code = let.code.mapped(change)
-        if code.kind == "call":
+        if (code.kind == "call" or let.targets[0].hint) and let.targets[0] not in chained:
             names = [
-                taken.claim(target.function.rpartition(".")[2].strip("_").lower()) for target in let.targets
+                taken.claim(target.hint or target.function.rpartition(".")[2].strip("_").lower())
+                for target in let.targets
             ]
             found.append(f"{', '.join(names)} = {inline(code)}")
             known.update(zip(let.targets, map(text, names), strict=True))
@@ -117,6 +130,15 @@ def lines(recorder: Recorder, made: Any, taken: UniqueNames) -> list[str]:
     result = inline(as_code(made).mapped(change))
     name, _, last = found[-1].partition(" = ") if found else ("", "", "")
     return [*found[:-1], last] if name == result else [*found, result]
+
+
+def chained_calls(recorder: Recorder) -> set[Local]:
+    """The results that are read once, as the object of a method."""
+    codes = [let.code for let in recorder.statements]
+    reads = Counter(part.value for code in codes for part in code.walk() if part.kind == "local")
+    functions = (code.parts[0] for code in codes if code.kind == "call")
+    objects = (function.parts[0] for function in functions if function.kind == "attribute")
+    return {of.value for of in objects if of.kind == "local" and reads[of.value] == 1 and not of.value.hint}
 
 
 def as_code(made: Any) -> Code:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Example
     from dlc.compiler.program import CompiledProgram
 
-LINES = 16  # maximum lines of a form; longer forms are not shown
+LINES = 22  # maximum lines of a form; longer forms are not shown
 WIDTH = 90  # maximum characters of a line of a call
 ROWS = 10  # maximum rows of a table of shapes
 

@@ -30,13 +30,15 @@ MAX_PARTS = 1000
 @dataclass(eq=False)
 class DrawnPart:
     """A part of the picture. It reads values and makes values. Of `times` equal parts in a chain only the
-    first is drawn: `makes` are its values, and `gives` are the values of the last one, which others read."""
+    first is drawn: `makes` are its values, and `gives` are the values of the last one, which others read.
+    `labels` say which of the values it reads is which."""
 
     steps: tuple[OutlineStep, ...] = ()
     reads: list[Value] = field(default_factory=list)
     makes: list[Value] = field(default_factory=list)
     gives: list[Value] = field(default_factory=list)
     times: int = 1
+    labels: dict[Value, str] = field(default_factory=dict)
 
     def key(self) -> tuple[Any, ...]:
         """A key that is equal for parts that do the same."""
@@ -227,8 +229,16 @@ class Diagram:
         sign = sign_of(step) if len(step.node.operands) == 2 else ""
         if sign and len(reads) > 1:
             return DrawnSign((step,), reads, results, results, sign=sign)
-        call = self._with_number(step, sign) if sign else step.call
-        return Box((step,), list(dict.fromkeys(reads)), results, results, calls=[call])
+        call, remark = self._with_number(step, sign) if sign else step.call, step.node.operator.remark
+        return Box((step,), list(dict.fromkeys(reads)), results, results, labels=self._labels(step),
+                   calls=[call, remark] if remark else [call])  # fmt: skip
+
+    def _labels(self, step: OutlineStep) -> dict[Value, str]:
+        """The names of operands: of settings, and of those that the operator tells apart."""
+        operator, operands = step.node.operator, [self.outline.source_of(v) for v in step.node.operands]
+        positional, given = operator.split(operands)
+        named = [*zip(positional, operator.operand_labels, strict=False), *((v, n) for n, v in given.items())]
+        return joined((value, name) for value, name in named if not self._is_constant(value))
 
     def _with_number(self, step: OutlineStep, sign: str) -> str:
         """Arithmetic with a constant: `÷ 255`. The constant follows the symbol if the operator is
@@ -251,7 +261,8 @@ class Diagram:
         made = dict.fromkeys(v for step in steps for v in step.node.results)
         reads = list(dict.fromkeys(v for s in steps for v in self._operands(s) if v not in made))
         makes = self._read_outside(steps, made)
-        return ClosedBlock(steps, reads, makes, makes, calls=[group.name])
+        labels = joined((v, name) for v, name in group.given if v in reads) if len(reads) > 1 else {}
+        return ClosedBlock(steps, reads, makes, makes, labels=labels, calls=[group.name])
 
     def _read_outside(self, steps: Sequence[OutlineStep], made: Iterable[Value]) -> list[Value]:
         """The values that other steps read too."""
@@ -270,15 +281,23 @@ class Diagram:
         return merged
 
     def _repeats(self, part: DrawnPart, before: DrawnPart) -> bool:
-        if (
-            isinstance(part, DrawnSign)
-            or len(before.gives) != 1
-            or part.reads != before.gives
-            or len(part.makes) != 1
-        ):
+        """Whether a part does the same as the one before it, of which it reads the result in place of what
+        that one reads. All else that they read is the same."""
+        if isinstance(part, DrawnSign) or len(before.gives) != 1 or len(part.makes) != 1:
+            return False
+        differing = [pair for pair in zip(before.reads, part.reads, strict=False) if pair[0] is not pair[1]]
+        if len(before.reads) != len(part.reads) or [after for _, after in differing] != before.gives:
             return False
         reads = [v for step in part.steps for v in self._operands(step)]
         return self.readers[before.gives[0]] == reads.count(before.gives[0]) and part.key() == before.key()
+
+
+def joined(named: Iterable[tuple[Value, str]]) -> dict[Value, str]:
+    """The names of each value."""
+    found: dict[Value, str] = {}
+    for value, name in named:
+        found[value] = f"{found[value]}, {name}" if value in found else name
+    return found
 
 
 def tag(name: str, type: Tensor, kind: str, value: Value) -> Tag:

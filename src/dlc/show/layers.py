@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
-GAP_X, GAP_Y = 26.0, 32.0
+GAP_X, GAP_Y = 26.0, 28.0
 LANE = 10.0  # the width of an edge that passes a layer
 SWEEPS, PLACINGS = 8, 30
 MAX_LANES = 5000
@@ -50,6 +50,7 @@ class LayoutEdge:
     source_x: float = 0.0
     target_x: float = 0.0
     lanes: list[Item] = field(default_factory=list)
+    label: str = ""
 
 
 @dataclass(eq=False)

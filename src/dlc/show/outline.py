@@ -66,6 +66,7 @@ class Group:
     name: str
     what: str  # "block basic"
     parts: tuple[OutlineStep | Group, ...]
+    given: tuple[tuple[Value, str], ...] = ()  # the tensors that it is called with, and their names
 
     @property
     def makes(self) -> str:
@@ -184,11 +185,13 @@ class Outline:
                 while end < len(nodes) and use_at(nodes[end], depth) is use:
                     end += 1
                 inside = nodes[start:end]
-                parts.append(
-                    Group(group_name(use, inside, depth), use.what, self._grouped(inside, depth + 1))
-                )
+                name, within = group_name(use, inside, depth), self._grouped(inside, depth + 1)
+                parts.append(Group(name, use.what, within, self._given(use)))
             start = end
         return tuple(parts)
+
+    def _given(self, use: Use) -> tuple[tuple[Value, str], ...]:
+        return tuple((self.source_of(v), name) for name, v in use.given.items() if isinstance(v, Value))
 
     def _step(self, node: Node) -> OutlineStep:
         reads = tuple(self.called(v) for v in node.operands)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
 from dlc.show.scene import (
+    LABELS,
     LINE,
     MARGIN,
     PADDING,
@@ -21,6 +22,7 @@ from dlc.show.scene import (
     fitting_depth,
     foot_of,
     label_of,
+    label_width,
     text_width,
 )
 
@@ -112,7 +114,16 @@ def draw(scene: Scene, left: float, top: float) -> list[str]:
         if item.part is not None:
             x, y = scene.corner(item)
             shapes += draw_item(item, scene.flow, left + x, top + y)
-    return shapes
+    return shapes + [label(line, scene, left, top) for line in scene.lines if line.label]
+
+
+def label(line: LayoutEdge, scene: Scene, left: float, top: float) -> str:
+    """The label of an edge, where it enters a box."""
+    x, y = scene.point(line.target.x + line.target_x, line.target.y)
+    if scene.flow == "right":
+        return text(left + x + 6, top + y + 4, line.label, "small")
+    return text(left + x, top + y + (13 if scene.flow == "down" else -5), line.label, "small",
+                'text-anchor="middle"')  # fmt: skip
 
 
 def draw_item(item: Drawn, flow: Flow, left: float, y: float) -> list[str]:
@@ -135,7 +146,7 @@ def draw_item(item: Drawn, flow: Flow, left: float, y: float) -> list[str]:
     if isinstance(part, Tag):
         return draw_tag(part, left, y, width, height)
     assert isinstance(part, Box)
-    return draw_box(part, left, y, width, height)
+    return draw_box(part, flow, left, y, width, height)
 
 
 def draw_tag(part: Tag, left: float, y: float, width: float, height: float) -> list[str]:
@@ -152,14 +163,15 @@ def draw_tag(part: Tag, left: float, y: float, width: float, height: float) -> l
     ]
 
 
-def draw_box(part: Box, left: float, y: float, width: float, height: float) -> list[str]:
+def draw_box(part: Box, flow: Flow, left: float, y: float, width: float, height: float) -> list[str]:
     fill, border = FILLS.get(part.kind, GREY)
     shapes = [rectangle(left, y, width, height, 6, f'fill="{fill}" stroke="{border}"')]
-    row = y + PADDING / 2 + 13
+    start = left + (label_width(part) if part.labels and flow == "right" else PADDING)
+    row = y + PADDING / 2 + 13 + (LABELS if part.labels and flow == "down" else 0)
     for number, call in enumerate(part.calls):
-        shapes.append(text(left + PADDING, row, call, "line" if number else "title"))
+        shapes.append(text(start, row, call, "line" if number else "title"))
         row += ROW
-    shapes.append(text(left + PADDING, row, foot_of(part), "small"))
+    shapes.append(text(start, row, foot_of(part), "small"))
     if part.times > 1:
         shapes.append(text(left + width - 10, y + 19, f"\u00d7 {part.times}", "title", 'text-anchor="end"'))
     return shapes

@@ -25,6 +25,7 @@ ROW = 17.0
 FRAME_SIDE = 22.0
 SIGN = 26.0
 SPREAD = 16.0  # between edges that end in one item
+LABELS = 14.0  # the height of the labels of edges, which are where they enter
 PAGE = 794.0, 1123.0  # A4 in pixels of 1/96 inch
 READABLE = 0.6  # the smallest scale at which small text can be read: 11 pixels become 5 points
 MAX_DEPTH = 6  # of open blocks, unless `depth` says more
@@ -131,7 +132,7 @@ def best_scene(parts: Sequence[DrawnPart]) -> Scene:
 
 def page_scale(found: Scene) -> float:
     """The scale at which it fits on one A4 page, upright or sideways; at most 1."""
-    width, height = found.width + 2 * MARGIN, found.height + 4 * MARGIN
+    width, height = found.width + 2 * MARGIN, found.height + 5 * MARGIN  # with the title
     short, long = PAGE
     return min(1.0, max(min(short / width, long / height), min(long / width, short / height)))
 
@@ -153,13 +154,15 @@ def scene(
     edge = [*exits.values()] or [Drawn(0.0, 0.0) for _ in reads[:1]]  # a frame has a lower edge in any case
     items = [*entries.values(), *drawn, *edge]
     across, along = arrange(items, lines, top=[*entries.values()], bottom=edge)
-    spread_ends(lines)
+    spread_ends(lines, flow)
     return Scene(items, lines, flow, across, along)
 
 
 def edges(drawn: Sequence[Drawn], makers: Mapping[Value, tuple[Drawn, float]]) -> list[LayoutEdge]:
     return [
-        LayoutEdge(makers[v][0], item, makers[v][1], item.enters.get(v, 0.0))
+        LayoutEdge(
+            makers[v][0], item, makers[v][1], item.enters.get(v, 0.0), label=item.part.labels.get(v, "")
+        )
         for item in drawn
         if item.part
         for v in item.part.reads
@@ -188,9 +191,18 @@ def sized(part: DrawnPart, flow: Flow) -> Drawn:
     if isinstance(part, DrawnFrame):
         return framed(part, flow)
     width, height = size_of(part)
+    if part.labels and flow == "right":
+        width, height = width + label_width(part) - PADDING, max(height, len(part.reads) * SPREAD + PADDING)
+    elif part.labels:
+        width, height = max(width, len(part.reads) * label_width(part)), height + LABELS
     item = Drawn(height, width, part=part) if flow == "right" else Drawn(width, height, part=part)
     item.leaves = dict.fromkeys(part.gives, 0.0)
     return item
+
+
+def label_width(part: DrawnPart) -> float:
+    """The room for the label of an edge."""
+    return max(text_width(label, SMALL) for label in part.labels.values()) + PADDING
 
 
 def size_of(part: DrawnPart) -> Point:
@@ -223,18 +235,19 @@ def framed(part: DrawnFrame, flow: Flow) -> Drawn:
     return item
 
 
-def spread_ends(lines: Sequence[LayoutEdge]) -> None:
+def spread_ends(lines: Sequence[LayoutEdge], flow: Flow) -> None:
     """Let the edges into one box end side by side, in the order of their x positions."""
-    ends: dict[Item, list[LayoutEdge]] = {}
+    ends: dict[Drawn, list[LayoutEdge]] = {}
     for line in lines:
         if isinstance(line.target, Drawn) and line.target.inside is None:
             ends.setdefault(line.target, []).append(line)
     for item, arriving in ends.items():
         arriving.sort(key=last_x)
-        step = min(SPREAD, (item.width - 6) / len(arriving))
-        middle = next(
-            (n for n, line in enumerate(arriving) if abs(last_x(line) - item.x) < 1), (len(arriving) - 1) / 2
-        )
+        step, middle = min(SPREAD, (item.width - 6) / len(arriving)), (len(arriving) - 1) / 2
+        if item.part and item.part.labels:
+            step = step if flow == "right" else label_width(item.part)
+        else:
+            middle = next((n for n, line in enumerate(arriving) if abs(last_x(line) - item.x) < 1), middle)
         for number, line in enumerate(arriving):
             line.target_x = (number - middle) * step
 

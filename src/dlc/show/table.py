@@ -66,7 +66,7 @@ class TableBuilder:
         return (name, type, "", "", "", self._reads((reads,), ""))
 
     def _step(self, step: OutlineStep, path: str, depth: int) -> Row:
-        reads = self._reads(step.reads, path)
+        reads = self._reads(step.reads, path, step.node.operator.given)
         self.before = (step.node.results[0].name,)
         return (
             INDENT * depth + labelled(step), step.makes, number(step.parameters), number(step.multiply_adds),
@@ -80,9 +80,14 @@ class TableBuilder:
         label = f"{INDENT * depth}{group.name} ({how})"
         return (label, group.makes, number(group.parameters), number(group.multiply_adds), "", "")
 
-    def _reads(self, names: tuple[str, ...], path: str) -> str:
-        """The names of operands; within the same group, without its path."""
-        return "" if names == self.before else ", ".join(n.removeprefix(path) for n in names)
+    def _reads(self, names: tuple[str, ...], path: str, settings: Sequence[str] = ()) -> str:
+        """The names of operands; within the same group, without its path. The last ones are of settings."""
+        if names == self.before and not settings:
+            return ""
+        shown = [n.removeprefix(path) for n in names]
+        count = len(shown) - len(settings)
+        given = (f"{name}={n}" for name, n in zip(settings, shown[count:], strict=True))
+        return ", ".join([*shown[:count], *given])
 
 
 def labelled(step: OutlineStep) -> str:

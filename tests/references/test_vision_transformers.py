@@ -189,13 +189,14 @@ WRONG = {
     "swin: windows move back the wrong way": ("swin.dl", "roll(-by)", "roll(by)", ANSWERS),
     "swin: only rows move": ("swin.dl", "concat(rows[:, by:], rows[:, :by], axis=1)", "rows", ANSWERS),
     "swin: no mask": ("swin.dl", ", mask=mask", "", ANSWERS),
-    "swin: a mask of rows alone": ("swin.dl", "+ right ->", "+ 0 * right ->", ANSWERS),
-    "swin: a mask of other columns": ("swin.dl", "(w - by)", "(w - by - 1)", ANSWERS),
+    "swin: a mask of rows alone": ("swin.dl", "+ reshape(moved, 1", "+ 0 * reshape(moved, 1", ANSWERS),
+    "swin: a mask of other positions": ("swin.dl", "(size - by)", "(size - by + 1)", ANSWERS),
     "swin: no bias of positions": ("swin.dl", "scores=scores", "scores=0 * scores", ANSWERS),
     "swin: distances by columns": (
-        "swin.dl", "down * (2 * size - 1) + right", "right * (2 * size - 1) + down", ANSWERS),
+        "swin.dl", "(2 * size - 1) * reshape(apart, size, 1, size, 1) + reshape(apart, 1, size, 1, size)",
+        "(2 * size - 1) * reshape(apart, 1, size, 1, size) + reshape(apart, size, 1, size, 1)", ANSWERS),
     "swin: distances the other way": (
-        "swin.dl", "(row -> transpose) - row", "row - (row -> transpose)", ANSWERS),
+        "swin.dl", "(step -> transpose) - step", "step - (step -> transpose)", ANSWERS),
     "swin: a table of the wrong size": ("swin.dl", "(2 * size - 1) ** 2", "(2 * size) ** 2", WEIGHTS),
     "swin: squares merged by rows": (
         "swin.dl", "x[1::2, ::2], x[::2, 1::2]", "x[::2, 1::2], x[1::2, ::2]", ANSWERS),

@@ -1,7 +1,7 @@
 """Writes `digit_points.parquet`, handwritten digits as sets of points: `python specs/data/digit_points.py`.
 
-A row is one digit of scikit-learn: a point for each pixel with ink, in random order. A point is its column, its
-row and its ink."""
+A row is one digit of scikit-learn: a point for each pixel with ink, in random order. A point is its column,
+its row and its ink."""
 
 from pathlib import Path
 

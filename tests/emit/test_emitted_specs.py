@@ -43,6 +43,8 @@ LARGE = (
     "regnet_y_400mf",
     "resnext50",
     "efficientnet_b0",
+    "vit",
+    "swin",
     "checkpoints/bert",
     "checkpoints/resnet50",
     "checkpoints/vit",
@@ -62,9 +64,10 @@ GOLDEN_NAMES = (
     "iris",
     "vgg11",
 )
-SIZES = {"T": 5, "U": 1, "H": 6, "W": 4}  # of the free dimensions
+SIZES = {"T": 5, "N": 3, "U": 1, "H": 6, "W": 4}  # of the free dimensions
 # Specs whose training script is not supported, so that only `--model` emits them, with the error code.
 MODEL_ALONE = {
+    "perceiver": "E0822",
     "adding": "E0821",
     "anomaly_detection": "E0822",
     "bert": "E0821",

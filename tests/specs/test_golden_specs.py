@@ -43,6 +43,8 @@ LARGE = (
     "regnet_y_400mf",
     "resnext50",
     "efficientnet_b0",
+    "vit",
+    "swin",
     "checkpoints/bert",
     "checkpoints/resnet50",
     "checkpoints/vit",

@@ -90,6 +90,20 @@ def words_that_occur(texts: Ragged, words: int) -> csr_matrix:
     return csr_matrix(found)
 
 
+@pytest.mark.parametrize("name", ["digits_vit", "digits_swin"])
+def test_the_accuracy_of_a_logistic_regression_on_pixels(name: str) -> None:
+    program = dlc.compile(SPECS / f"{name}.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    x, test_x = (pixels.reshape(-1, 64) for pixels in images(program))
+    y, test_y = data.train["digit"], data.test["digit"]
+    accuracies = [
+        LogisticRegression(C=strength, max_iter=2000).fit(x, y).score(test_x, test_y)
+        for strength in (0.1, 1, 10)
+    ]
+    assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=4e-3)
+
+
 def means(sequences: Ragged) -> np.ndarray:
     """The mean of the steps of each row."""
     return np.stack([steps.mean(axis=0) for steps in steps_of(sequences)])

@@ -67,7 +67,6 @@ GOLDEN_NAMES = (
 SIZES = {"T": 5, "N": 3, "U": 1, "H": 6, "W": 4}  # of the free dimensions
 # Specs whose training script is not supported, so that only `--model` emits them, with the error code.
 MODEL_ALONE = {
-    "perceiver": "E0822",
     "adding": "E0821",
     "anomaly_detection": "E0822",
     "bert": "E0821",
@@ -77,9 +76,11 @@ MODEL_ALONE = {
     "co2": "E0821",
     "diffusion": "E0822",
     "distillation": "E0821",
+    "ft_transformer": "E0822",
     "gloss_transformer": "E0821",
     "glosses": "E0821",
     "gpt": "E0821",
+    "graph_attention": "E0822",
     "handwriting": "E0821",
     "highlighting": "E0821",
     "ignored_borders": "E0822",
@@ -90,10 +91,12 @@ MODEL_ALONE = {
     "narma": "E0821",
     "optimizers/lbfgs": "E0821",
     "optimizers/muon": "E0821",
+    "patch_tst": "E0822",
+    "perceiver": "E0822",
     "pinn": "E0822",
     "real_nvp": "E0822",
-    "similarity_search": "E0821",
     "simclr": "E0821",
+    "similarity_search": "E0821",
     "sparse_autoencoder": "E0821",
     "sunspots": "E0821",
     "transfer": "E0821",

@@ -18,7 +18,7 @@ from dlc.compiler.definitions.tensor_parameter_types import MaskTensor, ScoresTe
 from dlc.compiler.dims.dim import divisors, has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
-from dlc.compiler.operators.sight import Sight
+from dlc.compiler.operators.step_order import Sight
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:

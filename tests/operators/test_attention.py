@@ -252,9 +252,8 @@ def test_scores_of_minus_infinity_hide() -> None:
 def test_a_mask_hides_more_than_low_scores(low: float) -> None:
     """Steps that low scores make unlikely share the weight of a row, and none goes to what is
     hidden. The products are small: beside such scores, float32 has no digits for them."""
-    flow = Flow(
-        f"{FIXED}input s: float[5]\ny = x -> attention(2, causal=true, scores=s, mask=s < 1, scale=0.000001)\n",
-    )
+    settings = "causal=true, scores=s, mask=s < 1, scale=0.000001"
+    flow = Flow(f"{FIXED}input s: float[5]\ny = x -> attention(2, {settings})\n")
     x, s = normal(BATCH, STEPS, 8), np.full((BATCH, STEPS), low, np.float32)
     s[1, 3], s[2, 0] = 0, 2
     allowed = LOWER & (s < 1)[:, None, None]

@@ -18,13 +18,9 @@ HIDDEN = -3e38
 
 
 def sees_nothing(a: MultiHead) -> bool:
-    """Whether there may be a query step that sees no memory step, apart from padding."""
-    return a.mask is not None or scores_hide(a) or (a.lengths is not None and not a.is_self)
-
-
-def scores_hide(a: MultiHead) -> bool:
-    """Whether scores may be minus infinity: those of the rows may, trained ones and constants are finite."""
-    return a.scores is not None and a.scores.batched
+    """Whether there may be a query step that sees no memory step, apart from padding. Scores may be minus
+    infinity, such as the logarithm of a constant."""
+    return a.mask is not None or a.scores is not None or (a.lengths is not None and not a.is_self)
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------
@@ -76,7 +72,7 @@ def onnx_allowed(op: Any, a: MultiHead, lengths: Any, mask: Any, scores: Any) ->
         allowed.append(onnx_mask(op, lengths, whole, whole.rank - 1))
     if a.causal or a.window is not None:
         allowed += onnx_near(op, a, onnx_places(op, whole.shape[-1]))
-    if scores_hide(a):
+    if scores is not None:
         scores = onnx_raised(op, scores, a.scores, whole)
         allowed.append(op.Greater(scores, op.constant(float("-inf"), "float32")))
     return reduce(op.And, allowed) if allowed else None

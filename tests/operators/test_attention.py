@@ -248,6 +248,15 @@ def test_scores_of_minus_infinity_hide() -> None:
     bare.equals(wanted, {"x": x, "s": s})
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_scores_of_minus_infinity_that_all_rows_share_hide(batch: int) -> None:
+    """Here a query step without neighbours in a graph."""
+    edges = np.tril(np.ones((5, 5), np.float32), -1)
+    flow = Flow(f"{FIXED}weight e: float[5, 5] = zeros\ny = x -> attention(2, scores=log(e))\n", {"e": edges})
+    x = normal(batch, STEPS, 8)
+    flow.equals(by_hand(flow.of("attention"), x, x, x, 2, allowed=edges > 0), {"x": x})
+
+
 @pytest.mark.parametrize("low", [-1e9, -1e38])
 def test_a_mask_hides_more_than_low_scores(low: float) -> None:
     """Steps that low scores make unlikely share the weight of a row, and none goes to what is

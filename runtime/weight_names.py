@@ -119,7 +119,7 @@ class NameMap:
             self._text = reading.read_text(path, MAX_BYTES)
             pairs = strict_json.parse(self._text, pairs=tuple)
         except UnicodeDecodeError:
-            raise MapProblem(f"{name} is not UTF-8 text") from None
+            raise MapProblem(f"{name} is not UTF-8 text", "save it as UTF-8") from None
         except strict_json.NotJSON as error:
             where = f", line {error.line}" if error.line else ""
             raise MapProblem(f"{name}{where}: this is not JSON", HELP_JSON) from None

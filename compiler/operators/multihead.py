@@ -15,7 +15,7 @@ from dlc.compiler.definitions.parameter_types import (
     Number,
     OneOf,
 )
-from dlc.compiler.definitions.tensor_parameter_types import MaskTensor, ScoresTensor
+from dlc.compiler.definitions.tensor_parameter_types import MaskNumbers, MaskTensor, ScoresTensor
 from dlc.compiler.dims.dim import has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
@@ -56,7 +56,7 @@ class MultiHead(Operator, abstract=True):
     heads: int = setting("number of heads, a divisor of the features of the query", Integer(1), usual=(1, 64))
     causal: bool = setting("whether a step sees only itself and the steps before it", Causal(), False)
     mask: Any = setting("what may be seen: a bool tensor, true where a query step may see a memory step",
-                        OneOf(Nothing(), MaskTensor(), ConstantTensors()), None)  # fmt: skip
+                        OneOf(Nothing(), MaskTensor(), MaskNumbers()), None)  # fmt: skip
     kv_heads: int | None = setting("number of heads of keys and values, a divisor of `heads`",
                                    OneOf(Integer(1), Nothing()), None, shown="heads")  # fmt: skip
     bias: bool = setting("whether to add trained offsets", Boolean(), True)

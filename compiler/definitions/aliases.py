@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.other_settings import MOVED_SETTINGS, UNNEEDED_SETTINGS
-from dlc.compiler.definitions.transformer_names import TRANSFORMERS
+from dlc.compiler.definitions.transformer_names import SETTINGS_OF_ATTENTION, TRANSFORMERS
 from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ SETTINGS = {
                     ("kv_heads",)),
     **dict.fromkeys(("is_causal", "use_causal_mask", "causal_mask"), ("causal",)),
     **dict.fromkeys(("attn_bias", "position_bias", "relative_position_bias"), ("scores",)),
-    **dict.fromkeys(("attention_dropout", "attn_dropout", "attn_drop", "attn_pdrop"), ("dropout",)),
+    **dict.fromkeys(("attention_dropout", "attn_dropout", "attn_drop", "attn_pdrop",
+                     "attention_probs_dropout_prob"), ("dropout",)),
     "dropout_p": ("dropout", "rate"), "dropout_rate": ("dropout", "rate"), "attention_mask": ("mask",),
     "rope_theta": ("rotary", "base"), "rope_base": ("rotary", "base"), "theta": ("base",),
     "qk_scale": ("scale",), "softmax_scale": ("scale",), "qkv_bias": ("bias",),
@@ -373,6 +374,8 @@ def setting(name: str, known: Container[str]) -> str:
     """The help for an unknown setting, given the names of the known ones; empty if there is none."""
     if found := called(name, known):
         return f"it is called `{found}` here"
+    if "heads" in known and name in SETTINGS_OF_ATTENTION:
+        return SETTINGS_OF_ATTENTION[name]
     if name in UNNEEDED_SETTINGS:
         return f"leave it out: {UNNEEDED_SETTINGS[name]}"
     return MOVED_SETTINGS.get(name, "")

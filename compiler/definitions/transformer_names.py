@@ -28,5 +28,14 @@ TRANSFORMERS = {
     **dict.fromkeys(("cls_token", "class_token", "ClassToken", "CLS"),
                     "it is a weight, `weight token: float[1, 64] = normal(0.02)`, which "
                     "`concat(token, steps, axis=0)` puts before the steps"),
+    "inf": "numbers are finite, such as `1e9`; steps are hidden by `attention(8, mask=m)`",
     "TokenAndPositionEmbedding": "write `embedding(64) -> position_embedding(200)`",
+}  # fmt: skip
+# Settings of attention in other libraries that are no setting here.
+SETTINGS_OF_ATTENTION = {
+    **dict.fromkeys(("query", "key", "value", "q", "k", "v", "queries", "keys", "values", "memory",
+                     "context"),
+                    "tensors stand first, without names: `attention(query, key, value, heads=8)`"),
+    "norm_first": "the order is that of the flow: `residual(layernorm -> attention(8))`",
+    "max_position_embeddings": "positions are an operator before it: `position_embedding(512)`",
 }  # fmt: skip

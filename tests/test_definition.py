@@ -13,6 +13,7 @@ from dlc.compiler.operators.base import Example, Operator
 from dlc.compiler.training.losses import Loss
 from dlc.compiler.types import Tensor
 from dlc.reference import pages
+from dlc.reference.language import Entry
 from dlc.reference.specs import type_in
 from dlc.reference.words import Word, words
 
@@ -138,6 +139,7 @@ def test_every_word_has_a_spec_that_uses_it(word: Word) -> None:
     spec = block.removeprefix("```dl\n").removesuffix("```")
     program = compile(Source("model.dl", spec), type_in=type_in)
     assert program.warnings == ()
-    assert any(name.strip("]") in spec for name in getattr(word.of, "names", [word.name]))
+    names = word.of.names if isinstance(word.of, Entry) else (word.name,)
+    assert any(name.strip("]") in spec for name in names)
     if isinstance(word.of, type) and word.of.family == "operator":
         assert word.of.name in {node.operator.name for node in program.graph.nodes}

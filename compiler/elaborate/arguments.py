@@ -13,8 +13,8 @@ from dlc.compiler.definitions.parameter_types import OneOf, Reject
 from dlc.compiler.definitions.tensor_parameter_types import TensorValue
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.elaborate import decimal_commas, foreign_calls, loaded_constants, members, settings
-from dlc.compiler.elaborate.tensor_operands import operands
-from dlc.compiler.elaborate.values import Halt, OutputRef
+from dlc.compiler.elaborate.tensor_operands import operands, unseen_input
+from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -120,6 +120,8 @@ def check(
     for entry in value if several else (value,):
         if takes_tensors and isinstance(entry, OutputRef) and entry.scores is not None:
             entry = entry.scores
+        if takes_tensors and isinstance(entry, InputRef):
+            raise unseen_input(ev, entry, span)
         try:
             checked.append(setting.kind.accept(entry))
         except Reject as reject:

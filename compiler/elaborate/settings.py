@@ -11,7 +11,7 @@ from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.elaborate import foreign_calls, members
 from dlc.compiler.elaborate.tensor_operands import not_a_tensor
-from dlc.compiler.elaborate.values import Halt, Stage, is_tensor, is_tensors
+from dlc.compiler.elaborate.values import Halt, InputRef, Stage, is_tensor, is_tensors
 from dlc.compiler.static import FUNCTIONS_OF_SEVERAL, is_number, is_numbers
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def is_operand(definition: type[Definition], value: Any, setting: Setting | None
         takes_list = setting is not None and (setting.rest or setting.kind.item() is not None)
         return definition.family in ("operator", "loss") and not takes_list
     is_number = isinstance(value, (int, float, Dim)) and takes_numbers(definition)
-    return is_tensor(value) or is_tensors(value) or is_number
+    return isinstance(value, InputRef) or is_tensor(value) or is_tensors(value) or is_number
 
 
 def is_static_operand(

@@ -27,14 +27,19 @@ def operand(ev: Evaluator, value: Any, span: Span) -> Operand:
     if isinstance(value, Dim) and names(value) == {BATCH}:
         return Operand(ev.builder.apply(BatchNumber(size=value), [], span)[0], span)
     if isinstance(value, InputRef):
-        raise ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
-                      help="pass it as a tensor")  # fmt: skip
+        raise unseen_input(ev, value, span)
     if is_numbers(value):
         return Operand(constant(ev, value, span), span)
     if isinstance(value, Dim):
         raise ev.fail("E0207", span, f"`{value}` is not known when the file is compiled",
                       help="give that size a number in the type")  # fmt: skip
     raise not_a_tensor(ev, value, span)
+
+
+def unseen_input(ev: Evaluator, value: InputRef, span: Span) -> Halt:
+    """The error for an input in place of a tensor, in a block or net."""
+    return ev.fail("E0304", span, f"a block or net does not see the values of the input `{value.name}`",
+                   help="pass it as a tensor")  # fmt: skip
 
 
 def constant(ev: Evaluator, value: Any, span: Span) -> Any:

@@ -106,8 +106,10 @@ def _gaps(row: Row, inside: list[tuple[Bracket, ...]], before: Token | None) -> 
 
 def _gap(left: Token, right: Token, inside: tuple[Bracket, ...]) -> int:
     """The spaces between two adjacent tokens."""
-    if left.type in ("LPAR", "LSQB") or right.type in ("RPAR", "RSQB", "COMMA", "SEMICOLON", "COLON"):
+    if left.type in ("LPAR", "LSQB") or right.type in ("RPAR", "RSQB", "COMMA", "SEMICOLON"):
         return 0
+    if right.type == "COLON":
+        return int(left.type == "COMMA")
     if right.type == "DOT":
         return int(left.type == "NUMBER")  # without a space it would be a decimal point
     if left.type == "COLON":

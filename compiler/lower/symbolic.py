@@ -35,6 +35,7 @@ CONVERSIONS: dict[str, tuple[str, Any]] = {
 }  # fmt: skip
 LITERAL_DTYPES = {float: "torch.float32", int: "torch.int64", bool: "torch.bool"}
 MAX_DERIVATIVES = 4  # per operator
+WRITTEN_OUT = 8  # numbers of a list; longer ones that count from 0 are `torch.arange`
 # Functions that accept a Python number in place of a tensor.
 TAKES_NUMBERS = ("torch.remainder", "torch.where", "torch.div")
 
@@ -281,9 +282,11 @@ class TorchRecorder(Recorder):
         """A constant with the dtype of its numbers."""
         if isinstance(numbers, (bool, int, float)):
             return self.constant_of(numbers)
-        if isinstance(numbers, range) and not numbers.start:
-            return Symbol(self, call(text("torch.arange"), number(numbers.stop)), "torch.int64")
         kind = dtype._code.value if dtype is not None else ""
+        counted = [*range(len(numbers))]
+        long = len(counted) > WRITTEN_OUT and kind == "torch.int64"
+        if (isinstance(numbers, range) or long) and [*numbers] == counted:
+            return Symbol(self, call(text("torch.arange"), number(len(counted))), "torch.int64")
         return Symbol(self, call(text("torch.tensor"), argument(numbers)), kind)
 
 

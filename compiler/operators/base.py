@@ -21,6 +21,7 @@ from dlc.compiler.operators.examples import Example
 from dlc.compiler.operators.given_operands import LENGTHS
 from dlc.compiler.operators.operands import per_axis, spell_classes
 from dlc.compiler.operators.padded_operands import PaddedOperands
+from dlc.compiler.operators.step_order import StepOrder
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -29,14 +30,13 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.operators.sight import Sight
 
 Kept = Literal["numbers", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
-class Operator(PaddedOperands, family="operator", what="an operator"):
+class Operator(PaddedOperands, StepOrder, family="operator", what="an operator"):
     """The base class of all operators. The module docstring gives an overview."""
 
     # --- operands -----------------------------------------------------------------------------------------
@@ -104,14 +104,6 @@ class Operator(PaddedOperands, family="operator", what="an operator"):
     spatial: ClassVar[bool] = False
     # True if it updates a state at every step of axis 0 with the same weights.
     recurs: ClassVar[bool] = False
-    # True if its result depends on the places of the steps on axis 0, even if they never meet.
-    tells_places: ClassVar[bool] = False
-    # True if it moves each step of axis 0 to a later place.
-    delays: ClassVar[bool] | property = False
-    # True if it cuts an image into patches that do not overlap, and computes each alone.
-    cuts_patches: ClassVar[bool] | property = False
-    # For attention: what its steps see of each other.
-    sight: ClassVar[Sight | None] | property = None
 
     # --- initial values -----------------------------------------------------------------------------------
 

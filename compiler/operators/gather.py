@@ -26,6 +26,7 @@ class Gather(Operator):
     least = 1
     index_operands = (1,)
     takes = "any"
+    batchless = True
     usage = """
     input  state: float[4]
     input  action: class(2)
@@ -73,45 +74,45 @@ class Gather(Operator):
         x, index = self.operands
         axis = only_axis(x, self.axis, "gather")
         if index.rank > 1:
-            return index, [], axis + 1
+            return index, [], x.axis(axis)
         sizes = x.with_axis(axis, index.shape[0] if index.rank else 1).shape
-        inserted = [a + 1 for a in range(x.rank) if a != axis or not index.rank]
-        return Tensor("int64", sizes), inserted, axis + 1
+        inserted = [x.axis(a) for a in range(x.rank) if a != axis or not index.rank]
+        return Tensor("int64", sizes, batched=x.batched), inserted, x.axis(axis)
 
     def fill_value(self) -> int:
         """The value for an index out of range."""
         return -1 if self.operands[0].element == "class" else 0
 
     def padding_of(self, place, axis):
-        gathered = place == 0 and axis == self.expanded_index()[2] - 1
+        gathered = place == 0 and axis == only_axis(self.operands[0], self.axis, "gather")
         return Fill(self.fill_value()) if gathered else APART
 
     def torch(self, F, x, index):
-        have = self.operands[0].element
+        have = self.operands[0]
         expanded, inserted, axis = self.expanded_index()
         index = index.long()
         for new in inserted:
             index = F.unsqueeze(index, new)
-        index = index.expand(-1, *map(F.size, expanded.shape)) if inserted else index
-        valid = (index >= 0) & (index < F.size(self.operands[0].shape[axis - 1]))
+        batch = [-1] * have.batched
+        index = index.expand(*batch, *map(F.size, expanded.shape)) if inserted else index
+        valid = (index >= 0) & (index < F.size(have.shape[axis - have.batched]))
         taken = F.gather(x, axis, F.where(valid, index, 0))
-        taken = taken & valid if have == "bool" else F.where(valid, taken, self.fill_value())
+        taken = taken & valid if have.element == "bool" else F.where(valid, taken, self.fill_value())
         return taken if self.operands[1].rank else F.squeeze(taken, axis)
 
     def onnx(self, op, x, index):
-        element = self.operands[0].element
-        wide = WIDER.get(element, element)
+        have, given = self.operands
+        element, wide = have.element, WIDER.get(have.element, have.element)
         expanded, inserted, axis = self.expanded_index()
-        have = self.operands[1]
-        index = index if have.classes else onnx_cast(op, index, have.element, "int64")
+        index = index if given.classes else onnx_cast(op, index, given.element, "int64")
         if inserted:
             index = op.Expand(op.Unsqueeze(index, op.constant(inserted, "int64")), op.shape(expanded))
-        zero, size = op.constant(0, "int64"), op.size(self.operands[0].shape[axis - 1])
+        zero, size = op.constant(0, "int64"), op.size(have.shape[axis - have.batched])
         valid = op.And(op.GreaterOrEqual(index, zero), op.Less(index, size))
         taken = op.GatherElements(onnx_cast(op, x, element, wide), op.Where(valid, index, zero), axis=axis)
         fill = op.constant(self.fill_value(), DTYPES[wide][0])
         taken = onnx_cast(op, op.Where(valid, taken, fill), wide, element)
-        return taken if self.operands[1].rank else op.Squeeze(taken, op.constant([axis], "int64"))
+        return taken if given.rank else op.Squeeze(taken, op.constant([axis], "int64"))
 
     examples = (
         Example("gather", ("float[3]", "class(3)"), "float"),

@@ -19,7 +19,7 @@ from dlc.compiler.definitions.tensor_parameter_types import MaskNumbers, MaskTen
 from dlc.compiler.dims.dim import has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
-from dlc.compiler.operators.sight import Sight
+from dlc.compiler.operators.step_order import Sight
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:

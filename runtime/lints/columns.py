@@ -8,6 +8,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import VALUES, listed
+from dlc.compiler.dims.dim import has_free
 from dlc.runtime.data import required_fields
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ def empty_columns(
         rows = data.train
         if rows is None or not rows.count or field.name not in rows.types:
             continue
+        steps = (axis for axis, size in enumerate(field.declared.shape, 1) if has_free(size))
+        axes = (0, *steps)  # chunks may differ in their number of steps
         if field.declared.element == "class":
-            lost = [(places < 0).all(axis=0) for places in rows.chunks(field.name)]
+            lost = [(places < 0).all(axis=axes) for places in rows.chunks(field.name)]
         elif rows.types[field.name].dtype.kind == "f":
-            lost = [np.isnan(values).all(axis=0) for values in rows.chunks(field.name)]
+            lost = [np.isnan(values).all(axis=axes) for values in rows.chunks(field.name)]
         else:
             continue
         lost = np.logical_and.reduce(lost)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import dlc
 from dlc.runtime import lints
 from dlc.runtime.data import InMemoryRows, load
+from dlc.runtime.data.rows import CHUNK
 from dlc.runtime.lints.overlap import row_hashes
 
 CLASS = "input a: float\noutput c: class(auto)\na -> impute(mean) -> dense(c.classes) -> c\n"
@@ -71,6 +72,17 @@ def test_the_columns_of_a_vector_without_a_value(tmp_path: Path) -> None:
 def test_a_target_of_which_nothing_counts(cells: str, warns: bool, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a,y\n" + "".join(f"1,{cell}\n" for cell in cells.split("|")), "utf-8")
     text = "input a: float\noutput y: float(ignore=[-9, missing])\na -> dense(1) -> y\n"
+    (tmp_path / "m.dl").write_text(f'{text}data {{ source = csv("rows.csv") }}\n', "utf-8")
+    found = [found for found in looked_at(tmp_path) if found[0] == "W0709"]
+    assert found == [("W0709", 'no training row has a value of `y` in column "y"')] * warns
+
+
+@pytest.mark.parametrize(("rare", "warns"), [("?", True), ("b", False)])
+def test_targets_of_many_rows_that_differ_in_length(rare: str, warns: bool, tmp_path: Path) -> None:
+    """Rows are read in chunks, whose longest rows differ."""
+    rows = ["aa,??"] * (CHUNK + 1) + [f"aaa,??{rare}"]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,y", *rows]), "utf-8")
+    text = 'input a: class(a, b)[T]\noutput y: class(a, b, ignore="?")[T]\na -> one_hot -> dense(2) -> y\n'
     (tmp_path / "m.dl").write_text(f'{text}data {{ source = csv("rows.csv") }}\n', "utf-8")
     found = [found for found in looked_at(tmp_path) if found[0] == "W0709"]
     assert found == [("W0709", 'no training row has a value of `y` in column "y"')] * warns

@@ -1,5 +1,5 @@
 """Empty batches where ONNX Runtime fuses operators: it fuses a transpose with the matrix product after it,
-and infers whole shapes from their parts."""
+and infers whole shapes from their parts. Its reductions keep the size of the axis that they reduce."""
 
 from __future__ import annotations
 
@@ -36,4 +36,12 @@ FLOWS = [
 def test_fused_operators_accept_empty_batches(flow: str, size: str) -> None:
     text = f"input x: float[4, {size}]\n{WEIGHTS}y = {flow.replace('{T}', size)}\n"
     program = compile(Source("none.dl", text))
+    agree(inference(program.graph, (program.bindings["y"],)))
+
+
+@pytest.mark.parametrize("size", ["3", "T"])
+@pytest.mark.parametrize("mask", ["bool[{T}]", "bool[{T}, {T}]", "bool[2, {T}, {T}]"])
+def test_attention_with_a_mask_of_each_row_accepts_empty_batches(mask: str, size: str) -> None:
+    inputs = f"input x: float[{size}, 4]\ninput seen: {mask.replace('{T}', size)}\n"
+    program = compile(Source("none.dl", f"{inputs}y = x -> attention(2, mask=seen)\n"))
     agree(inference(program.graph, (program.bindings["y"],)))

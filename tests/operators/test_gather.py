@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from engines import compile_flow, inference, models
 
+import dlc
 from dlc.compiler.lower.torch import Model
 
 
@@ -99,3 +101,25 @@ def test_topk_and_gather_of_the_same_indices():
     flow = "(b, (a -> topk(2))[1]) -> gather(axis=0)"
     for (found,) in run_all(flow, ("float[6]", "float[6, 2]"), a=scores, b=others):
         np.testing.assert_array_equal(found, want)
+
+
+TAKEN_FROM_A_WEIGHT = """
+input  x: float[2]
+output y: float[4, 2]
+
+weight table: float[3, 2] = normal(1)
+taken = table -> gather([2, 0, 1, 2], axis=0)
+x + taken -> y
+"""
+
+
+def test_the_rows_of_a_weight_at_constant_indices_are_the_same_for_every_sample():
+    program = dlc.compile(text=TAKEN_FROM_A_WEIGHT)
+    assert not program.compiled.bindings["taken"].type.batched
+    module = program.torch()
+    x, table = torch.tensor(drawn(5, 2)), module.state_dict()["table"]
+    want = x[:, None] + table[[2, 0, 1, 2]]
+    torch.testing.assert_close(module({"x": x})["y"], want)
+    model = program.onnx({"table": table.numpy()}).SerializeToString()
+    answer = onnxruntime.InferenceSession(model).run(None, {"x": x.numpy()})[0]
+    np.testing.assert_allclose(answer, want.detach(), rtol=1e-6)

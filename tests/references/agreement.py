@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,14 +29,16 @@ SPECS = Path(__file__).parents[2] / "specs"
 TOLERANCE = 1e-4  # of the largest score
 
 
-def compile_scores(name: str, output: str, *changes: tuple[str, str]) -> CompiledProgram:
+def compile_scores(name: str, output: str, *changes: tuple[str, str],
+                   params: Mapping[str, Any] | None = None) -> CompiledProgram:  # fmt: skip
     """The spec of that name with its scores exported, after changes to its text,
-    each of which has to apply."""
+    each of which has to apply, and with these params."""
     text = (SPECS / name).read_text("utf-8")
     for old, new in changes:
         assert old in text, f"{name} has no `{old}`"
         text = text.replace(old, new)
-    return compile(Source(name, f"{text}\nexport {{ outputs = [{output}, {output}.logits] }}\n"))
+    text = f"{text}\nexport {{ outputs = [{output}, {output}.logits] }}\n"
+    return compile(Source(name, text), params=params)
 
 
 def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -44,8 +46,8 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
     are below 1, so that sums over many shortcuts stay small and rounding with them."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in module.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
+        if not tensor.is_floating_point():
+            continue  # a counter or a table of indices
         drawn = torch.randn(tensor.shape, generator=generator)
         if tensor.ndim > 1:
             tensor.copy_(drawn * (2 / tensor[0].numel()) ** 0.5)
@@ -80,9 +82,10 @@ def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     return without_ones(shape[:-1]) if len(shape) > 2 and shape[-1] == 1 else tuple(shape)
 
 
-def assert_agrees(program: CompiledProgram, module: nn.Module, *batches: int) -> None:
+def assert_agrees(program: CompiledProgram, module: nn.Module, *batches: int,
+                  weights: Mapping[str, np.ndarray] | None = None) -> None:  # fmt: skip
     """The scores and probabilities of every engine are those of the module, at each batch size."""
-    weights, output = copied(program, module), program.outputs[0].name
+    weights, output = weights or copied(program, module), program.outputs[0].name
     model = serialize(onnx_model(program, specialize.inference(program), weights, {}))
     engines = {
         "torch": torch_engine(program, weights),

@@ -43,9 +43,12 @@ LARGE = (
     "regnet_y_400mf",
     "resnext50",
     "efficientnet_b0",
+    "vit",
+    "swin",
     "checkpoints/bert",
     "checkpoints/resnet50",
     "checkpoints/vit",
+    "t5_encoder",
 )
 ROWS = 2
 STEPS = 7  # the size of each free dimension

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, lil_matrix
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.metrics import r2_score
 
 import dlc
 from dlc.runtime.open_rows import open_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from dlc.runtime.data.ragged import Ragged
 
@@ -38,6 +39,16 @@ def test_the_error_of_pca() -> None:
     pca = PCA(program.compiled.params["code"]).fit(train)
     error = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()
     assert program.compiled.params["pca"] == pytest.approx(error, rel=1e-3)
+
+
+def test_the_perplexity_of_the_frequencies_of_words() -> None:
+    program = dlc.compile(SPECS / "bert.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    train, test = (words[words >= 0] for words in (rows["word"].values for rows in (data.train, data.test)))
+    counts = np.bincount(train, minlength=1 + max(train.max(), test.max())) + 1
+    perplexity = np.exp(-np.log(counts[test] / counts.sum()).mean())
+    assert program.compiled.params["unigram"] == pytest.approx(perplexity, rel=0.01)
 
 
 def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
@@ -79,6 +90,20 @@ def words_that_occur(texts: Ragged, words: int) -> csr_matrix:
     return csr_matrix(found)
 
 
+@pytest.mark.parametrize("name", ["digits_vit", "digits_swin"])
+def test_the_accuracy_of_a_logistic_regression_on_pixels(name: str) -> None:
+    program = dlc.compile(SPECS / f"{name}.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    x, test_x = (pixels.reshape(-1, 64) for pixels in images(program))
+    y, test_y = data.train["digit"], data.test["digit"]
+    accuracies = [
+        LogisticRegression(C=strength, max_iter=2000).fit(x, y).score(test_x, test_y)
+        for strength in (0.1, 1, 10)
+    ]
+    assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=4e-3)
+
+
 def means(sequences: Ragged) -> np.ndarray:
     """The mean of the steps of each row."""
     return np.stack([steps.mean(axis=0) for steps in steps_of(sequences)])
@@ -87,6 +112,52 @@ def means(sequences: Ragged) -> np.ndarray:
 def steps_of(sequences: Ragged) -> Iterator[np.ndarray]:
     rows = zip(sequences.starts, sequences.lengths, strict=True)
     return (sequences.values[start : start + length] for start, length in rows)
+
+
+def test_the_r2_of_a_poisson_regression_of_all_columns() -> None:
+    program = dlc.compile(SPECS / "ft_transformer.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    x, test_x = (columns(rows) for rows in (data.train, data.test))
+    mean, deviation = x.mean(0), x.std(0)
+    model = PoissonRegressor(alpha=1e-4, max_iter=1000).fit((x - mean) / deviation, data.train["bikes"])
+    r2 = r2_score(data.test["bikes"], model.predict((test_x - mean) / deviation))
+    assert program.compiled.params["rival"] == pytest.approx(r2, abs=1e-3)
+
+
+def columns(rows: Mapping[str, Any]) -> np.ndarray:
+    """Numbers as they are, and a column for each class."""
+    numbers = [rows[name].reshape(-1, 1) for name in ("celsius", "humidity", "wind")]
+    names = [rows[name] for name in ("month", "weekday", "working", "weather", "hour")]
+    return np.hstack([*numbers, *(np.eye(int(found.max()) + 1)[found] for found in names)])
+
+
+def test_the_error_of_a_ridge_regression_of_windows() -> None:
+    """Of windows whose mean is 0 and whose deviation is 1, for the best of five strengths."""
+    program = dlc.compile(SPECS / "patch_tst.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    (x, y), (test_x, test_y) = (
+        (windows(rows["past"]), windows(rows["co2"])) for rows in (data.train, data.test)
+    )
+    mean, deviation = (reduce(test_x, axis=1, keepdims=True) for reduce in (np.mean, np.std))
+    errors = []
+    for strength in (0.1, 1, 10, 100, 1000):
+        model = Ridge(alpha=strength).fit(*normalized(x, y))
+        answer = mean + deviation * model.predict((test_x - mean) / deviation)
+        errors.append(np.abs(answer - test_y).mean())
+    assert program.compiled.params["ridge"] == pytest.approx(min(errors), rel=0.01)
+
+
+def windows(rows: Ragged) -> np.ndarray:
+    return np.stack([rows.values[start : start + length] for start, length in
+                     zip(rows.starts, rows.lengths, strict=True)]).astype(np.float64)  # fmt: skip
+
+
+def normalized(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both, by the mean and the deviation of the first."""
+    mean, deviation = x.mean(axis=1, keepdims=True), x.std(axis=1, keepdims=True)
+    return (x - mean) / deviation, (y - mean) / deviation
 
 
 def test_the_error_of_product_quantization() -> None:
@@ -102,7 +173,9 @@ def test_the_error_of_product_quantization() -> None:
     assert program.compiled.params["product"] == pytest.approx(np.mean(errors), rel=0.02)
 
 
-@pytest.mark.parametrize(("name", "param", "order"), [("manual", "trigram", 3), ("gpt", "counts", 5)])
+@pytest.mark.parametrize(
+    ("name", "param", "order"), [("manual", "trigram", 3), ("gpt", "counts", 5), ("llama", "counts", 5)]
+)
 def test_the_perplexity_of_counted_characters(name: str, param: str, order: int) -> None:
     program = dlc.compile(SPECS / f"{name}.dl")
     found = perplexity_of_counts(program, order)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
-    from dlc.compiler.operators.sight import Sight
+    from dlc.compiler.operators.step_order import Sight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective
 

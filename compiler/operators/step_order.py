@@ -1,0 +1,33 @@
+"""The order of steps: what operators declare about it, and what the steps of attention see of each other."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dlc.compiler.record import record
+
+
+@record
+class Sight:
+    """What a query step sees of the memory steps. `ahead`: also steps after it. `chosen`: a mask or scores
+    say which. `placed`: the result depends on where steps stand, apart from that. Each of the `heads`
+    compares `width` features."""
+
+    ahead: bool
+    chosen: bool
+    placed: bool
+    heads: int
+    width: int
+
+
+class StepOrder:
+    """What passes query about the order of steps."""
+
+    # True if its result depends on the places of the steps on axis 0, even if they never meet.
+    tells_places: ClassVar[bool] = False
+    # True if it moves each step of axis 0 to a later place.
+    delays: ClassVar[bool] | property = False
+    # True if it cuts an image into patches that do not overlap, and computes each alone.
+    cuts_patches: ClassVar[bool] | property = False
+    # For attention: what its steps see of each other.
+    sight: ClassVar[Sight | None] | property = None

@@ -132,5 +132,7 @@ def name_help(load: Load, wanted: Iterable[str], found: Collection[str], stored:
     start = next((n.removesuffix(f".{missing}") for n in stored if n.endswith(f".{missing}")), None)
     if start and not load.from_:
         return f'it has the net `{shorten(start)}`: write `from="{shorten(start)}"`'
+    if found and not any(name in found for name in wanted):
+        return 'a map gives the names of another library: `names="map.json"`'
     near = nearest(missing, stored)
     return f"the nearest name to `{missing}` there is `{shorten(near)}`" if near else ""

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.other_settings import MOVED_SETTINGS, UNNEEDED_SETTINGS
+from dlc.compiler.definitions.transformer_names import SETTINGS_OF_ATTENTION, TRANSFORMERS
 from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ OPERATORS = {
     "scaleddotproductattention": "attention", "sdpa": "attention", "flashattention": "attention",
     "crossattention": "attention", "causalattention": "attention", "causalselfattention": "attention",
     "groupedqueryattention": "attention", "multiqueryattention": "attention",
+    "posembed": "position_embedding", "posembedding": "position_embedding",
     "learnedpositionalembedding": "position_embedding", "learnedpositionalencoding": "position_embedding",
     "sinusoidalpositionalembedding": "sinusoidal_position", "sinusoidalpositionembedding":
     "sinusoidal_position", "sinusoidalpositionalencoding": "sinusoidal_position", "sinepositionencoding":
@@ -121,7 +123,8 @@ SETTINGS = {
                     ("kv_heads",)),
     **dict.fromkeys(("is_causal", "use_causal_mask", "causal_mask"), ("causal",)),
     **dict.fromkeys(("attn_bias", "position_bias", "relative_position_bias"), ("scores",)),
-    **dict.fromkeys(("attention_dropout", "attn_dropout", "attn_drop", "attn_pdrop"), ("dropout",)),
+    **dict.fromkeys(("attention_dropout", "attn_dropout", "attn_drop", "attn_pdrop",
+                     "attention_probs_dropout_prob"), ("dropout",)),
     "dropout_p": ("dropout", "rate"), "dropout_rate": ("dropout", "rate"), "attention_mask": ("mask",),
     "rope_theta": ("rotary", "base"), "rope_base": ("rotary", "base"), "theta": ("base",),
     "qk_scale": ("scale",), "softmax_scale": ("scale",), "qkv_bias": ("bias",),
@@ -237,17 +240,7 @@ NAME_HELP = {
                      "pad_sequence", "pad_sequences", "unpack_sequence", "PackedSequence"),
                     "rows of several lengths are padded, and padding is left out of every result; "
                     "`x.mask` is true for the steps of a row"),
-    **dict.fromkeys(("TransformerEncoderLayer", "TransformerDecoderLayer", "TransformerEncoder",
-                     "TransformerDecoder", "Transformer", "transformer", "TransformerBlock", "EncoderLayer",
-                     "encoder_layer", "DecoderLayer", "decoder_layer"),
-                    "a block of it is written out, such as `residual(layernorm -> attention(8)) -> "
-                    "residual(layernorm -> dense(256) -> gelu -> dense(64))`: `dlc doc transformer`"),
-    **dict.fromkeys(("tril", "triu", "causal_mask", "causal", "generate_square_subsequent_mask",
-                     "subsequent_mask"),
-                    "later steps are hidden by a setting, `attention(8, causal=true)`"),
-    "masked_fill": "`where(mask, a, b)` chooses; attention takes a `mask`, true where a step may be seen",
-    **dict.fromkeys(("alibi", "ALiBi"),
-                    "what is added to the products is a tensor, `attention(8, scores=s)`"),
+    **TRANSFORMERS,
     "TimeDistributed": "`dense` works on the last axis only, and keeps the other axes",
     **dict.fromkeys(("squeeze", "unsqueeze", "expand_dims", "newaxis", "Unflatten", "RepeatVector"),
                     "`reshape` takes the new shape; an index, `x[0]`, removes an axis"),
@@ -277,7 +270,7 @@ NAME_HELP = {
 # Names of other libraries that are similar to a word of the language and mean something else: no suggestion.
 ABSENT = frozenset({
     "Threshold", "RReLU", "Acos", "Asin", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "acos", "asin",
-    "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "SwiGLU", "swiglu", "GEGLU", "GatherND",
+    "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "Hardmax", "GatherND",
     "RandomZoom", "Tversky", "lion", "Lion", "lamb", "LAMB", "ASGD", "Rprop", "Adafactor", "adafactor",
     "SparseAdam", "ftrl", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
 })  # fmt: skip
@@ -381,6 +374,8 @@ def setting(name: str, known: Container[str]) -> str:
     """The help for an unknown setting, given the names of the known ones; empty if there is none."""
     if found := called(name, known):
         return f"it is called `{found}` here"
+    if "heads" in known and name in SETTINGS_OF_ATTENTION:
+        return SETTINGS_OF_ATTENTION[name]
     if name in UNNEEDED_SETTINGS:
         return f"leave it out: {UNNEEDED_SETTINGS[name]}"
     return MOVED_SETTINGS.get(name, "")

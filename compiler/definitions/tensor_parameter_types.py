@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import OneOf, ParameterType, Reject
+from dlc.compiler.definitions.parameter_types import ConstantTensors, OneOf, ParameterType, Reject
 from dlc.compiler.types import Typed
 
 if TYPE_CHECKING:
     from dlc.compiler.types import Tensor
+
+
+NUMBERS = "a comparison makes a mask, such as `m > 0`; numbers that are added to the products are `scores`"
 
 
 class TensorValue(ParameterType):
@@ -43,10 +46,22 @@ class MaskTensor(TensorValue):
         return super().accept(value)
 
     def check(self, have: Tensor) -> None:
-        if have.is_float:
+        if have.is_float or have.is_integer:
             raise Reject(f"a mask is true where something may be seen, and {have} holds numbers",
-                         code="E0202", help="a comparison makes a mask, such as `m > 0`; numbers that are "
-                                            "added to the products are `scores`")  # fmt: skip
+                         code="E0202", help=NUMBERS)  # fmt: skip
+
+
+class MaskNumbers(ConstantTensors):
+    """A mask in the spec, of true and false or of 1 and 0."""
+
+    def accept(self, value: Any) -> Any:
+        numbers = super().accept(value)
+        if wrong := next((n for n in flat(numbers) if n not in (0, 1)), None):
+            raise Reject(f"a mask is true where something may be seen, and {wrong} is a number",
+                         code="E0403",
+                         help="write true or 1 for what may be seen, else false or 0; numbers that are added "
+                              "to the products are `scores`")  # fmt: skip
+        return numbers
 
 
 class ScoresTensor(TensorValue):
@@ -81,3 +96,8 @@ CONVERSIONS = {"float": float, "int64": int, "bool": bool}
 def converted(numbers: Any, convert: Any) -> Any:
     """A number, or nested tuples of numbers, each converted."""
     return tuple(converted(n, convert) for n in numbers) if isinstance(numbers, tuple) else convert(numbers)
+
+
+def flat(numbers: Any) -> tuple[Any, ...]:
+    """The numbers of nested tuples."""
+    return tuple(n for part in numbers for n in flat(part)) if isinstance(numbers, tuple) else (numbers,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
+from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import describe
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate import outputs, unknown_names
@@ -26,6 +27,8 @@ OUTPUT_ATTRIBUTES = (*TENSOR_ATTRIBUTES, *OF_OUTPUTS)
 def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
     if halt := unknown_names.foreign_module(ev, expr):
         raise halt
+    if isinstance(expr.value, syntax.Name) and expr.name in ("weight", "bias"):
+        refuse_operator(ev, expr.value, expr)
     value = ev.evaluate(expr.value)
     known = OUTPUT_ATTRIBUTES if isinstance(value, OutputRef) else TENSOR_ATTRIBUTES
     if not isinstance(value, (Value, InputRef, OutputRef)):
@@ -53,6 +56,17 @@ def read(ev: Evaluator, expr: syntax.Attribute) -> Any:
             "E0306", expr.name_span, f"{type} is one value per sample and has no axis for `.{expr.name}`"
         )
     return type.shape[-1] if expr.name == "features" else type.shape[0]
+
+
+def refuse_operator(ev: Evaluator, name: syntax.Name, expr: syntax.Attribute) -> None:
+    """Report `embedding.weight`, where `embedding` is the operator."""
+    operator = Definition.families["operator"].get(name.id)
+    if operator is not None and name.id not in ev.scope.names:
+        given = (
+            f"declare one, `weight w: float[100, 32] = normal(0.02)`, and write `{name.id}(..., weight=w)`"
+        )
+        raise ev.fail("E0306", expr.name_span, f"every use of `{name.id}` has its own `{expr.name}`",
+                      help=given if "weight" in operator.settings else "")  # fmt: skip
 
 
 def of_sequence(ev: Evaluator, value: Any, type: Tensor, expr: syntax.Attribute) -> Value:

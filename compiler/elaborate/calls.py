@@ -103,9 +103,22 @@ def call_definition(
     if issubclass(definition, Operator) and definition.family != "loss":
         low, high = definition.arity()
         low = max(low, definition.least_in_call)
+        if after_arrow and high == 1 and tensors:
+            raise already_applied(ev, expr, definition.name)
     if after_arrow and high is not None:
         low = high
     return flow.apply(ev, stage, [], expr.span) if tensors and len(tensors) >= low else stage
+
+
+def already_applied(ev: Evaluator, step: syntax.Call, name: str) -> Halt:
+    """The error for a call after an arrow that has all its tensors already."""
+    help = f"write all its tensors before the arrow: `(a, b) -> {name}`"
+    operator = Definition.families["operator"].get(name, Definition)
+    several = issubclass(operator, Operator) and operator.arity()[1] is None
+    if not several and all(isinstance(a.value, syntax.Literal) for a in step.arguments):
+        help = f"`{name}` has no settings, so a number is taken as its tensor: write `{name}`"
+    message = f"`{name}` has its tensors in the brackets already, and another flows in"
+    return ev.fail("E0501", step.span, message, help=help)
 
 
 def static_numbers(

@@ -24,7 +24,6 @@ from dlc.compiler.elaborate.values import (
     is_tensor,
 )
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.indexing import Slice
 
 if TYPE_CHECKING:
@@ -156,25 +155,11 @@ class ExpressionEvaluator(Evaluator):
         if isinstance(stage, Stage) or flow.is_sink(stage):
             return stage
         if is_tensor(stage) and isinstance(step, syntax.Call) and isinstance(step.function, syntax.Name):
-            raise self._already_applied(step, step.function.id)
+            raise calls.already_applied(self, step, step.function.id)
         if isinstance(stage, str) and self.state.problems.seen("E0105", step.span):
             raise Halt
         help = sink_help(stage, step)
         raise self.fail("E0501", step.span, f"a tensor cannot flow into {describe(stage)}", help=help)
-
-    def _already_applied(self, step: syntax.Call, name: str) -> Halt:
-        """The error for a call after an arrow that has all its tensors already."""
-        help = f"write all its tensors before the arrow: `(a, b) -> {name}`"
-        operator = Definition.families["operator"].get(name, Definition)
-        several = issubclass(operator, Operator) and operator.arity()[1] is None
-        if not several and all(isinstance(a.value, syntax.Literal) for a in step.arguments):
-            help = f"`{name}` has no settings, so a number is taken as its tensor: write `{name}`"
-        return self.fail(
-            "E0501",
-            step.span,
-            f"`{name}` has its tensors in the brackets already, and another flows in",
-            help=help,
-        )
 
     def _check_stages(self, steps: Any) -> None:
         """Report errors in the steps after a failed step, as far as they do not depend on the tensor."""

@@ -126,12 +126,15 @@ def apply_operator(ev: Evaluator, expr: syntax.Binary, left: Any) -> Any:
 
 
 def list_for_tensor(ev: Evaluator, expr: syntax.Expr) -> str:
-    """The fix for `sum([1, 2])` and `max(x.shape)`, where the list is a setting of the stage."""
-    if not isinstance(expr, syntax.Call) or len(expr.arguments) != 1 or expr.arguments[0].name is not None:
+    """The fix for `sum([1, 2])`, `max(x.shape)` and `reshape(l, -1, 1)`, where the list is a setting of the
+    stage."""
+    if not isinstance(expr, syntax.Call) or not expr.arguments or expr.arguments[0].name is not None:
         return ""
     value, name = expr.arguments[0].value, expr.function.span.text
     bound = ev.scope.names.get(value.id) if isinstance(value, syntax.Name) else None
     shape = isinstance(value, syntax.Attribute) and value.name == "shape"
     if isinstance(value, syntax.ListExpr) or isinstance(bound, list) or shape:
-        return f"the list is a setting of `{name}`: write `({value.span.text} -> {name})`"
+        rest = [f"{a.name}={a.value.span.text}" if a.name else a.value.span.text for a in expr.arguments[1:]]
+        stage = f"{name}({', '.join(rest)})" if rest else name
+        return f"the list is a setting of `{name}`: write `({value.span.text} -> {stage})`"
     return ""

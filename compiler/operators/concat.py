@@ -53,9 +53,14 @@ class Concat(JoinOperator):
 
     def check(self, x: Tensor, first: Tensor, axis: int) -> None:
         if x.rank != first.rank:
+            help = "`flatten` turns them into vectors, `stack` adds a new axis"
+            if x.rank == first.rank - 1 and sum(map(has_free, x.shape)) <= 1:
+                sizes = ["-1" if has_free(size) else str(size) for size in x.shape]
+                help = (
+                    f"`reshape({', '.join([*sizes[:axis], '1', *sizes[axis:]])})` gives {x} an axis of size 1"
+                )
             raise Reject(f"only tensors with the same number of axes can be joined, found {x} and {first}",
-                         code="E0203",
-                         help="`flatten` turns them into vectors, `stack` adds a new axis")  # fmt: skip
+                         code="E0203", help=help)  # fmt: skip
         for other in range(x.rank):
             if other != axis and not same(x.shape[other], first.shape[other]):
                 found = mismatch(

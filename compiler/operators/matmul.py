@@ -52,8 +52,8 @@ class Matmul(Operator):
             found.help = (
                 f"the rows of the first have {a.shape[-1]} entries, the columns of the second {column(b)}"
             )
-            if b.rank > 1 and same(a.shape[-1], b.shape[-1]):
-                found.help += "; use the `transpose` of the second"
+        if b.rank > 1 and same(a.shape[-1], b.shape[-1]):
+            found.help += "; use the `transpose` of the second"
         return found
 
     @property

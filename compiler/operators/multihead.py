@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.parameter_types import (
@@ -14,7 +15,7 @@ from dlc.compiler.definitions.parameter_types import (
     Number,
     OneOf,
 )
-from dlc.compiler.definitions.tensor_parameter_types import MaskTensor, ScoresTensor
+from dlc.compiler.definitions.tensor_parameter_types import MaskNumbers, MaskTensor, ScoresTensor
 from dlc.compiler.dims.dim import divisors, has_free, number, same
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import broadcast
@@ -37,15 +38,25 @@ class RotaryBase(Number):
         return super().accept(value)
 
 
+class Causal(Boolean):
+    """Whether later steps are hidden; elsewhere the features stand before the heads."""
+
+    def accept(self, value: Any) -> Any:
+        if type(value) is int:
+            raise Reject(self.mismatch(value).message, code="E0403",
+                         help=f"the features are known: `attention({value})` has {value} heads")  # fmt: skip
+        return super().accept(value)
+
+
 class MultiHead(Operator, abstract=True):
     """What the forms of attention know about its operands."""
 
     PARTS: ClassVar[tuple[str, ...]] = ("query", "key", "value")
 
     heads: int = setting("number of heads, a divisor of the features of the query", Integer(1), usual=(1, 64))
-    causal: bool = setting("whether a step sees only itself and the steps before it", Boolean(), False)
+    causal: bool = setting("whether a step sees only itself and the steps before it", Causal(), False)
     mask: Any = setting("what may be seen: a bool tensor, true where a query step may see a memory step",
-                        OneOf(Nothing(), MaskTensor(), ConstantTensors()), None)  # fmt: skip
+                        OneOf(Nothing(), MaskTensor(), MaskNumbers()), None)  # fmt: skip
     kv_heads: int | None = setting("number of heads of keys and values, a divisor of `heads`",
                                    OneOf(Integer(1), Nothing()), None, shown="heads")  # fmt: skip
     bias: bool = setting("whether to add trained offsets", Boolean(), True)
@@ -186,6 +197,17 @@ def check_broadcast(name: str, given: Tensor, whole: Tensor) -> None:
     if not fits:
         sizes = ", ".join(map(str, whole.shape))
         raise Reject(f"`{name}` must broadcast to [{sizes}], heads, query steps and memory steps last; found "
-                     f"{given}", at=name, code="E0203",
-                     help="axes are matched from the last one; `reshape` inserts an axis of size 1 for the "
-                          "heads")  # fmt: skip
+                     f"{given}", at=name, code="E0203", help=broadcast_help(given, whole))  # fmt: skip
+
+
+def broadcast_help(given: Tensor, whole: Tensor) -> str:
+    """What makes a mask or scores fit: of too many axes, in another order, of query steps, or another."""
+    if given.rank > whole.rank:
+        return f"there are at most {whole.rank} axes; the batch is never written"
+    if given.rank == 1 and same(given.shape[0], whole.shape[-2]):
+        return "`reshape(-1, 1)` makes its axis that of the query steps; the last one is of the memory steps"
+    for order in permutations(range(given.rank)):
+        ordered = [given.shape[axis] for axis in order]
+        if given.rank > 1 and all(map(same, ordered, whole.shape[-given.rank :])):
+            return f"`transpose({', '.join(map(str, order))})` puts its axes into this order"
+    return "axes are matched from the last one; `reshape` inserts an axis of size 1 for the heads"

@@ -15,7 +15,12 @@ LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
 
 def need_sequence(x: Tensor, what: str) -> Tensor:
     if x.rank != 2:
-        help = "" if x.rank < 2 else "`reshape(-1, FEATURES)` joins the axes of the steps"
+        help = (
+            ""
+            if x.rank < 2
+            else "`reshape(-1, FEATURES)` joins the axes of the steps; a "
+            "declared weight `[steps, features]`, added by `+`, is the same for each sequence"
+        )
         raise Reject(f"`{what}` needs a sequence, [steps, features], found {x}", at="x", help=help)
     if has_free(x.shape[1]):
         raise Reject(f"`{what}` needs a known number of features on the last axis, found {x}", at="x",

@@ -223,9 +223,12 @@ def check_axes(program: CompiledProgram, known: Mapping[str, GraphInput], proble
             )
             problems.add(Diagnostic.at(value.site, CODE, message, "write a name alone there, such as `T`"))
         if len(axes := axes_of(value, known)) > 1:
-            sizes = " and ".join(f"`{value.type.shape[axis]}`" for axis in axes)
-            message = f"rows differ in length along {sizes} of `{value.field}`; only one axis may vary"
-            problems.add(Diagnostic.at(value.site, CODE, message, "write a number for the other axis"))
+            sizes = [f"`{value.type.shape[axis]}`" for axis in axes]
+            where = " and ".join(sizes) if len({*sizes}) > 1 else f"{len(axes)} axes {sizes[0]}"
+            message = f"rows differ in length along {where} of `{value.field}`; only one axis may vary"
+            help = "write a number for the other axis" if len({*sizes}) > 1 else \
+                "write the greatest number for them, and pad the rows"  # fmt: skip
+            problems.add(Diagnostic.at(value.site, CODE, message, help))
 
 
 def check_names(program: CompiledProgram, problems: Problems) -> None:

@@ -271,6 +271,14 @@ def test_what_is_wrong_with_a_map_is_reported_before_writing(tmp_path, name):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_file_of_another_library_without_a_map(tmp_path):
+    save_file(module(2).state_dict(), tmp_path / "hub.safetensors")
+    (tmp_path / "new.dl").write_text(SPEC.format(load='"hub.safetensors", into=body', layers=2))
+    with pytest.raises(CompileError) as caught:
+        dlc.train(tmp_path / "new.dl", data=rows(), out=tmp_path / "runs")
+    assert 'a map gives the names of another library: `names="map.json"`' in caught.value.diagnostics[0].help
+
+
 def test_a_map_that_is_not_there(tmp_path):
     trained(tmp_path, MAP, module(2).state_dict())
     (tmp_path / "map.json").unlink()

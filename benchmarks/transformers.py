@@ -46,7 +46,7 @@ def compare(effort: Effort) -> Iterator[Comparison | Sweep]:
 
 # --- training ---------------------------------------------------------------------------------------------
 
-ROWS, STEPS, BATCH, EPOCHS, QUICK = 160, 128, 16, 5, 16
+ROWS, STEPS, BATCH, EPOCHS, QUICK = 96, 128, 16, 5, 16
 
 
 def compare_training(effort: Effort) -> Comparison:
@@ -118,7 +118,7 @@ def compare_precision(effort: Effort) -> Comparison:
 # --- inference --------------------------------------------------------------------------------------------
 
 NETWORKS = {"GPT 4 x 128": (128, 4, True), "encoder 4 x 256": (256, 8, False)}  # width, heads, causal
-BATCHES, LENGTHS = (1, 8, 32), (16, 64, 256)
+BATCHES, LENGTHS = (1, 8), (16, 64, 256)
 AGAINST = ("the module in torch", "the file of its exporter")
 TEXT = """
 input  text: class({classes})[T]

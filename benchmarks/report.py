@@ -117,7 +117,8 @@ def row(c: Comparison | Sweep) -> str:
     unit, bound = ("x the time", "at most") if c.costs else ("x as fast", "at least")
     ours, theirs = c.times
     return (f"| {c.what} | {speed(ours, c.tokens)} | {c.against} | {speed(theirs, c.tokens)} "
-            f"| {number(c.ratio)} {unit} | {bound} {c.asked:g} | {c.met} | {c.noise:.2f} |")  # fmt: skip
+            f"| {number(c.ratio)} {unit} | {f'{bound} {c.asked:g}' if c.asked else '-'} | {c.met} "
+            f"| {c.noise:.2f} |")  # fmt: skip
 
 
 def speed(seconds: float, tokens: int) -> str:

@@ -83,7 +83,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The timing of dlc and of another candidate, and the target of the ratio.
+    """The timing of dlc and of another candidate, and the target of the ratio, 0 for none.
 
     The ratio is how many times as fast dlc is; with `costs`, how many times as long it takes. `tokens` is the
     number of steps of sequences that are processed.
@@ -112,6 +112,8 @@ class Comparison:
 
     @property
     def met(self) -> str:
+        if not self.asked:
+            return "-"
         return verdict(self.asked / self.ratio if self.costs else self.ratio / self.asked, self.noise)
 
 

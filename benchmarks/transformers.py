@@ -46,7 +46,7 @@ def compare(effort: Effort) -> Iterator[Comparison | Sweep]:
 
 # --- training ---------------------------------------------------------------------------------------------
 
-ROWS, STEPS, BATCH, EPOCHS, QUICK = 96, 128, 16, 5, 16
+ROWS, STEPS, BATCH, EPOCHS, QUICK = 48, 128, 16, 10, 16
 
 
 def compare_training(effort: Effort) -> Comparison:

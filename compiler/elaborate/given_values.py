@@ -8,7 +8,7 @@ from dlc.compiler import syntax
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
 from dlc.compiler.elaborate.given_settings import names_left, settings_of
-from dlc.compiler.format.formatter import laid_out
+from dlc.compiler.format.formatter import format
 from dlc.compiler.parse.parser import parse
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ Edit = tuple[int, int, str]  # start and end of a text, and the text in its plac
 
 
 def with_values(source: Source, params: Mapping[str, str], settings: Mapping[str, str]) -> str:
-    """The formatted text with these values of params, and of settings by names such as `train.epochs`."""
+    """The formatted text with these values of params, and of settings by names such as `train.epochs`.
+    CompileError if they make no spec of it, as those of an untrusted artifact may."""
     body = parse(source, Problems()).body
     found = [edit for s in body if isinstance(s, syntax.Param) for edit in of_param(s, params)]
     added = []
@@ -30,7 +31,7 @@ def with_values(source: Source, params: Mapping[str, str], settings: Mapping[str
         else:
             found += of_section(place, key, value)
     given = Source(source.name, edited(source.text, found) + "".join(added))
-    return laid_out(without_names_left(given, body))
+    return format(without_names_left(given, body))
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:

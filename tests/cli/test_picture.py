@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import dlc, write
 
-from dlc.compiler import compile, read_source, tensor_reader
+from dlc.compiler import compile, read_source, reader, tensor_reader
 from dlc.show import scene as layout
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
 from dlc.show.layers import Item, LayoutEdge, arrange
@@ -31,7 +31,7 @@ OF_SPECS = [pytest.param(s, marks=pytest.mark.slow) if s.stem in SLOW else s for
 
 
 def compiled(spec: Path) -> CompiledProgram:
-    return compile(read_source(spec), type_in=tensor_reader(spec.parent))
+    return compile(read_source(spec), read=reader(spec.parent), type_in=tensor_reader(spec.parent))
 
 
 def parts_of(spec: Path, depth: int | None = None) -> list:

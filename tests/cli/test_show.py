@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from stories import IRIS, dlc, write
 
-from dlc.compiler import compile, read_source, tensor_reader
+from dlc.compiler import compile, read_source, reader, tensor_reader
 from dlc.compiler.dims.dim import evaluate
 from dlc.compiler.passes.cost import flops, parameters
 from dlc.show.columns import columns
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
 COUNTED = [spec for spec in SPECS if "class(auto)" not in spec.read_text("utf-8")]
-STEPS = 7  # the size of the free dimension T
+STEPS = 7  # the size of the free dimensions T and N
+TERM = re.compile(r"(?P<count>\d+)( \* (?P<size>[TN])( \*\* (?P<power>\d))?)?")
 STAGES = ("syntax", "graph", "training", "inference", "torch", "onnx")
 
 BLOCKS = """input left, right: float[8]
@@ -73,7 +75,7 @@ def test_the_columns_add_up_to_the_totals(spec: Path) -> None:
     lines = dlc("show", spec).output.splitlines()
     head = next(line for line in lines if line.startswith("stage"))
     total = next(line for line in lines if line.endswith("multiply-adds for one sample"))
-    program = compile(read_source(spec), type_in=tensor_reader(spec.parent))
+    program = compile(read_source(spec), read=reader(spec.parent), type_in=tensor_reader(spec.parent))
     sums = {}
     for title in ("parameters", "multiply-adds"):
         if title in head:
@@ -86,13 +88,15 @@ def test_the_columns_add_up_to_the_totals(spec: Path) -> None:
             sums[title] = sum(map(number, cells))
     assert sums.get("parameters", 0) == parameters(program.graph)
     assert total.split(" ")[0] == f"{parameters(program.graph):_}"
-    assert sums.get("multiply-adds", 0) * 2 == evaluate(flops(program), {"T": STEPS})
+    assert sums.get("multiply-adds", 0) * 2 == evaluate(flops(program), {"T": STEPS, "N": STEPS})
 
 
 def number(cell: str) -> int:
-    """The number in a cell of the table, for a sequence of `STEPS`; 0 where there is none."""
-    count, _, dim = cell.replace("_", "").partition(" * ")
-    return int(count) * (STEPS if dim else 1) if count.isdigit() and dim in ("", "T") else 0
+    """The number in a cell of the table, for sequences of `STEPS`; 0 where there is none."""
+    terms = [TERM.fullmatch(term) for term in cell.replace("_", "").split(" + ")]
+    if not all(terms):
+        return 0
+    return sum(int(t["count"]) * STEPS ** (int(t["power"] or 1) if t["size"] else 0) for t in terms if t)
 
 
 def test_a_file_of_blocks_has_no_table(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_the_same_export_gives_the_same_bytes(tmp_path: Path) -> None:
     assert not [word for word in own_words(tmp_path) if word.encode() in one]
 
 
+@pytest.mark.slow
 def test_free_dimensions_are_read_in_one_order(tmp_path: Path) -> None:
     (tmp_path / "m.dl").write_text("input x: float[H, W]\noutput y: float[H * W]\nx -> reshape(H * W) -> y\n")
     one, other = (elsewhere(EXPORT, tmp_path / "m.dl", tmp_path / name, name) for name in "12")

@@ -534,6 +534,7 @@ def replaced(draw: st.DrawFn, value: Any) -> Any:
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
@@ -547,6 +548,7 @@ def test_any_metadata_gives_outputs_or_an_error(data: st.DataObject, strange: Pa
     use(proto.SerializeToString(), strange)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())

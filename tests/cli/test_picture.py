@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
-SLOW = ("diffusion", "efficientnet_b0", "googlenet", "regnet_y_400mf", "resnext50")
+SLOW = ("diffusion", "efficientnet_b0", "googlenet", "regnet_y_400mf", "resnext50", "swin")
 LARGE = ("activations", "diffusion", "real_nvp")  # many operators that are in no block
 SVG = "{http://www.w3.org/2000/svg}"
 

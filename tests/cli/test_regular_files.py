@@ -176,6 +176,7 @@ def test_a_run_reaches_no_file_outside_of_its_folder(tmp_path: Path) -> None:
         assert "spec.json names files outside of the folder" in printed
 
 
+@pytest.mark.slow
 def test_only_regular_files_are_replaced(odd: dict[Path, str], tmp_path: Path) -> None:
     """Before, `-o /dev/null` replaced the device with a file, if permissions allowed it."""
     spec = write(tmp_path, "spec.dl", MODEL)

@@ -66,6 +66,7 @@ def errors(path: Path, text: str) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TYPOS)
 def test_one_typo_gives_one_error(name: str) -> None:
     typo, of_names, share = TYPOS[name]

@@ -26,6 +26,7 @@ def test_every_operator_is_there_with_each_setting_that_is_not_refused(name):
     assert not missing, "run `python docs/write_coverage.py`"
 
 
+@pytest.mark.slow
 def test_it_is_up_to_date():
     """In a process of its own: tests define operators of theirs."""
     command = [sys.executable, str(ROOT / "docs/write_coverage.py"), "--check"]

@@ -190,6 +190,12 @@ def test_a_target_is_missed_only_beyond_the_noise(ours: list[float], costs: bool
     assert comparison(ours, [2.0] * 4, 2, costs).met == met
 
 
+def test_what_is_only_measured_has_no_target() -> None:
+    found = comparison([2.0] * 4, [1.0] * 4, 0)
+    assert found.met == "-"
+    assert row(found) == "| this | 2 s | that | 1 s | 0.50 x as fast | - | - | 1.00 |"
+
+
 def test_the_page_names_the_machine_and_no_path() -> None:
     found = comparison([0.0012] * 4, [0.5] * 4, 100)
     assert row(found) == "| this | 1.2 ms | that | 500 ms | 417 x as fast | at least 100 | yes | 1.00 |"
@@ -200,7 +206,7 @@ def test_the_page_names_the_machine_and_no_path() -> None:
 
 
 def test_a_part_of_the_page_is_written_alone() -> None:
-    parts = dict(zip(TITLES, ["a", "b\n\nc", "d", "| e |"], strict=True))
+    parts = dict(zip(TITLES, ["a", "b\n\nc", "d", "| e |", "f"], strict=True))
     assert sections(page(parts)) == parts
     changed = page(sections(page(parts)) | {"training": "new"})
     assert sections(changed) == parts | {"training": "new"}

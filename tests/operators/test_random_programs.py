@@ -43,8 +43,8 @@ def hold(operator: str, count: int) -> None:
     holds()
 
 
-@pytest.mark.parametrize("operator", in_reach()[::4])
-def test_a_quarter_of_the_operators_among_others(operator: str) -> None:
+@pytest.mark.parametrize("operator", in_reach()[::8])
+def test_an_eighth_of_the_operators_among_others(operator: str) -> None:
     hold(operator, FEW)
 
 

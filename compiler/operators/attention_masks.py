@@ -29,7 +29,7 @@ def sees_nothing(a: MultiHead) -> bool:
 def torch_masks(F: Any, a: MultiHead, q: Any, lengths: Any, mask: Any, scores: Any) -> dict[str, Any]:
     """The arguments of `scaled_dot_product_attention` that say what is seen."""
     whole = a.products
-    if a.causal and a.window is None and mask is None and scores is None and lengths is None:
+    if a.is_only_causal:
         return {"is_causal": True}
     allowed = [] if mask is None else [torch_raised(mask, a.mask, whole)]
     if lengths is not None:

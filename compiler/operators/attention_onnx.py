@@ -82,7 +82,7 @@ def has_operator(op: Any, a: MultiHead) -> bool:
 def by_operator(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: Any, scores: Any) -> Any:
     """The same as `attend`, by the operator `Attention`."""
     scale = None if a.scale == "auto" else a.scale
-    if a.causal and a.window is None and mask is None and scores is None and lengths is None:
+    if a.is_only_causal:
         return op.Attention(q, k, v, is_causal=1, scale=scale)
     added = onnx_added(op, a, onnx_allowed(op, a, lengths, mask, scores), scores, hidden=-inf)
     if added is not None:  # it does not broadcast the last two axes

@@ -143,6 +143,12 @@ class MultiHead(Operator, abstract=True):
         return len(self.positional) == 1
 
     @property
+    def is_only_causal(self) -> bool:
+        """Whether `causal` alone says what is seen, and nothing is added."""
+        others = (self.window, self.mask, self.scores, self.lengths)
+        return self.causal and all(other is None for other in others)
+
+    @property
     def sight(self) -> Sight:
         return Sight(ahead=not (self.causal or self.window == 1),
                      chosen=self.mask is not None or self.scores is not None,

@@ -15,6 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from emitted import assert_close, open_emitted, predicted, with_noise
+from large_specs import LARGE_SPECS
 
 import dlc
 from dlc.cli import commands
@@ -36,20 +37,6 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-LARGE = (
-    "vgg11",
-    "vgg16",
-    "googlenet",
-    "regnet_y_400mf",
-    "resnext50",
-    "efficientnet_b0",
-    "vit",
-    "swin",
-    "checkpoints/bert",
-    "checkpoints/resnet50",
-    "checkpoints/vit",
-    "t5_encoder",
-)
 REFUSED = ("byol",)  # average nets
 NAMES = sorted(
     {path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl")} - {*REFUSED}
@@ -127,7 +114,7 @@ def assert_outputs_equal(program: CompiledProgram, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NAMES]
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE_SPECS else n for n in NAMES]
 )
 def test_outputs_equal_those_of_the_artifact(name: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(SPECS)  # paths in emitted files are relative to the spec
@@ -138,7 +125,7 @@ def test_outputs_equal_those_of_the_artifact(name: str, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NAMES]
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE_SPECS else n for n in NAMES]
 )
 def test_has_the_loss_of_the_spec(name: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(SPECS)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Engine = Callable[[torch.Tensor], dict[str, np.ndarray]]
 SPECS = Path(__file__).parents[2] / "specs"
 TOLERANCE = 1e-4  # of the largest score
+WEIGHTS, ANSWERS = "the weights differ", "the answers differ"  # how disagreement is told
 
 
 def compile_scores(name: str, output: str, *changes: tuple[str, str],
@@ -73,7 +74,7 @@ def copied(program: CompiledProgram, module: nn.Module) -> dict[str, np.ndarray]
     theirs = {n: t for n, t in module.state_dict().items() if not n.endswith("num_batches_tracked")}
     ours = {w.name: w.value.type.shape for w in program.graph.weights}
     wanted = [(n.split(".")[-1], without_ones(t.shape)) for n, t in theirs.items()]
-    assert [(n.split(".")[-1], without_ones(s)) for n, s in ours.items()] == wanted, "the weights differ"
+    assert [(n.split(".")[-1], without_ones(s)) for n, s in ours.items()] == wanted, WEIGHTS
     return {n: t.numpy().reshape(ours[n]) for n, t in zip(ours, theirs.values(), strict=True)}
 
 
@@ -106,13 +107,13 @@ def assert_agrees(program: CompiledProgram, module: nn.Module, *batches: int,
 
 def assert_close(engine: str, found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> None:
     for name, want in wanted.items():
-        assert found[name].shape == want.shape
         worst = difference(found[name], want)
-        assert worst <= TOLERANCE, f"the answers differ: {engine}, {name}, by {worst:.1e}"
+        assert worst <= TOLERANCE, f"{ANSWERS}: {engine}, {name}, by {worst:.1e}"
 
 
 def difference(found: np.ndarray, wanted: np.ndarray) -> float:
     """The largest difference relative to the largest value."""
+    assert found.shape == wanted.shape
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 import torchvision.models as published
 from agreement import (
+    ANSWERS,
     TOLERANCE,
+    WEIGHTS,
     assert_agrees,
     compile_scores,
     copied,
@@ -68,7 +70,6 @@ def test_every_normalization_is_folded(name: str) -> None:
     assert "batchnorm" not in {n.operator.name for n in graph.nodes}
 
 
-WEIGHTS, ANSWERS = "the weights differ", "the answers differ"
 BASIC = """conv(channels, 3, stride=stride, padding=1, bias=false) -> batchnorm -> relu
       -> conv(channels, 3, padding=1, bias=false)"""
 SECOND_STRIDES = """conv(channels, 3, padding=1, bias=false) -> batchnorm -> relu

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from agreement import TOLERANCE
+from agreement import ANSWERS, TOLERANCE, WEIGHTS, difference
 from transformers_agreement import (
     Answers,
     Reference,
     Rows,
     assert_agrees,
     copied,
-    difference,
     draw,
     mask_of,
     program_of,
@@ -158,7 +157,6 @@ def test_agrees_in_the_published_size(name: str) -> None:
     assert_agrees(REFERENCES[name], program_of(REFERENCES[name], sizes), published, [130, 77], [12])
 
 
-WEIGHTS, ANSWERS = "the weights differ", "the answers differ"
 WRONG = {
     "another eps of the norms": ("bert", "eps=1e-12", "eps=1e-5", ANSWERS),
     "norms before the parts": (

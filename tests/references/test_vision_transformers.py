@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.models as published
-from agreement import assert_agrees, compile_scores, randomize
+from agreement import ANSWERS, WEIGHTS, assert_agrees, compile_scores, randomize
 from torchvision.models.swin_transformer import SwinTransformer
 from torchvision.models.vision_transformer import VisionTransformer
 from torchvision.ops import StochasticDepth
@@ -124,13 +124,13 @@ def copied(program: CompiledProgram, module: nn.Module) -> dict[str, np.ndarray]
         name = f"{name}.{leaf}" if name else "class_token"
         for ending, theirs_ending in LEAVES.items():
             name = name.replace(ending, theirs_ending)
-        assert name in theirs, f"the weights differ: {weight.name}"
+        assert name in theirs, f"{WEIGHTS}: {weight.name}"
         array = np.split(theirs[name], 3)[int(third)] if third else theirs[name]
         shape = weight.value.type.shape
-        assert array.size == np.prod(shape), f"the weights differ: {weight.name}"
+        assert array.size == np.prod(shape), f"{WEIGHTS}: {weight.name}"
         weights[weight.name] = array.reshape(shape)
         used += [name] * (third in ("", "0"))
-    assert sorted(used) == sorted(theirs), "the weights differ"
+    assert sorted(used) == sorted(theirs), WEIGHTS
     return weights
 
 
@@ -154,7 +154,6 @@ def test_agrees_at_the_published_size(name: str) -> None:
     assert_agrees(program, module, 1, 2, weights=copied(program, module))
 
 
-WEIGHTS, ANSWERS = "the weights differ", "the answers differ"
 PRE = "return x -> residual(attended) -> residual(computed)"
 POST = """return x -> residual(attention(heads)) -> layernorm(eps=1e-6)
            -> residual(dense(4 * x.features) -> gelu -> dense(x.features)) -> layernorm(eps=1e-6)"""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from agreement import SPECS, TOLERANCE
+from agreement import ANSWERS, SPECS, TOLERANCE, WEIGHTS, difference
 from torch import nn
 
 import dlc
@@ -69,10 +69,10 @@ def copied(reference: Reference, program: dlc.Program, module: nn.Module) -> dic
     ours = needed_shapes(program)
     found = {name: renamed(reference.names, name) for name in ours}
     left = {*found.values()} ^ ({*theirs} - {*reference.tied})
-    assert not left, f"the weights differ: {sorted(left)}"
+    assert not left, f"{WEIGHTS}: {sorted(left)}"
     weights = {name: theirs[found[name]] for name in ours}
     others = [name for name, shape in ours.items() if weights[name].shape != shape]
-    assert not others, f"the weights differ: the shapes of {others}"
+    assert not others, f"{WEIGHTS}: the shapes of {others}"
     return weights
 
 
@@ -128,7 +128,7 @@ def assert_agrees(
             found = answer(rows)
             for name, want in wanted.items():
                 worst = difference(found[name][steps], want.numpy()[steps])
-                assert worst <= TOLERANCE, f"the answers differ: {engine}, {name}, {lengths}, by {worst:.1e}"
+                assert worst <= TOLERANCE, f"{ANSWERS}: {engine}, {name}, {lengths}, by {worst:.1e}"
 
 
 def torch_engine(program: dlc.Program, weights: Mapping[str, np.ndarray]) -> Engine:
@@ -139,9 +139,3 @@ def torch_engine(program: dlc.Program, weights: Mapping[str, np.ndarray]) -> Eng
             return {name: answer.numpy() for name, answer in model(rows).items()}
 
     return run
-
-
-def difference(found: np.ndarray, wanted: np.ndarray) -> float:
-    """The largest difference relative to the largest value."""
-    assert found.shape == wanted.shape
-    return float(np.abs(found - wanted).max() / np.abs(wanted).max())

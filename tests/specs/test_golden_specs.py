@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from large_specs import LARGE_SPECS
 from second_engine import run_openvino
 
 import dlc
@@ -35,21 +36,7 @@ if TYPE_CHECKING:
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl"))
-LARGE = (
-    "diffusion",
-    "vgg11",
-    "vgg16",
-    "googlenet",
-    "regnet_y_400mf",
-    "resnext50",
-    "efficientnet_b0",
-    "vit",
-    "swin",
-    "checkpoints/bert",
-    "checkpoints/resnet50",
-    "checkpoints/vit",
-    "t5_encoder",
-)
+LARGE = (*LARGE_SPECS, "diffusion")
 ROWS = 2
 STEPS = 7  # the size of each free dimension
 SHOWN = 6  # numbers of an answer that are recorded

@@ -110,17 +110,31 @@ def train(
     """Train on the rows of a file, on a device. Returns the mean loss of each epoch."""
     loader = DataLoader(Rows(file), batch_size=batch, shuffle=True)
     model = model.to(device)
-    loss_fn = nn.CrossEntropyLoss()
-    optimizer = make_optimizer(model.parameters())
+    loss_fn, optimizer = nn.CrossEntropyLoss(), make_optimizer(model.parameters())
+    return run_epochs(
+        model, loader, optimizer, lambda x, y: loss_fn(model(x.to(device)), y.to(device)), epochs
+    )
+
+
+def run_epochs(
+    model: nn.Module,
+    loader: DataLoader,
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[..., torch.Tensor],
+    epochs: int,
+    clip: float | None = None,
+) -> list[float]:
+    """The loop of the tutorials, with the loss of each batch. Returns the mean loss of each epoch."""
     history = []
     for _ in range(epochs):
         model.train()
         running_loss = 0.0
-        for x, y in loader:
-            x, y = x.to(device), y.to(device)
+        for batch in loader:
             optimizer.zero_grad()
-            loss = loss_fn(model(x), y)
+            loss = loss_of(*batch)
             loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimizer.step()
             running_loss += loss.item()
         history.append(running_loss / len(loader))

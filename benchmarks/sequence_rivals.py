@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.rivals import run_epochs
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -48,13 +50,12 @@ class Classifier(nn.Module):
 
 
 class Texts(Dataset):
-    """Rows of a parquet file: a list of words, and a class or a list of tags."""
+    """Rows of a parquet file: a list of words, and a class or a list of classes."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, words: str = "words", y: str = "y") -> None:
         table = pq.read_table(file)
-        words, y = (table[name].to_numpy() for name in ("words", "y"))
-        self.words = [torch.from_numpy(row.copy()) for row in words]
-        self.y = [torch.as_tensor(row.copy()) for row in y]
+        self.words, self.y = ([torch.as_tensor(row.copy()) for row in table[name].to_numpy()]
+                              for name in (words, y))  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.y)
@@ -77,20 +78,11 @@ def train(model: nn.Module, file: Path, batch: int, epochs: int) -> list[float]:
     loader = DataLoader(Texts(file), batch_size=batch, shuffle=True, collate_fn=collate)
     loss_fn = nn.CrossEntropyLoss(ignore_index=IGNORED)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    history = []
-    for _ in range(epochs):
-        model.train()
-        running_loss = 0.0
-        for words, lengths, y in loader:
-            optimizer.zero_grad()
-            scores = model(words, lengths)
-            loss = loss_fn(scores.flatten(0, -2), y.flatten())
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1)
-            optimizer.step()
-            running_loss += loss.item()
-        history.append(running_loss / len(loader))
-    return history
+
+    def loss_of(words: torch.Tensor, lengths: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return loss_fn(model(words, lengths).flatten(0, -2), y.flatten())
+
+    return run_epochs(model, loader, optimizer, loss_of, epochs, clip=1)
 
 
 @torch.no_grad()

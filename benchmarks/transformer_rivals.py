@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
+
+from benchmarks.rivals import run_epochs
+from benchmarks.sequence_rivals import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,43 +91,25 @@ def copy(module: nn.Module, weights: Mapping[str, torch.Tensor], name: str) -> N
         getattr(module, leaf).copy_(weights[f"{name}.{leaf}"])
 
 
-class Texts(Dataset):
-    """Rows of a parquet file: a text, and the same one character later."""
-
-    def __init__(self, file: Path) -> None:
-        table = pq.read_table(file)
-        self.text, self.next = ([torch.from_numpy(row.copy()) for row in table[name].to_numpy()]
-                                for name in ("text", "next"))  # fmt: skip
-
-    def __len__(self) -> int:
-        return len(self.text)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.text[index], self.next[index]
+def texts(file: Path, batch: int, *, shuffle: bool = False) -> DataLoader:
+    """Batches of texts, and of the same ones a character later."""
+    return DataLoader(Texts(file, "text", "next"), batch_size=batch, shuffle=shuffle)
 
 
 def train(model: nn.Module, file: Path, batch: int, epochs: int) -> list[float]:
     """Train on the rows of a file. Returns the mean loss of each epoch."""
-    loader = DataLoader(Texts(file), batch_size=batch, shuffle=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    history = []
-    for _ in range(epochs):
-        model.train()
-        running_loss = 0.0
-        for text, following in loader:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(text).flatten(0, 1), following.flatten())
-            loss.backward()
-            optimizer.step()
-            running_loss += loss.item()
-        history.append(running_loss / len(loader))
-    return history
+
+    def loss_of(text: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(model(text).flatten(0, 1), following.flatten())
+
+    return run_epochs(model, texts(file, batch, shuffle=True), optimizer, loss_of, epochs)
 
 
 @torch.no_grad()
 def loss(model: nn.Module, file: Path) -> float:
     """The mean loss of all characters of a file."""
     model.eval()
-    losses = [F.cross_entropy(model(text).flatten(0, 1), following.flatten(), reduction="sum").item()
-              for text, following in DataLoader(Texts(file), batch_size=16)]  # fmt: skip
-    return sum(losses) / sum(row.numel() for row in Texts(file).next)
+    scored = [(model(text).flatten(0, 1), following.flatten()) for text, following in texts(file, 16)]
+    count = sum(len(y) for _, y in scored)
+    return sum(F.cross_entropy(scores, y, reduction="sum").item() for scores, y in scored) / count

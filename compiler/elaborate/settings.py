@@ -128,18 +128,30 @@ def missing_settings(
     """The error for missing required settings."""
     needed = [s.name for s in definition.settings.values() if s.required and s.name not in given]
     wanted = " and ".join(f"`{name}`" for name in needed)
-    usual = f"write `{definition.usual_call() or definition.signature()}`"
+    usual = f"write `{with_tensors(ev, definition.usual_call(), call) or definition.signature()}`"
     lists = [a.value for a in call.arguments if isinstance(a.value, syntax.ListExpr)] if call else []
     usual = f"`{lists[0].span.text}` is taken as its tensor; {usual}" if lists else usual
     help = tensor_for_setting(ev, call) or usual
     return ev.fail("E0405", span, f"`{definition.name}` needs {wanted}", help=help)
 
 
+def with_tensors(ev: Evaluator, usual: str, call: syntax.Call | None) -> str:
+    """A usual call with the tensors of a written one before its settings: `attention(memory, 4)`."""
+    names = tensor_names(ev, call)
+    return usual.replace("(", f"({', '.join(names)}, ", 1) if names else usual
+
+
+def tensor_names(ev: Evaluator, call: syntax.Call | None) -> list[str]:
+    """The names of tensors that a call gives without names of settings."""
+    arguments = [a.value for a in call.arguments if a.name is None] if call else []
+    names = [v.id for v in arguments if isinstance(v, syntax.Name)]
+    inputs = ev.scope.file.inputs if ev.scope.top else ()
+    return [name for name in names if name in inputs or is_tensor(ev.scope.names.get(name))]
+
+
 def tensor_for_setting(ev: Evaluator, call: syntax.Call | None) -> str:
     """The fix for a setting that a block declares as a tensor, `block f(x, units)`."""
-    arguments = [a.value for a in call.arguments if a.name is None] if call else []
-    known = ev.scope.names
-    names = [v.id for v in arguments if isinstance(v, syntax.Name) and is_tensor(known.get(v.id))]
+    names = tensor_names(ev, call)
     if ev.scope.top or len(names) != 1:
         return ""
     return f"`{names[0]}` is a tensor here; settings of a block follow `;`: `(x; {names[0]})`"

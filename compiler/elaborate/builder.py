@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
+STEPS_OF_A_NODE = 10  # a node, or the use of a block, takes about as long as ten other steps
 ENTRIES_A_STEP = 20  # list entries that count as one step of work
 MAX_DEPTH = 100
 MAX_NESTED = 1_500  # nesting depth of expressions and stages, through all blocks
@@ -57,6 +58,7 @@ class GraphBuilder(OperandConversion):
         self.producers = {}
         self.root = self.level = Level()
         self.uses: tuple[Use, ...] = ()
+        self.depth_of_uses = 0  # those of them that are not copies in a `repeat`
         self.work = 0
         self.depth = 0  # nesting depth of expressions and stages
         self.size = 0
@@ -164,14 +166,18 @@ class GraphBuilder(OperandConversion):
 
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
-        if not use.is_copy and sum(not outer.is_copy for outer in self.uses) >= MAX_DEPTH:
+        self.count_work(use.span, STEPS_OF_A_NODE)
+        deeper = not use.is_copy
+        if deeper and self.depth_of_uses >= MAX_DEPTH:
             message = f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here"
             raise self.stop("E0903", use.span, message, RECURSION_HELP)
         outer, self.uses = self.uses, (use, *self.uses)
+        self.depth_of_uses += deeper
         try:
             yield
         finally:
             self.uses = outer
+            self.depth_of_uses -= deeper
 
     def value(self, name: str, type: Tensor, span: Span) -> Value:
         """A new value with a unique name."""
@@ -267,7 +273,7 @@ class GraphBuilder(OperandConversion):
     def apply(self, operator: Operator, operands: list[Operand], span: Span,
               spans: Mapping[str, Span] | None = None) -> tuple[Value, ...]:  # fmt: skip
         """Add a node. The operands are converted to the dtypes and ranks that the operator takes."""
-        self.count_work(span)
+        self.count_work(span, STEPS_OF_A_NODE)
         spans = spans or {}
         in_settings = given_tensors(operator)
         operator = operator.with_settings(**dict.fromkeys(in_settings))

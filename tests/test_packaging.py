@@ -46,7 +46,7 @@ def runtimes(extra: str, system: str, machine: str) -> list[tuple[str, set[str]]
     return [(r.name, r.extras) for r in there if r.name.startswith("onnxruntime")]
 
 
-@pytest.mark.parametrize(("system", "machine"), PLATFORMS)
+@pytest.mark.parametrize(("system", "machine"), sorted(PLATFORMS))
 def test_every_platform_requires_one_onnx_runtime(system: str, machine: str) -> None:
     gpu = (system, machine) in NEEDS_GPU_RUNTIME
     base = [("onnxruntime-gpu" if gpu else "onnxruntime", set())]

@@ -43,7 +43,7 @@ class CompiledProgram:
 
     `graph` is the program as written, with the losses; passes make its training and inference forms. `phases`
     are trained in order (empty if there is no loss). `metrics` are pairs of an output name and a metric, in
-    display order.
+    display order; those of the last phase.
     """
 
     source: Source
@@ -90,15 +90,27 @@ class CompiledProgram:
         return {output.name: output for output in self.outputs}
 
     @property
+    def objectives(self) -> list[Objective]:
+        """The objectives of all phases."""
+        return [objective for phase in self.phases for objective in phase.objectives]
+
+    @property
     def losses(self) -> list[Value]:
         """The losses of all objectives."""
-        return [objective.loss for phase in self.phases for objective in phase.objectives]
+        return [objective.loss for objective in self.objectives]
+
+    @property
+    def last_phase(self) -> Phase:
+        """The phase whose figures `expect` and the artifact have; ValueError if nothing is trained."""
+        if not self.phases:
+            raise ValueError("nothing is trained")
+        return self.phases[-1]
 
     @property
     def phase(self) -> Phase:
         """The only phase; ValueError if there is none or more than one."""
         if len(self.phases) != 1:
-            raise ValueError(f"there are {len(self.phases)} phases" if self.phases else "nothing is trained")
+            raise ValueError(f"there are {len(self.phases)} phases")
         return self.phases[0]
 
     @property
@@ -115,8 +127,14 @@ class CompiledProgram:
             help = "declare what the model answers, `output y: ...`, and let a flow end in it"
             raise CompileError.of("E0806", message, help=help)
 
-    def nothing_to(self, do: str) -> CompileError:
+    def nothing_to(self, do: str, objective: Objective) -> CompileError:
         """The error of a loss that depends on no weight; `do` is the verb: `learn` or `check`."""
-        message = f"the loss depends on no weight: there is nothing to {do}"
+        of = objective.figure.removesuffix("loss").rstrip(".")
+        that = f" that the step `{of}` trains" if of else ""
+        message = f"the loss depends on no weight{that}: there is nothing to {do}"
         help = "use a loss of an output that depends on a layer or on a declared `weight`"
-        return CompileError.of("E0804", message, self.train.spans.get("loss") or self.train.span, help=help)
+        if of:
+            help = "name the net that the loss is computed with: `step NET { ... }`"
+        settings = objective.settings
+        span = settings.spans.get("loss") or settings.span or self.train.span
+        return CompileError.of("E0804", message, span, help=help)

@@ -86,7 +86,7 @@ class Check:
         if rows.count and rows.count > self.rows:
             rows = rows.take(np.sort(self._rng.permutation(rows.count)[: self.rows]))
         if not self.forms.trained:
-            raise program.nothing_to("check")
+            raise program.nothing_to("check", program.objectives[0])
         torch.manual_seed(seed)
         [form] = self.forms.training
         [batch] = self.forms.loader(rows, form).batches([self.rows])
@@ -115,7 +115,7 @@ class Check:
         """Compute the gradients of all weights, or raise an error that says why there are none."""
         value = self.objective()
         if not value.requires_grad:
-            raise self.forms.program.nothing_to("check")
+            raise self.forms.program.nothing_to("check", self.forms.phase.objectives[0])
         if not torch.isfinite(value):
             help = GIVE_ROWS if self.lacking else ""
             raise plan_error("the loss is not finite where training begins",

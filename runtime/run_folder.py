@@ -8,6 +8,7 @@ import os
 import shlex
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
@@ -22,20 +23,23 @@ from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
 from dlc.runtime.loaded_types import types_to_json
 from dlc.runtime.strict_json import MAX_TEXT, parse
+from dlc.runtime.training.history import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.training.history import Epoch, Moment, Trained
+    from dlc.runtime.training.history import Epoch, Moment, PhaseEnd, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
 KEPT = (
     SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES,
+    PHASES,
 ) = (
     "model.dl", "weights.safetensors", "best.safetensors", "last.safetensors", "epochs.json", "model.onnx",
     "metrics.jsonl", "spec.json", "tables.json", "data.json", "rows.safetensors", "figures.json",
+    "phases.json",
 )  # fmt: skip
 LATEST = "latest"
 OTHER_FOLDER = "name another folder with `--out`"
@@ -132,7 +136,7 @@ class Run:
 
     # --- as a listener ------------------------------------------------------------------------------------
 
-    def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
+    def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
         self.write_spec(program)
 
     def step(self, moment: Moment) -> None:
@@ -146,6 +150,9 @@ class Run:
             self.write_weights(self._waiting())
             self._waiting, self._saved = None, time.monotonic()
 
+    def phase(self, phase: PhaseEnd) -> None:
+        """The figures of phases are written at the end."""
+
     def end(self, trained: Trained) -> None:
         self._waiting = None
         self.write_weights(trained.weights)
@@ -153,6 +160,11 @@ class Run:
         for name in epochs.keys() - {WEIGHTS}:
             self._write_arrays(name, trained.other)
         self.write(EPOCHS, as_json(epochs))
+        if any(phase.name for phase in trained.phases):
+            ends = [
+                asdict(p) | {"figures": {n: plain(f) for n, f in p.figures.items()}} for p in trained.phases
+            ]
+            self.write(PHASES, as_json(ends))
         if any(trained.tables.values()):
             self.write(TABLES, as_json({part: records(of) for part, of in trained.tables.items()}, None))
 

@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 
 def run(
-    ev: Evaluator, written: Sequence[syntax.Bind], settings: Container[str], *, lost: bool
+    ev: Evaluator, written: Sequence[syntax.Bind], parts: Sequence[syntax.Section],
+    settings: Container[str], *, lost: bool,
 ) -> tuple[Evaluator, list[syntax.Bind]]:
-    """Execute the bindings that the loss uses. Returns an evaluator that knows their names, and all other
-    statements. `settings` are the names that are not bound. If `lost`, the loss may be in a statement with a
-    syntax error, and all bindings are executed."""
+    """Execute the bindings that the loss uses, or that the steps and phases in the section, its `parts`, use.
+    Returns an evaluator that knows their names, and all other statements. `settings` are the names that are
+    not bound. If `lost`, the loss may be in a statement with a syntax error, and all bindings are executed.
+    """
     bindings = [s for s in written if not any(t.id in settings for t in s.targets)]
     known = {*ev.scope.candidates()} if bindings else ()
-    used = {t.id for s in bindings for t in s.targets} if lost else names_of_loss(bindings, written, known)
+    used = (
+        {t.id for s in bindings for t in s.targets}
+        if lost
+        else names_of_loss(bindings, written, parts, known)
+    )
     is_bound = [any(target.id in used for target in statement.targets) for statement in written]
     scope = Scope(ev.scope.file, top=True)
     scope.names.update(ev.scope.names)

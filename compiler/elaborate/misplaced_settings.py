@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
-from dlc.compiler.elaborate.sections import in_other_section
+from dlc.compiler.elaborate.section_settings import in_other_section
 from dlc.compiler.elaborate.values import BROKEN, is_tensor
 
 if TYPE_CHECKING:

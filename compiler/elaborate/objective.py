@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import family
@@ -14,27 +15,30 @@ from dlc.compiler.operators.operands import spell_classes
 from dlc.compiler.output_kinds import KINDS, kind_of
 from dlc.compiler.passes.ignored_targets import unreduced_losses
 from dlc.compiler.passes.loss_terms import by_output, named_losses, terms
+from dlc.compiler.record import record
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean, CountedEntries
 from dlc.compiler.training.phases import Objective, Phase
+from dlc.compiler.training.turns import StepSection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlc.compiler.elaborate.builder import GraphBuilder
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
-    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.ir.graph import Node, Value, Weight
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.minimization import Minimization
     from dlc.compiler.training.train_section import Train
     from dlc.compiler.types import Tensor
 
 
-def total_loss(state: Elaboration, ev: Evaluator, train: Train, wanted: bool) -> Value | None:
-    """The loss that training minimizes: as written, or the sum of the losses implied by the output types."""
+def total_loss(state: Elaboration, ev: Evaluator, written: Minimization | None, wanted: bool) -> Value | None:
+    """The loss that is minimized: as written, or the sum of the losses implied by the output types."""
     try:
         outputs.check_blanks(ev)
-        value = train.loss or implied_loss(state, ev, wanted)
+        value = (written and written.loss) or implied_loss(state, ev, wanted)
         return None if value is None else averaged(state.builder, value)
     except Halt:
         return None
@@ -95,23 +99,85 @@ def implied_loss(state: Elaboration, ev: Evaluator, wanted: bool) -> Value | Non
     return total
 
 
-def phases(train: Train, loss: Value | None, losses: Mapping[str, tuple[Value, ...]],
-           graph: Graph) -> tuple[Phase, ...]:  # fmt: skip
-    """The training phases: one phase with one objective, or none without a loss."""
-    if loss is None:
-        return ()
-    learns = frozenset(w.name for w in graph.weights if w.trainable and not train.freezes(w))
-    objective = Objective(loss, losses, learns, train.optimizer, train.schedule, train.regularize, train.clip)
-    return (Phase(train, (objective,)),)
+def phases_of(
+    state: Elaboration, ev: Evaluator, train: Train, wanted: bool, lost: bool
+) -> tuple[PhaseLosses, ...]:
+    """The phases with their losses and metrics. A phase has no turns without a loss, or if its loss is `lost`
+    in a statement with an error."""
+    implied = cache(lambda: None if lost else total_loss(state, ev, None, wanted))
+    return tuple(phase_of(state, ev, settings, implied) for settings in train.phases or (train,))
+
+
+def phase_of(
+    state: Elaboration, ev: Evaluator, settings: Train, implied: Callable[[], Value | None]
+) -> PhaseLosses:
+    written: Sequence[Minimization] = settings.turns or (settings,)
+    turns = []
+    for minimized in written:
+        step = minimized if isinstance(minimized, StepSection) else None
+        lost = minimized.loss is None and (step is not None or "loss" in minimized.spans)
+        own = minimized.loss and total_loss(state, ev, minimized, wanted=True)
+        loss = None if lost else own or implied()
+        if loss is not None:
+            prefix = f"{step.title}." if step else ""
+            named = {**settings.bound, **minimized.bound}
+            losses = {prefix + name: of for name, of in reported_losses(state, ev, named, loss).items()}
+            turns.append(Turn(f"{prefix}loss", minimized, loss, losses))
+    return PhaseLosses(settings, tuple(turns), tuple(chosen_metrics(state, ev, settings)))
+
+
+@record(eq=False)
+class Turn:
+    """The loss of an objective, and what is reported beside it, before its weights are known."""
+
+    figure: str
+    settings: Minimization
+    loss: Value
+    losses: Mapping[str, tuple[Value, ...]]
+
+
+@record(eq=False)
+class PhaseLosses:
+    """A phase before its weights are known."""
+
+    settings: Train
+    turns: tuple[Turn, ...]
+    metrics: tuple[tuple[str, Metric], ...]
+
+    @property
+    def losses(self) -> dict[str, tuple[Value, ...]]:
+        """The reported losses, each with its terms."""
+        return {name: terms for t in self.turns for name, terms in ((t.figure, (t.loss,)), *t.losses.items())}
+
+
+def with_weights(phases: Sequence[PhaseLosses], weights: Sequence[Weight]) -> tuple[Phase, ...]:
+    """The phases with a loss, with the names of the weights that each objective trains."""
+    return tuple(
+        Phase(getattr(p.settings, "title", ""), p.settings,
+              tuple(objective(turn, p.settings, weights) for turn in p.turns), p.metrics)
+        for p in phases
+        if p.turns
+    )  # fmt: skip
+
+
+def objective(turn: Turn, phase: Train, weights: Sequence[Weight]) -> Objective:
+    statistics = [w for w in weights if w.role == "statistic"]
+    return Objective(
+        turn.figure, turn.settings, turn.loss, turn.losses,
+        learns=frozenset(w.name for w in weights if w.trainable and turn.settings.trains(w)),
+        updates=frozenset(w.name for w in statistics if not w.follows and turn.settings.trains(w)),
+        freezes=frozenset(w.name for w in statistics if phase.freezes(w)),
+        times=turn.settings.times if isinstance(turn.settings, StepSection) else 1,
+    )  # fmt: skip
 
 
 def reported_losses(
-    state: Elaboration, ev: Evaluator, train: Train, loss: Value
+    state: Elaboration, ev: Evaluator, named: Mapping[str, Value], loss: Value
 ) -> dict[str, tuple[Value, ...]]:
     """The terms of each loss that is reported beside the whole one, each as one number: those of the outputs,
-    `y.loss`, and those that have a name in `train`."""
+    `y.loss`, and those that are `named`."""
     outputs = by_output(state.builder.nodes, loss, state.outputs(ev.scope.file))
-    own = named_losses(state.graph({"loss": loss}), train.bound)
+    own = named_losses(state.graph({"loss": loss}), named)
     known = {f"{output}.loss": terms for output, terms in outputs.items()}
     known |= {name: (value,) for name, value in own.items()}
     return {name: tuple(averaged(state.builder, term) for term in terms) for name, terms in known.items()}

@@ -271,6 +271,10 @@ class Operator(PaddedOperands, StepOrder, family="operator", what="an operator")
         default is the operator itself."""
         return self
 
+    def without_updates(self) -> Operator:
+        """The training form that leaves running statistics as they are."""
+        return self
+
     def augments_target(self, target: Tensor) -> bool:
         """Whether it also augments a target of this type, if a loss compares its result with the target."""
         return False

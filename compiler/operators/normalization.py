@@ -77,6 +77,9 @@ class Batchnorm(_OverBatch):
     def inference(self) -> Operator:
         return BatchnormInference(**self.values())
 
+    def without_updates(self) -> Operator:
+        return BatchnormWithoutUpdates(**self.values())
+
     examples = (
         Example("batchnorm", "float[3]", "float[3]"),
         Example("batchnorm", "float[3, 5]", "float[3, 5]"),
@@ -92,6 +95,17 @@ class Batchnorm(_OverBatch):
         Example("batchnorm(momentum=2)", "float[3]", rejects="E0403"),
         Example("batchnorm(eps=0)", "float[3]", rejects="E0403"),
     )
+
+
+class BatchnormWithoutUpdates(Batchnorm):
+    """`batchnorm` with the statistics of the batch, in a step that does not train its net."""
+
+    public = False
+    usage = ""
+    examples = ()
+
+    def torch(self, F, x, weight, bias, running_mean, running_var, lengths=None):
+        return super().torch(F, x, weight, bias, None, None, lengths)
 
 
 class BatchnormInference(_OverBatch):

@@ -94,7 +94,16 @@ def at_inference(graph: Graph) -> Graph:
 
 def node_at_inference(node: Node) -> Node:
     """The node with its inference operator."""
-    operator = node.operator.inference()
+    return with_operator(node, node.operator.inference())
+
+
+def node_without_updates(node: Node) -> Node:
+    """The node with the operator that leaves its running statistics as they are."""
+    return with_operator(node, node.operator.without_updates())
+
+
+def with_operator(node: Node, operator: Operator) -> Node:
+    """The node with another form of its operator."""
     if operator is node.operator:
         return node
     operands = node.operator.operands_for(operator, node.operands)

@@ -22,5 +22,6 @@ def live_out(program: CompiledProgram) -> Iterator[Value]:
     for output in program.outputs:
         yield from (output.flowed, output.scores)
     yield from (value for _, value in program.exports if isinstance(value, Value))
-    yield from (r.value for r in program.train.regularize if isinstance(r.value, Value))
+    regularizers = (r for objective in program.objectives for r in objective.regularize)
+    yield from (r.value for r in regularizers if isinstance(r.value, Value))
     yield from program.losses

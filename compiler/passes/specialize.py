@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
-from dlc.compiler.passes.graph_rewrite import Extension, at_inference, node_at_inference, rewired
+from dlc.compiler.passes.graph_rewrite import (
+    Extension,
+    at_inference,
+    node_at_inference,
+    node_without_updates,
+    rewired,
+)
 from dlc.compiler.passes.lengths import with_lengths
 from dlc.compiler.passes.target_augmentation import augment_targets
 from dlc.compiler.training.initial_state import by_net
@@ -17,24 +23,26 @@ from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
-    from dlc.compiler.ir.graph import GraphInput, Output, Weight
+    from dlc.compiler.ir.graph import GraphInput, Node, Output, Weight
     from dlc.compiler.program import CompiledProgram
-    from dlc.compiler.training.phases import Objective
+    from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.regularizers import Regularizer
 
 LOSS = "the loss"  # its name among the outputs of a graph; no answer can have this name
 
 
 def loss_of(figure: str) -> str:
-    """The name of a loss that is reported beside the whole one among the outputs of a graph."""
-    return f"the loss {figure}"
+    """The name of a reported loss among the outputs of a graph."""
+    return LOSS if figure == "loss" else f"{LOSS} {figure}"
 
 
-def figures_of(objective: Objective, whole: str = LOSS) -> dict[str, str]:
-    """The names of losses among the outputs of a graph, by figure. `whole` is the name of the total loss."""
-    return {"loss": whole, **{figure: loss_of(figure) for figure in objective.losses}}
+def figures_of(objective: Objective, whole: str = "") -> dict[str, str]:
+    """The names of losses among the outputs of a graph, by figure. `whole` is the name of the total loss if
+    it has another one."""
+    figure = objective.figure
+    return {figure: whole or loss_of(figure), **{figure: loss_of(figure) for figure in objective.losses}}
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -43,23 +51,27 @@ def figures_of(objective: Objective, whole: str = LOSS) -> dict[str, str]:
 def training(program: CompiledProgram, objective: Objective) -> Graph:
     """The training form, which a step computes: `loss` as written, the losses of outputs, and `objective`,
     the loss with the regularizers added. Targets are augmented with the values they are compared with."""
-    graph = with_losses(without_frozen_updates(program), objective)
+    graph = with_statistics(program.graph, objective.updates, objective.freezes)
+    graph = with_losses(graph, objective)
     graph = with_augmented_targets(program, graph)
-    extension, loss = Extension(graph), graph.outputs[LOSS]
+    whole = loss_of(objective.figure)
+    extension, loss = Extension(graph), graph.outputs[whole]
     total = loss
     for regularizer, operands in penalized(program, objective):
         if operands:
             penalty = extension.add(as_penalty(regularizer), operands, regularizer.name, loss.site)
             total = extension.add(Add(), (total, penalty), "objective", loss.site)
-    losses = {name: value for name, value in graph.outputs.items() if name != LOSS}
+    losses = {name: value for name, value in graph.outputs.items() if name != whole}
     return with_lengths(program, extension.done({"objective": total, "loss": loss, **losses}))
 
 
-def with_losses(graph: Graph, objective: Objective) -> Graph:
-    """The graph with the loss and the losses that are reported beside it as its outputs."""
-    extension, outputs = Extension(graph), {LOSS: objective.loss}
-    for figure, terms in objective.losses.items():
-        outputs[loss_of(figure)] = summed(extension, terms, figure.replace(".", "_"))
+def with_losses(graph: Graph, *objectives: Objective) -> Graph:
+    """The graph with the losses, and the losses that are reported beside them, as its outputs."""
+    extension, outputs = Extension(graph), {}
+    for objective in objectives:
+        outputs[loss_of(objective.figure)] = objective.loss
+        for figure, terms in objective.losses.items():
+            outputs[loss_of(figure)] = summed(extension, terms, figure.replace(".", "_"))
     nodes = tuple(extension.nodes)
     return replace(graph, nodes=nodes, outputs=outputs)
 
@@ -98,14 +110,15 @@ def penalized(program: CompiledProgram, objective: Objective) -> Iterator[tuple[
 
 def trained(program: CompiledProgram) -> list[Weight]:
     """The weights that training may change; empty if all are frozen."""
-    return [w for w in program.graph.weights if w.trainable and not program.train.freezes(w)]
+    learns = frozenset[str]().union(*(objective.learns for objective in program.objectives))
+    free = (w for w in program.graph.weights if w.trainable)
+    return [w for w in free if w.name in learns or (not program.phases and not program.train.freezes(w))]
 
 
 def check_reached(program: CompiledProgram) -> None:
     """Reject objectives whose gradient reaches none of their weights."""
-    for phase in program.phases:
-        for objective in phase.objectives:
-            check_gradient(program, objective)
+    for objective in program.objectives:
+        check_gradient(program, objective)
 
 
 def check_gradient(program: CompiledProgram, objective: Objective) -> None:
@@ -116,21 +129,24 @@ def check_gradient(program: CompiledProgram, objective: Objective) -> None:
         if flows and not node.operator.detaches:
             reached.update(node.reads)
     if not any(weight.value in reached for weight in objective.trained(program.graph.weights)):
-        raise program.nothing_to("learn")
+        raise program.nothing_to("learn", objective)
 
 
-def without_frozen_updates(program: CompiledProgram) -> Graph:
-    """The graph in which frozen running statistics are used and not updated."""
-    frozen = {w.value for w in program.graph.weights if w.role == "statistic" and program.train.freezes(w)}
-    if not frozen:
-        return program.graph
-    return replace(
-        program.graph,
-        nodes=tuple(
-            node_at_inference(n) if frozen.intersection(n.weights.values()) else n
-            for n in program.graph.nodes
-        ),
-    )
+def with_statistics(graph: Graph, updates: Container[str], freezes: Container[str]) -> Graph:
+    """The graph in which only the running statistics named in `updates` change, and in which those named in
+    `freezes` are used in place of the statistics of the batch."""
+    statistics = [w for w in graph.weights if w.role == "statistic"]
+    frozen = {w.value for w in statistics if w.name in freezes}
+    kept = {w.value for w in statistics if w.name not in updates}
+    if not kept:
+        return graph
+
+    def changed(node: Node) -> Node:
+        if frozen.intersection(node.weights.values()):
+            return node_at_inference(node)
+        return node_without_updates(node) if kept.intersection(node.weights.values()) else node
+
+    return replace(graph, nodes=tuple(map(changed, graph.nodes)))
 
 
 # --- inference --------------------------------------------------------------------------------------------
@@ -155,18 +171,23 @@ def inference(program: CompiledProgram) -> Graph:
     return with_lengths(program, graph) if program.export.lengths else graph
 
 
-def validation(program: CompiledProgram) -> Graph:
-    """The inference form from rows of training, with class indices as inputs; with the loss."""
+def validation(program: CompiledProgram, phase: Phase | None) -> Graph:
+    """The inference form from rows of training, with class indices as inputs; with the losses of a phase."""
     graph = at_inference(program.graph)
-    if not program.phases:
+    if phase is None:
         return with_lengths(program, with_answers(program, graph))
-    graph = with_losses(graph, program.objective)
+    graph = with_losses(graph, *phase.objectives)
     return with_lengths(program, with_answers(program, graph, graph.outputs))
 
 
 def training_answers(program: CompiledProgram) -> Graph:
     """The answers in the training form, from raw inputs: with dropout and batch statistics."""
-    graph = from_raw(program, with_answers(program, without_frozen_updates(program)))
+    settings = program.phases[-1].settings if program.phases else program.train
+    statistics = [w for w in program.graph.weights if w.role == "statistic"]
+    freezes = {w.name for w in statistics if settings.freezes(w)}
+    updates = {w.name for w in statistics if not w.follows} - freezes
+    graph = with_statistics(program.graph, updates, freezes)
+    graph = from_raw(program, with_answers(program, graph))
     return with_lengths(program, graph) if program.export.lengths else graph
 
 

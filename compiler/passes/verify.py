@@ -123,7 +123,7 @@ def named_values(program: CompiledProgram) -> Iterator[tuple[str, Value]]:
     for name, exported in program.exports:
         if isinstance(exported, Value):
             yield f"the export `{name}`", exported
-    for objective in (objective for phase in program.phases for objective in phase.objectives):
+    for objective in program.objectives:
         yield "the loss", objective.loss
         for figure, terms in objective.losses.items():
             yield from ((f"a term of `{figure}`", term) for term in terms)

@@ -68,10 +68,10 @@ def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
             losses: Iterable[str]) -> dict[str, Metric | None]:  # fmt: skip
     """The names of the figures of an epoch that are numbers, each with its metric; losses have none.
 
-    `types` are those of the outputs, and `losses` the names of the losses that are reported beside the whole
-    one. A name that ends in `*` stands for the figures of classes that are known only from the data.
+    `types` are those of the outputs, and `losses` the names of all losses. A name that ends in `*` stands for
+    the figures of classes that are known only from the data.
     """
-    found: dict[str, Metric | None] = dict.fromkeys(("loss", *losses))
+    found: dict[str, Metric | None] = dict.fromkeys(losses)
     for title, (output, metric) in zip(titles(metrics), metrics, strict=True):
         parts = metric.parts(types[output])
         if not metric.tabular:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir.graph import Value, Weight
     from dlc.compiler.training.gradient_clipping import GradientClip
+    from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.minimization import Minimization
     from dlc.compiler.training.optimizers import Optimizer
     from dlc.compiler.training.regularizers import Regularizer
     from dlc.compiler.training.schedules import Schedule
@@ -21,18 +23,36 @@ if TYPE_CHECKING:
 class Objective:
     """A loss, the weights that minimize it, and their optimizers.
 
-    `losses` are reported beside the whole loss: for each figure, the terms of its sum. `learns` are the names
-    of the trained weights. In each round it takes `times` steps, each on its own batch.
+    `figure` is the name under which the loss is reported, and `losses` are reported beside it: for each
+    figure, the terms of its sum. `learns` are the names of the trained weights, and `updates` those of the
+    running statistics that its steps update; `freezes` those of statistics that are used in place of those of
+    the batch. In each round it takes `times` steps, each on its own batch.
     """
 
+    figure: str
+    settings: Minimization
     loss: Value
     losses: Mapping[str, tuple[Value, ...]]
     learns: frozenset[str]
-    optimizers: tuple[Optimizer, ...]
-    schedule: Schedule
-    regularize: tuple[Regularizer, ...]
-    clip: GradientClip | None
+    updates: frozenset[str]
+    freezes: frozenset[str]
     times: int = 1
+
+    @property
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        return self.settings.optimizer
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.settings.schedule
+
+    @property
+    def regularize(self) -> tuple[Regularizer, ...]:
+        return self.settings.regularize
+
+    @property
+    def clip(self) -> GradientClip | None:
+        return self.settings.clip
 
     def trained(self, weights: tuple[Weight, ...]) -> list[Weight]:
         """The weights that it trains."""
@@ -46,10 +66,18 @@ class Objective:
 
 @record(eq=False)
 class Phase:
-    """A phase of training: its settings, and the objectives that take turns in each round."""
+    """A phase of training: its settings, the objectives that take turns in each round, and the metrics, as
+    pairs of an output name and a metric in display order. Without `phase` sections it has no name."""
 
+    name: str
     settings: Train
     objectives: tuple[Objective, ...]
+    metrics: tuple[tuple[str, Metric], ...]
+
+    @property
+    def losses(self) -> list[str]:
+        """The names of the losses that it reports."""
+        return [figure for o in self.objectives for figure in (o.figure, *o.losses)]
 
     @property
     def batches(self) -> int:

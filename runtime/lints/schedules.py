@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 def too_long(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
-    """The training ends before a phase of the schedule does."""
-    schedule = program.train.schedule
-    name = schedule.delay
-    waits = getattr(schedule, name) if name else 0
-    if not waits or schedule.span is None:
-        return
-    with suppress(CompileError):  # is reported when training begins
-        plan = training_plan.make(program, data)
-        if waits >= plan.steps:
-            place = Label(schedule.spans.get(name, schedule.span))
-            message = f"`{name}` of `{schedule.name}` is {waits} steps, and training has {plan.steps}"
-            help = f"schedules count steps, and an epoch has {len(plan.rows)}"
-            yield Diagnostic("W0710", message, (place,), help=help)
+    """The training ends before a part of the schedule does."""
+    for phase in program.phases:
+        with suppress(CompileError):  # is reported when training begins
+            plan = training_plan.make(program, phase, data)
+            for schedule in {
+                objective.schedule.span: objective.schedule for objective in phase.objectives
+            }.values():
+                name = schedule.delay
+                waits = getattr(schedule, name) if name else 0
+                if schedule.span is not None and waits >= max(plan.steps, 1):
+                    place = Label(schedule.spans.get(name, schedule.span))
+                    message = f"`{name}` of `{schedule.name}` is {waits} steps, and training has {plan.steps}"
+                    help = f"schedules count steps, and an epoch has {len(plan.rows)}"
+                    yield Diagnostic("W0710", message, (place,), help=help)

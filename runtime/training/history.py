@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.early_stopping import Patience
     from dlc.compiler.training.metrics import CountTable
+    from dlc.compiler.training.phases import Phase
     from dlc.runtime.training.training_plan import TrainingPlan
 
 Figures = dict[str, float]
@@ -24,7 +25,7 @@ class Epoch:
 
     `rate` is the learning rate of the optimizer without `on=`, or else of the first one; `rates` are those of
     all optimizers, in the order of the spec. `train` has the mean losses of the steps. `best` says that these
-    are the best weights so far.
+    are the best weights of the phase so far. `phase` is its name, if the spec has phases.
     """
 
     epoch: int
@@ -35,12 +36,15 @@ class Epoch:
     validation: Figures
     best: bool
     rates: tuple[float, ...] = ()
+    phase: str = ""
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON values; with `rates` only if there are several."""
+        """As plain JSON values; with `rates` only if there are several, and `phase` only if it has a name."""
         record = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
         if len(self.rates) < 2:
             del record["rates"]
+        if not self.phase:
+            del record["phase"]
         return record
 
 
@@ -55,13 +59,28 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class PhaseEnd:
+    """The end of a phase: its epochs counted from the first of the training, the kept one, why it ended, and
+    the figures of its weights."""
+
+    name: str
+    first: int
+    last: int
+    kept: int
+    best: int
+    ended: str
+    figures: Mapping[str, Figures]
+
+
+@dataclass(frozen=True)
 class Trained:
     """The result of a training.
 
     `weights` are those of epoch `kept` (0: the initial weights). `figures` and `tables` are measured with
     them on every part of the data, in inference form. `ended` is `done`, `early` (early stopping), `met` (the
     condition of `until` holds), `interrupted` or `diverged`. `best` is the best epoch. The kept epoch is the
-    best or the last one; `other` are the weights of the other one, empty if both are the same epoch.
+    best or the last one; `other` are the weights of the other one, empty if both are the same epoch. All this
+    is of the last phase that was trained; `phases` are the ends of all, in order.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -72,6 +91,7 @@ class Trained:
     tables: Mapping[str, Mapping[str, CountTable]] = field(default_factory=dict)
     best: int = 0
     other: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    phases: tuple[PhaseEnd, ...] = ()
 
     @property
     def last(self) -> int:
@@ -92,7 +112,11 @@ def plain(figures: Figures) -> dict[str, float | None]:
 class Listener(Protocol):
     """The interface of listeners of a training: the progress display, the run folder."""
 
-    def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None: ...
+    def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
+        """Called once, with the plan of each phase."""
+
+    def phase(self, phase: PhaseEnd) -> None:
+        """Called at the end of each phase, if the spec has phases."""
 
     def step(self, moment: Moment) -> None:
         """Called from time to time within an epoch."""
@@ -104,25 +128,30 @@ class Listener(Protocol):
         """Called at the end, also if the training diverged."""
 
 
-def compared(stopping: Patience | None, validated: bool) -> tuple[str, str]:
+def compared(stopping: Patience | None, validated: bool, losses: Sequence[str]) -> tuple[str, str]:
     """The part of the data and the figure by which epochs are compared: those of early stopping, else the
-    loss, of the validation rows if there are any."""
-    return (stopping.part, stopping.figure) if stopping else ("validation" if validated else "train", "loss")
+    loss, of the validation rows if there are any. No figure, if there are several losses."""
+    if stopping is not None:
+        return stopping.part, stopping.figure
+    return "validation" if validated else "train", losses[0] if len(losses) == 1 else ""
 
 
 class BestEpoch:
     """Early stopping: tracks the best epoch and the number of epochs since then.
 
-    Without early stopping it never stops.
+    Without early stopping it never stops. Where no figure compares epochs, each is the best so far.
     """
 
-    def __init__(self, stopping: Patience | None, lower_is_better: bool, validated: bool) -> None:
-        self._stopping, self._sign = stopping, 1 if lower_is_better else -1
-        self._part, self._figure = compared(stopping, validated)
+    def __init__(self, phase: Phase, lower_is_better: bool, validated: bool) -> None:
+        self._stopping = stopping = phase.settings.early_stop
+        self._sign = 1 if lower_is_better else -1
+        self._part, self._figure = compared(stopping, validated, [o.figure for o in phase.objectives])
         self._min_delta = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
 
     def better(self, parts: Mapping[str, Figures]) -> bool:
+        if not self._figure:
+            return True
         figure = parts[self._part].get(self._figure, inf)
         if not self._sign * figure < self._best - self._min_delta:  # NaN is never better
             self._waited += 1

@@ -17,7 +17,7 @@ from dlc.runtime.training.training_plan import plan_error
 from dlc.runtime.training.weight_averages import Averages, FollowingNet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from dlc.compiler.ir.graph import Weight
@@ -34,7 +34,7 @@ class Learner:
 
     def __init__(self, forms: Forms, phase: Phase, steps: int) -> None:
         if not forms.trained:
-            raise forms.program.nothing_to("learn")
+            raise forms.program.nothing_to("learn", phase.objectives[0])
         self.forms, self._accumulate = forms, phase.settings.accumulate
         pursued = zip(forms.training, phase.objectives, strict=True)
         self.trainers = [
@@ -57,10 +57,10 @@ class Learner:
         written = [optimizer for trainer in self.trainers for optimizer in trainer.objective.optimizers]
         return self.rates(step)[written.index(main_optimizer(written))]
 
-    def after_epoch(self, loss: float) -> None:
-        """Give the loss of an epoch to the schedules."""
+    def after_epoch(self, figures: Mapping[str, float]) -> None:
+        """Give the losses of an epoch to the schedules."""
         for trainer in self.trainers:
-            trainer.after_epoch(loss)
+            trainer.after_epoch(figures[trainer.objective.figure])
 
     @property
     def averaged(self) -> list[torch.Tensor]:
@@ -75,12 +75,17 @@ class Learner:
         update, combined over the batches; they stay on the device."""
         made: dict[ObjectiveTrainer, Outputs] = {}
         for trainer, taken in self.order(batches):
-            made[trainer] = trainer.step(taken, step)
-            for net in self._following:
-                net.follow(trainer.objective.learns, step)
+            made[trainer] = self.update(trainer, taken, step)
         if self.averages is not None:
             self.averages.add()
         return [*made.values()]
+
+    def update(self, trainer: ObjectiveTrainer, batches: list[Batch], step: int) -> Outputs:
+        """One update of an objective, which average nets follow."""
+        made = trainer.step(batches, step)
+        for net in self._following:
+            net.follow(trainer.objective.learns, step)
+        return made
 
     def order(self, batches: list[Batch]) -> Iterator[tuple[ObjectiveTrainer, list[Batch]]]:
         """The updates of one step in order: each objective with its batches. An objective with fewer updates
@@ -170,7 +175,7 @@ class ObjectiveTrainer:
         """The gradients of one batch."""
         made = self.form(batch)
         if not made[OBJECTIVE].requires_grad:
-            raise self.forms.program.nothing_to("learn")
+            raise self.forms.program.nothing_to("learn", self.objective)
         made[OBJECTIVE].backward()
         return made
 
@@ -189,7 +194,7 @@ class ObjectiveTrainer:
                 differentiate(torch.stack(terms).sum())
             sums = [sum + part.detach() for sum, part in zip(sums, parts, strict=True)]
         if all(weight.grad is None for weight in self._weights):
-            raise self.forms.program.nothing_to("learn")
+            raise self.forms.program.nothing_to("learn", self.objective)
         return means.made([mean_of_sum(s, w) for s, w in zip(sums, weights, strict=True)], weights)
 
     def _before(self, batches: list[Batch]) -> tuple[list[Any], list[torch.Tensor]]:

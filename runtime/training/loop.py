@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from dlc.runtime.expectations import trained_measures
 from dlc.runtime.training import device, nan_trace, training_plan
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batches import Passes
-from dlc.runtime.training.history import BestEpoch, Epoch, Figures, Listener, Moment, Trained
+from dlc.runtime.training.history import BestEpoch, Epoch, Figures, Listener, Moment, PhaseEnd, Trained
 from dlc.runtime.training.interrupt import Interrupt
 from dlc.runtime.training.learner import Learner
 from dlc.runtime.training.snapshot import Snapshot, copy
@@ -24,42 +25,64 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.phases import Phase
     from dlc.runtime.data.rows import Dataset
+    from dlc.runtime.training.training_plan import TrainingPlan
 
 STEP_INTERVAL = 0.1  # minimum seconds between two calls of the `step` listeners
 
 
 def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray], *, on: str = "auto",
           listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
-    """Train the weights of a program on data, beginning with `weights`; `on` names the device.
+    """Train the weights of a program on data, beginning with `weights`, in one phase after the other; `on`
+    names the device.
 
-    Ctrl-C ends the training after the current step, with the best weights so far. If a loss or a weight is
-    NaN or infinite, it raises `CompileError` after the listeners got the last good weights.
+    Ctrl-C ends the training after the current step, with the best weights of the phase so far. If a loss or a
+    weight is NaN or infinite, it raises `CompileError` after the listeners got the last good weights.
     """
-    phase, plan = program.phase, training_plan.make(program, data)
+    plans = [training_plan.make(program, phase, data) for phase in program.phases]
+    for listener in listeners:
+        listener.begin(program, plans)
+    trained = Trained(weights, (), 0, "done")
+    with Interrupt() as interrupt:
+        for phase, plan in zip(program.phases, plans, strict=True):
+            trained = train_phase(program, phase, plan, data, trained, interrupt, on, listeners)
+            for listener in listeners if phase.name else ():
+                listener.phase(trained.phases[-1])
+            if interrupt.asked:
+                break
+    for listener in listeners:
+        listener.end(trained)
+    return trained
+
+
+def train_phase(
+    program: CompiledProgram, phase: Phase, plan: TrainingPlan, data: Dataset, before: Trained,
+    interrupt: Interrupt, on: str, listeners: Sequence[Listener],
+) -> Trained:  # fmt: skip
+    """Train one phase, beginning with the weights of the training `before` it."""
     settings, until = phase.settings, phase.settings.until
     torch.manual_seed(settings.seed)
-    forms = Forms(program, weights, device.choose(on))
+    forms = Forms(program, before.weights, device.choose(on), phase)
     for form in forms.training:
         training_plan.check_statistics(form.graph, plan)
     learner = Learner(forms, phase, plan.steps)
     assert data.train is not None, "the plan checks it"
     passes = Passes(forms.loader(data.train, *forms.training), plan, settings.seed)
     live = list(forms.weights.values())
+    done, done_steps = before.last, before.history[-1].step if before.history else 0
     best, best_at = [w.detach().clone() for w in live], 0
-    before = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
+    good = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
     best_epoch = BestEpoch(
-        settings.early_stop, training_plan.lower_is_better(program), data.validation is not None
+        phase, training_plan.lower_is_better(program, phase), data.validation is not None
     )
-    history: list[Epoch] = []
+    history = [*before.history]
     step, ended = 0, "done"
-    for listener in listeners:
-        listener.begin(program, plan)
 
-    with Interrupt() as interrupt, device.threads_for(forms.work * max(plan.sizes), forms.device):
-        for number in range(1, plan.epochs + 1):
+    with device.threads_for(forms.work * max(plan.sizes), forms.device):
+        for number in range(done + 1, done + plan.epochs + 1):
             began, first, losses = time.monotonic(), step, Losses([form.means for form in forms.training])
-            before.take()
+            good.take()
             due = began + STEP_INTERVAL
 
             for taken in passes.steps():
@@ -67,7 +90,7 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
                 step += 1
                 if time.monotonic() >= due:
                     due = time.monotonic() + STEP_INTERVAL
-                    moment = Moment(step, learner.rate(step - 1), losses.read)
+                    moment = Moment(done_steps + step, learner.rate(step - 1), losses.read)
                     for listener in listeners:
                         listener.step(moment)
                 if step == plan.steps or interrupt.asked:
@@ -77,11 +100,12 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
             read = losses.read()
             if not all(map(isfinite, read.values())) or not learner.finite():
                 kept = best_at if settings.early_stop else number - 1
-                error = nan_trace.replay(learner, passes.again(), before, first, kept)
-                before.restore()
+                error = nan_trace.replay(learner, passes.again(), good, first, kept)
+                good.restore()
                 with learner.answering():
                     weights, other = kept_and_other(forms, best, best_at, number - 1, kept)
-                diverged = Trained(weights, tuple(history), kept, "diverged", best=best_at, other=other)
+                diverged = replace(before, weights=weights, history=tuple(history), kept=kept,
+                                   ended="diverged", best=best_at, other=other)  # fmt: skip
                 for listener in listeners:
                     listener.end(diverged)
                 raise error
@@ -95,11 +119,12 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
                     copy(live, best)
             rate, rates, seconds = learner.rate(step - 1), learner.rates(step - 1), time.monotonic() - began
             history.append(
-                Epoch(number, step, rate, seconds, found["train"], found["validation"], better, rates)
-            )
+                Epoch(number, done_steps + step, rate, seconds, found["train"], found["validation"], better,
+                      rates, phase.name)
+            )  # fmt: skip
             for listener in listeners:
                 listener.epoch(history[-1], lambda: forms.arrays(best))
-            learner.after_epoch((found["validation"] or found["train"])["loss"])
+            learner.after_epoch(found["validation"] or found["train"])
             if interrupt.asked:
                 ended = "interrupted"
             elif until is not None and until.holds(trained_measures(measured)):
@@ -114,20 +139,18 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
             raise training_plan.never_better(settings)
 
         with learner.answering():
-            # a complete run keeps the last weights, not the best ones
+            # a complete phase keeps the last weights, not the best ones
             is_complete = ended in ("done", "met") and settings.early_stop is None
             kept = len(history) if is_complete else best_at
             weights, other = kept_and_other(forms, best, best_at, len(history), kept)
             if not is_complete:
                 copy(best, live)
             meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
-            trained = Trained(weights, tuple(history), kept, ended,
-                              {part: meter.figures() for part, meter in meters.items()},
-                              {part: meter.tables() for part, meter in meters.items()},
-                              best_at, other)  # fmt: skip
-    for listener in listeners:
-        listener.end(trained)
-    return trained
+    figures = {part: meter.figures() for part, meter in meters.items()}
+    tables = {part: meter.tables() for part, meter in meters.items()}
+    end = PhaseEnd(phase.name, done + 1, len(history), kept, best_at, ended, figures)
+    return Trained(weights, tuple(history), kept, ended, figures, tables, best_at, other,
+                   (*before.phases, end))  # fmt: skip
 
 
 def kept_and_other(
@@ -144,7 +167,7 @@ def kept_and_other(
 def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
     """The figures after an epoch: those of the validation rows, and those of the training rows if they are
     watched. `losses` are the mean losses of the steps."""
-    settings = forms.program.phase.settings
+    settings = forms.phase.settings
     stopping, until = settings.early_stop, settings.until
     watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses
     watched |= until is not None and "train" in until.parts()

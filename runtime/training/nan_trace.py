@@ -72,7 +72,7 @@ def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, fir
     for number, batches in enumerate(steps, first):
         for trainer, taken in learner.order(batches):
             moment.take()
-            made = trainer.step(taken, number)
+            made = learner.update(trainer, taken, number)
             if not finite(made["loss"]) or not learner.finite():
                 moment.restore()
                 return diverged(trainer.form, taken, number + 1, learner.rate(number), note)

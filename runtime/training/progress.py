@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.training.history import Epoch, Figures, Trained
+    from dlc.runtime.training.history import Epoch, Figures, PhaseEnd, Trained
     from dlc.runtime.training.training_plan import TrainingPlan
 
 LINES = 20  # approximate number of epochs that get a line
@@ -35,14 +36,38 @@ class Progress:
         self._console = console
         self._bar: Any = None
 
-    def begin(self, program: CompiledProgram, plan: TrainingPlan) -> None:
-        self._plan, self._settings = plan, program.phase.settings
-        self._began = self._printed = self._entered = self._due = time.monotonic()
+    def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
+        self._waiting = [*zip(program.phases, plans, strict=True)]
         self._epoch, self._step = 1, 0  # the epoch, and the number of steps before it
+        self._next_phase()
+        self._began = self._printed = self._due = time.monotonic()
         if self._console.is_terminal:
             self._bar = bar(self._console)
-            self._task = self._bar.add_task("epoch 1", total=plan.steps, now="")
+            self._task = self._bar.add_task(self._title(), total=self._steps, now="")
             self._bar.start()
+
+    def _next_phase(self) -> None:
+        """Enter the next phase."""
+        self._steps = self._step + sum(plan.steps for _, plan in self._waiting)
+        self._phase, self._plan = self._waiting.pop(0)
+        self._epochs, self._steps_before = self._epoch - 1, self._step
+        self._entered = time.monotonic()
+
+    def phase(self, phase: PhaseEnd) -> None:
+        part, figures = next(((p, phase.figures[p]) for p in PARTS[::-1] if p in phase.figures), ("", {}))
+        words = {"done": "done", "met": "`until` holds", "early": "stopped early",
+                 "interrupted": "interrupted"}  # fmt: skip
+        kept = phase.kept - self._epochs
+        after = f"epoch {kept} of {phase.last - self._epochs} is kept" if kept > 0 else "nothing is kept"
+        self._print("  ".join([f"{phase.name}: {words[phase.ended]}, {after}", part, *listed(figures)]))
+        if self._waiting:
+            self._next_phase()
+            if self._bar:
+                self._bar.update(self._task, total=self._steps, description=self._title())
+
+    def _title(self) -> str:
+        """The phase, if it has a name, and the epoch in it."""
+        return "  ".join(filter(None, [self._phase.name, f"epoch {self._epoch - self._epochs}"]))
 
     def step(self, moment: Moment) -> None:
         now = time.monotonic()
@@ -54,26 +79,32 @@ class Progress:
         elif now - self._printed >= LONG:
             self._printed = now
             rows = f"{self._done(moment.step):_} of {sum(self._plan.rows):_} rows"
-            self._print(f"epoch {self._epoch}/{self._plan.epochs}  {rows}  {self._state(moment)}")
+            self._print(f"{self._title()}/{self._plan.epochs}  {rows}  {self._state(moment)}")
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Any]) -> None:
+        number, state = epoch.epoch - self._epochs, ""
         if self._bar:
-            after = min(epoch.epoch + 1, self._plan.epochs)
             state = self._state(Moment(epoch.step, epoch.rate, lambda: epoch.train))
-            self._bar.update(self._task, completed=epoch.step, description=f"epoch {after}", now=state)
-        self._epoch, self._step, self._entered = epoch.epoch + 1, epoch.step, time.monotonic()
-        every, last = ceil(self._plan.epochs / LINES), epoch.step == self._plan.steps
-        if epoch.epoch % every and epoch.epoch > 1 and not last and time.monotonic() - self._printed < QUIET:
+        last = epoch.step == self._steps_before + self._plan.steps
+        self._epoch, self._step, self._entered = epoch.epoch + (not last), epoch.step, time.monotonic()
+        if self._bar:
+            self._bar.update(self._task, completed=epoch.step, description=self._title(), now=state)
+        self._epoch = epoch.epoch + 1
+        every = ceil(self._plan.epochs / LINES)
+        if number % every and number > 1 and not last and time.monotonic() - self._printed < QUIET:
             return
         self._printed = time.monotonic()
-        left = (self._printed - self._began) / epoch.step * (self._plan.steps - epoch.step)
-        ending = "" if last or self._bar else f"  {duration(left)} left"
-        self._print(line(epoch, self._plan.epochs) + ending)
+        left = (self._printed - self._began) / epoch.step * (self._steps - epoch.step)
+        ending = "" if epoch.step == self._steps or self._bar else f"  {duration(left)} left"
+        self._print(line(replace(epoch, epoch=number), self._plan.epochs) + ending)
 
     def end(self, trained: Trained) -> None:
         self.close()
-        if trained.ended == "met" and self._settings.until is not None:
-            self._print(f"done: {printable(self._settings.until.text)} holds")
+        if self._phase.name and trained.ended != "diverged":
+            return  # each phase has had its line
+        until = self._phase.settings.until
+        if trained.ended == "met" and until is not None:
+            self._print(f"done: {printable(until.text)} holds")
         words = {"early": "stopped early", "interrupted": "interrupted", "diverged": "stopped"}
         if trained.ended in words:
             kept = f"the weights of epoch {trained.kept}" if trained.kept else "the initial weights"
@@ -94,14 +125,16 @@ class Progress:
     def _state(self, moment: Moment) -> str:
         """`loss 0.4120  rate 0.001  3_300 rows/s`: the mean loss of the epoch so far, the learning rate, and
         the speed in this epoch."""
-        loss = number(moment.losses()["loss"])  # waits for the device, so before the time is read
+        read = moment.losses()  # waits for the device, so before the time is read
+        losses = [f"{o.figure} {number(read[o.figure])}" for o in self._phase.objectives]
         speed = self._done(moment.step) / max(time.monotonic() - self._entered, 1e-9)
-        return f"loss {loss}  rate {moment.rate:.3g}  {speed:_.0f} rows/s"
+        return "  ".join([*losses, f"rate {moment.rate:.3g}  {speed:_.0f} rows/s"])
 
     def _best(self, trained: Trained) -> str:
         """`best epoch: 12 of 60, validation loss 0.381`; an interrupted epoch is not validated."""
         best = trained.history[trained.best - 1]
-        part, figure = compared(self._settings.early_stop, bool(best.validation))
+        losses = [objective.figure for objective in self._phase.objectives]
+        part, figure = compared(self._phase.settings.early_stop, bool(best.validation), losses)
         figures = best.validation if part == "validation" else best.train
         ending = f", {part} {printable(figure)} {number(figures[figure])}" if figure in figures else ""
         return f"best epoch: {trained.best} of {trained.last}{ending}"
@@ -127,7 +160,7 @@ def bar(console: Console) -> Any:
 def line(epoch: Epoch, epochs: int) -> str:
     """`epoch  3/60  loss 0.412  validation loss 0.381  accuracy 0.932  *`; the star marks the best so far."""
     width = len(str(epochs))
-    parts = [f"epoch {epoch.epoch:{width}}/{epochs}", *listed(epoch.train)]
+    parts = [*filter(None, [epoch.phase]), f"epoch {epoch.epoch:{width}}/{epochs}", *listed(epoch.train)]
     if epoch.validation:
         parts.append("validation " + "  ".join(listed(epoch.validation)))
     return "  ".join([*parts, "*"] if epoch.best else parts)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Value, Weight
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.phases import Objective, Phase
     from dlc.runtime.data.rows import Rows
 
 EVALUATED = 4  # minimum ratio of the rows of a batch without gradients to those of a training batch
@@ -87,21 +88,22 @@ class Forms:
     for each objective."""
 
     def __init__(
-        self, program: CompiledProgram, values: Mapping[str, np.ndarray], device: torch.device
+        self, program: CompiledProgram, values: Mapping[str, np.ndarray], device: torch.device,
+        phase: Phase | None = None,
     ) -> None:
         self.program, self.device, self._values = program, device, values
-        self.measured = measured(program)
+        self.phase = phase = phase or program.last_phase
+        self.measured = measured(program, phase)
         asked = tuple(dict.fromkeys(m.output for m in self.measured))
         answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         drawn = {field.name for field in required_fields(program) if field.drawn}
-        phase = program.phase
         settings, objectives = phase.settings, phase.objectives
         pursued = [specialize.training(program, objective) for objective in objectives]
         # rows that differ in length have no array of what is computed early
         parts = partial(hoist, drawn=drawn) if not program.lengths else not_hoisted
         # in float64 no value is computed in float32 before the steps
         parted = [not_hoisted(g) if settings.precision == "float64" else parts(g) for g in pursued]
-        early_answering, answering = parts(specialize.validation(answered))
+        early_answering, answering = parts(specialize.validation(answered, phase))
         device_of.check_precision(device, settings)
         device_of.check_elements(device, *(graph for _, graph in parted), answering)
         read = {*answering.weights, *(w for _, graph in parted for w in graph.weights)}
@@ -115,12 +117,12 @@ class Forms:
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
         self.fields = list(dict.fromkeys(v.field for _, graph in parted for v in graph.inputs))
         self.training = [
-            TorchForm(graph, before, specialize.figures_of(objective, "loss"), self.weights, device,
-                 settings.precision, self.fields)
+            TorchForm(graph, before, specialize.figures_of(objective, "loss"), self.of_step(objective),
+                      device, settings.precision, self.fields)
             for (before, graph), objective in zip(parted, objectives, strict=True)
         ]  # fmt: skip
-        self.answering = TorchForm(answering, early_answering, specialize.figures_of(program.objective),
-                              self.weights, device)  # fmt: skip
+        figures = {name: at for o in objectives for name, at in specialize.figures_of(o).items()}
+        self.answering = TorchForm(answering, early_answering, figures, self.weights, device)
         self._prepared: list[tuple[Rows, Graph, Rows]] = []
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = sum(work(form.graph) for form in self.training)
@@ -131,8 +133,13 @@ class Forms:
                 self.weights[weight.name].requires_grad_(False)
         self.trained = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
         self.statistics = [
-            self.weights[w.name] for w in used if w.role == "statistic" and not settings.freezes(w)
+            self.weights[w.name] for w in used if any(w.name in o.updates for o in objectives)
         ]
+
+    def of_step(self, objective: Objective) -> dict[str, torch.Tensor]:
+        """The weights, without gradients for those that the objective does not train. They share memory."""
+        return {name: w if name in objective.learns or not w.requires_grad else w.detach()
+                for name, w in self.weights.items()}  # fmt: skip
 
     def at_step(self, step: int) -> None:
         """Set the step of training, counted from 0, of all training forms."""
@@ -166,7 +173,7 @@ class Forms:
 
     def measure(self, rows: Rows) -> Meter:
         """A meter with the losses and metrics of rows, in inference form."""
-        train, losses = self.program.phase.settings, Losses([self.answering.means])
+        train, losses = self.phase.settings, Losses([self.answering.means])
         meter = Meter(self.measured, losses)
         assert rows.count is not None, "drawn rows are not measured"
         sizes = sizes_of(
@@ -235,11 +242,11 @@ def estimate(size: Size) -> int:
     return evaluate(size, dict.fromkeys(names(size), LONG))
 
 
-def measured(program: CompiledProgram) -> list[OutputMetric]:
-    """The metrics of a program."""
-    names = titles(program.metrics)
+def measured(program: CompiledProgram, phase: Phase) -> list[OutputMetric]:
+    """The metrics of a phase."""
+    names = titles(phase.metrics)
     outputs = {o.name: o for o in program.outputs}
     return [
         OutputMetric(name, output, outputs[output].declared, outputs[output].target, metric)
-        for name, (output, metric) in zip(names, program.metrics, strict=True)
+        for name, (output, metric) in zip(names, phase.metrics, strict=True)
     ]

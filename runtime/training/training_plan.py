@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import Metric
+    from dlc.compiler.training.phases import Phase
     from dlc.compiler.training.train_section import Train
     from dlc.runtime.data.rows import Dataset
 
@@ -52,9 +53,9 @@ class TrainingPlan:
         return len(self.sizes) > 1
 
 
-def make(program: CompiledProgram, data: Dataset) -> TrainingPlan:
-    """The plan of a training; `CompileError` if it is not possible with this data."""
-    settings, taken, rows = program.phase.settings, program.phase.batches, data.train
+def make(program: CompiledProgram, phase: Phase, data: Dataset) -> TrainingPlan:
+    """The plan of a phase; `CompileError` if it is not possible with this data."""
+    settings, taken, rows = phase.settings, phase.batches, data.train
     if rows is None or rows.count == 0:
         raise plan_error("there are no training rows", program.data)
     if rows.count is not None:
@@ -64,7 +65,7 @@ def make(program: CompiledProgram, data: Dataset) -> TrainingPlan:
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
         sizes = [settings.batch] * taken * min(DRAWN, settings.steps or DRAWN)
-    check_watched(program, data)
+    check_watched(program, phase, data)
     check_drawn(program, rows.drawn)
     an_epoch = ceil(len(sizes) / taken)
     return TrainingPlan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, taken)
@@ -84,16 +85,16 @@ def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:
     return sizes
 
 
-def check_watched(program: CompiledProgram, data: Dataset) -> None:
+def check_watched(program: CompiledProgram, phase: Phase, data: Dataset) -> None:
     """Check that the figures that early stopping and `until` watch are measured."""
-    until = program.phase.settings.until
+    settings, until = phase.settings, phase.settings.until
     if until is not None and data.validation is None and "validation" in until.parts():
-        raise plan_error(f"`until` compares `{until.text}`, and there are no validation rows", program.train,
+        raise plan_error(f"`until` compares `{until.text}`, and there are no validation rows", settings,
                          "until", help="give some, or compare a figure of `train`", code="E0408")  # fmt: skip
     try:
-        program.train.check_watched(known_figures(program), data.validation is not None)
+        settings.check_watched(known_figures(program, phase), data.validation is not None)
     except Reject as reject:
-        raise plan_error(reject.message, program.train, str(reject.at), reject.help, reject.code) from None
+        raise plan_error(reject.message, settings, str(reject.at), reject.help, reject.code) from None
 
 
 def check_drawn(program: CompiledProgram, drawn: Iterable[str]) -> None:
@@ -117,13 +118,11 @@ def check_statistics(graph: Graph, plan: TrainingPlan) -> None:
                                               text="one value of each feature in a step")])  # fmt: skip
 
 
-def lower_is_better(program: CompiledProgram) -> bool:
+def lower_is_better(program: CompiledProgram, phase: Phase) -> bool:
     """Whether a lower value of the figure that early stopping watches is better."""
-    stopping = program.train.early_stop
-    if stopping is None or stopping.figure == "loss":
-        return True
-    known = known_figures(program)
-    metric = known[find_figure(stopping.figure, known) or "loss"]
+    stopping, known = phase.settings.early_stop, known_figures(program, phase)
+    figure = stopping and find_figure(stopping.figure, known)
+    metric = known[figure] if figure else None
     return metric is None or metric.better == "lower"
 
 
@@ -136,10 +135,10 @@ def never_better(settings: Train) -> CompileError:
                       "E0710")  # fmt: skip
 
 
-def known_figures(program: CompiledProgram) -> dict[str, Metric | None]:
+def known_figures(program: CompiledProgram, phase: Phase) -> dict[str, Metric | None]:
     """The figures of an epoch by name, each with its metric, None for losses."""
     types = {o.name: o.declared for o in program.outputs}
-    return figures(program.metrics, types, program.objective.losses)
+    return figures(phase.metrics, types, phase.losses)
 
 
 def plan_error(message: str, section: Any = None, key: str = "", help: str = "",

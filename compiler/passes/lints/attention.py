@@ -131,7 +131,7 @@ def unwarmed_post_norm(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Deep stacks with attention that are normalized after their sums, trained without a warm-up."""
     if program.train.span is None or program.train.weights:
         return
-    for objective in (o for phase in program.phases for o in phase.objectives):
+    for objective in program.objectives:
         if warms_up(objective):
             continue
         norms = post_norms(program.graph, objective)

@@ -46,7 +46,7 @@ def unclipped_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
     is reported."""
     if program.train.span is None:
         return
-    for objective in (o for phase in program.phases for o in phase.objectives):
+    for objective in program.objectives:
         if objective.clip is not None or objective.recomputes:
             continue
         needed = program.graph.needed_by([objective.loss])

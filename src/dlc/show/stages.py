@@ -13,6 +13,7 @@ from dlc.show.outline import output_values
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dlc.compiler.ir.graph import Graph
     from dlc.compiler.program import CompiledProgram
 
 
@@ -24,9 +25,20 @@ def graph(program: CompiledProgram) -> str:
 
 
 def training(program: CompiledProgram) -> str:
-    if not program.phases:
-        return graph(program)
-    return print_graph(specialize.training(program, program.objective), program.name)
+    """The training form of each objective; the graph as written if nothing is trained."""
+    forms = training_forms(program)
+    return "\n".join(print_graph(form, name) for name, form in forms.items()) or graph(program)
+
+
+def training_forms(program: CompiledProgram) -> dict[str, Graph]:
+    """The training form of each objective, under the name of the program, of its phase and of its step."""
+    found = {}
+    for phase in program.phases:
+        for objective in phase.objectives:
+            step = objective.figure.removesuffix("loss").removesuffix(".")
+            name = " ".join(filter(None, [program.name, phase.name, step]))
+            found[name] = specialize.training(program, objective)
+    return found
 
 
 def inference(program: CompiledProgram) -> str:
@@ -38,9 +50,9 @@ def torch(program: CompiledProgram) -> str:
     from dlc.compiler.lower.lowered_text import print_torch
     from dlc.compiler.lower.torch import trace
 
-    found = {"inference": specialize.inference(program)}
-    if program.phases:
-        found = {"training": specialize.training(program, program.objective), **found}
+    forms = training_forms(program)
+    found = {name.replace(program.name, "training", 1): form for name, form in forms.items()}
+    found["inference"] = specialize.inference(program)
     return "\n".join(print_torch(trace(graph), name) for name, graph in found.items())
 
 

@@ -72,7 +72,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     face.compiled.check_answers()
     dataset = rows_for(face, data)
     program = face.compiled
-    begun = loaded(program, face.folder)
+    begun = loaded(program, program.train.weights, face.folder)
+    later = [loaded(program, p.settings.weights if p.name else (), face.folder) for p in program.phases]
     tensors = tensors_of(program, face.folder, begun)
     weights = (
         fit(program, dataset.train, draw(program.graph, program.train.seed, tensors | begun), begun)
@@ -101,7 +102,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
             from dlc.runtime.training.loop import train as learn
 
             assert dataset is not None
-            trained = learn(program, dataset, weights, on=device, listeners=(run, *listeners))
+            trained = learn(program, dataset, weights, later, on=device, listeners=(run, *listeners))
             weights, origin = trained.weights, replace(origin, figures=figures_of(trained))
             write_figures(run, trained)
         else:

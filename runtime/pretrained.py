@@ -33,11 +33,11 @@ HELP_MAP = "a map is a JSON file of names; its path is relative to the spec"
 HELP_PATH = "paths are relative to the spec; `dlc train` leaves `weights.safetensors` in its run folder"
 
 
-def loaded(program: CompiledProgram, folder: Path) -> dict[str, np.ndarray]:
+def loaded(program: CompiledProgram, loads: Iterable[Load], folder: Path) -> dict[str, np.ndarray]:
     """The weights of all files and runs by their names in the spec, without those of average nets. The later
     one wins if two have a weight."""
     found: dict[str, np.ndarray] = {}
-    for load in program.train.weights:
+    for load in loads:
         found |= read(program, load, folder)
     return {w.name: found[w.name] for w in program.graph.weights if w.name in found and not w.follows}
 

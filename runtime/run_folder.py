@@ -22,6 +22,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
 from dlc.runtime.loaded_types import types_to_json
+from dlc.runtime.sample_files import sample_file
 from dlc.runtime.strict_json import MAX_TEXT, parse
 from dlc.runtime.training.history import plain
 
@@ -42,6 +43,7 @@ KEPT = (
     "phases.json",
 )  # fmt: skip
 LATEST = "latest"
+SAMPLES = "samples"  # a folder
 OTHER_FOLDER = "name another folder with `--out`"
 MAX_POINTER = 255  # bytes of `latest` if it is a text file
 SAVED = 2.0  # minimum seconds between two writes of improved weights
@@ -149,6 +151,10 @@ class Run:
         if self._waiting is not None and time.monotonic() - self._saved >= SAVED:
             self.write_weights(self._waiting())
             self._waiting, self._saved = None, time.monotonic()
+
+    def samples(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        for name, rows in values.items():
+            self.write(*sample_file(f"{SAMPLES}/{name}_{step:06}", rows))
 
     def phase(self, phase: PhaseEnd) -> None:
         """The figures of phases are written at the end."""

@@ -69,7 +69,7 @@ def golden(name: str, rows: int = DRAWN, settings: str = "") -> Golden:
     face = Face(Source(f"{name}.dl", text), (SPECS / name).parent, {})
     data = rows_for(name, face, rows)
     program = face.compiled
-    begun = loaded(program, face.folder)
+    begun = loaded(program, program.train.weights, face.folder)
     weights = draw(program.graph, program.train.seed, tensors_of(program, face.folder) | begun)
     return Golden(program, data, fit(program, data.train, weights, begun) if data else weights)
 
@@ -108,10 +108,11 @@ class Training:
 
     def __init__(self, golden: Golden, device: torch.device) -> None:
         assert golden.data is not None and golden.data.train is not None, "the spec learns"
-        phase, plan = golden.program.phase, training_plan.make(golden.program, golden.data)
+        phase = golden.program.phases[0]
+        plan = training_plan.make(golden.program, phase, golden.data)
         torch.manual_seed(phase.settings.seed)
         self.device = device
-        self.forms = Forms(golden.program, golden.weights, device)
+        self.forms = Forms(golden.program, golden.weights, device, phase)
         self.learner = Learner(self.forms, phase, plan.steps)
         loader = self.forms.loader(golden.data.train, *self.forms.training)
         self.passes = Passes(loader, plan, phase.settings.seed)

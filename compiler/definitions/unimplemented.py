@@ -20,7 +20,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "source": ("images", "audio"),
     "field": ("files",),
     "section": ("tune",),
-    "train": ("sample", "keep", "parallel", "checkpoint"),
+    "train": ("keep", "parallel", "checkpoint"),
     "export": ("quantize", "precision", "decode"),
     "batchnorm": ("sync",),
 }  # fmt: skip

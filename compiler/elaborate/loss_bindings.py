@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 
 def run(
-    ev: Evaluator, written: Sequence[syntax.Bind], parts: Sequence[syntax.Section],
-    settings: Container[str], *, lost: bool,
+    ev: Evaluator,
+    written: Sequence[syntax.Bind],
+    parts: Sequence[syntax.Section],
+    settings: Container[str],
+    *,
+    lost: bool,
 ) -> tuple[Evaluator, list[syntax.Bind]]:
     """Execute the bindings that the loss uses, or that the steps and phases in the section, its `parts`, use.
     Returns an evaluator that knows their names, and all other statements. `settings` are the names that are

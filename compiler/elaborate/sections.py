@@ -51,7 +51,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     parts = measured_parts(state, data, written.get("data"))
     data_checks.check(state, ev, data)
     names |= {"loss", *family("metric"), *ev.scope.file.templates, *state.recovery.names}
-    phases = []
+    phases, measured = [], expectations.MeasuredFigures({}, parts, names)
     for phase in found:
         known = figures(phase.metrics, types, phase.losses)
         objective.reject_duplicates(state, phase.metrics, types, phase.losses)

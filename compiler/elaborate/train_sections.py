@@ -10,9 +10,10 @@ from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.unimplemented import unimplemented_words
-from dlc.compiler.elaborate import arguments, loss_bindings
+from dlc.compiler.elaborate import arguments, exports, loss_bindings
 from dlc.compiler.elaborate.section_settings import PARTS_OF_TRAIN, filled, report_statement, statements_of
 from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.ir.graph import Value
 from dlc.compiler.training.initial_state import NetOrWeight
 from dlc.compiler.training.train_section import Train
 from dlc.compiler.training.turns import PhaseSection, StepSection
@@ -43,9 +44,20 @@ def training(ev: Evaluator, definition: type[Train], written: syntax.Section, ar
     if around is not None:
         turns = turns or (() if made.own("loss") else around.turns)
         made = made.knowing(title=written.of[0].id if written.of else "")
-    made = made.knowing(turns=titled(turns))
+    made = made.knowing(turns=titled(turns), samples=dict(sampled(inner, made)))
     phases = [part for part in parts if part.name.id == "phase"]
     return made.knowing(phases=phases_of(inner, phases, made))
+
+
+def sampled(ev: Evaluator, train: Train) -> Iterator[tuple[str, Value]]:
+    """The values of `sample`, by name."""
+    outputs = {o.name: o for o in ev.state.outputs(ev.scope.file)}
+    for entry in train.sample:
+        try:
+            value = exports.export_value(ev, entry, outputs)
+        except Halt:
+            continue
+        yield entry.name, value if isinstance(value, Value) else value.flowed
 
 
 def inherited(around: Train | None, settings: Sequence[syntax.Bind]) -> dict[str, Any]:

@@ -24,4 +24,5 @@ def live_out(program: CompiledProgram) -> Iterator[Value]:
     yield from (value for _, value in program.exports if isinstance(value, Value))
     regularizers = (r for objective in program.objectives for r in objective.regularize)
     yield from (r.value for r in regularizers if isinstance(r.value, Value))
+    yield from (value for phase in program.phases for value in phase.settings.samples.values())
     yield from program.losses

@@ -14,6 +14,7 @@ from dlc.compiler.passes.graph_rewrite import (
     at_inference,
     node_at_inference,
     node_without_updates,
+    prune,
     rewired,
 )
 from dlc.compiler.passes.lengths import with_lengths
@@ -171,13 +172,19 @@ def inference(program: CompiledProgram) -> Graph:
     return with_lengths(program, graph) if program.export.lengths else graph
 
 
-def validation(program: CompiledProgram, phase: Phase | None) -> Graph:
-    """The inference form from rows of training, with class indices as inputs; with the losses of a phase."""
-    graph = at_inference(program.graph)
+def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
+    """The inference form from rows of training, with class indices as inputs; with the losses of a phase;
+    of the last one by default."""
+    graph, phase = at_inference(program.graph), phase or next(reversed(program.phases), None)
     if phase is None:
         return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, *phase.objectives)
     return with_lengths(program, with_answers(program, graph, graph.outputs))
+
+
+def samples(program: CompiledProgram, phase: Phase) -> Graph:
+    """The inference form of the values that a phase samples, from rows of training."""
+    return with_lengths(program, prune(at_inference(program.graph), phase.settings.samples))
 
 
 def training_answers(program: CompiledProgram) -> Graph:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlc.compiler.definitions.definition import setting
+from dlc.compiler.definitions.export_section import ExportName
 from dlc.compiler.definitions.parameter_types import (
     Integer,
     Keyword,
@@ -26,7 +28,7 @@ from dlc.compiler.training.minimization import Minimization
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir.graph import Weight
+    from dlc.compiler.ir.graph import Value, Weight
     from dlc.compiler.training.early_stopping import Patience
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.initial_state import Load
@@ -67,6 +69,7 @@ class Train(Minimization):
 
     turns: tuple[StepSection, ...] = ()  # the `step` sections, in order
     phases: tuple[PhaseSection, ...] = ()  # the `phase` sections, in order
+    samples: Mapping[str, Value] = MappingProxyType({})  # the values of `sample`, by name
 
     freeze: tuple[Any, ...] = setting(
         "nets and declared weights that are not trained; a frozen net uses its running statistics and does "
@@ -100,6 +103,11 @@ class Train(Minimization):
         None,
         shown="chosen by the outputs' types",
     )
+    sample: tuple[Any, ...] = setting(
+        "values that are drawn ten times into the folder `samples` of the run, always for the same rows and "
+        "noise: pictures if they have one or three channels, else numbers",
+        ListOf(ExportName()), (),
+    )  # fmt: skip
     seed: int = setting("seed of initial values, order of rows and random draws", Integer(0, 2**31 - 1), 0)
     precision: str = setting(
         "precision of training: `bf16` is mixed precision in bfloat16, with weights and losses in float32; "

@@ -115,6 +115,9 @@ class Listener(Protocol):
     def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
         """Called once, with the plan of each phase."""
 
+    def samples(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Called with the values of `sample`, a row each, some times in a training."""
+
     def phase(self, phase: PhaseEnd) -> None:
         """Called at the end of each phase, if the spec has phases."""
 

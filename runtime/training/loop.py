@@ -16,6 +16,7 @@ from dlc.runtime.training.batches import Passes
 from dlc.runtime.training.history import BestEpoch, Epoch, Figures, Listener, Moment, PhaseEnd, Trained
 from dlc.runtime.training.interrupt import Interrupt
 from dlc.runtime.training.learner import Learner
+from dlc.runtime.training.samples import Samples
 from dlc.runtime.training.snapshot import Snapshot, copy
 from dlc.runtime.training.torch_forms import Forms
 
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
 STEP_INTERVAL = 0.1  # minimum seconds between two calls of the `step` listeners
 
 
-def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray], *, on: str = "auto",
+def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray],
+          loaded: Sequence[Mapping[str, np.ndarray]] = (), *, on: str = "auto",
           listeners: Sequence[Listener] = ()) -> Trained:  # fmt: skip
-    """Train the weights of a program on data, beginning with `weights`, in one phase after the other; `on`
-    names the device.
+    """Train the weights of a program on data, beginning with `weights`, in one phase after the other. Each
+    phase begins with the weights of the one before it, replaced by those that it has `loaded`. `on` names the
+    device.
 
     Ctrl-C ends the training after the current step, with the best weights of the phase so far. If a loss or a
     weight is NaN or infinite, it raises `CompileError` after the listeners got the last good weights.
@@ -45,7 +48,8 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
         listener.begin(program, plans)
     trained = Trained(weights, (), 0, "done")
     with Interrupt() as interrupt:
-        for phase, plan in zip(program.phases, plans, strict=True):
+        for phase, plan, own in zip(program.phases, plans, loaded or [{}] * len(plans), strict=True):
+            trained = replace(trained, weights={**trained.weights, **own})
             trained = train_phase(program, phase, plan, data, trained, interrupt, on, listeners)
             for listener in listeners if phase.name else ():
                 listener.phase(trained.phases[-1])
@@ -70,12 +74,11 @@ def train_phase(
     assert data.train is not None, "the plan checks it"
     passes = Passes(forms.loader(data.train, *forms.training), plan, settings.seed)
     live = list(forms.weights.values())
+    samples = Samples(forms, data, plan)
     done, done_steps = before.last, before.history[-1].step if before.history else 0
     best, best_at = [w.detach().clone() for w in live], 0
     good = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
-    best_epoch = BestEpoch(
-        phase, training_plan.lower_is_better(program, phase), data.validation is not None
-    )
+    best_epoch = BestEpoch(phase, training_plan.lower_is_better(program, phase), data.validation is not None)
     history = [*before.history]
     step, ended = 0, "done"
 
@@ -93,6 +96,11 @@ def train_phase(
                     moment = Moment(done_steps + step, learner.rate(step - 1), losses.read)
                     for listener in listeners:
                         listener.step(moment)
+                if samples.due(step):
+                    with learner.answering():
+                        drawn = samples.draw()
+                    for listener in listeners:
+                        listener.samples(done_steps + step, drawn)
                 if step == plan.steps or interrupt.asked:
                     break
 

@@ -81,6 +81,9 @@ class Progress:
             rows = f"{self._done(moment.step):_} of {sum(self._plan.rows):_} rows"
             self._print(f"{self._title()}/{self._plan.epochs}  {rows}  {self._state(moment)}")
 
+    def samples(self, step: int, values: Mapping[str, Any]) -> None:
+        """Nothing is shown."""
+
     def epoch(self, epoch: Epoch, weights: Callable[[], Any]) -> None:
         number, state = epoch.epoch - self._epochs, ""
         if self._bar:
@@ -109,7 +112,7 @@ class Progress:
         if trained.ended in words:
             kept = f"the weights of epoch {trained.kept}" if trained.kept else "the initial weights"
             self._print(f"{words[trained.ended]}: {kept} are kept")
-        if trained.best:
+        if trained.best and len(self._phase.objectives) == 1:
             self._print(self._best(trained))
 
     def close(self) -> None:

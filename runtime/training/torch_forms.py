@@ -88,7 +88,10 @@ class Forms:
     for each objective."""
 
     def __init__(
-        self, program: CompiledProgram, values: Mapping[str, np.ndarray], device: torch.device,
+        self,
+        program: CompiledProgram,
+        values: Mapping[str, np.ndarray],
+        device: torch.device,
         phase: Phase | None = None,
     ) -> None:
         self.program, self.device, self._values = program, device, values
@@ -104,10 +107,12 @@ class Forms:
         # in float64 no value is computed in float32 before the steps
         parted = [not_hoisted(g) if settings.precision == "float64" else parts(g) for g in pursued]
         early_answering, answering = parts(specialize.validation(answered, phase))
+        early_sampling, sampling = parts(specialize.samples(program, phase))
         device_of.check_precision(device, settings)
         device_of.check_elements(device, *(graph for _, graph in parted), answering)
-        read = {*answering.weights, *(w for _, graph in parted for w in graph.weights)}
-        early = {*early_answering.weights, *(w for graph, _ in parted for w in graph.weights)}
+        read = {*answering.weights, *sampling.weights, *(w for _, graph in parted for w in graph.weights)}
+        early_graphs = (early_answering, early_sampling, *(graph for graph, _ in parted))
+        early = {w for graph in early_graphs for w in graph.weights}
         held = [w for w in program.graph.weights if w in read or w not in early]
         model = Model(answering, held, values).to(device)
         if settings.precision == "float64":
@@ -123,6 +128,7 @@ class Forms:
         ]  # fmt: skip
         figures = {name: at for o in objectives for name, at in specialize.figures_of(o).items()}
         self.answering = TorchForm(answering, early_answering, figures, self.weights, device)
+        self.sampling = TorchForm(sampling, early_sampling, {}, self.weights, device)
         self._prepared: list[tuple[Rows, Graph, Rows]] = []
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = sum(work(form.graph) for form in self.training)
@@ -132,9 +138,7 @@ class Forms:
             if weight.trainable and settings.freezes(weight):
                 self.weights[weight.name].requires_grad_(False)
         self.trained = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
-        self.statistics = [
-            self.weights[w.name] for w in used if any(w.name in o.updates for o in objectives)
-        ]
+        self.statistics = [self.weights[w.name] for w in used if any(w.name in o.updates for o in objectives)]
 
     def of_step(self, objective: Objective) -> dict[str, torch.Tensor]:
         """The weights, without gradients for those that the objective does not train. They share memory."""

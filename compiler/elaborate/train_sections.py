@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.minimization import Minimization
 
+AnyTrain = TypeVar("AnyTrain", bound=Train)
 INHERITED = ("optimizer", "schedule", "regularize", "clip")  # by a step
 EXCLUSIVE = {"epochs": "steps", "steps": "epochs"}
 
@@ -34,17 +35,20 @@ def read(ev: Evaluator, written: syntax.Section | None) -> Train:
     return training(ev, Train, written, None) if written is not None else Train()
 
 
-def training(ev: Evaluator, definition: type[Train], written: syntax.Section, around: Train | None) -> Train:
+def training(
+    ev: Evaluator, definition: type[AnyTrain], written: syntax.Section, around: Train | None
+) -> AnyTrain:
     """`train`, or a phase with the settings that it takes from `around`."""
     inner, settings, parts = opened(ev, definition, written)
     made = filled(inner, definition, written, settings, inherited(around, settings))
     made = made.knowing(bound=loss_bindings.named_values(inner.scope, ev.scope))
-    turns = tuple(step(inner, part, made) for part in parts if part.name.id == "step")
+    turns = tuple(step(inner, part) for part in parts if part.name.id == "step")
     check_loss_beside_steps(ev, made, turns)
     if around is not None:
         turns = turns or (() if made.own("loss") else around.turns)
         made = made.knowing(title=written.of[0].id if written.of else "")
-    made = made.knowing(turns=titled(turns), samples=dict(sampled(inner, made)))
+    turns = tuple(placed_in(made, turn) for turn in titled(turns))
+    made = made.knowing(turns=turns, samples=dict(sampled(inner, made)))
     phases = [part for part in parts if part.name.id == "phase"]
     return made.knowing(phases=phases_of(inner, phases, made))
 
@@ -89,18 +93,17 @@ def opened(
     return inner, settings, parts
 
 
-def step(ev: Evaluator, written: syntax.Section, around: Train) -> StepSection:
+def step(ev: Evaluator, written: syntax.Section) -> StepSection:
     """One of the steps that take turns."""
     inner, settings, _ = opened(ev, StepSection, written)
-    values = {name: getattr(around, name) for name in INHERITED}
-    made = filled(inner, StepSection, written, settings, values)
+    made = filled(inner, StepSection, written, settings)
     if made.loss is None and not any(s.targets[0].id == "loss" for s in settings):
         ev.state.problems.report("E0602", written.name.span, "this step has no loss",
                                  help="write what it minimizes: `loss = ...`")  # fmt: skip
     nets = [net for name in written.of for net in named_net(ev, name)]
     spans = {**made.spans, "step": written.of[0].span if written.of else written.name.span}
     return made.placed(written.name.span, spans).knowing(
-        nets=tuple(nets), names=tuple(name.id for name in written.of), within=around,
+        nets=tuple(nets), names=tuple(name.id for name in written.of),
         bound=loss_bindings.named_values(inner.scope, ev.scope),
     )  # fmt: skip
 
@@ -128,6 +131,12 @@ def titled(turns: Sequence[StepSection]) -> tuple[StepSection, ...]:
     return tuple(found)
 
 
+def placed_in(around: Train, turn: StepSection) -> StepSection:
+    """A step within `train` or a phase, which gives it the settings that it does not write."""
+    values = {name: getattr(around, name) for name in INHERITED if not turn.own(name)}
+    return turn.knowing(within=around, **values)
+
+
 def check_loss_beside_steps(ev: Evaluator, made: Train, turns: Sequence[StepSection]) -> None:
     if turns and made.own("loss"):
         ev.state.problems.report("E0408", made.spans["loss"], "`loss` cannot stand beside a `step`",
@@ -144,8 +153,7 @@ def phases_of(ev: Evaluator, written: Sequence[syntax.Section], around: Train) -
             ev.state.problems.report("E0303", (part.of or (part.name,))[0].span, message,
                                      help="give each phase its own name: `phase NAME { ... }`")  # fmt: skip
         seen.add(name)
-    found = (training(ev, PhaseSection, part, around) for part in written)
-    return tuple(phase for phase in found if isinstance(phase, PhaseSection))
+    return tuple(training(ev, PhaseSection, part, around) for part in written)
 
 
 def check(

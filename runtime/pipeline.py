@@ -87,13 +87,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
 
         chosen = devices.choose(device)  # before anything is written
         dry_run(program, weights)
-        notes += filter(
-            None,
-            [
-                bfloat16.note(chosen, precision)
-                for precision in {p.settings.precision for p in program.phases}
-            ],
-        )
+        precisions = dict.fromkeys(phase.settings.precision for phase in program.phases)
+        notes += filter(None, [bfloat16.note(chosen, precision) for precision in precisions])
     found = lints.run_lints(program, dataset, weights) if dataset else []
     warn(found)
     note(notes)

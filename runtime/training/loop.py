@@ -89,7 +89,8 @@ def train_phase(
             due = began + STEP_INTERVAL
 
             for taken in passes.steps():
-                losses.add(learner.step(taken, step))
+                for place, made in learner.step(taken, step):
+                    losses.add(made, place)
                 step += 1
                 if time.monotonic() >= due:
                     due = time.monotonic() + STEP_INTERVAL

@@ -70,12 +70,12 @@ def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, fir
     before.restore()
     moment = Snapshot(list(forms.weights.values()), learner.optimizers, forms.device)
     for number, batches in enumerate(steps, first):
-        for trainer, taken in learner.order(batches):
+        for place, taken in learner.order(batches):
             moment.take()
-            made = learner.update(trainer, taken, number)
+            made = learner.update(place, taken, number)
             if not finite(made["loss"]) or not learner.finite():
                 moment.restore()
-                return diverged(trainer.form, taken, number + 1, learner.rate(number), note)
+                return diverged(learner.trainers[place].form, taken, number + 1, learner.rate(number), note)
     return divergence(
         "a value became NaN or infinite in this epoch, but not when the epoch was repeated", None, note
     )

@@ -84,7 +84,8 @@ def dataset(text: str, x: torch.Tensor | None, validation: torch.Tensor | None =
             return InMemoryRows({}, None, drawn=fields)
         return InMemoryRows({"x": of.numpy()}, len(of), drawn=fields)
 
-    fields = program(text).data.fields
+    data = program(text).data
+    fields = data.fields if data else {}
     return Dataset(rows(x), None if validation is None else rows(validation))
 
 

@@ -79,6 +79,7 @@ def points(n: int, seed: int = 0) -> torch.Tensor:
 
 def dataset(text: str, x: torch.Tensor | None, validation: torch.Tensor | None = None) -> Dataset:
     """Rows of `x`, with the other inputs drawn; without rows, all are drawn."""
+
     def rows(of: torch.Tensor | None) -> InMemoryRows:
         if of is None:
             return InMemoryRows({}, None, drawn=fields)

@@ -462,7 +462,7 @@ train {
 
 NAMED = mlps().replace("  step critic {", "  score = mean(critic(fake))\n  step critic {").replace(
     "loss = bce(critic(x), 1) + bce(critic(fake), 0)",
-    "real = bce(critic(x), 1)\n    made = bce(critic(fake), 0)\n    loss = real + made + 0.1 * score").replace(
+    "real = bce(critic(x), 1)\n made = bce(critic(fake), 0)\n loss = real + made + 0.1 * score").replace(
     "loss = bce(critic(fake), 1)", "loss = bce(critic(fake), 1) - 0.1 * score")  # fmt: skip
 
 

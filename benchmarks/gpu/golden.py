@@ -123,7 +123,7 @@ class Training:
         """Take one step. Returns the loss before it, on the device."""
         made = self.learner.step(batches or next(self.batches), self.taken)
         self.taken += 1
-        return torch.stack([m[OBJECTIVE].detach().float() for m in made]).sum()
+        return torch.stack([m[OBJECTIVE].detach().float() for _, m in made]).sum()
 
     def losses(self, steps: int) -> list[float]:
         return torch.stack([self.step() for _ in range(steps)]).tolist()

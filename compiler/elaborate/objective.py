@@ -116,8 +116,9 @@ def phase_of(
     for minimized in written:
         step = minimized if isinstance(minimized, StepSection) else None
         lost = minimized.loss is None and (step is not None or "loss" in minimized.spans)
-        own = minimized.loss and total_loss(state, ev, minimized, wanted=True)
-        loss = None if lost else own or implied()
+        if lost:
+            continue
+        loss = total_loss(state, ev, minimized, wanted=True) if minimized.loss else implied()
         if loss is not None:
             prefix = f"{step.title}." if step else ""
             named = {**settings.bound, **minimized.bound}

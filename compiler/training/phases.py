@@ -39,6 +39,11 @@ class Objective:
     times: int = 1
 
     @property
+    def title(self) -> str:
+        """The name of its step: `critic` for the loss `critic.loss`; empty without steps."""
+        return self.figure.rpartition(".")[0]
+
+    @property
     def optimizers(self) -> tuple[Optimizer, ...]:
         return self.settings.optimizer
 

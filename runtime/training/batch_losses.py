@@ -10,7 +10,7 @@ import torch
 from dlc.compiler.training.class_losses import LEAST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dlc.runtime.training.batch_means import Means
 
@@ -26,11 +26,10 @@ class Losses:
         self._kept = [(means, {name: DeferredNumbers() for name in means.recorded}) for means in forms]
         self._adders = [[(name, c.add) for name, c in columns.items()] for _, columns in self._kept]
 
-    def add(self, made: Iterable[Mapping[str, Any]]) -> None:
-        """Add the outputs of each form for a batch or for several batches."""
-        for adders, numbers in zip(self._adders, made, strict=True):
-            for name, add in adders:
-                add(numbers[name])
+    def add(self, numbers: Mapping[str, Any], form: int = 0) -> None:
+        """Add the outputs of a form, by its place, for a batch or for several batches."""
+        for name, add in self._adders[form]:
+            add(numbers[name])
 
     def read(self) -> dict[str, float]:
         """The losses by name; NaN if any number of a batch was not finite."""

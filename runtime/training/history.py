@@ -25,7 +25,8 @@ class Epoch:
 
     `rate` is the learning rate of the optimizer without `on=`, or else of the first one; `rates` are those of
     all optimizers, in the order of the spec. `train` has the mean losses of the steps. `best` says that these
-    are the best weights of the phase so far. `phase` is its name, if the spec has phases.
+    are the best weights of the phase so far: the newest ones, if no figure is `compared`. `phase` is its
+    name, if the spec has phases.
     """
 
     epoch: int
@@ -37,10 +38,15 @@ class Epoch:
     best: bool
     rates: tuple[float, ...] = ()
     phase: str = ""
+    compared: bool = True
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON values; with `rates` only if there are several, and `phase` only if it has a name."""
+        """As plain JSON values; with `best` only if epochs are compared, `rates` only if there are several,
+        and `phase` only if it has a name."""
         record = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        del record["compared"]
+        if not self.compared:
+            del record["best"]
         if len(self.rates) < 2:
             del record["rates"]
         if not self.phase:
@@ -60,8 +66,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class PhaseEnd:
-    """The end of a phase: its epochs counted from the first of the training, the kept one, why it ended, and
-    the figures of its weights."""
+    """The end of a phase: its epochs counted from the first of the training, the kept one, the best one (0 if
+    no figure compares epochs), why it ended, and the figures of its weights."""
 
     name: str
     first: int
@@ -78,9 +84,10 @@ class Trained:
 
     `weights` are those of epoch `kept` (0: the initial weights). `figures` and `tables` are measured with
     them on every part of the data, in inference form. `ended` is `done`, `early` (early stopping), `met` (the
-    condition of `until` holds), `interrupted` or `diverged`. `best` is the best epoch. The kept epoch is the
-    best or the last one; `other` are the weights of the other one, empty if both are the same epoch. All this
-    is of the last phase that was trained; `phases` are the ends of all, in order.
+    condition of `until` holds), `interrupted` or `diverged`. `best` is the best epoch, 0 if nothing compares
+    epochs. The kept epoch is the best or the last one; `other` are the weights of the other one, empty if
+    both are the same epoch. All this is of the last phase that was trained; `phases` are the ends of all that
+    were trained to an end, in order.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -102,6 +109,14 @@ class Trained:
         """An epoch in words: `epoch 12, the best`."""
         words = [word for word, other in (("best", self.best), ("last", self.last)) if epoch == other]
         return f"epoch {epoch}, the {' and the '.join(words)}" if words else f"epoch {epoch}"
+
+
+def kept_weights(phase: str, kept: int) -> str:
+    """Which weights are kept: those of an epoch of a phase, or with 0 those with which it began."""
+    if not kept:
+        return f"the weights with which the phase `{phase}` began are kept" if phase else \
+            "the initial weights are kept"  # fmt: skip
+    return f"the weights of epoch {kept}{f' of the phase `{phase}`' if phase else ''} are kept"
 
 
 def plain(figures: Figures) -> dict[str, float | None]:
@@ -151,6 +166,15 @@ class BestEpoch:
         self._part, self._figure = compared(stopping, validated, [o.figure for o in phase.objectives])
         self._min_delta = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
+
+    @property
+    def compares(self) -> bool:
+        """Whether a figure compares epochs."""
+        return bool(self._figure)
+
+    def number(self, best_at: int, begun: int) -> int:
+        """The best epoch, or 0 if there is none. `begun` is the last epoch before the phase."""
+        return best_at if self.compares and best_at > begun else 0
 
     def better(self, parts: Mapping[str, Figures]) -> bool:
         if not self._figure:

@@ -70,31 +70,31 @@ class Learner:
         """A context in which the weights are those to validate and export: the averages, if there are any."""
         return self.averages.in_place() if self.averages else nullcontext()
 
-    def step(self, batches: list[Batch], step: int) -> list[Outputs]:
-        """One step of all objectives on accumulated batches. Returns the outputs of each form before its
-        update, combined over the batches; they stay on the device."""
-        made: dict[ObjectiveTrainer, Outputs] = {}
-        for trainer, taken in self.order(batches):
-            made[trainer] = self.update(trainer, taken, step)
+    def step(self, batches: list[Batch], step: int) -> list[tuple[int, Outputs]]:
+        """One step of all objectives on accumulated batches. Returns the place of the objective of each
+        update, and the outputs of its form before it, combined over its batches; they stay on the device."""
+        made = [(place, self.update(place, taken, step)) for place, taken in self.order(batches)]
         if self.averages is not None:
             self.averages.add()
-        return [*made.values()]
+        return made
 
-    def update(self, trainer: ObjectiveTrainer, batches: list[Batch], step: int) -> Outputs:
-        """One update of an objective, which average nets follow."""
+    def update(self, place: int, batches: list[Batch], step: int) -> Outputs:
+        """One update of the objective at a place, which average nets follow."""
+        trainer = self.trainers[place]
         made = trainer.step(batches, step)
         for net in self._following:
             net.follow(trainer.objective.learns, step)
         return made
 
-    def order(self, batches: list[Batch]) -> Iterator[tuple[ObjectiveTrainer, list[Batch]]]:
-        """The updates of one step in order: each objective with its batches. An objective with fewer updates
-        than another uses the last batches."""
+    def order(self, batches: list[Batch]) -> Iterator[tuple[int, list[Batch]]]:
+        """The updates of one step in order: the place of each objective, and its batches. An objective with
+        fewer updates than another uses the last batches."""
         if len(batches) <= self._accumulate:
-            return ((trainer, batches) for trainer in self.trainers)
+            return ((place, batches) for place in range(len(self.trainers)))
         starts = range(0, len(batches), self._accumulate)
         taken = [batches[start : start + self._accumulate] for start in starts]
-        return ((trainer, some) for trainer in self.trainers for some in taken[-trainer.objective.times :])
+        times = [trainer.objective.times for trainer in self.trainers]
+        return ((place, some) for place, count in enumerate(times) for some in taken[-count:])
 
     def finite(self) -> bool:
         """True if no weight or statistic is NaN or infinite."""

@@ -54,6 +54,8 @@ def train(program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndar
             for listener in listeners if phase.name else ():
                 listener.phase(trained.phases[-1])
             if interrupt.asked:
+                is_last = phase is program.phases[-1]
+                trained = trained if is_last else replace(trained, ended="interrupted")
                 break
     for listener in listeners:
         listener.end(trained)
@@ -76,7 +78,7 @@ def train_phase(
     live = list(forms.weights.values())
     samples = Samples(forms, data, plan)
     done, done_steps = before.last, before.history[-1].step if before.history else 0
-    best, best_at = [w.detach().clone() for w in live], 0
+    best, best_at = [w.detach().clone() for w in live], done
     good = Snapshot([*live, *learner.averaged], learner.optimizers, forms.device)
     best_epoch = BestEpoch(phase, training_plan.lower_is_better(program, phase), data.validation is not None)
     history = [*before.history]
@@ -89,7 +91,8 @@ def train_phase(
             due = began + STEP_INTERVAL
 
             for taken in passes.steps():
-                losses.add(learner.step(taken, step))
+                for place, made in learner.step(taken, step):
+                    losses.add(made, place)
                 step += 1
                 if time.monotonic() >= due:
                     due = time.monotonic() + STEP_INTERVAL
@@ -108,12 +111,13 @@ def train_phase(
             read = losses.read()
             if not all(map(isfinite, read.values())) or not learner.finite():
                 kept = best_at if settings.early_stop else number - 1
-                error = nan_trace.replay(learner, passes.again(), good, first, kept)
+                error = nan_trace.replay(learner, passes.again(), good, first, done_steps, kept - done)
                 good.restore()
                 with learner.answering():
-                    weights, other = kept_and_other(forms, best, best_at, number - 1, kept)
-                diverged = replace(before, weights=weights, history=tuple(history), kept=kept,
-                                   ended="diverged", best=best_at, other=other)  # fmt: skip
+                    weights, other = kept_and_other(forms, best, best_at, done, number - 1, kept)
+                diverged = Trained(weights, tuple(history), kept if kept > done else before.kept, "diverged",
+                                   best=best_epoch.number(best_at, done), other=other,
+                                   phases=before.phases)  # fmt: skip
                 for listener in listeners:
                     listener.end(diverged)
                 raise error
@@ -121,14 +125,14 @@ def train_phase(
             with learner.answering():
                 measured = after_epoch(forms, data, read, validate=not interrupt.asked)
                 found = {"validation": {}, **measured, "train": measured.get("train", {}) | read}
-                better = best_epoch.better(found) or (interrupt.asked and not best_at)
+                better = best_epoch.better(found) or (interrupt.asked and best_at == done)
                 if better:
                     best_at = number
                     copy(live, best)
             rate, rates, seconds = learner.rate(step - 1), learner.rates(step - 1), time.monotonic() - began
             history.append(
                 Epoch(number, done_steps + step, rate, seconds, found["train"], found["validation"], better,
-                      rates, phase.name)
+                      rates, phase.name, best_epoch.compares)
             )  # fmt: skip
             for listener in listeners:
                 listener.epoch(history[-1], lambda: forms.arrays(best))
@@ -143,30 +147,31 @@ def train_phase(
                 break
             passes.next_epoch()
 
-        if settings.early_stop is not None and not best_at:
+        if settings.early_stop is not None and best_at == done:
             raise training_plan.never_better(settings)
 
         with learner.answering():
             # a complete phase keeps the last weights, not the best ones
             is_complete = ended in ("done", "met") and settings.early_stop is None
             kept = len(history) if is_complete else best_at
-            weights, other = kept_and_other(forms, best, best_at, len(history), kept)
+            weights, other = kept_and_other(forms, best, best_at, done, len(history), kept)
             if not is_complete:
                 copy(best, live)
             meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
     figures = {part: meter.figures() for part, meter in meters.items()}
     tables = {part: meter.tables() for part, meter in meters.items()}
+    best_at = best_epoch.number(best_at, done)
     end = PhaseEnd(phase.name, done + 1, len(history), kept, best_at, ended, figures)
     return Trained(weights, tuple(history), kept, ended, figures, tables, best_at, other,
                    (*before.phases, end))  # fmt: skip
 
 
 def kept_and_other(
-    forms: Forms, best: list[torch.Tensor], best_at: int, last: int, kept: int
+    forms: Forms, best: list[torch.Tensor], best_at: int, begun: int, last: int, kept: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The weights of the epoch `kept`, and those of the other one of the best and the last epoch, if there is
-    another one."""
-    if best_at == last or not best_at:
+    another one. `begun` is the last epoch before the phase."""
+    if best_at in (begun, last):
         return forms.arrays(best if kept == best_at else None), {}
     of_best, of_last = forms.arrays(best), forms.arrays()
     return (of_best, of_last) if kept == best_at else (of_last, of_best)

@@ -9,10 +9,11 @@ from torch import fx
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.runtime.training.history import kept_weights
 from dlc.runtime.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dlc.compiler.diagnostics.source import Span
     from dlc.runtime.training.execution import Batch
@@ -61,40 +62,47 @@ def finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, first: int,
+def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, first: int, earlier: int,
            kept: int) -> CompileError:  # fmt: skip
-    """Repeat an epoch that diverged and check every step. `first` is the number of its first step, counted
-    from 0; `kept` is the epoch whose weights are kept."""
-    note = f"the weights of epoch {kept} are kept" if kept else "the initial weights are kept"
+    """Repeat an epoch that diverged and check every step. `first` is the number of its first step in the
+    phase, counted from 0, and `earlier` the number of steps before the phase; `kept` is the epoch of the
+    phase whose weights are kept, 0 for those with which it began."""
     forms = learner.forms
+    note = kept_weights(forms.phase.name, kept)
     before.restore()
     moment = Snapshot(list(forms.weights.values()), learner.optimizers, forms.device)
     for number, batches in enumerate(steps, first):
-        for trainer, taken in learner.order(batches):
+        for place, taken in learner.order(batches):
             moment.take()
-            made = learner.update(trainer, taken, number)
+            made = learner.update(place, taken, number)
             if not finite(made["loss"]) or not learner.finite():
                 moment.restore()
-                return diverged(trainer.form, taken, number + 1, learner.rate(number), note)
+                trainer = learner.trainers[place]
+                title = trainer.objective.title
+                at = f"step {earlier + number + 1}" + (f", where `{title}` is trained" if title else "")
+                return diverged(trainer.form, taken, at, trainer.rates(number), note)
     return divergence(
         "a value became NaN or infinite in this epoch, but not when the epoch was repeated", None, note
     )
 
 
-def diverged(form: TorchForm, batches: list[Batch], step: int, rate: float, note: str) -> CompileError:
-    """The error of a step, counted from 1, that diverged; the weights are those before the step."""
+def diverged(
+    form: TorchForm, batches: list[Batch], at: str, rates: Sequence[float], note: str
+) -> CompileError:
+    """The error of a step that diverged; the weights are those before it. `at` says which step."""
     found = (first_bad(form, batch) for batch in batches)
     node, what, numbers = next((bad for bad in found if bad[0] is not None), (None, "", None))
     if node is None or numbers is None:
+        rate = " and ".join(f"{rate:g}" for rate in dict.fromkeys(rates))
         return divergence(
-            f"a weight is no longer finite after step {step}, at a learning rate of {rate:g}", None, note
+            f"a weight is no longer finite after {at}, at a learning rate of {rate}", None, note
         )
     name = node.meta.get("name", node.name)
     bad = "NaN" if bool(torch.isnan(numbers).any()) else "infinite"
     whose = f"the result of `{name}`" if what == "result" else f"the gradient of `{name}`"
     made = next((n for n in form.graph.nodes if n.name == name), None)
     domain = f"`{made.operator.name}` wants {made.operator.domain}" if made and made.operator.domain else ""
-    return divergence(f"{whose} is {bad} at step {step}", made and made.site.span, note, domain)
+    return divergence(f"{whose} is {bad} at {at}", made and made.site.span, note, domain)
 
 
 def divergence(message: str, span: Span | None, note: str, help: str = "") -> CompileError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.diagnostics.quoting import printable
-from dlc.runtime.training.history import Moment, compared
+from dlc.runtime.training.history import Moment, compared, kept_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,9 +57,9 @@ class Progress:
         part, figures = next(((p, phase.figures[p]) for p in PARTS[::-1] if p in phase.figures), ("", {}))
         words = {"done": "done", "met": "`until` holds", "early": "stopped early",
                  "interrupted": "interrupted"}  # fmt: skip
-        kept = phase.kept - self._epochs
-        after = f"epoch {kept} of {phase.last - self._epochs} is kept" if kept > 0 else "nothing is kept"
-        self._print("  ".join([f"{phase.name}: {words[phase.ended]}, {after}", part, *listed(figures)]))
+        kept = f"epoch {phase.kept - self._epochs} of {phase.last - self._epochs} is kept"
+        parts = [f"{phase.name}: {words[phase.ended]}, {kept}", *listed(figures)]
+        self._print("  ".join([*parts[:1], *([part] if part else []), *parts[1:]]))
         if self._waiting:
             self._next_phase()
             if self._bar:
@@ -103,17 +103,27 @@ class Progress:
 
     def end(self, trained: Trained) -> None:
         self.close()
-        if self._phase.name and trained.ended != "diverged":
-            return  # each phase has had its line
+        if self._phase.name:  # each phase that ended has had its line
+            self._end_of_phases(trained)
+            return
         until = self._phase.settings.until
         if trained.ended == "met" and until is not None:
             self._print(f"done: {printable(until.text)} holds")
         words = {"early": "stopped early", "interrupted": "interrupted", "diverged": "stopped"}
         if trained.ended in words:
-            kept = f"the weights of epoch {trained.kept}" if trained.kept else "the initial weights"
-            self._print(f"{words[trained.ended]}: {kept} are kept")
-        if trained.best and len(self._phase.objectives) == 1:
+            self._print(f"{words[trained.ended]}: {kept_weights('', trained.kept)}")
+        if trained.best:
             self._print(self._best(trained))
+
+    def _end_of_phases(self, trained: Trained) -> None:
+        if trained.ended == "diverged":
+            kept = max(trained.kept - self._epochs, 0)
+            self._print(f"stopped: {kept_weights(self._phase.name, kept)}")
+        left = [phase.name for phase, _ in self._waiting]
+        if trained.ended == "interrupted" and trained.phases[-1].name != self._phase.name:
+            left = [self._phase.name, *left]
+        if left:
+            self._print(f"not trained: {', '.join(left)}")
 
     def close(self) -> None:
         """Remove the progress bar, also after an exception."""
@@ -166,7 +176,7 @@ def line(epoch: Epoch, epochs: int) -> str:
     parts = [*filter(None, [epoch.phase]), f"epoch {epoch.epoch:{width}}/{epochs}", *listed(epoch.train)]
     if epoch.validation:
         parts.append("validation " + "  ".join(listed(epoch.validation)))
-    return "  ".join([*parts, "*"] if epoch.best else parts)
+    return "  ".join([*parts, "*"] if epoch.best and epoch.compared else parts)
 
 
 def listed(figures: Figures) -> list[str]:

@@ -17,6 +17,7 @@ class Snapshot:
     def __init__(self, weights: list[torch.Tensor], optimizers: Sequence[Any], device: torch.device) -> None:
         self._weights, self._optimizers, self._device = weights, optimizers, device
         self._kept: list[torch.Tensor] = []
+        self._known: set[tuple[int, int]] = set()  # the optimizers and weights that have a state
         self._nested: list[tuple[Any, torch.Tensor, Any]] = []
         self._random: list[torch.Tensor] = []
 
@@ -26,13 +27,14 @@ class Snapshot:
             self._kept = [t.detach().clone() for t in live]
         else:
             copy(live, self._kept)
+        self._known = {(id(o), id(w)) for o, w, _ in self._states()}
         self._nested = [(o, w, deepcopy(s)) for o, w, s in self._states() if is_nested(s)]
         self._random = random_states(self._device)
 
     def restore(self) -> None:
-        if len(self._live()) != len(self._kept):  # taken before the first step
-            for optimizer in self._optimizers:
-                optimizer.state.clear()
+        for optimizer, weight, _ in [*self._states()]:
+            if (id(optimizer), id(weight)) not in self._known:  # taken before its first step
+                del optimizer.state[weight]
         copy(self._kept, self._live())
         for optimizer, weight in [(o, w) for o, w, s in self._states() if is_nested(s)]:
             del optimizer.state[weight]

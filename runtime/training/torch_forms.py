@@ -191,7 +191,7 @@ class Forms:
             weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
             for batch, targets in zip(batches, target_batches, strict=True):
                 made = self.answering(batch, weights)
-                losses.add([made])
+                losses.add(made)
                 outputs = self.answering.graph.outputs.keys() - {*self.answering.means.figures.values()}
                 meter.add({name: made[name].detach().cpu().numpy() for name in outputs}, targets)
         return meter

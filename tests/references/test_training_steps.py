@@ -120,7 +120,7 @@ def both(settings: str, make, penalty=none) -> list[tuple[torch.Tensor, torch.Te
     pairs = []
     for step, (image, kind) in enumerate(batches()):
         given = {"image": image, "kind": kind}
-        (found,) = learner.step([[given[name] for name in learner.forms.fields]], step)
+        [(_, found)] = learner.step([[given[name] for name in learner.forms.fields]], step)
         loss = F.cross_entropy(module(image), kind)
         optimizer.zero_grad()
         (loss + penalty(module)).backward()

@@ -176,7 +176,7 @@ def test_gradients_accumulate_over_all_uses(case: str) -> None:
     optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.1)
     fields = {program.compiled.inputs[0].name: x, program.compiled.outputs[0].name: y}
     for step in range(3):
-        (found,) = learner.step([[fields[name] for name in learner.forms.fields]], step)
+        [(_, found)] = learner.step([[fields[name] for name in learner.forms.fields]], step)
         loss = loss_of(module(x), y)
         optimizer.zero_grad()
         loss.backward()

@@ -45,7 +45,7 @@ def test_lbfgs_evaluates_all_accumulated_batches():
 
 def test_steps_count_updates_of_the_weights():
     p = program(classifier("steps = 7\nbatch = 10\naccumulate = 3"))
-    plan = training_plan.make(p, Dataset(points(100)))
+    plan = training_plan.make(p, p.last_phase, Dataset(points(100)))
     assert (plan.rows, plan.steps, plan.epochs) == ([30, 30, 30, 10], 7, 2)
     history = run(classifier("steps = 7\nbatch = 10\naccumulate = 3"), points(100)).history
     assert [e.step for e in history] == [4, 7]
@@ -56,7 +56,7 @@ def test_a_drawn_epoch_has_as_many_steps():
                 "train { loss = mse(y, 0)\nsteps = 5\nbatch = 4\naccumulate = 2 }\n")  # fmt: skip
     from dlc.runtime.data import InMemoryRows
 
-    plan = training_plan.make(p, Dataset(InMemoryRows({}, None, drawn=p.data.fields)))
+    plan = training_plan.make(p, p.last_phase, Dataset(InMemoryRows({}, None, drawn=p.data.fields)))
     assert (plan.rows, plan.epochs) == ([8] * 5, 1)
 
 

@@ -13,6 +13,8 @@ import dlc
 from dlc.compiler import CompileError
 from dlc.compiler.lower.pytorch_source import emit
 from dlc.compiler.training.early_stopping import Patience
+from dlc.compiler.training.phases import Phase
+from dlc.compiler.training.train_section import Train
 from dlc.runtime.data import InMemoryRows, Rows
 from dlc.runtime.training.history import BestEpoch
 from dlc.runtime.training.progress import Progress
@@ -77,10 +79,14 @@ def test_until_needs_the_rows_of_its_figure():
 
 def test_an_improvement_is_larger_than_min_delta():
     figures = [1.0, 0.95, 0.91, 0.89, 0.7, 0.65]
-    watch = BestEpoch(Patience(n=3, on="train.loss", min_delta=0.1), True, False)
+    watch = watching(Patience(n=3, on="train.loss", min_delta=0.1), lower_is_better=True)
     assert [watch.better({"train": {"loss": f}}) for f in figures] == [True, False, False, True, True, False]
-    rising = BestEpoch(Patience(n=2, on="train.accuracy", min_delta=0.1), False, False)
+    rising = watching(Patience(n=2, on="train.accuracy", min_delta=0.1), lower_is_better=False)
     assert [rising.better({"train": {"accuracy": f}}) for f in (0.5, 0.6, 0.7)] == [True, False, True]
+
+
+def watching(patience: Patience, lower_is_better: bool) -> BestEpoch:
+    return BestEpoch(Phase("", Train(early_stop=patience), (), ()), lower_is_better, validated=False)
 
 
 # --- losses of outputs ------------------------------------------------------------------------------------

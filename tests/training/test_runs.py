@@ -26,6 +26,7 @@ from dlc.runtime.training import progress as progress_display
 from dlc.runtime.training.history import Epoch, Trained
 from dlc.runtime.training.loop import train
 from dlc.runtime.training.progress import Progress, duration, line, number, summary, table
+from dlc.runtime.training.training_plan import TrainingPlan
 from dlc.runtime.weight_files import WeightFile
 
 SPEC = """param units = 4
@@ -354,6 +355,8 @@ def test_many_figures_and_classes_do_not_fill_the_screen():
     ("done", 3, ""),
 ])  # fmt: skip
 def test_an_early_end_is_reported(ended, kept, words):
-    console = Console(file=io.StringIO(), width=200)
-    Progress(console).end(Trained({}, (), kept, ended))
+    console, p = Console(file=io.StringIO(), width=200), program()
+    progress = Progress(console)
+    progress.begin(p, [TrainingPlan([32], 3)])
+    progress.end(Trained({}, (), kept, ended))
     assert console.file.getvalue().strip() == words

@@ -15,8 +15,8 @@ from dlc.compiler.elaborate.section_settings import PARTS_OF_TRAIN, filled, repo
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.training.initial_state import NetOrWeight
-from dlc.compiler.training.train_section import Train
-from dlc.compiler.training.turns import PhaseSection, StepSection
+from dlc.compiler.training.train_section import PhaseSection, Train
+from dlc.compiler.training.turns import StepSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ def training(ev: Evaluator, definition: type[Train], written: syntax.Section, ar
     turns = tuple(step(inner, part, made) for part in parts if part.name.id == "step")
     check_loss_beside_steps(ev, made, turns)
     if around is not None:
-        turns = turns or (() if made.own("loss") else around.turns)
+        turns = turns or (() if made.own("loss") else tuple(taken(turn, made) for turn in around.turns))
         made = made.knowing(title=written.of[0].id if written.of else "")
     made = made.knowing(turns=titled(turns), samples=dict(sampled(inner, made)))
     phases = [part for part in parts if part.name.id == "phase"]
@@ -100,9 +100,16 @@ def step(ev: Evaluator, written: syntax.Section, around: Train) -> StepSection:
     nets = [net for name in written.of for net in named_net(ev, name)]
     spans = {**made.spans, "step": written.of[0].span if written.of else written.name.span}
     return made.placed(written.name.span, spans).knowing(
-        nets=tuple(nets), names=tuple(name.id for name in written.of), within=around,
+        nets=tuple(nets), names=tuple(name.id for name in written.of), frozen=around.freeze,
         bound=loss_bindings.named_values(inner.scope, ev.scope),
     )  # fmt: skip
+
+
+def taken(turn: StepSection, phase: Train) -> StepSection:
+    """A step of `train` as a phase without steps has it: with the settings of the phase that it does not
+    write."""
+    left = {name: getattr(phase, name) for name in INHERITED if not turn.own(name)}
+    return turn.with_settings(**left).knowing(frozen=phase.freeze)
 
 
 def named_net(ev: Evaluator, name: syntax.Ident) -> Iterator[Any]:
@@ -134,7 +141,7 @@ def check_loss_beside_steps(ev: Evaluator, made: Train, turns: Sequence[StepSect
                                  help="give it a step of its own: `step NET { loss = ... }`")  # fmt: skip
 
 
-def phases_of(ev: Evaluator, written: Sequence[syntax.Section], around: Train) -> tuple[PhaseSection, ...]:
+def phases_of(ev: Evaluator, written: Sequence[syntax.Section], around: Train) -> tuple[Train, ...]:
     """The phases of `train`. Two of one name are reported."""
     seen: set[str] = set()
     for part in written:
@@ -144,8 +151,7 @@ def phases_of(ev: Evaluator, written: Sequence[syntax.Section], around: Train) -
             ev.state.problems.report("E0303", (part.of or (part.name,))[0].span, message,
                                      help="give each phase its own name: `phase NAME { ... }`")  # fmt: skip
         seen.add(name)
-    found = (training(ev, PhaseSection, part, around) for part in written)
-    return tuple(phase for phase in found if isinstance(phase, PhaseSection))
+    return tuple(training(ev, PhaseSection, part, around) for part in written)
 
 
 def check(

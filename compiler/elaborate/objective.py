@@ -154,7 +154,7 @@ class PhaseLosses:
 def with_weights(phases: Sequence[PhaseLosses], weights: Sequence[Weight]) -> tuple[Phase, ...]:
     """The phases with a loss, with the names of the weights that each objective trains."""
     return tuple(
-        Phase(getattr(p.settings, "title", ""), p.settings,
+        Phase(p.settings.title, p.settings,
               tuple(objective(turn, p.settings, weights) for turn in p.turns), p.metrics)
         for p in phases
         if p.turns

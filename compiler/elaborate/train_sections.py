@@ -15,8 +15,8 @@ from dlc.compiler.elaborate.section_settings import PARTS_OF_TRAIN, filled, repo
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.training.initial_state import NetOrWeight
-from dlc.compiler.training.train_section import Train
-from dlc.compiler.training.turns import PhaseSection, StepSection
+from dlc.compiler.training.train_section import PhaseSection, Train
+from dlc.compiler.training.turns import StepSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +134,7 @@ def titled(turns: Sequence[StepSection]) -> tuple[StepSection, ...]:
 def placed_in(around: Train, turn: StepSection) -> StepSection:
     """A step within `train` or a phase, which gives it the settings that it does not write."""
     values = {name: getattr(around, name) for name in INHERITED if not turn.own(name)}
-    return turn.knowing(within=around, **values)
+    return turn.knowing(frozen=around.freeze, **values)
 
 
 def check_loss_beside_steps(ev: Evaluator, made: Train, turns: Sequence[StepSection]) -> None:
@@ -143,7 +143,7 @@ def check_loss_beside_steps(ev: Evaluator, made: Train, turns: Sequence[StepSect
                                  help="give it a step of its own: `step NET { loss = ... }`")  # fmt: skip
 
 
-def phases_of(ev: Evaluator, written: Sequence[syntax.Section], around: Train) -> tuple[PhaseSection, ...]:
+def phases_of(ev: Evaluator, written: Sequence[syntax.Section], around: Train) -> tuple[Train, ...]:
     """The phases of `train`. Two of one name are reported."""
     seen: set[str] = set()
     for part in written:

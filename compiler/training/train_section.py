@@ -1,4 +1,4 @@
-"""The section `train`."""
+"""The section `train`, and `phase` in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.initial_state import Load
     from dlc.compiler.training.metrics import Metric
-    from dlc.compiler.training.turns import PhaseSection, StepSection
+    from dlc.compiler.training.turns import StepSection
 
 EPOCHS = 10
 
@@ -67,8 +67,9 @@ class Train(Minimization):
     }
     """
 
+    title: str = ""  # the name of a phase
     turns: tuple[StepSection, ...] = ()  # the `step` sections, in order
-    phases: tuple[PhaseSection, ...] = ()  # the `phase` sections, in order
+    phases: tuple[Train, ...] = ()  # the `phase` sections, in order
     samples: Mapping[str, Value] = MappingProxyType({})  # the values of `sample`, by name
 
     freeze: tuple[Any, ...] = setting(
@@ -152,3 +153,33 @@ class Train(Minimization):
             raise Reject(
                 f"training does not measure `{stopping.figure}`", at="early_stop", help=help, code="E0606"
             )
+
+
+class PhaseSection(Train):
+    """One of several trainings, one after the other: `phase NAME { }`.
+
+    It has every setting of `train`, and `step` too; what it does not write is as in `train` around it. It
+    begins with the weights of the phase before it: those of its best epoch if it stops early, else the last.
+    Its optimizer and its schedule begin anew. `expect` and the artifact are those of the last phase.
+    """
+
+    usage = """
+    input  x: float[4]
+    output code: float[2]
+    output kind: class(3)
+
+    net encoder(x) { return x -> dense(16) -> relu -> dense(2) }
+    net decoder(h) { return h -> dense(16) -> relu -> dense(4) }
+
+    h = x -> standardize -> encoder
+    h -> code
+    h -> relu -> dense(3) -> kind
+
+    data { source = builtin("iris") }
+
+    train {
+      phase reconstruct { loss = mse(decoder(h), standardize(x)) }
+      phase classify    { loss = cross_entropy(kind)
+                          freeze = decoder }
+    }
+    """

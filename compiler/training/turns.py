@@ -1,4 +1,4 @@
-"""The sections `step` and `phase` of `train`."""
+"""The section `step` of `train`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.training.initial_state import WeightSelection
 from dlc.compiler.training.minimization import Minimization
-from dlc.compiler.training.train_section import Train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,51 +54,22 @@ class StepSection(Minimization):
     names: tuple[str, ...] = ()  # of the nets and weights, as written
     title: str = ""  # before its figures: `critic`
     nets: tuple[Any, ...] = ()  # the nets and weights that it names
-    within: Train | None = None  # the `train` or `phase` around it
+    frozen: tuple[Any, ...] = ()  # the nets and weights that the section around it freezes
 
     times: int = setting("updates in each round, each on a batch of its own; steps with fewer updates use "
                          "the last batches", Integer(1), 1)  # fmt: skip
 
     def trains(self, weight: Weight) -> bool:
-        frozen = self.within is not None and self.within.freezes(weight)
-        return not frozen and weight in self._selection
+        return weight in self._selection and weight not in self._frozen
 
     @cached_property
     def _selection(self) -> WeightSelection:
         return WeightSelection(self.nets)
 
+    @cached_property
+    def _frozen(self) -> WeightSelection:
+        return WeightSelection(self.frozen)
+
     def selected(self) -> Iterator[tuple[Any, Any]]:
         yield from (("step", net) for net in self.nets)
         yield from super().selected()
-
-
-class PhaseSection(Train):
-    """One of several trainings, one after the other: `phase NAME { }`.
-
-    It has every setting of `train`, and `step` too; what it does not write is as in `train` around it. It
-    begins with the weights of the phase before it: those of its best epoch if it stops early, else the last.
-    Its optimizer and its schedule begin anew. `expect` and the artifact are those of the last phase.
-    """
-
-    usage = """
-    input  x: float[4]
-    output code: float[2]
-    output kind: class(3)
-
-    net encoder(x) { return x -> dense(16) -> relu -> dense(2) }
-    net decoder(h) { return h -> dense(16) -> relu -> dense(4) }
-
-    h = x -> standardize -> encoder
-    h -> code
-    h -> relu -> dense(3) -> kind
-
-    data { source = builtin("iris") }
-
-    train {
-      phase reconstruct { loss = mse(decoder(h), standardize(x)) }
-      phase classify    { loss = cross_entropy(kind)
-                          freeze = decoder }
-    }
-    """
-
-    title: str = ""  # its name, as written

@@ -26,6 +26,7 @@ class EmitterState:
         self.source_nodes = {node.results[0]: node for node in program.graph.nodes}
         self.readers = graph.readers()
         self.roots = {*roots, *graph.outputs.values()}
+        self.tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
         self.nets: dict[str, BlockFrame] = {}  # by name, the first use of each net
         self.frames: list[BlockFrame] = []  # the written frames, inner frames first
         self.identities: dict[Any, int] = {}  # a number for each distinct frame key

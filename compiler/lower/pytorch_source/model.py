@@ -1,4 +1,4 @@
-"""The model class, which is the last class of the file: `forward`, `predict` and `compute_loss`."""
+"""The model class, which is the last class of the file: `forward`, `predict` and the losses."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, pa
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED
-from dlc.compiler.lower.pytorch_source.split import split
+from dlc.compiler.lower.pytorch_source.split import reads, split
 from dlc.compiler.lower.pytorch_source.statements import local
 from dlc.compiler.lower.pytorch_source.weights import state_key
 from dlc.compiler.lower.pytorch_source.writer import Writer, finish
 from dlc.compiler.lower.symbolic import Let, Local
 from dlc.compiler.lower.torch_names import safe
 from dlc.compiler.output_kinds import kind_of
-from dlc.compiler.passes import fitting_order, specialize
+from dlc.compiler.passes import fitting_order, learners, specialize
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dlc.compiler.ir.graph import Node
     from dlc.compiler.program import CompiledProgram
@@ -69,7 +69,7 @@ class EmittedModel:
             self.forward.value(root)
         self.order_parameters(self.forward)
         self.predict = self.write_predict()
-        self.loss = self.write_loss() if program.phases else None
+        self.losses = [*self.write_losses()]
         finish(self.forward, self.split.roots)
         self.classes = classes_of(self.shared.frames)
         keys = ((state_key(self.frame, weight.name), weight) for weight in program.graph.weights)
@@ -127,16 +127,31 @@ class EmittedModel:
         scores = output is not None and kind_of(output.declared).activation(output.declared)
         return f"{name}_scores" if scores else f"predicted_{name}"
 
-    def write_loss(self) -> Method:
-        graph = self.split.graph
-        writer = self.method(self.split.loss, self.split.roots, "self")
-        loss = writer.code(graph.outputs[specialize.LOSS])
-        wrt = [node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None]
-        tracked = graph.needed_by(wrt)
-        for key in [key for key in writer.params if key in tracked and key.type.is_float]:
-            writer.body.insert(0, Let((), call(attribute(writer.code(key), "requires_grad_"))))
+    def write_losses(self) -> Iterator[Method]:
+        """A method for each objective: `compute_loss`, or one named after its phase and its step."""
+        pairs = [(phase, objective) for phase in self.program.phases for objective in phase.objectives]
+        taken = {weight.name.split(".")[0] for weight in self.program.graph.weights}
+        for (phase, objective), (loss, nodes) in zip(pairs, self.split.losses, strict=True):
+            name = "_".join(filter(None, ("compute", phase.name, objective.figure.replace(".", "_"))))
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            doc = "The loss of a batch."
+            if name != "compute_loss":
+                doc += f" It trains {learners.in_words(self.program, objective)}."
+            yield self.write_loss(name, doc, loss, nodes)
+
+    def write_loss(self, name: str, doc: str, loss: Value, nodes: Sequence[Node]) -> Method:
+        roots, read = self.split.roots, {loss, *reads(nodes)}
+        calls_forward = len(self.split.losses) == 1 or not read.isdisjoint(roots)
+        writer = self.method(nodes, roots if calls_forward else (), "self")
+        wrt = {node.operands[node.operator.wrt] for node in nodes if node.operator.wrt is not None}
+        returned, given = writer.code(loss), len(writer.body)
+        for value in (value for value in writer.params if value in wrt):
+            writer.track(value)
+        writer.body[:0] = [writer.body.pop() for _ in range(len(writer.body) - given)]
         self.order_parameters(writer)
-        return Method("compute_loss", "The loss of a batch.", "enable_grad" if wrt else "", writer, loss)
+        return Method(name, doc, "enable_grad" if wrt else "", writer, returned)
 
     def write_predict(self) -> Method:
         """`predict`, which gives the outputs of the artifact by name; classes as their labels."""
@@ -173,7 +188,7 @@ class EmittedModel:
         found: list[str] = []
         for cls in self.classes[:-1]:
             found += ["", "", *class_lines(cls, parameter_names(cls))]
-        more = [line for each in (self.predict, self.loss) if each for line in self.method_lines(each)]
+        more = [line for each in (self.predict, *self.losses) for line in self.method_lines(each)]
         targets = [target for key, target in self.forward.params.items() if key.is_target]
         given = self.names(self.forward)
         return [*found, "", "", *class_lines(self.classes[-1], given, targets, more)]

@@ -122,8 +122,7 @@ def script(model: EmittedModel) -> list[str]:
     if not specialize.trained(program):
         return []
     specialize.check_reached(program)
-    assert model.loss is not None, "there is an objective"
-    fields = [*model.loss.writer.params]
+    fields = [*model.losses[0].writer.params]
     sourced = program.data is not None and program.data.source is not None
     rows = SourceReader(model, fields) if sourced else None
     parts, loading, split = (rows.parts, rows.loading, rows.splitting) if rows else ([], [], [])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.lower.python_code import Code, call, text
+from dlc.compiler.lower.python_code import Code, attribute, call, text
 from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
@@ -64,7 +64,9 @@ class Writer(Body):
         arguments = [self.code(key) for key in frame.params.values()]
         if frame.kind == "net" and frame.has_weights:
             name = frame.prefix[:-1]
-            self.shared.nets.setdefault(name, frame)
+            first = self.shared.nets.setdefault(name, frame)
+            if self.shared.identity[first] != self.shared.identity[frame]:
+                raise Untraceable(f"the uses of the net `{name}` compute different things")
             function = self.code(("net", name))
         else:
             name = frame.prefix[len(self.frame.prefix) : -1]
@@ -85,7 +87,7 @@ class Writer(Body):
     def member_for(self, name: str, made: Code, owns: bool) -> Code:
         """A module of the class. Modules without weights may be shared, or renamed if the name is taken."""
         attr, count, key = name, 1, made.key(self.shared.key)
-        if owns and name in self.members:
+        if owns and name in self.members and self.members[name].key(self.shared.key) != key:
             raise Untraceable("some weights of its block belong to the network, others to the loss")
         while attr in self.members and self.members[attr].key(self.shared.key) != key:
             count += 1
@@ -107,12 +109,18 @@ class Writer(Body):
             self.bind(value, code)
             if code.kind == "local" and not code.value.hint:
                 code.value.hint = self.hints.get(value, "")
+            if value in self.shared.tracked and self.frame.kind != "operator":
+                self.track(value)
         is_infix = operator.symbol and operator.broadcasts
         inlines = bool(operator.follows or is_infix or operator.family == "loss")
         for index, let in enumerate(self.body[start:], start):
             if isinstance(let, Let):
                 is_result = let.is_result or (index == len(self.body) - 1 and not operator.glue)
                 self.body[index] = replace(let, is_result=is_result, inlines=inlines)
+
+    def track(self, value: Value) -> None:
+        """Let a value require gradients, so that there are derivatives with respect to it."""
+        self.body.append(Let((), call(attribute(self.code(value), "requires_grad_"))))
 
     def run_node(self, node: Node) -> Any:
         """The result of a node, from a module of torch.nn or its PyTorch form. None if it has a class of its

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.passes import specialize
 
+FEW = 4  # nets and layers that are listed, even if fewer are left out
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,14 +30,22 @@ def in_words(program: CompiledProgram, objective: Objective) -> str:
     if not rest:
         return "all weights"
     trained, others = units(learns), units(rest)
-    if len(others) < len(trained) and not {*others} & {*trained}:
+    if len(trained) > FEW and len(others) < len(trained) and not {*others} & {*trained}:
         return f"all but {listed(others)}"
     return listed(trained) if trained else "nothing"
 
 
-def frozen(program: CompiledProgram, objective: Objective) -> list[str]:
-    """The nets whose running statistics its steps use in place of those of the batch."""
-    return units(w for w in program.graph.weights if w.name in objective.freezes)
+def remark(program: CompiledProgram, objective: Objective) -> str:
+    """Sentences that say what an objective trains, and which nets with running statistics are frozen."""
+    frozen = units(frozen_statistics(program, objective))
+    keeps = f" {listed(frozen)} is frozen, and uses its running statistics." if frozen else ""
+    return f"It trains {in_words(program, objective)}.{keeps}"
+
+
+def frozen_statistics(program: CompiledProgram, objective: Objective) -> list[Weight]:
+    """The running statistics that a loss uses in place of those of the batch."""
+    used = specialize.training(program, objective).weights
+    return [weight for weight in used if weight.name in objective.freezes]
 
 
 def units(weights: Iterable[Weight]) -> list[str]:

@@ -35,6 +35,11 @@ class EmitterState:
     def is_read_outside(self, value: Value, inside: Container[Node]) -> bool:
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
 
+    def live_out(self, nodes: Iterable[Node]) -> list[Value]:
+        """The values that nodes compute and others read."""
+        inside = dict.fromkeys(nodes)
+        return [v for n in inside for v in n.results if self.is_read_outside(v, inside)]
+
     def source_operator(self, node: Node) -> Any:
         """The operator as in the spec, before target augmentation replaced it."""
         return self.source_nodes.get(node.results[0], node).operator

@@ -71,18 +71,19 @@ class Writer(Body):
         else:
             name = frame.prefix[len(self.frame.prefix) : -1]
             function = self.member_for(name, Code("make", frame), frame.has_weights)
-        results = live_out(self.shared, frame)
-        targets = tuple(Local(hint=self.hint(frame, value, len(results))) for value in results)
+        results = self.shared.live_out(frame.nodes)
+        targets = tuple(Local(hint=self.hint(frame, value)) for value in results)
         self.body.append(Let(targets, call(function, *arguments), is_result=True))
         for value, target in zip(results, targets, strict=True):
             self.bind(value, local(target))
+        self.track(results, len(self.body))
 
-    def hint(self, frame: BlockFrame, value: Value, count: int) -> str:
+    def hint(self, frame: BlockFrame, value: Value) -> str:
         """The name of a result in the spec. Augmented targets keep the names of the targets."""
         if frame.kind == "operator" and value is not frame.nodes[0].results[0]:
             partner = frame.operator.mixes_targets
             return value.name.replace(".", "_") if partner else value.name.split(".")[0]
-        return self.hints.get(value, "") if count == 1 else ""
+        return self.hints.get(value, "")
 
     def member_for(self, name: str, made: Code, owns: bool) -> Code:
         """A module of the class. Modules without weights may be shared, or renamed if the name is taken."""
@@ -109,18 +110,19 @@ class Writer(Body):
             self.bind(value, code)
             if code.kind == "local" and not code.value.hint:
                 code.value.hint = self.hints.get(value, "")
-            if value in self.shared.tracked and self.frame.kind != "operator":
-                self.track(value)
         is_infix = operator.symbol and operator.broadcasts
         inlines = bool(operator.follows or is_infix or operator.family == "loss")
         for index, let in enumerate(self.body[start:], start):
             if isinstance(let, Let):
                 is_result = let.is_result or (index == len(self.body) - 1 and not operator.glue)
                 self.body[index] = replace(let, is_result=is_result, inlines=inlines)
+        self.track(node.results, len(self.body))
 
-    def track(self, value: Value) -> None:
-        """Let a value require gradients, so that there are derivatives with respect to it."""
-        self.body.append(Let((), call(attribute(self.code(value), "requires_grad_"))))
+    def track(self, values: Iterable[Value], place: int) -> None:
+        """Let values require gradients for derivatives; the results of a block do where it is used."""
+        for value in (value for value in values if value in self.shared.tracked):
+            if self.frame.kind == "model" or value not in self.shared.live_out(self.frame.nodes):
+                self.body.insert(place, Let((), call(attribute(self.code(value), "requires_grad_"))))
 
     def run_node(self, node: Node) -> Any:
         """The result of a node, from a module of torch.nn or its PyTorch form. None if it has a class of its
@@ -146,7 +148,7 @@ class Writer(Body):
         weights = {name: self.value(v) for name, v in node.weights.items()}
         if differs:
             returned = self.at_inference(node, operands, weights, given)
-            read = live_out(self.shared, self.frame)
+            read = self.shared.live_out(self.frame.nodes)
             kept = (c for c, value in zip(returned, node.results, strict=True) if value in read)
             self.body.append(EvalReturn(tuple(kept)))
         return operator.torch(self.F, *operands, **weights, **given)
@@ -179,13 +181,6 @@ def as_list(made: Any, count: int) -> list[Any]:
     return [made[index] for index in range(count)]
 
 
-def live_out(shared: EmitterState, frame: BlockFrame) -> list[Value]:
-    """The results of a frame: its values that are read outside of it."""
-    inside = set(frame.nodes)
-    made = (value for node in frame.nodes for value in node.results)
-    return [value for value in made if shared.is_read_outside(value, inside)]
-
-
 def write(shared: EmitterState, frame: BlockFrame) -> None:
     """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
@@ -194,7 +189,7 @@ def write(shared: EmitterState, frame: BlockFrame) -> None:
         if value in read:
             writer.value(value)
     writer.write_items(frame.items())
-    finish(writer, live_out(shared, frame))
+    finish(writer, shared.live_out(frame.nodes))
 
 
 def finish(writer: Writer, returned: Iterable[Value]) -> None:

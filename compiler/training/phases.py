@@ -39,6 +39,11 @@ class Objective:
     times: int = 1
 
     @property
+    def step(self) -> str:
+        """The title of its step; empty without `step` sections."""
+        return self.figure.removesuffix("loss").removesuffix(".")
+
+    @property
     def optimizers(self) -> tuple[Optimizer, ...]:
         return self.settings.optimizer
 

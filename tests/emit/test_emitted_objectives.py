@@ -1,4 +1,4 @@
-"""`dlc emit --model` for specs with steps and phases: a method for the loss of each. Losses and gradients equal
+"""`dlc emit --model` for specs with steps and phases: a method for the loss of each. Losses and gradients are
 those of training."""
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ def test_is_formatted_like_ruff(name: str, tmp_path: Path) -> None:
 
 
 def test_the_text_of_a_wasserstein_gan_equals_the_golden_file(golden) -> None:
-    golden(GOLDEN / "objectives" / "wgan_gp.py.txt", emit(program_of(WGAN_GP), model_alone=True))
+    golden(GOLDEN / "wgan_gp.py.txt", emit(program_of(WGAN_GP), model_alone=True))
 
 
 @pytest.mark.parametrize(("name", "section"), [("gan", "step"), ("phases", "phase")])

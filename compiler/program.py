@@ -129,10 +129,10 @@ class CompiledProgram:
 
     def nothing_to(self, do: str, objective: Objective) -> CompileError:
         """The error of a loss that depends on no weight; `do` is the verb: `learn` or `check`."""
-        that = f" that the step `{objective.title}` trains" if objective.title else ""
+        that = f" that the step `{objective.step}` trains" if objective.step else ""
         message = f"the loss depends on no weight{that}: there is nothing to {do}"
         help = "use a loss of an output that depends on a layer or on a declared `weight`"
-        if objective.title:
+        if objective.step:
             help = "name the net that the loss is computed with: `step NET { ... }`"
         settings = objective.settings
         span = settings.spans.get("loss") or settings.span or self.train.span

@@ -1,4 +1,4 @@
-"""Gradient check: gradients of the objective, compared with finite differences in float64, by weight."""
+"""Gradient check: gradients of each objective, compared with finite differences in float64, by weight."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.phases import Objective
     from dlc.compiler.types import Tensor
     from dlc.runtime.open_rows import Face
     from dlc.runtime.training.finite_differences import DerivativeCheck
@@ -65,7 +66,8 @@ class Checked:
 
 
 class Check:
-    """The gradient check of one program, on rows of its data, or on random rows if there is no data."""
+    """The gradient check of one program, on rows of its data, or on random rows if there is no data. `parts`
+    are the checks of its objectives, in the order of training."""
 
     def __init__(self, face: Face, data: Any = None, seed: int | None = None) -> None:
         rows, self.lacking = rows_of(face, data)
@@ -76,51 +78,56 @@ class Check:
                                   "one")  # fmt: skip
         program = in_float64(program)
         seed = program.train.seed if seed is None else seed
-        self._rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         rows = random_rows(program, seed) if rows is None else rows
         drawn = draw(program.graph, seed, tensors_of(program, face.folder))
-        weights = fit(program, rows, self._perturbed(drawn, program))
-        self.forms = Forms(program, weights, torch.device("cpu"))
-        self._large = self.forms.work * ROWS * EVALUATIONS * len(self.forms.trained) > LARGE
-        self.rows = min(rows.count or ROWS, FEW if self._large else ROWS)
+        weights = fit(program, rows, perturbed(drawn, program, rng))
+        forms = [Forms(program, weights, torch.device("cpu"), phase) for phase in program.phases]
+        work = sum(each.work * len(each.trained) for each in forms)
+        large = work * ROWS * EVALUATIONS > LARGE
+        self.rows = min(rows.count or ROWS, FEW if large else ROWS)
         if rows.count and rows.count > self.rows:
-            rows = rows.take(np.sort(self._rng.permutation(rows.count)[: self.rows]))
-        if not self.forms.trained:
-            raise program.nothing_to("check", program.objectives[0])
-        torch.manual_seed(seed)
-        [form] = self.forms.training
-        [batch] = self.forms.loader(rows, form).batches([self.rows])
-        self.objective = BatchObjective(form, batch, seed)
-        trained = {id(w) for w in self.forms.trained}
-        self._trained = {n: self.forms.weights[n] for n in self.forms.arrays()
-                         if id(self.forms.weights[n]) in trained}  # fmt: skip
-        self._differentiate()
+            rows = rows.take(np.sort(rng.permutation(rows.count)[: self.rows]))
+        self.parts: list[ObjectiveCheck] = []
+        for of_phase in forms:
+            torch.manual_seed(seed)
+            [batch] = of_phase.loader(rows, *of_phase.training).batches([self.rows])
+            for form, objective in zip(of_phase.training, of_phase.phase.objectives, strict=True):
+                function = BatchObjective(form, form.given(batch), seed)
+                self.parts.append(ObjectiveCheck(of_phase, objective, function, rng, large))
+        for part in self.parts:
+            part.differentiate(GIVE_ROWS if self.lacking else "")
+
+
+class ObjectiveCheck:
+    """The gradient check of one objective, with the weights that it trains. `phase` and `step` are names;
+    empty without these sections."""
+
+    def __init__(self, forms: Forms, objective: Objective, function: BatchObjective,
+                 rng: np.random.Generator, large: bool) -> None:  # fmt: skip
+        self.program, self.objective, self.function = forms.program, objective, function
+        self.phase, self.step = forms.phase.name, objective.step
+        self._rng, self._large = rng, large
+        used = function.form.graph.weights
+        self._trained = {w.name: forms.weights[w.name] for w in objective.trained(used)}
+        if not self._trained:
+            raise self.program.nothing_to("check", objective)
 
     @property
     def weights(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and shapes of the checked weights."""
         return [(name, tuple(weight.shape)) for name, weight in self._trained.items()]
 
-    def _perturbed(self, values: Mapping[str, np.ndarray], program: CompiledProgram) -> dict[str, np.ndarray]:
-        """The weights, with noise added to constant ones."""
-        trainable = {w.name for w in program.graph.weights if w.trainable}
-        return {
-            name: np.asarray(array + NOISE * self._rng.standard_normal(array.shape), array.dtype)
-            if name in trainable and array.size and np.ptp(array) == 0
-            else array
-            for name, array in values.items()
-        }
-
-    def _differentiate(self) -> None:
+    def differentiate(self, help: str) -> None:
         """Compute the gradients of all weights, or raise an error that says why there are none."""
-        value = self.objective()
+        value = self.function()
         if not value.requires_grad:
-            raise self.forms.program.nothing_to("check", self.forms.phase.objectives[0])
+            raise self.program.nothing_to("check", self.objective)
         if not torch.isfinite(value):
-            help = GIVE_ROWS if self.lacking else ""
-            raise plan_error("the loss is not finite where training begins",
-                             self.forms.program.train, help=help)  # fmt: skip
-        value.backward()
+            raise plan_error("the loss is not finite where training begins", self.program.train, help=help)
+        names, tensors = [*self._trained], [*self._trained.values()]
+        found = torch.autograd.grad(value, tensors, materialize_grads=True)
+        self._gradients = dict(zip(names, found, strict=True))
 
     def run(self) -> Iterator[Checked]:
         """The results for all trained weights, in the order of the spec."""
@@ -128,14 +135,14 @@ class Check:
             yield self._check(name, weight)
 
     def _check(self, name: str, weight: torch.Tensor) -> Checked:
-        gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        gradient = self._gradients[name]
         size = float(gradient.abs().max())
         entries, directions = (0, 1) if self._large else (ENTRIES, DIRECTIONS)
         if weight.numel() <= entries + directions:
             entries, directions = weight.numel(), 0
         found = []
         for along in self._directions(weight, entries, directions):
-            function = self.objective.along(weight, along)
+            function = self.function.along(weight, along)
             steps = STEPS[2:] if self._large else STEPS  # the first steps usually cross a kink
             found.append(compare(function, float((gradient * along).sum()), size, steps))
         return Checked(name, tuple(weight.shape), size, entries, directions, max(f.error for f in found),
@@ -154,8 +161,8 @@ class Check:
     def diagnose(self, wrong: Sequence[Checked]) -> Diagnostic:
         """The error: at the first node whose own gradient is wrong, with a wrong weight of this node, or else
         the last wrong weight, which is nearest to it."""
-        graph = self.objective.form.graph
-        name = self.objective.first_wrong()
+        graph = self.function.form.graph
+        name = self.function.first_wrong()
         node = next((n for n in graph.nodes if n.name == name), None)
         own = {v.name for v in node.weights.values()} if node else set()
         worst = next((c for c in wrong if c.name in own), wrong[-1])
@@ -167,6 +174,19 @@ class Check:
         )
         help = "this is an error in the operator, not in the spec: please report it"
         return Diagnostic.at(site, WRONG, message, help, text=what)
+
+
+def perturbed(
+    values: Mapping[str, np.ndarray], program: CompiledProgram, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The weights, with noise added to constant ones."""
+    trainable = {w.name for w in program.graph.weights if w.trainable}
+    return {
+        name: np.asarray(array + NOISE * rng.standard_normal(array.shape), array.dtype)
+        if name in trainable and array.size and np.ptp(array) == 0
+        else array
+        for name, array in values.items()
+    }
 
 
 # --- the objective as a function --------------------------------------------------------------------------

@@ -272,11 +272,20 @@ class TorchRecorder(Recorder):
         """The gradient of the sum. Samples are independent, so it contains the gradient of each sample."""
         total = call(attribute(of._code, "sum"))
         grad = call(text("torch.autograd.grad"), total, wrt._code, create_graph=text("True"))
-        return self.record(grad, "grad")[0]
+        return self.record(self.record(grad, "grad")[0]._code, "")
 
     def broadcast_tensors(self, *tensors: Any) -> tuple[Symbol, ...]:
+        """A number beside one tensor becomes a tensor like that one, so it is on the same device."""
+        whole = [t for t in tensors if not isinstance(t._constant, float)]
+        if len(whole) == 1:
+            return tuple(t if t is whole[0] else self.filled_like(whole[0], t._constant) for t in tensors)
         made = call(text("torch.broadcast_tensors"), *map(argument, tensors))
         return self.record(made, "wide", outputs=len(tensors))
+
+    def filled_like(self, x: Symbol, value: float) -> Symbol:
+        name = {0.0: "zeros_like", 1.0: "ones_like"}.get(value, "full_like")
+        given = () if name != "full_like" else (argument(value),)
+        return self.record(call(text(f"torch.{name}"), x._code, *given), name, x._dtype)
 
     def tensor(self, numbers: Any, dtype: Any = None) -> Symbol:
         """A constant with the dtype of its numbers."""

@@ -123,14 +123,19 @@ def check_reached(program: CompiledProgram) -> None:
 
 
 def check_gradient(program: CompiledProgram, objective: Objective) -> None:
-    graph = training(program, objective)
-    reached = {graph.outputs["objective"]}
-    for node in reversed(graph.nodes):
-        flows = any(value in reached and value.type.is_float for value in node.results)
-        if flows and not node.operator.detaches:
-            reached.update(node.reads)
-    if not any(weight.value in reached for weight in objective.trained(program.graph.weights)):
+    found = reached(training(program, objective))
+    if not any(weight.value in found for weight in objective.trained(program.graph.weights)):
         raise program.nothing_to("learn", objective)
+
+
+def reached(graph: Graph) -> set[Value]:
+    """The values of a training form that the gradient of the objective reaches."""
+    found = {graph.outputs["objective"]}
+    for node in reversed(graph.nodes):
+        flows = any(value in found and value.type.is_float for value in node.results)
+        if flows and not node.operator.detaches:
+            found.update(node.reads)
+    return found
 
 
 def with_statistics(graph: Graph, updates: Container[str], freezes: Container[str]) -> Graph:

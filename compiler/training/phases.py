@@ -39,9 +39,9 @@ class Objective:
     times: int = 1
 
     @property
-    def title(self) -> str:
-        """The name of its step: `critic` for the loss `critic.loss`; empty without steps."""
-        return self.figure.rpartition(".")[0]
+    def step(self) -> str:
+        """The title of its step; empty without `step` sections."""
+        return self.figure.removesuffix("loss").removesuffix(".")
 
     @property
     def optimizers(self) -> tuple[Optimizer, ...]:

@@ -78,7 +78,7 @@ def replay(learner: Learner, steps: Iterable[list[Batch]], before: Snapshot, fir
             if not finite(made["loss"]) or not learner.finite():
                 moment.restore()
                 trainer = learner.trainers[place]
-                title = trainer.objective.title
+                title = trainer.objective.step
                 at = f"step {earlier + number + 1}" + (f", where `{title}` is trained" if title else "")
                 return diverged(trainer.form, taken, at, trainer.rates(number), note)
     return divergence(

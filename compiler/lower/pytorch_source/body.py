@@ -26,6 +26,7 @@ class EmitterState:
         self.source_nodes = {node.results[0]: node for node in program.graph.nodes}
         self.readers = graph.readers()
         self.roots = {*roots, *graph.outputs.values()}
+        self.tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
         self.nets: dict[str, BlockFrame] = {}  # by name, the first use of each net
         self.frames: list[BlockFrame] = []  # the written frames, inner frames first
         self.identities: dict[Any, int] = {}  # a number for each distinct frame key
@@ -33,6 +34,11 @@ class EmitterState:
 
     def is_read_outside(self, value: Value, inside: Container[Node]) -> bool:
         return value in self.roots or any(node not in inside for node in self.readers.get(value, ()))
+
+    def live_out(self, nodes: Iterable[Node]) -> list[Value]:
+        """The values that nodes compute and others read."""
+        inside = dict.fromkeys(nodes)
+        return [v for n in inside for v in n.results if self.is_read_outside(v, inside)]
 
     def source_operator(self, node: Node) -> Any:
         """The operator as in the spec, before target augmentation replaced it."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from textwrap import fill, indent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.lower.python_code import Code, call, lines, number, signature, text
 from dlc.compiler.lower.pytorch_source.frames import numbered_name
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED, Namer
@@ -26,7 +25,7 @@ def class_lines(
 ) -> list[str]:
     """A class: its constructor, `forward` with these parameter names, and other methods. Parameters that are
     `optional` have the default None."""
-    found = [f"class {cls.name}(nn.Module):", *docstring(cls)]
+    found = [f"class {cls.name}(nn.Module):", *class_docstring(cls)]
     body = [*(f"        self.{name} = {name}" for name in cls.params if name in cls.kept), *member_lines(cls)]
     if body:
         head = signature("    def __init__", ["self", *cls.params])
@@ -58,7 +57,8 @@ def method(cls: Class, head: list[str], given: Mapping[Local, str], body: Sequen
 def parameter_names(cls: Class) -> dict[Local, str]:
     """The parameter names of `forward` of a block, a net or an operator."""
     frame = cls.first
-    own = {key: key[1] if isinstance(key, tuple) else last_name(key) for key in frame.params.values()}
+    own = {key: key[1] if isinstance(key, tuple) else getattr(key, "field", key.name.split(".")[-1])
+           for key in frame.params.values()}  # fmt: skip
     if frame.kind == "operator":
         node, count = frame.nodes[0], len(frame.operator.positional)
         positional, named = node.operator.split(node.operands)
@@ -73,18 +73,17 @@ def parameter_names(cls: Class) -> dict[Local, str]:
     return dict(zip(frame.params, taken[len(IMPORTED) :], strict=True))
 
 
-def last_name(value: Any) -> str:
-    """The field of an input. For other values, the last part of the name."""
-    return value.field if isinstance(value, GraphInput) else value.name.split(".")[-1]
-
-
-def docstring(cls: Class) -> list[str]:
+def class_docstring(cls: Class) -> list[str]:
     """The first sentence of an operator's documentation."""
     if cls.first.kind != "operator":
         return []
     summary = type(cls.first.operator).summary().replace("`", "").rstrip(".")
     summary = re.sub(r"; (torch|ONNX).*", ")", re.sub(r" \((torch|ONNX).*", "", summary))
-    return [*indent(fill(f'"""{summary}."""', 84), "    ").split("\n"), ""]
+    return [*docstring(f"{summary}.", 4), ""]
+
+
+def docstring(words: str, by: int) -> list[str]:
+    return indent(fill(f'"""{words}"""', 88 - by), " " * by).split("\n")
 
 
 def fit_method(cls: Class) -> list[str]:

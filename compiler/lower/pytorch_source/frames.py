@@ -95,9 +95,9 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
             items.append(BlockFrame(kind, name, use.prefix, inside, use))
         else:
             copy = tuple(items_of(inside, depth + 1))
-            before = items[-1] if items else None
-            if isinstance(before, Copies) and last_use(before, depth).span == use.span:
-                items[-1] = Copies((*before.copies, copy))
+            before = use_at(nodes[start - 1], depth) if start else None
+            if before is not None and before.is_copy and before.span == use.span:
+                items[-1] = Copies((*items[-1].copies, copy))
             else:
                 items.append(Copies((copy,)))
         start = end
@@ -107,10 +107,6 @@ def items_of(nodes: Sequence[Node], depth: int) -> list[Any]:
 def use_at(node: Node, depth: int) -> Use | None:
     uses = node.site.uses
     return uses[len(uses) - 1 - depth] if depth < len(uses) else None
-
-
-def last_use(copies: Copies, depth: int) -> Any:
-    return use_at(nodes_of(copies.copies[-1])[0], depth)
 
 
 def nodes_of(items: Collection[Any]) -> list[Node]:

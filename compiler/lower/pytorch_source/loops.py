@@ -23,7 +23,7 @@ def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
     """The loop that is equivalent to the copies. None if they differ in more than their modules, or if a copy
     has more than one result, or a result that is not read by the next copy alone."""
     reads = [list(writer.params) for writer in writers]
-    live_out = [live_out_of(outer, copies, index) for index in range(len(writers))]
+    live_out = [outer.shared.live_out(nodes_of(items)) for items in copies.copies]
     names = entries(writers)
     if names is None or any(len(values) != 1 for values in live_out) or len({*map(len, reads)}) > 1:
         return None
@@ -51,16 +51,10 @@ def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
     return Loop(len(writers), members, target, carried, outer.code(initial), update, body)
 
 
-def live_out_of(outer: Body, copies: Copies, index: int) -> list[Value]:
-    """The values that a copy computes and that are read outside of it."""
-    nodes = dict.fromkeys(nodes_of(copies.copies[index]))
-    return [v for n in nodes for v in n.results if outer.shared.is_read_outside(v, nodes)]
-
-
 def are_read_only_by_next(outer: Body, copies: Copies, results: list[Value]) -> bool:
     inside = [set(nodes_of(items)) for items in copies.copies]
     pairs = zip(results, inside, inside[1:], strict=False)
-    return not any(outer.shared.is_read_outside(value, own | following) for value, own, following in pairs)
+    return not any(outer.shared.is_read_outside(value, one | other) for value, one, other in pairs)
 
 
 def entries(writers: list[Body]) -> list[Entries] | None:

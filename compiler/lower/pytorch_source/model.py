@@ -1,7 +1,8 @@
-"""The model class, which is the last class of the file: `forward`, `predict` and `compute_loss`."""
+"""The model class, which is the last class of the file: `forward`, `predict` and the losses."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
@@ -10,22 +11,22 @@ from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.body import EmitterState
-from dlc.compiler.lower.pytorch_source.class_text import class_lines, method, parameter_names
+from dlc.compiler.lower.pytorch_source.class_text import class_lines, docstring, method, parameter_names
 from dlc.compiler.lower.pytorch_source.classes import classes_of
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, items_of
 from dlc.compiler.lower.pytorch_source.naming import IMPORTED
-from dlc.compiler.lower.pytorch_source.split import split
+from dlc.compiler.lower.pytorch_source.split import reads, split
 from dlc.compiler.lower.pytorch_source.statements import local
 from dlc.compiler.lower.pytorch_source.weights import state_key
 from dlc.compiler.lower.pytorch_source.writer import Writer, finish
 from dlc.compiler.lower.symbolic import Let, Local
 from dlc.compiler.lower.torch_names import safe
 from dlc.compiler.output_kinds import kind_of
-from dlc.compiler.passes import fitting_order, specialize
+from dlc.compiler.passes import fitting_order, learners, specialize
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.ir.graph import Node
     from dlc.compiler.program import CompiledProgram
@@ -69,15 +70,11 @@ class EmittedModel:
             self.forward.value(root)
         self.order_parameters(self.forward)
         self.predict = self.write_predict()
-        self.loss = self.write_loss() if program.phases else None
+        self.losses = [*self.write_losses()]
         finish(self.forward, self.split.roots)
         self.classes = classes_of(self.shared.frames)
         keys = ((state_key(self.frame, weight.name), weight) for weight in program.graph.weights)
         self.weights = [(key, weight) for key, weight in keys if key is not None]
-
-    @property
-    def name(self) -> str:
-        return self.classes[-1].name
 
     def named_fields(self) -> dict[Any, str]:
         """The parameter names of inputs, then of targets, in the order of the methods."""
@@ -91,10 +88,12 @@ class EmittedModel:
 
     # --- methods ------------------------------------------------------------------------------------------
 
-    def method(self, nodes: Sequence[Node], roots: Sequence[Value] = (), forward: str = "") -> Writer:
-        """The writer of a method with these nodes. With `roots`, the method first calls `forward` and takes
-        its results, or the first of them."""
+    def method(self, nodes: Sequence[Node], roots: Sequence[Value] = (), forward: str = "",
+               names: Mapping[str, Any] = MappingProxyType({})) -> Writer:  # fmt: skip
+        """The writer of a method, with `names` of its section. With `roots`, the method first calls `forward`
+        and takes its results, or the first of them."""
         writer = Writer(self.shared, self.frame, self.frame.members)
+        writer.hints = self.spec_names | {v: n for n, v in names.items() if isinstance(v, Value)}
         if roots:
             given = [v for v in self.forward.params if roots is self.split.roots or not v.is_target]
             made = call(text(forward), *(writer.code(value) for value in given))
@@ -127,16 +126,26 @@ class EmittedModel:
         scores = output is not None and kind_of(output.declared).activation(output.declared)
         return f"{name}_scores" if scores else f"predicted_{name}"
 
-    def write_loss(self) -> Method:
-        graph = self.split.graph
-        writer = self.method(self.split.loss, self.split.roots, "self")
-        loss = writer.code(graph.outputs[specialize.LOSS])
-        wrt = [node.operands[node.operator.wrt] for node in graph.nodes if node.operator.wrt is not None]
-        tracked = graph.needed_by(wrt)
-        for key in [key for key in writer.params if key in tracked and key.type.is_float]:
-            writer.body.insert(0, Let((), call(attribute(writer.code(key), "requires_grad_"))))
+    def write_losses(self) -> Iterator[Method]:
+        """A method for each objective: `compute_loss`, or one named after its phase and its step."""
+        pairs = [(phase, objective) for phase in self.program.phases for objective in phase.objectives]
+        taken = [weight.name.split(".")[0] for weight in self.program.graph.weights]
+        for (phase, objective), (loss, nodes) in zip(pairs, self.split.losses, strict=True):
+            name = "_".join(filter(None, ("compute", phase.name, objective.figure.replace(".", "_"))))
+            taken.append(name := name if name == "compute_loss" else safe(name, taken))
+            remark = f" {learners.remark(self.program, objective)}" if name != "compute_loss" else ""
+            writer = self.loss_writer(nodes, loss, {**phase.settings.bound, **objective.settings.bound})
+            context = "enable_grad" if any(node.operator.wrt is not None for node in nodes) else ""
+            yield Method(name, f"The loss of a batch.{remark}", context, writer, writer.code(loss))
+
+    def loss_writer(self, nodes: Sequence[Node], loss: Value, names: Mapping[str, Value]) -> Writer:
+        needed = len(self.split.losses) == 1 or not {loss, *reads(nodes)}.isdisjoint(self.split.roots)
+        writer = self.method(nodes, self.split.roots if needed else (), "self", names)
+        writer.value(loss)
+        wrt = [node.operands[node.operator.wrt] for node in nodes if node.operator.wrt is not None]
+        writer.track((value for value in writer.params if value in wrt), 0)
         self.order_parameters(writer)
-        return Method("compute_loss", "The loss of a batch.", "enable_grad" if wrt else "", writer, loss)
+        return writer
 
     def write_predict(self) -> Method:
         """`predict`, which gives the outputs of the artifact by name; classes as their labels."""
@@ -173,7 +182,7 @@ class EmittedModel:
         found: list[str] = []
         for cls in self.classes[:-1]:
             found += ["", "", *class_lines(cls, parameter_names(cls))]
-        more = [line for each in (self.predict, self.loss) if each for line in self.method_lines(each)]
+        more = [line for each in (self.predict, *self.losses) for line in self.method_lines(each)]
         targets = [target for key, target in self.forward.params.items() if key.is_target]
         given = self.names(self.forward)
         return [*found, "", "", *class_lines(self.classes[-1], given, targets, more)]
@@ -184,7 +193,7 @@ class EmittedModel:
     def method_lines(self, each: Method) -> list[str]:
         given = self.names(each.writer)
         head = ["", f"    @torch.{each.context}()"] if each.context else [""]
-        head += [*signature(f"    def {each.name}", ["self", *given.values()]), f'        """{each.doc}"""']
+        head += signature(f"    def {each.name}", ["self", *given.values()]) + docstring(each.doc, 8)
         return method(self.classes[-1], head, given, each.writer.body, [each.returned])
 
     def constant_lines(self) -> list[str]:

@@ -122,10 +122,8 @@ def script(model: EmittedModel) -> list[str]:
     if not specialize.trained(program):
         return []
     specialize.check_reached(program)
-    assert model.loss is not None, "there is an objective"
-    fields = [*model.loss.writer.params]
-    sourced = program.data is not None and program.data.source is not None
-    rows = SourceReader(model, fields) if sourced else None
+    fields = [*model.losses[0].writer.params]
+    rows = SourceReader(model, fields) if program.data and program.data.source else None
     parts, loading, split = (rows.parts, rows.loading, rows.splitting) if rows else ([], [], [])
     train, optimizer = program.train, program.train.optimizer[0]
     initial = initialize([(key, weight) for key, weight in model.weights if weight.trainable])
@@ -134,8 +132,7 @@ def script(model: EmittedModel) -> list[str]:
     one_row = train.batch != "all" and any(node.operator.needs_many_rows for node in nodes)
     watched = "validation" if stop is not None and stop.part == "validation" else "rows"
     given = "rows" if watched == "rows" else "rows, validation"
-    names = [text(model.fields[value]) for value in fields]
-    unpacked = lines(Code("unpacked", None, tuple(names)), 4, "", " = rows[:]")
+    names = Code("unpacked", None, tuple(text(model.fields[value]) for value in fields))
     taken = (text(model.fields[value]) for value in model.predict.writer.params)
     accuracy = [*accuracy_lines(model)]
     unmeasured = [f"`{m.title}`" for m in train.metrics or () if m.name != "accuracy" or not accuracy]
@@ -150,10 +147,11 @@ def script(model: EmittedModel) -> list[str]:
         "seed": [train.seed], "optimizer": optimizer_lines(optimizer), "epochs": [train.epochs or EPOCHS],
         "batch": ["len(rows)" if train.batch == "all" else train.batch], "epoch": ["epoch" if stop else "_"],
         "plus": [" + penalty(model)" if train.regularize else ""], "watched": [watched],
-        "patience": [stop.n if stop else 0], "fields": unpacked,
+        "patience": [stop.n if stop else 0], "fields": lines(names, 4, after=" = rows[:]"),
         "answers": lines(call(text("model.predict"), *taken), 4, "answers = "), "accuracy": accuracy,
-        "load_rows": loading, "split": split, "model": [model.name], "name": [program.name], "given": [given],
+        "load_rows": loading, "split": split, "given": [given], "name": [program.name],
         "arguments": [given.replace("rows", "training")], "unmeasured": [", ".join(unmeasured)],
+        "model": [model.classes[-1].name],
     }  # fmt: skip
     return [*initial, *fill_template(conditions, values)]
 
@@ -179,14 +177,16 @@ def check_settings(program: CompiledProgram) -> None:
     layers = {w.name for w in program.graph.weights if w.trainable and w.value.type.rank > 1}
     acted_on = {w.name for w in program.graph.weights if train.regularize and train.regularize[0].acts_on(w)}
     parts = any(regularizer.on is not None for regularizer in train.regularize)
-    stop, phases = train.early_stop, program.phases
+    for section in (*train.phases, *train.turns):
+        message = f"an emitted training script has one loss, and no `{section.name}`"
+        raise emit_error("E0821", section.span, message, MODEL_ALONE)
+    stop = train.early_stop
     for name, field in (program.data.fields if program.data is not None else {}).items():
         if not field.values():
             raise emit_error("E0822", field.span, f"`{name}` is drawn for each batch", MODEL_ALONE)
     refusals = {name: (name not in SETTINGS and value != train.settings[name].default, f"`{name}`")
                 for name, value in train.values().items()}  # fmt: skip
     refusals |= {
-        "loss": ([len(phase.objectives) for phase in phases] != [1], "more than one objective"),
         "optimizer": (
             others or optimizer.on or optimizer.decay != "all" or len(optim_calls(optimizer)) != 1,
             "several optimizers" if others else f"the optimizer `{optimizer.name}` with these settings",
@@ -208,11 +208,8 @@ def optim_calls(optimizer: Any) -> list[tuple[str, dict[str, Any]]]:
 
     class Optim:
         def __getattr__(self, name: str) -> Any:
-            def make(weights: Any, *given: Any, **named: Any) -> SimpleNamespace:
-                calls.append((name, named))
-                return SimpleNamespace(state={}, param_groups=[])
-
-            return make
+            made = SimpleNamespace(state={}, param_groups=[])
+            return lambda weights, *given, **named: calls.append((name, named)) or made
 
     if optimizer.recomputes:
         return []

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.ir.graph import Value
-from dlc.compiler.lower.python_code import Code, call, text
+from dlc.compiler.lower.python_code import Code, attribute, call, text
 from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
@@ -64,28 +64,31 @@ class Writer(Body):
         arguments = [self.code(key) for key in frame.params.values()]
         if frame.kind == "net" and frame.has_weights:
             name = frame.prefix[:-1]
-            self.shared.nets.setdefault(name, frame)
+            first = self.shared.nets.setdefault(name, frame)
+            if self.shared.identity[first] != self.shared.identity[frame]:
+                raise Untraceable(f"the uses of the net `{name}` compute different things")
             function = self.code(("net", name))
         else:
             name = frame.prefix[len(self.frame.prefix) : -1]
             function = self.member_for(name, Code("make", frame), frame.has_weights)
-        results = live_out(self.shared, frame)
-        targets = tuple(Local(hint=self.hint(frame, value, len(results))) for value in results)
+        results = self.shared.live_out(frame.nodes)
+        targets = tuple(Local(hint=self.hint(frame, value)) for value in results)
         self.body.append(Let(targets, call(function, *arguments), is_result=True))
         for value, target in zip(results, targets, strict=True):
             self.bind(value, local(target))
+        self.track(results, len(self.body))
 
-    def hint(self, frame: BlockFrame, value: Value, count: int) -> str:
+    def hint(self, frame: BlockFrame, value: Value) -> str:
         """The name of a result in the spec. Augmented targets keep the names of the targets."""
         if frame.kind == "operator" and value is not frame.nodes[0].results[0]:
             partner = frame.operator.mixes_targets
             return value.name.replace(".", "_") if partner else value.name.split(".")[0]
-        return self.hints.get(value, "") if count == 1 else ""
+        return self.hints.get(value, "")
 
     def member_for(self, name: str, made: Code, owns: bool) -> Code:
         """A module of the class. Modules without weights may be shared, or renamed if the name is taken."""
         attr, count, key = name, 1, made.key(self.shared.key)
-        if owns and name in self.members:
+        if owns and name in self.members and self.members[name].key(self.shared.key) != key:
             raise Untraceable("some weights of its block belong to the network, others to the loss")
         while attr in self.members and self.members[attr].key(self.shared.key) != key:
             count += 1
@@ -113,6 +116,13 @@ class Writer(Body):
             if isinstance(let, Let):
                 is_result = let.is_result or (index == len(self.body) - 1 and not operator.glue)
                 self.body[index] = replace(let, is_result=is_result, inlines=inlines)
+        self.track(node.results, len(self.body))
+
+    def track(self, values: Iterable[Value], place: int) -> None:
+        """Let values require gradients for derivatives; the results of a block do where it is used."""
+        for value in (value for value in values if value in self.shared.tracked):
+            if self.frame.kind == "model" or value not in self.shared.live_out(self.frame.nodes):
+                self.body.insert(place, Let((), call(attribute(self.code(value), "requires_grad_"))))
 
     def run_node(self, node: Node) -> Any:
         """The result of a node, from a module of torch.nn or its PyTorch form. None if it has a class of its
@@ -138,7 +148,7 @@ class Writer(Body):
         weights = {name: self.value(v) for name, v in node.weights.items()}
         if differs:
             returned = self.at_inference(node, operands, weights, given)
-            read = live_out(self.shared, self.frame)
+            read = self.shared.live_out(self.frame.nodes)
             kept = (c for c, value in zip(returned, node.results, strict=True) if value in read)
             self.body.append(EvalReturn(tuple(kept)))
         return operator.torch(self.F, *operands, **weights, **given)
@@ -171,13 +181,6 @@ def as_list(made: Any, count: int) -> list[Any]:
     return [made[index] for index in range(count)]
 
 
-def live_out(shared: EmitterState, frame: BlockFrame) -> list[Value]:
-    """The results of a frame: its values that are read outside of it."""
-    inside = set(frame.nodes)
-    made = (value for node in frame.nodes for value in node.results)
-    return [value for value in made if shared.is_read_outside(value, inside)]
-
-
 def write(shared: EmitterState, frame: BlockFrame) -> None:
     """Write the frame of a block, a net or an operator."""
     writer = Writer(shared, frame)
@@ -186,7 +189,7 @@ def write(shared: EmitterState, frame: BlockFrame) -> None:
         if value in read:
             writer.value(value)
     writer.write_items(frame.items())
-    finish(writer, live_out(shared, frame))
+    finish(writer, shared.live_out(frame.nodes))
 
 
 def finish(writer: Writer, returned: Iterable[Value]) -> None:

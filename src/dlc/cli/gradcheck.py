@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,9 @@ from dlc.cli.options import data_option, set_option
 from dlc.cli.terminal_text import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from dlc.runtime.gradcheck import Check, Checked
+    from dlc.runtime.gradcheck import Check, Checked, ObjectiveCheck
 
 MAX_NAMES = 4  # names of weights that are listed
 
@@ -36,7 +37,7 @@ def command(
     spec: str, settings: tuple[tuple[str, Any], ...], data: str | None, seed: int | None, form: str
 ) -> None:
     """Compare the gradients of training with finite differences of the loss, in float64 and weight by
-    weight. A kink, such as that of `relu` at 0, is not an error."""
+    weight, for each step and each phase. A kink, such as that of `relu` at 0, is not an error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of
     from dlc.cli.specs import open_spec
@@ -46,49 +47,70 @@ def command(
 
     check = Check(program, source_of(data), seed)
     found = list(report(check, form))
-    wrong = [checked for checked in found if checked.wrong]
-    if wrong:
-        command_errors.show([check.diagnose(wrong)], sys.stderr)
-    sys.exit(1 if wrong else 0)
+    errors = []
+    for part in check.parts:
+        wrong = [checked for of, checked in found if of is part and checked.wrong]
+        errors += [part.diagnose(wrong)] if wrong else []
+    if errors:
+        command_errors.show(errors, sys.stderr)
+    sys.exit(1 if errors else 0)
 
 
-def report(check: Check, form: str) -> Iterator[Checked]:
+def report(check: Check, form: str) -> Iterator[tuple[ObjectiveCheck, Checked]]:
     """The result of each weight, printed as soon as it is known."""
     if form == "json":
-        found = []
-        for checked, left in timed(check):
-            found.append(checked)
+        found, count = [], sum(len(part.weights) for part in check.parts)
+        for part, checked, left in timed(check):
+            found.append((part, checked))
             if left:
-                click.echo(f"{len(found)} of {len(check.weights)} weights, {left.strip()}", err=True)
+                click.echo(f"{len(found)} of {count} weights, {left.strip()}", err=True)
         click.echo(json.dumps(record(check, found), indent=2))
         yield from found
         return
     source = f"random rows: {check.lacking}" if check.lacking else "rows of the data"
-    say(f"{check.rows} {source}; gradients in float64 against differences\n")
-    names, shapes = ([*column] for column in zip(*((n, str([*s])) for n, s in check.weights), strict=True))
-    name_width, shape_width = (max(map(len, column)) for column in (["weight", *names], ["shape", *shapes]))
+    say(f"{check.rows} {source}; gradients in float64 against differences")
+    weights = [(name, str([*shape])) for part in check.parts for name, shape in part.weights]
+    widths = [max(map(len, column)) for column in zip(("weight", "shape"), *weights, strict=True)]
+    for part, results in groupby(timed(check), lambda result: result[0]):
+        click.echo("".join(f"\n{title}\n" for title in [title_of(part)] if title))
+        found = []
+        for checked in table(results, *widths):
+            found.append(checked)
+            yield part, checked
+        click.echo()
+        for line in summary(found):
+            click.echo(line)
+
+
+def title_of(part: ObjectiveCheck) -> str:
+    """`phase classify, step encoder`."""
+    named = (("phase", part.phase), ("step", part.step))
+    return ", ".join(f"{what} {name}" for what, name in named if name)
+
+
+def table(
+    results: Iterable[tuple[ObjectiveCheck, Checked, str]], name_width: int, shape_width: int
+) -> Iterator[Checked]:
+    """Each result, printed as a row."""
     click.echo(f"{'weight':{name_width}}  {'shape':{shape_width}}  {'looked at':28}  error")
-    found = []
-    for checked, left in timed(check):
-        found.append(checked)
+    for _, checked, left in results:
         click.echo(f"{checked.name:{name_width}}  {[*checked.shape]!s:{shape_width}}  {looked_at(checked):28}"
                    f"  {checked.error:.1e}{verdict(checked)}{left}")  # fmt: skip
         yield checked
-    click.echo()
-    for line in summary(found):
-        click.echo(line)
 
 
-def timed(check: Check) -> Iterator[tuple[Checked, str]]:
+def timed(check: Check) -> Iterator[tuple[ObjectiveCheck, Checked, str]]:
     """Each result, from time to time with the remaining time: `  3 min left`."""
     from dlc.runtime.training.progress import QUIET, duration
 
     began = shown = time.monotonic()
-    for done, checked in enumerate(check.run(), 1):
-        now, rest = time.monotonic(), len(check.weights) - done
+    count = sum(len(part.weights) for part in check.parts)
+    results = ((part, checked) for part in check.parts for checked in part.run())
+    for done, (part, checked) in enumerate(results, 1):
+        now, rest = time.monotonic(), count - done
         quiet = rest == 0 or now - shown < QUIET
         shown = shown if quiet else now
-        yield checked, "" if quiet else f"  {duration((now - began) / done * rest)} left"
+        yield part, checked, "" if quiet else f"  {duration((now - began) / done * rest)} left"
 
 
 def looked_at(checked: Checked) -> str:
@@ -125,10 +147,15 @@ def summary(found: Sequence[Checked]) -> Iterator[str]:
         yield f"the {those} right, to {max(c.error for c in found):.1e}"
 
 
-def record(check: Check, found: list[Checked]) -> dict[str, Any]:
+def record(check: Check, found: list[tuple[ObjectiveCheck, Checked]]) -> dict[str, Any]:
     return {
-        "right": not any(c.wrong for c in found),
+        "right": not any(c.wrong for _, c in found),
         "rows": check.rows,
         "random": bool(check.lacking),
-        "weights": [asdict(c) for c in found],
+        "weights": [names(part) | asdict(c) for part, c in found],
     }
+
+
+def names(part: ObjectiveCheck) -> dict[str, str]:
+    """The phase and the step, if the spec has any."""
+    return {"phase": part.phase, "step": part.step} if title_of(part) else {}

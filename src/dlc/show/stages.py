@@ -35,8 +35,7 @@ def training_forms(program: CompiledProgram) -> dict[str, Graph]:
     found = {}
     for phase in program.phases:
         for objective in phase.objectives:
-            step = objective.figure.removesuffix("loss").removesuffix(".")
-            name = " ".join(filter(None, [program.name, phase.name, step]))
+            name = " ".join(filter(None, [program.name, phase.name, objective.step]))
             found[name] = specialize.training(program, objective)
     return found
 

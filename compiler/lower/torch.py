@@ -83,9 +83,10 @@ class TorchFunctions(Draws):
 
     @property
     def batch(self) -> Any:
-        """The batch size."""
+        """The batch size; 1 in a graph that reads no rows."""
         if self._batch is None:
-            self._batch = self._of_batch.shape[0]
+            reads_rows = any(value.type.batched for value in self._inputs)
+            self._batch = self._of_batch.shape[0] if reads_rows else 1
         return self._batch
 
     @property

@@ -90,9 +90,10 @@ class Purpose:
 
 
 def required_fields(program: CompiledProgram) -> list[RequiredField]:
-    """The inputs and targets that training and its metrics read: inputs first, in declaration order."""
+    """The inputs and targets that training, its metrics and its samples read: inputs first, in declaration
+    order."""
     outputs = {o.name: o for o in program.outputs}
-    roots = program.losses
+    roots = [*program.losses, *(v for phase in program.phases for v in phase.settings.samples.values())]
     for name, _ in program.metrics:
         roots += [outputs[name].flowed, outputs[name].target_value]
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])

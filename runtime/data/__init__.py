@@ -131,7 +131,7 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
     chosen = [w for w in wanted if fields is None or w.name in fields]
     _check_drawn(chosen)
     if all(w.drawn for w in chosen):
-        return Dataset(train=InMemoryRows({}, None, drawn=drawn(chosen)) if "train" in splits else None)
+        return _drawn_rows(data, chosen, splits)
     if data.source is None:
         lacking = [w for w in chosen if not w.drawn]
         places = [(w.span, "has no rows to come from") for w in lacking]
@@ -231,6 +231,23 @@ def _data_of(program: CompiledProgram, source: Path | sections.DataSource | Open
     if not isinstance(given, sections.DataSource) and given.is_table:
         given.sequences = data.table
     return sections.Data(**data.values() | {"source": given}).placed(data.span, data.spans)
+
+
+def _drawn_rows(data: Data, wanted: Sequence[RequiredField], splits: Sequence[str]) -> Dataset:
+    """Rows that are only drawn: any number of training rows, and as many others as `data` counts."""
+    counts: dict[str, int | None] = {"train": None}
+    for part in ("validation", "test"):
+        amount = getattr(data, part)
+        if isinstance(amount, float) and 0 < amount < 1:
+            message = f"every input is drawn, so there are no rows of which `{part}` could take a share"
+            raise fail(data_errors.SPLIT, message, (data_errors.span_of_setting(data, part), ""),
+                       help=f"say how many to draw: `{part} = 1000`")  # fmt: skip
+        if isinstance(amount, int | float) and amount:
+            counts[part] = int(amount)
+    fields = drawn(wanted)
+    return Dataset(
+        **{part: InMemoryRows({}, n, drawn=fields) for part, n in counts.items() if part in splits}
+    )
 
 
 def _check_drawn(wanted: Sequence[RequiredField]) -> None:

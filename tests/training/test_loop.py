@@ -12,7 +12,7 @@ from trainings import assert_same, by_hand, classifier, points, program, run
 
 from dlc.compiler import CompileError
 from dlc.compiler.lower.initial_weights import draw
-from dlc.runtime.data import Dataset, InMemoryRows
+from dlc.runtime.data import Dataset, InMemoryRows, load
 from dlc.runtime.training import training_plan
 from dlc.runtime.training.loop import train
 
@@ -126,6 +126,22 @@ def test_drawn_inputs_differ_between_steps_and_repeat_with_the_seed():
     assert [e.step for e in first.history] == [100, 150]
     assert first.history[-1].train["loss"] < first.history[0].train["loss"]
     assert all(first.weights[n].tobytes() == w.tobytes() for n, w in second.weights.items())
+
+
+def test_drawn_rows_are_measured_where_data_counts_them(tmp_path):
+    """The mean of |z| over 4000 draws of a normal distribution, which no training changes."""
+    text = ("input z: float\noutput y: float\nz -> dense(1) -> y\n"
+            "data {\n z = normal()\n validation = 100\n test = 4000\n}\n"
+            "train {\n size = mae(z, 0)\n loss = size + mse(y, z)\n steps = 200\n}\n")  # fmt: skip
+    p = program(text)
+    data = load(p, tmp_path)
+    assert (data.train.count, data.validation.count, data.test.count) == (None, 100, 4000)
+    made = train(p, data, draw(p.graph, 0), on="cpu")
+    assert made.figures["test"]["size"] == pytest.approx((2 / np.pi) ** 0.5, abs=0.03)
+    assert made.history[0].validation["size"] == made.history[1].validation["size"]  # the same draws
+    assert made.figures["test"]["size"] != made.figures["validation"]["size"]
+    with pytest.raises(CompileError, match="no rows of which `test` could take a share"):
+        load(program(text.replace("4000", "0.2")), tmp_path)
 
 
 def test_two_outputs_are_trained_together_and_measured_separately():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.passes.loss_means import batch_dependent, is_linear
@@ -31,26 +32,28 @@ def by_output(nodes: Sequence[Node], loss: Value, outputs: Iterable[Output]) -> 
 
 def named_losses(graph: Graph, named: Mapping[str, Value]) -> dict[str, Value]:
     """The losses among named values of a graph with the output `loss`: the values that it depends on, and
-    that are computed from losses or are its terms."""
-    losses = (n for n in graph.nodes if n.operator.family == "loss" and n.operator.wrt is None)
-    computed = graph.depends({value: 1 for node in losses for value in node.results})
+    that are computed from losses or are its terms. A derivative of a loss is not a loss."""
+    known = replace(graph, nodes=tuple(node for node in graph.nodes if node.operator.wrt is None))
+    losses = (node for node in known.nodes if node.operator.family == "loss")
+    computed = known.depends({value: 1 for node in losses for value in node.results})
     live, summed = graph.needed_by(graph.outputs.values()), scaled_terms(graph, graph.outputs["loss"])
     return {
         name: value
         for name, value in named.items()
-        if value.type.is_float and value in live and (value in computed or value in summed)
+        if value in live and ((value.type.is_float and value in computed) or value in summed)
     }
 
 
 def scaled_terms(graph: Graph, loss: Value) -> set[Value]:
-    """The terms of a sum, and their factors that depend on the batch where all other factors do not."""
+    """The terms of a sum, and their factors that depend on the batch where all other factors do not; a truth
+    value that counts as 0 or 1 is a term too."""
     of_batch, producers = batch_dependent(graph), graph.producers()
     found, stack = set(), [loss]
     while stack:
         value = stack.pop()
         found.add(value)
         node = producers.get(value)
-        if node is not None and (node.operator.sums or is_linear(node, of_batch)):
+        if node is not None and (node.operator.sums or node.operator.converts or is_linear(node, of_batch)):
             stack += of_batch.intersection(node.operands) - found
     return found
 

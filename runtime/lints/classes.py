@@ -156,9 +156,12 @@ def fields(program: CompiledProgram, rows: Rows | None) -> Iterator[tuple[Requir
 
 
 def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredField, Classes, np.ndarray]]:
-    """The class fields of the training rows, with their classes and the number of values of each class."""
+    """The class fields of the training rows, with their classes and the number of values of each class. Targets
+    that only metrics read may have values in other parts alone."""
     rows = data.train
     for field, classes in fields(program, rows):
+        if field.measured:
+            continue
         assert rows is not None and isinstance(classes.count, int), "`fields` checks it"
         counts = np.zeros(classes.count, np.int64)
         for places in rows.chunks(field.name):

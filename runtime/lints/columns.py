@@ -22,10 +22,10 @@ def empty_columns(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """Columns without values in the training rows: `impute` has nothing to compute its value from. Targets of
-    which nothing counts: the loss is 0."""
+    which nothing counts: the loss is 0. Targets that no loss reads are exempt."""
     for field in required_fields(program):
         rows = data.train
-        if rows is None or not rows.count or field.name not in rows.types:
+        if rows is None or not rows.count or field.name not in rows.types or field.measured:
             continue
         steps = (axis for axis, size in enumerate(field.declared.shape, 1) if has_free(size))
         axes = (0, *steps)  # chunks may differ in their number of steps

@@ -77,6 +77,20 @@ def test_a_target_of_which_nothing_counts(cells: str, warns: bool, tmp_path: Pat
     assert found == [("W0709", 'no training row has a value of `y` in column "y"')] * warns
 
 
+def test_a_target_that_only_metrics_read_needs_no_training_row(tmp_path: Path) -> None:
+    """Such as the best actions of test rows, in learning from a log of other actions."""
+    (tmp_path / "rows.csv").write_text("a,taken,best\n" + "1,0,\n2,1,\n3,1,\n" * 4, "utf-8")
+    text = (
+        "input a: float\ninput taken: class(2)\noutput best: class(2, ignore=missing)\n"
+        'a -> dense(2) -> best\ndata { source = csv("rows.csv") }\ntrain {\n'
+    )
+    measured, learnt = "loss = cross_entropy(best, taken)\nmetrics = [accuracy]\n}\n", "epochs = 1\n}\n"
+    (tmp_path / "m.dl").write_text(text + measured, "utf-8")
+    assert looked_at(tmp_path) == []
+    (tmp_path / "m.dl").write_text(text.replace("input taken: class(2)\n", "") + learnt, "utf-8")
+    assert ("W0709", 'no training row has a value of `best` in column "best"') in looked_at(tmp_path)
+
+
 @pytest.mark.parametrize(("rare", "warns"), [("?", True), ("b", False)])
 def test_targets_of_many_rows_that_differ_in_length(rare: str, warns: bool, tmp_path: Path) -> None:
     """Rows are read in chunks, whose longest rows differ."""

@@ -205,6 +205,7 @@ _LOOK = "`dlc show` prints the shape of every value, and `dlc check` prints the 
 _RETURN = "a body ends with `}`"
 # Names without a counterpart: what to write instead.
 NAME_HELP = {
+    **dict.fromkeys(("maximize", "maximise"), "a loss is minimized: `-x` as a loss makes `x` large"),
     **dict.fromkeys(("print", "printf", "println", "echo", "puts", "display", "summary"), _LOOK),
     **dict.fromkeys(("end", "endif", "endfor", "fi", "done", "begin", "do", "then"), _RETURN),
     **dict.fromkeys(("pass", "continue", "break"), "a body may be empty, and a loop always runs to its end"),

@@ -37,7 +37,9 @@ class ExportName(ParameterType):
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, ExportedName):
-            raise self.mismatch(value)
+            raise self.mismatch(
+                value, help="give it a name first: `z = ...`" if hasattr(value, "type") else ""
+            )
         return value
 
 

@@ -33,6 +33,7 @@ class MeasuredFigures:
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
     possible: Collection[str]
+    before: frozenset[str] = frozenset()  # the figures of earlier phases
 
 
 def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
@@ -107,6 +108,10 @@ def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
     path = figure_path(expr)
     if path is not None and path[0] in PARTS and path[0] not in ev.scope.names:
         return measure(ev, expr, path, measured)
+    figure = ".".join(path or ())
+    if len(path or ()) > 1 and find_figure(figure, measured.figures) is not None:
+        raise ev.fail("E0606", expr.span, f"`{figure}` is measured on several parts of the rows",
+                      help=f"write `{measured.parts[-1]}.{figure}`")  # fmt: skip
     if isinstance(expr, syntax.Name) and not known(ev, expr.id):
         raise unknown(ev, expr, measured)
     value = ev.evaluate(expr)
@@ -169,5 +174,14 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
         same = (f"write `{path[0]}.{with_settings[0]}`" if with_settings
                 else f"`train {{ metrics = [{named.usual_call() or figure}] }}` measures it")  # fmt: skip
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
-                   help=same or ev.state.nearest.did_you_mean(figure, lambda: figures)
+                   help=same or of_earlier_phase(figure, measured)
+                        or ev.state.nearest.did_you_mean(figure, lambda: figures)
                         or f"it measures {listed(figures, f'`{path[0]}.{{}}`')}")  # fmt: skip
+
+
+def of_earlier_phase(figure: str, measured: MeasuredFigures) -> str:
+    """The help for a figure of a phase that is not the last one, also with the name of the phase."""
+    names = (figure, figure.partition(".")[2])
+    if all(find_figure(name, measured.before) is None for name in names):
+        return ""
+    return f"figures are those of the last phase: {listed(measured.figures)}"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions import aliases, other_settings
+from dlc.compiler.definitions import aliases, other_settings, step_settings
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.sections import Data
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.context import Evaluator
 
 PARTS_OF_TRAIN = ("step", "phase")
+# Where a `step` and a `phase` may stand.
+PLACES = {
+    "step": "steps stand in `train { }` or in a `phase`, one beside the other",
+    "phase": "phases stand in `train { }`, one after the other",
+}
 
 
 def section(ev: Evaluator, definition: type[Definition], written: syntax.Section | None,
@@ -34,7 +39,7 @@ def section(ev: Evaluator, definition: type[Definition], written: syntax.Section
     statements = [*statements_of(ev, written.body)]
     for statement in statements:
         if not isinstance(statement, syntax.Bind):
-            report_statement(ev, statement)
+            report_statement(ev, statement, definition.name)
     settings = [s for s in statements if isinstance(s, syntax.Bind)]
     return filled(ev, definition, written, settings, extra=extra)
 
@@ -85,15 +90,19 @@ def statements_of(ev: Evaluator, body: tuple[syntax.Statement, ...]) -> Iterator
             yield statement
 
 
-def report_statement(ev: Evaluator, statement: syntax.Statement) -> None:
-    """The error of a statement that is no setting."""
+def report_statement(ev: Evaluator, statement: syntax.Statement, section: str) -> None:
+    """The error of a statement of a section that is no setting."""
+    report = ev.state.problems.report
     if isinstance(statement, syntax.Section):
         word = statement.name.id
-        ev.state.problems.report("E0509", statement.span, f"`{word}` is not allowed here",
-                                 help=f"write `{word} {{ }}` into `train {{ }}`" if word in PARTS_OF_TRAIN
-                                      else "sections stand at the top of a file")  # fmt: skip
+        report("E0509", statement.span, f"`{word}` is not allowed in `{section}`", help=PLACES.get(
+            word, "sections stand at the top of a file"))  # fmt: skip
+    elif isinstance(statement, syntax.For):
+        each = "each step and each phase" if section in ("train", *PARTS_OF_TRAIN) else "each setting"
+        report("E0602", statement.span, f"`for` cannot stand in `{section}`",
+               help=f"write {each} on its own; `if` may choose between them")  # fmt: skip
     else:
-        ev.state.problems.report("E0602", statement.span, "expected a setting, `name = value`")
+        report("E0602", statement.span, "expected a setting, `name = value`")
 
 
 def setting_for(ev: Evaluator, definition: type[Definition], statement: syntax.Bind, values: dict[str, Any],
@@ -119,7 +128,8 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
     if fields and key.id in ev.state.recovery.names:  # its declaration is lost
         return Halt()
-    own = optimizer_setting(key.id, body) if issubclass(definition, Minimization) else ""
+    trains = issubclass(definition, Minimization)
+    own = (step_settings.help(definition.name, key.id) or optimizer_setting(key.id, body)) if trains else ""
     help = own or aliases.setting(key.id, names)
     span = statement.span if help.startswith("leave it out") else key.span
     halt = ev.fail("E0601", span, f"`{definition.name}` has no setting `{key.id}`",
@@ -179,5 +189,6 @@ def in_other_section(definition: type[Definition] | None, name: str) -> str:
         words = (name, *aliases.SETTINGS.get(name, ()))
         found = next((word for word in words if word in section.settings), "")
         if found and section is not definition:
-            return f"it belongs in `{section.name}`: `{section.name} {{ {found} = ... }}`"
+            opened = f"{section.name} NET" if section.name == "step" else section.name
+            return f"it belongs in `{section.name}`: `{opened} {{ {found} = ... }}`"
     return ""

@@ -24,7 +24,7 @@ from dlc.compiler.elaborate import (
     shared_classes,
     train_sections,
 )
-from dlc.compiler.elaborate.section_settings import section
+from dlc.compiler.elaborate.section_settings import PLACES, section
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.parse.parser import parse
 from dlc.compiler.passes import graph_checks, ignored_targets, initial_values, target_augmentation
@@ -57,7 +57,8 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         objective.reject_duplicates(state, phase.metrics, types, phase.losses)
         validated = "validation" in parts
         train_sections.check(state, phase.settings, written.get("train"), known, validated, uncertain)
-        measured = expectations.MeasuredFigures(known, parts, names if uncertain else ())
+        before = measured.before | measured.figures.keys()
+        measured = expectations.MeasuredFigures(known, parts, names if uncertain else (), before)
         until = expectations.until(ev, phase.settings.values()["until"], measured)
         phases.append(replace(phase, settings=phase.settings.knowing(until=until)))
     train_sections.check_weights(state, train, written.get("train"))
@@ -70,12 +71,14 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     graph_checks.derivatives(graph, state.problems)
     target_augmentation.check(graph, state.problems)
     ignored_targets.check(graph, state.problems)
+    trained = objective.with_weights(phases, graph.weights)
+    graph_checks.steps(graph, trained, state.problems)
     return CompiledProgram(
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), settings=state.settings, inputs=tuple(state.inputs),
         outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
-        phases=objective.with_weights(phases, graph.weights), data=data,
+        phases=trained, data=data,
         train=train if train.phases else phases[-1].settings,
         export=export, exports=answers, expectations=expected, metrics=phases[-1].metrics,
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
@@ -119,8 +122,9 @@ def find_sections(state: Elaboration, tree: syntax.File) -> dict[str, syntax.Sec
         if not isinstance(statement, syntax.Section):
             continue
         word = statement.name.id
-        if word in ("step", "phase"):
-            state.problems.report("E0509", statement.span, f"`{word}` is allowed only in `train {{ }}`")
+        if word in PLACES:
+            state.problems.report("E0509", statement.span, f"`{word}` is allowed only in `train {{ }}`",
+                                  help=PLACES[word])  # fmt: skip
         elif word in written:
             state.problems.report(
                 "E0303",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.unimplemented import unimplemented_words
+from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate import arguments, exports, loss_bindings
+from dlc.compiler.elaborate.scope import find_operator
 from dlc.compiler.elaborate.section_settings import PARTS_OF_TRAIN, filled, report_statement, statements_of
-from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.elaborate.unknown_names import unresolved
+from dlc.compiler.elaborate.values import AverageTemplate, Halt
 from dlc.compiler.ir.graph import Value
+from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.training.initial_state import NetOrWeight
 from dlc.compiler.training.train_section import PhaseSection, Train
 from dlc.compiler.training.turns import StepSection
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.minimization import Minimization
 
-AnyTrain = TypeVar("AnyTrain", bound=Train)
 INHERITED = ("optimizer", "schedule", "regularize", "clip")  # by a step
 EXCLUSIVE = {"epochs": "steps", "steps": "epochs"}
 
@@ -35,22 +37,20 @@ def read(ev: Evaluator, written: syntax.Section | None) -> Train:
     return training(ev, Train, written, None) if written is not None else Train()
 
 
-def training(
-    ev: Evaluator, definition: type[AnyTrain], written: syntax.Section, around: Train | None
-) -> AnyTrain:
+def training(ev: Evaluator, definition: type[Train], written: syntax.Section, around: Train | None) -> Train:
     """`train`, or a phase with the settings that it takes from `around`."""
     inner, settings, parts = opened(ev, definition, written)
     made = filled(inner, definition, written, settings, inherited(around, settings))
     made = made.knowing(bound=loss_bindings.named_values(inner.scope, ev.scope))
-    turns = tuple(step(inner, part) for part in parts if part.name.id == "step")
+    turns = tuple(step(inner, part, made) for part in parts if part.name.id == "step")
     check_loss_beside_steps(ev, made, turns)
     if around is not None:
-        turns = turns or (() if made.own("loss") else around.turns)
+        turns = turns or (() if made.own("loss") else tuple(taken(turn, made) for turn in around.turns))
         made = made.knowing(title=written.of[0].id if written.of else "")
-    turns = tuple(placed_in(made, turn) for turn in titled(turns))
-    made = made.knowing(turns=turns, samples=dict(sampled(inner, made)))
-    phases = [part for part in parts if part.name.id == "phase"]
-    return made.knowing(phases=phases_of(inner, phases, made))
+    made = made.knowing(turns=titled(turns), samples=dict(sampled(inner, made)))
+    phases = phases_of(inner, [part for part in parts if part.name.id == "phase"], made)
+    check_used(ev, made, phases)
+    return made.knowing(phases=phases)
 
 
 def sampled(ev: Evaluator, train: Train) -> Iterator[tuple[str, Value]]:
@@ -86,55 +86,78 @@ def opened(
     binds = [s for s in statements if isinstance(s, syntax.Bind)]
     for statement in statements:
         if statement not in parts and statement not in binds:
-            report_statement(ev, statement)
+            report_statement(ev, statement, definition.name)
     taken = {*definition.settings, *unimplemented_words("train")}
     lost = ev.state.recovery.has_error_in(written.span)
     inner, settings = loss_bindings.run(ev, binds, parts, taken, lost=lost)
     return inner, settings, parts
 
 
-def step(ev: Evaluator, written: syntax.Section) -> StepSection:
+def step(ev: Evaluator, written: syntax.Section, around: Train) -> StepSection:
     """One of the steps that take turns."""
+    errors = len(ev.state.problems.found)
     inner, settings, _ = opened(ev, StepSection, written)
-    made = filled(inner, StepSection, written, settings)
-    if made.loss is None and not any(s.targets[0].id == "loss" for s in settings):
+    values = {name: getattr(around, name) for name in INHERITED}
+    made = filled(inner, StepSection, written, settings, values)
+    if made.loss is None and len(ev.state.problems.found) == errors:
         ev.state.problems.report("E0602", written.name.span, "this step has no loss",
                                  help="write what it minimizes: `loss = ...`")  # fmt: skip
-    nets = [net for name in written.of for net in named_net(ev, name)]
-    spans = {**made.spans, "step": written.of[0].span if written.of else written.name.span}
+    nets = [net for name in distinct(ev, written.of) for net in named_net(ev, name)]
+    spans = {**made.spans, **{f"step {name.id}": name.span for name in written.of}}
     return made.placed(written.name.span, spans).knowing(
-        nets=tuple(nets), names=tuple(name.id for name in written.of),
+        nets=tuple(nets), names=tuple(name.id for name in written.of), frozen=around.freeze,
         bound=loss_bindings.named_values(inner.scope, ev.scope),
     )  # fmt: skip
 
 
+def distinct(ev: Evaluator, names: Sequence[syntax.Ident]) -> Iterator[syntax.Ident]:
+    """The names of a step. One that is there twice is reported."""
+    seen: set[str] = set()
+    for name in names:
+        if name.id in seen:
+            ev.state.problems.report("E0303", name.span, f"this step names `{name.id}` twice",
+                                     help="leave one of them out")  # fmt: skip
+        else:
+            yield name
+        seen.add(name.id)
+
+
+def taken(turn: StepSection, phase: Train) -> StepSection:
+    """A step of `train` as a phase without steps has it: with the settings of the phase that it does not
+    write."""
+    left = {name: getattr(phase, name) for name in INHERITED if not turn.own(name)}
+    return turn.knowing(**left, frozen=phase.freeze, is_taken=True)
+
+
 def named_net(ev: Evaluator, name: syntax.Ident) -> Iterator[Any]:
     """The net or the declared weight that a step names; nothing after an error."""
+    file = ev.scope.file
+    nets = [n for n, t in file.templates.items() if t.is_net and not isinstance(t, AverageTemplate)]
+    help = f"the nets are {listed(nets)}" if nets else "declare a network as a `net`"
     try:
+        if name.id not in ev.scope.names and not file.knows(name.id):
+            if find_operator(name.id, losses=True):
+                raise Reject(f"`{name.id}` is none", code="E0403")
+            raise unresolved(ev, name.id, name.span, help)
         value = arguments.read(ev, NetOrWeight(), syntax.Name(name.span, name.id))
         yield NetOrWeight().accept(value)
     except Reject as reject:
         ev.state.problems.report(reject.code, name.span, f"a step names nets and weights: {reject.message}",
-                                 help=reject.help)  # fmt: skip
+                                 help=reject.help or help)  # fmt: skip
     except Halt:
         return
 
 
 def titled(turns: Sequence[StepSection]) -> tuple[StepSection, ...]:
     """The steps with their names in figures: the first name of each, numbered from the second step on."""
-    seen: Counter[str] = Counter()
+    names = UniqueNames(turn.names[0] for turn in turns if turn.names)
+    seen: set[str] = set()
     found = []
     for turn in turns:
         name = turn.names[0] if turn.names else "step"
-        seen[name] += 1
-        found.append(turn.knowing(title=name if seen[name] == 1 else f"{name}_{seen[name]}"))
+        found.append(turn.knowing(title=names.claim(name) if name in seen else name))
+        seen.add(name)
     return tuple(found)
-
-
-def placed_in(around: Train, turn: StepSection) -> StepSection:
-    """A step within `train` or a phase, which gives it the settings that it does not write."""
-    values = {name: getattr(around, name) for name in INHERITED if not turn.own(name)}
-    return turn.knowing(frozen=around.freeze, **values)
 
 
 def check_loss_beside_steps(ev: Evaluator, made: Train, turns: Sequence[StepSection]) -> None:
@@ -165,12 +188,23 @@ def check(
     uncertain: bool,
 ) -> None:
     """Check settings of `train` against each other and, unless `uncertain`, against the measured figures."""
-    for part in train.turns or (train,):
+    for part in (train, *train.turns):
         with report_rejects(state, part, written):
             part.check()
     with report_rejects(state, train, written):
         if not uncertain:
             train.check_watched(measured, validated)
+
+
+def check_used(ev: Evaluator, train: Train, phases: Sequence[Train]) -> None:
+    """Report steps of `train`, and a loss, that no phase takes because each has its own."""
+    taken = {turn.span for phase in phases for turn in phase.turns}
+    unused = [(turn.span, "step") for turn in train.turns if phases and turn.span not in taken]
+    if phases and train.own("loss") and all(phase.own("loss") or phase.turns for phase in phases):
+        unused.append((train.spans["loss"], "loss"))
+    for span, what in unused:
+        ev.state.problems.report("E0408", span, f"no phase takes this {what}: each has its own",
+                                 help="write it into a phase, or leave it out")  # fmt: skip
 
 
 def check_weights(state: Elaboration, train: Train, written: syntax.Section | None) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.dims.dim import Size
 
-Kept = Literal["numbers", "axes", "missing"]
+Kept = Literal["numbers", "range", "axes", "missing"]
 
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
@@ -61,6 +61,7 @@ class Operator(PaddedOperands, StepOrder, family="operator", what="an operator")
     # What it preserves of its operands, so that passes can look through it:
     # - "numbers": each value of the result is a value of an operand, moved or repeated, or a constant, such
     #   as a bound.
+    # - "range": each value of the result lies between two values of its operand.
     # - "axes": where the result has as many axes as an operand, each axis keeps its meaning.
     # - "missing": a missing number (NaN) gives NaN at its own position of the result and nowhere else, in
     #   every engine.

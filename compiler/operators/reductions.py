@@ -127,6 +127,8 @@ class Sum(Reduction):
 class Mean(Reduction):
     """The mean over axes, and 0 over none (torch `mean`, ONNX `ReduceMean`)."""
 
+    keeps = ("range",)
+
     def padding_of(self, place, axis):
         return Fill(0, lengths=True) if axis in self.axes(self.operands[0]) else APART
 
@@ -176,6 +178,8 @@ def onnx_extreme(reduce: Any, op: Any, x: Any, axes: Any, keepdims: int, result:
 class Max(Reduction):
     """The maximum over axes (torch `amax`, ONNX `ReduceMax`)."""
 
+    keeps = ("range",)
+
     takes = "number"
     neutral = "lowest"
     least = 1
@@ -200,6 +204,8 @@ class Max(Reduction):
 
 class Min(Reduction):
     """The minimum over axes (torch `amin`, ONNX `ReduceMin`)."""
+
+    keeps = ("range",)
 
     takes = "number"
     neutral = "highest"

@@ -11,7 +11,9 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.compiler.diagnostics.source import Source, Span
 from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.parse import part_hints
 from dlc.compiler.parse.brackets import CLOSERS, OPENERS
+from dlc.compiler.parse.keyword_help import KEYWORD_HELP
 from dlc.compiler.parse.tokens import CONTINUES_AFTER, DECLARATIONS, RESERVED, SECTIONS, span_of
 from dlc.compiler.record import record
 from dlc.compiler.types import ELEMENTS
@@ -22,30 +24,6 @@ if TYPE_CHECKING:
     from dlc.compiler.parse.token import Token
 
 TYPES = frozenset(ELEMENTS)
-
-LAYERS = "layers are written in a flow: `x -> dense(8) -> relu -> y`"
-# Words that start a statement in other languages, without a rule in `dialects`.
-KEYWORD_HELP = {
-    **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
-    **dict.fromkeys(("while", "until", "loop", "foreach"), "the only loop is `for x in list { ... }`"),
-    **dict.fromkeys(("from", "using", "use"),
-                    'an import is written `import f, g from "other.dl"`'),
-    **dict.fromkeys(("with", "try", "except", "finally", "catch", "raise", "throw"),
-                    "a spec only describes a computation: remove these lines"),
-    **dict.fromkeys(("switch", "match", "case", "when"),
-                    "a choice is written `if c { ... } else if d { ... }`"),
-    **dict.fromkeys(("assert", "test", "check"), "expectations are written in `expect { ... }`"),
-    **dict.fromkeys(("del", "nonlocal", "yield", "await", "defer", "typedef", "package"),
-                    "remove the line"),
-    **dict.fromkeys(("layers", "architecture", "neural_network"),
-                    f"a file is one model, without a block around it; {LAYERS}"),
-    **dict.fromkeys(("inputs", "input_features", "features"), "each input is declared: `input x: float`"),
-    **dict.fromkeys(("outputs", "output_features"), "each output is declared: `output y: float`"),
-    **dict.fromkeys(("preprocessing", "transforms"), "preprocessing is part of the flow: `x -> standardize`"),
-    **dict.fromkeys(("dataset", "source", "rows"), "the source of rows is given in `data { source = ... }`"),
-    **dict.fromkeys(("training", "optimizer", "loss", "trainer", "hyperparameters"),
-                    "settings of training are written in `train { ... }`"),
-}  # fmt: skip
 
 # Token types that the grammar may expect, as messages write them, in this order.
 EXPECTED = {
@@ -204,18 +182,27 @@ def _first_word(error: _SyntaxError) -> str:
     opens = error.found.type in (*_OPERANDS, "LBRACE", "NOT", "TRUE", "FALSE", "NONE", "IF", "FOR", "IN")
     ends = error.after is None or error.after.line > error.found.line
     begins = (error.at == 1 and opens) or (error.found.type == "COLON" and ends)
-    if not error.line.word or not (begins or error.found.type == "LBRACE"):
+    braces = error.found.type == "LBRACE" and error.line.tokens[1].type != "EQUAL"
+    if not error.line.word or not (begins or braces):
         return ""
     if fix := KEYWORD_HELP.get(error.line.word, NAME_HELP.get(error.line.word, "")):
         return fix
     if error.at != 1 or error.found.type not in ("NAME", "LBRACE"):
         return ""
     if error.found.type == "LBRACE":
-        return did_you_mean(error.line.word, SECTIONS) or f"the sections are {listed(sorted(SECTIONS))}"
+        return (
+            _names_of_parts(error)
+            or did_you_mean(error.line.word, SECTIONS)
+            or f"the sections are {listed(sorted(SECTIONS))}"
+        )
     return did_you_mean(error.line.word, DECLARATIONS)
 
 
 # --- likely fixes, the most certain first -------------------------------------------------------------------
+
+
+def _names_of_parts(error: _SyntaxError) -> str:
+    return part_hints.names(error.line.tokens[0], error.found, error.accepts)
 
 
 def _else_if(error: _SyntaxError) -> str:
@@ -387,7 +374,7 @@ def _several_values(error: _SyntaxError) -> str:
 
 
 _FIXES = (
-    _else_if, _unknown_size, _dollar, _comment, _operator_at_line_start, _reserved_name, _body,
-    _empty_between, _trailing_arrow, _missing_name, _colon, _equal, _declaration, _missing_value,
+    _names_of_parts, _else_if, _unknown_size, _dollar, _comment, _operator_at_line_start, _reserved_name,
+    _body, _empty_between, _trailing_arrow, _missing_name, _colon, _equal, _declaration, _missing_value,
     _dictionary, _continued_line, _brace_below, _two_values, _several_values,
 )  # fmt: skip

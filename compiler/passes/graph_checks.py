@@ -8,8 +8,11 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.passes import fitting_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dlc.compiler.diagnostics.problems import Problems
-    from dlc.compiler.ir.graph import Graph, Node
+    from dlc.compiler.ir.graph import Graph, Node, Value
+    from dlc.compiler.training.phases import Phase
 
 
 def fitted_operators(graph: Graph, problems: Problems) -> None:
@@ -61,3 +64,30 @@ def derivatives(graph: Graph, problems: Problems) -> None:
             message = f"`{node.operator.name}` differentiates a value that does not depend on `{wrt.name}`"
             help = "bind the tensor to a name, use the name, and differentiate with respect to it"
             problems.add(Diagnostic.at(node.site, "E0213", message, help))
+
+
+def reached(graph: Graph, starts: Iterable[Value], *, through_all: bool = False) -> set[Value]:
+    """The values that get a gradient of these; with `through_all`, those that they depend on."""
+    found = {*starts}
+    for node in reversed(graph.nodes):
+        flows = any(value in found and value.type.is_float for value in node.results)
+        if flows and (through_all or not node.operator.detaches):
+            found.update(node.reads)
+    return found
+
+
+def steps(graph: Graph, phases: Iterable[Phase], problems: Problems) -> None:
+    """Report steps whose loss reaches none of the weights that they train."""
+    for objective in (o for phase in phases for o in phase.objectives if phase.settings.turns):
+        tensors = [r.value for r in objective.regularize if r.value is not None]
+        starts = (objective.loss, *tensors)
+        trained = {w.value for w in objective.trained(graph.weights)}
+        if problems.failed or not trained or trained & reached(graph, starts):
+            continue
+        step = objective.figure.removesuffix(".loss")
+        stopped = trained & reached(graph, starts, through_all=True)
+        help = "leave out the `detach` between the two: a step computes no gradient for other nets" \
+            if stopped else "name the net that the loss is computed with: `step NET { ... }`"  # fmt: skip
+        problems.report("E0804", objective.settings.spans["loss"],
+                        f"the loss depends on no weight that the step `{step}` trains: there is nothing to "
+                        "learn", help=help)  # fmt: skip

@@ -12,7 +12,7 @@ from dlc.compiler.record import record
 from dlc.compiler.static import compute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.training.metrics import Metric
@@ -79,7 +79,7 @@ def figures(metrics: Sequence[tuple[str, Metric]], types: Mapping[str, Tensor],
     return found
 
 
-def find_figure(name: str, known: Mapping[str, Metric | None]) -> str | None:
+def find_figure(name: str, known: Container[str]) -> str | None:
     """The name in `figures` that matches a figure, with `*` for its class; none if there is no match."""
     if name in known:
         return name

@@ -80,22 +80,26 @@ class Minimization(Section, abstract=True):
             if net:
                 raise Reject(f"the net `{net}` has no weights here", at=key, code="E0613",
                              help="use it in the file, or give it a layer")  # fmt: skip
-            what, do = ("`freeze`", "freeze") if key == "freeze" else ("`on=`", "name")
-            raise Reject(f"{what} takes declared weights, and this is another tensor", at=key, code="E0613",
+            what, do = "`on=` takes", "name"
+            if key == "freeze" or key.startswith("step "):
+                what, do = (
+                    ("`freeze` takes", "freeze") if key == "freeze" else ("a step names nets and", "name")
+                )
+            raise Reject(f"{what} declared weights, and this is another tensor", at=key, code="E0613",
                          help=f"{do} nets, or what `weight NAME: type` declares")  # fmt: skip
         for regularizer in self.regularize if self.own("regularize") else ():
             if regularizer.value is not None:
                 continue
             among = weights if regularizer.on is None else owned.get(regularizer.on.net, ())
-            if not any(w.trainable and regularizer.acts_on(w) for w in among):
+            if not any(w.trainable and self.trains(w) and regularizer.acts_on(w) for w in among):
                 where = "here" if regularizer.on is None else f"in the net `{regularizer.on.net}`"
                 raise Reject(f"no layer {where} has weights that `{regularizer.name}` could penalize",
                              at="regularize", code="E0613",
-                             help="leave it out: biases, norms, and average or unused nets do not count",
-                             )  # fmt: skip
-        self._check_shares([w for w in weights if w.trainable and self.trains(w)])
+                             help="leave it out: biases, norms, and average, frozen or unused nets do not "
+                                  "count")  # fmt: skip
+        self.check_shares([w for w in weights if w.trainable and self.trains(w)])
 
-    def _check_shares(self, free: Sequence[Weight]) -> None:
+    def check_shares(self, free: Sequence[Weight]) -> None:
         """Reject weights without an optimizer, and entries of a list of optimizers without a weight."""
         found = shares(self.optimizer, free)
         taken = {w.value for share in found for w in share}

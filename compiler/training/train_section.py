@@ -145,11 +145,16 @@ class Train(Minimization):
         if stopping is None:
             return
         if stopping.part == "validation" and not validated:
+            known = find_figure(stopping.figure, figures) is not None
+            other = stopping.figure if known else next(iter(figures), "loss")
             raise Reject(f"`early_stop` watches `{stopping.on}`, and there are no validation rows",
-                         at="early_stop", help="write `validation = 0.1` into `data`, or `on=train.loss`",
-                         code="E0408")  # fmt: skip
+                         at="early_stop", code="E0408",
+                         help=f"write `validation = 0.1` into `data`, or `on=train.{other}`")  # fmt: skip
         if find_figure(stopping.figure, figures) is None:
             help = did_you_mean(stopping.figure, figures) or f"available figures: {listed(figures)}"
+            if stopping.figure == "loss" and self.turns:
+                first = next(iter(figures), "loss")
+                help = f"each step has a loss: `on={stopping.part}.{first}`"
             raise Reject(
                 f"training does not measure `{stopping.figure}`", at="early_stop", help=help, code="E0606"
             )

@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import setting
-from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.definitions.parameter_types import Integer, Reject
+from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.training.initial_state import WeightSelection
 from dlc.compiler.training.minimization import Minimization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dlc.compiler.ir.graph import Weight
 
@@ -54,6 +55,7 @@ class StepSection(Minimization):
     names: tuple[str, ...] = ()  # of the nets and weights, as written
     title: str = ""  # before its figures: `critic`
     nets: tuple[Any, ...] = ()  # the nets and weights that it names
+    is_taken: bool = False  # by a phase without steps, from the `train` around it
     frozen: tuple[Any, ...] = ()  # the nets and weights that the section around it freezes
 
     times: int = setting("updates in each round, each on a batch of its own; steps with fewer updates use "
@@ -71,5 +73,22 @@ class StepSection(Minimization):
         return WeightSelection(self.frozen)
 
     def selected(self) -> Iterator[tuple[Any, Any]]:
-        yield from (("step", net) for net in self.nets)
+        yield from ((f"step {name}", net) for name, net in zip(self.names, self.nets, strict=True))
         yield from super().selected()
+
+    def check_shares(self, free: Sequence[Weight]) -> None:
+        """Reject a step whose nets are frozen, and optimizers of nets that it does not train."""
+        for name, net in zip(self.names, self.nets, strict=True):
+            frozen = getattr(net, "net", None) in self._frozen.nets or net in self._frozen.values
+            if not free or (frozen and not self.is_taken):
+                why = "`freeze` names it" if frozen else "it has no trainable weights"
+                raise Reject(f"this step cannot train `{name}`: {why}", at=f"step {name}", code="E0408",
+                             help="leave it out of the step, or out of `freeze`")  # fmt: skip
+        for optimizer in self.optimizer if self.own("optimizer") else ():
+            for on in optimizer.on:
+                if not any(w in WeightSelection((on,)) for w in free):
+                    name = getattr(on, "net", None) or on.name
+                    raise Reject(f"the step trains {listed(self.names)}, and not `{name}`", at=optimizer,
+                                 code="E0408", help="leave `on=` out, or name it: "
+                                                    f"`step {', '.join(self.names)}, {name}`")  # fmt: skip
+        super().check_shares(free)

@@ -23,7 +23,7 @@ from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.elaborate.scope import is_public
 from dlc.compiler.operators.base import Operator
 from dlc.compiler.parse.dialects.words import BINDERS, TEMPLATES
-from dlc.compiler.parse.syntax_hints import KEYWORD_HELP
+from dlc.compiler.parse.keyword_help import KEYWORD_HELP
 from dlc.compiler.types import ELEMENTS
 
 OTHERS = [family for family in Definition.families if family not in STAGES]

@@ -16,7 +16,7 @@ from dlc.compiler.parse.dialects.statement import (
     levels,
     split,
 )
-from dlc.compiler.parse.syntax_hints import KEYWORD_HELP, LAYERS
+from dlc.compiler.parse.keyword_help import KEYWORD_HELP, LAYERS
 from dlc.compiler.parse.tokens import DECLARATIONS, SECTIONS, retyped
 
 # Words before the name in a declaration of a variable.

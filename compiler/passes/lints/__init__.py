@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.passes.lints import attention, broadcasting, layers, losses, recurrence, training, unused
+from dlc.compiler.passes.lints import (
+    attention,
+    broadcasting,
+    layers,
+    losses,
+    recurrence,
+    training,
+    turns,
+    unused,
+)
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
@@ -16,6 +25,7 @@ UNUSED = (unused.inputs, unused.weights)
 LINTS = (
     *UNUSED,
     losses.wrong_activations,
+    losses.bounded_scores,
     losses.of_another_type,
     losses.unbounded_numbers,
     losses.probabilities_of_probabilities,
@@ -33,6 +43,10 @@ LINTS = (
     training.unusual_settings,
     training.stopping_on_training_rows,
     training.two_decays,
+    turns.unreached_names,
+    turns.untrained,
+    turns.adversaries,
+    turns.mixed_gradients,
 )
 
 

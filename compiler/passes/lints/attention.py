@@ -129,17 +129,19 @@ def narrow_heads(program: CompiledProgram) -> Iterator[Diagnostic]:
 
 def unwarmed_post_norm(program: CompiledProgram) -> Iterator[Diagnostic]:
     """Deep stacks with attention that are normalized after their sums, trained without a warm-up."""
-    if program.train.span is None or program.train.weights:
+    loads = program.train.weights or any(phase.settings.weights for phase in program.phases)
+    if program.train.span is None or loads:
         return
     for objective in program.objectives:
         if warms_up(objective):
             continue
         norms = post_norms(program.graph, objective)
         if len(norms) >= DEEP:
+            section = objective.settings.name
             yield Diagnostic.at(norms[0].site, "W0420",
                                 f"{len(norms)} blocks with attention are normalized after their sum, and the "
                                 "learning rate starts at its full value: such a stack may not learn",
-                                "write `schedule = cosine(warmup=500)` into `train`; or put the "
+                                f"write `schedule = cosine(warmup=500)` into `{section}`; or put the "
                                 "normalization first within each residual block")  # fmt: skip
             return
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
-from dlc.compiler.output_kinds import class_axis, kind_of
-from dlc.compiler.passes.lints.value_origins import back, keeps_all, keeps_numbers, source_nodes
+from dlc.compiler.output_kinds import KINDS, class_axis, kind_of
+from dlc.compiler.passes.lints.value_origins import back, keeps_all, keeps_numbers, keeps_range, source_nodes
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -32,6 +31,22 @@ def wrong_activations(program: CompiledProgram) -> Iterator[Diagnostic]:
                                     f"`{node.operator.name}` before the {output.declared.element} output "
                                     f"`{output.name}` is probably unintended",
                                     kind.mismatch_help)  # fmt: skip
+
+
+def bounded_scores(program: CompiledProgram) -> Iterator[Diagnostic]:
+    """An activation that does not match the scores of a loss of two tensors, such as `bce(tanh(s), 1)`."""
+    sources, elements = source_nodes(program.graph, keeps_all), {k: KINDS[k] for k in ("binary", "class")}
+    answers = {v for o in program.outputs for v in (o.flowed, o.scores)}
+    for node in program.graph.nodes:
+        of = node.operator.of_scores
+        for kind in (elements[e] for e in of if len(of) == 1 and e in elements):
+            source = sources.get(node.operands[0])
+            fits = node.operands[0] in answers or source is None or source.operator.matches in of
+            if source is not None and not fits and source.operator.name in kind.mismatched:
+                yield Diagnostic.at(node.site, "W0401",
+                                    f"`{node.operator.name}` takes scores, and `{source.operator.name}` "
+                                    "bounds them", kind.mismatch_help,
+                                    more=[Label(source.site.span, "bounded here")])  # fmt: skip
 
 
 def of_another_type(program: CompiledProgram) -> Iterator[Diagnostic]:
@@ -112,14 +127,18 @@ def unbounded_numbers(program: CompiledProgram) -> Iterator[Diagnostic]:
 
 
 def probabilities_of_probabilities(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """Probabilities where scores are expected: softmax of softmax, sigmoid of sigmoid."""
+    """Probabilities where scores are expected: softmax of softmax, sigmoid of sigmoid, and means of
+    probabilities, or probabilities less a constant, in a loss."""
     sources, reported = source_nodes(program.graph, keeps_numbers), set()
+    constants = {v for n in program.graph.nodes if not n.reads for v in n.results}
+    sources_of_losses = source_nodes(program.graph, lambda n: keeps_range(n, constants))
     # For answers, a dropout between the two has its own warning.
     sources_of_answers = source_nodes(program.graph, lambda n: keeps_numbers(n) and not n.operator.drops())
     answers = {o.scores for o in program.outputs if o.scores is o.flowed}
     producers = {v: n for n in program.graph.nodes for v in n.results}
     for use in score_uses(program):
-        first = (sources_of_answers if use.scores in answers else sources).get(use.scores)
+        chosen = sources_of_losses if use.is_loss else sources
+        first = (sources_of_answers if use.scores in answers else chosen).get(use.scores)
         if first is not None and first.operator.matches == use.element and first not in reported:
             reported.add(first)
             if use.is_activation:
@@ -141,13 +160,14 @@ class ScoreUse:
     scores: Value
     site: Site
     is_activation: bool = False
+    is_loss: bool = False
 
 
 def score_uses(program: CompiledProgram) -> Iterator[ScoreUse]:
     for node in program.graph.nodes:
         name = f"`{node.operator.name}`"
         for element in node.operator.of_scores:
-            yield ScoreUse(name, element, node.operands[0], node.site)
+            yield ScoreUse(name, element, node.operands[0], node.site, is_loss=True)
         if node.operator.matches:
             yield ScoreUse(name, node.operator.matches, node.operands[0], node.site, is_activation=True)
     for output in program.outputs:
@@ -166,7 +186,9 @@ def along_another_axis(first: Node, scores: Value) -> str:
 
 def without(first: Node, scores: Value, producers: Mapping[Value, Node]) -> str:
     """The hint to leave out the activation, and operators after it that clip probabilities."""
-    after = takewhile(lambda n: n is not first, back(scores, producers, keeps_numbers))
-    clips = [n.operator.name for n in after if n.operator.bounds]
+    path = [n for n in back(scores, producers, lambda n: n is not first) if n is not first]
+    if not all(keeps_numbers(n) for n in path):
+        return f"give it the scores, from before `{first.operator.name}`"
+    clips = [n.operator.name for n in path if n.operator.bounds]
     names = " and ".join(f"`{name}`" for name in (first.operator.name, *clips))
     return f"leave out {names}"

@@ -57,5 +57,6 @@ def unclipped_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
                 message = (
                     f"the gradients of `{node.operator.name}` are not bounded, and can grow at every step"
                 )
-                yield Diagnostic.at(node.site, "W0416", message, "write `clip = norm(1)` into `train`")
+                help = f"write `clip = norm(1)` into `{objective.settings.name}`"
+                yield Diagnostic.at(node.site, "W0416", message, help)
                 return

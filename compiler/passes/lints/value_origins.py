@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.dims.dim import product, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from dlc.compiler.ir.graph import Graph, Node, Value
 
@@ -41,6 +41,14 @@ def keeps_numbers(node: Node) -> bool:
     """Whether at inference its result has the numbers of one operand, possibly clipped."""
     single = sum(v.type.batched and v.type.is_float for v in node.operands) == 1
     return single and "numbers" in node.operator.inference().keeps
+
+
+def keeps_range(node: Node, shifts: Container[Value] = ()) -> bool:
+    """Whether its result has the numbers of one operand, or numbers between them, or all of them shifted by
+    one of the values `shifts`."""
+    batched = [v for v in node.operands if v.type.batched]
+    shifted = node.operator.linear_in == ((0, 1),) and all(v in shifts or v in batched for v in node.operands)
+    return keeps_numbers(node) or (len(batched) == 1 and (shifted or "range" in node.operator.keeps))
 
 
 def keeps_all(node: Node) -> bool:

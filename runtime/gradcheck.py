@@ -14,6 +14,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.lower.initial_weights import check_known, draw
 from dlc.compiler.passes.lengths import length_inputs
+from dlc.compiler.training.phases import title_of
 from dlc.compiler.types import Classes
 from dlc.runtime.artifact.samples import draw_lengths, free_sizes, generator, sample, sized
 from dlc.runtime.data import InMemoryRows, Rows
@@ -107,6 +108,7 @@ class ObjectiveCheck:
                  rng: np.random.Generator, large: bool) -> None:  # fmt: skip
         self.program, self.objective, self.function = forms.program, objective, function
         self.phase, self.step = forms.phase.name, objective.step
+        self.title = title_of(self.phase, self.step)
         self._rng, self._large = rng, large
         used = function.form.graph.weights
         self._trained = {w.name: forms.weights[w.name] for w in objective.trained(used)}

@@ -23,16 +23,16 @@ def learners(program: CompiledProgram, objective: Objective) -> list[Weight]:
     return [weight for weight in objective.trained(program.graph.weights) if weight.value in reached]
 
 
-def in_words(program: CompiledProgram, objective: Objective) -> str:
-    """What an objective trains: "`critic`", "all weights", or "all but `encoder`"."""
+def in_words(program: CompiledProgram, objective: Objective, form: str = "`{}`") -> str:
+    """What an objective trains: "`critic`", "all weights", or "all but `encoder`", with names in a `form`."""
     learns = learners(program, objective)
     rest = [w for w in program.graph.weights if w.trainable and w not in {*learns}]
     if not rest:
         return "all weights"
     trained, others = units(learns), units(rest)
     if len(trained) > FEW and len(others) < len(trained) and not {*others} & {*trained}:
-        return f"all but {listed(others)}"
-    return listed(trained) if trained else "nothing"
+        return f"all but {listed(others, form)}"
+    return listed(trained, form) if trained else "nothing"
 
 
 def remark(program: CompiledProgram, objective: Objective) -> str:

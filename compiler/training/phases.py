@@ -88,3 +88,8 @@ class Phase:
     def batches(self) -> int:
         """The number of batches per round."""
         return self.settings.accumulate * max(objective.times for objective in self.objectives)
+
+
+def title_of(phase: str, step: str) -> str:
+    """`phase classify, step encoder`, of the names of a phase and of a step, which may be empty."""
+    return ", ".join(f"{what} {name}" for what, name in (("phase", phase), ("step", step)) if name)

@@ -72,7 +72,7 @@ def report(check: Check, form: str) -> Iterator[tuple[ObjectiveCheck, Checked]]:
     weights = [(name, str([*shape])) for part in check.parts for name, shape in part.weights]
     widths = [max(map(len, column)) for column in zip(("weight", "shape"), *weights, strict=True)]
     for part, results in groupby(timed(check), lambda result: result[0]):
-        click.echo("".join(f"\n{title}\n" for title in [title_of(part)] if title))
+        click.echo("".join(f"\n{title}\n" for title in [part.title] if title))
         found = []
         for checked in table(results, *widths):
             found.append(checked)
@@ -80,12 +80,6 @@ def report(check: Check, form: str) -> Iterator[tuple[ObjectiveCheck, Checked]]:
         click.echo()
         for line in summary(found):
             click.echo(line)
-
-
-def title_of(part: ObjectiveCheck) -> str:
-    """`phase classify, step encoder`."""
-    named = (("phase", part.phase), ("step", part.step))
-    return ", ".join(f"{what} {name}" for what, name in named if name)
 
 
 def table(
@@ -158,4 +152,4 @@ def record(check: Check, found: list[tuple[ObjectiveCheck, Checked]]) -> dict[st
 
 def names(part: ObjectiveCheck) -> dict[str, str]:
     """The phase and the step, if the spec has any."""
-    return {"phase": part.phase, "step": part.step} if title_of(part) else {}
+    return {"phase": part.phase, "step": part.step} if part.title else {}

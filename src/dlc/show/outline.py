@@ -31,7 +31,7 @@ class OutlineStep:
     node: Node
     reads: tuple[str, ...]
     weights: tuple[Weight, ...]  # those that it is the first to read
-    in_inference: bool = True  # false if only the loss needs it
+    in_inference: bool = True  # false if the artifact does not need it
 
     @property
     def makes(self) -> str:
@@ -95,7 +95,8 @@ class Group:
 
 
 def visible(program: CompiledProgram) -> Graph:
-    """The graph as written, without the nodes that only the losses need, unless these read weights."""
+    """The graph as written, without the nodes that only the losses need, unless these read weights. Its
+    outputs are those of the artifact."""
     outputs = output_values(program)
     shown = set(prune(program.graph, outputs).nodes)
     rest = prune(program.graph, {str(n): loss for n, loss in enumerate(program.losses)}).nodes
@@ -107,7 +108,8 @@ def visible(program: CompiledProgram) -> Graph:
     read = {v for n in nodes for v in n.reads} | set(outputs.values())
     inputs = tuple(v for v in program.graph.inputs if v in read)
     weights = tuple(w for w in program.graph.weights if w.value in read)
-    return replace(program.graph, inputs=inputs, nodes=nodes, weights=weights, outputs=outputs)
+    answered = {n: v if isinstance(v, Value) else v.flowed for n, v in program.exports}
+    return replace(program.graph, inputs=inputs, nodes=nodes, weights=weights, outputs=answered)
 
 
 def before_losses(nodes: Iterable[Node]) -> list[Node]:

@@ -31,9 +31,12 @@ def passed(program: CompiledProgram) -> Iterator[tuple[str, Graph]]:
     yield "inference", inference
     yield "folded", fold(inference, ones(inference))[0]
     yield "answers in training", specialize.training_answers(program)
-    if program.phases:
-        yield "inference with the loss", specialize.validation(program)
-        yield "training", specialize.training(program, program.objective)
+    for phase in program.phases:
+        yield "inference with the loss", specialize.validation(program, phase)
+        if phase.settings.samples:
+            yield "samples", specialize.samples(program, phase)
+    for objective in program.objectives:
+        yield "training", specialize.training(program, objective)
 
 
 def ones(graph: Graph) -> dict[str, np.ndarray]:

@@ -32,9 +32,11 @@ def passed(program: CompiledProgram) -> Iterator[tuple[str, Graph]]:
     yield "folded", fold(inference, ones(inference))[0]
     yield "answers in training", specialize.training_answers(program)
     for phase in program.phases:
-        yield "inference with the losses", specialize.validation(program, phase)
-        for objective in phase.objectives:
-            yield "training", specialize.training(program, objective)
+        yield "inference with the loss", specialize.validation(program, phase)
+        if phase.settings.samples:
+            yield "samples", specialize.samples(program, phase)
+    for objective in program.objectives:
+        yield "training", specialize.training(program, objective)
 
 
 def ones(graph: Graph) -> dict[str, np.ndarray]:

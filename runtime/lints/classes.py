@@ -156,8 +156,8 @@ def fields(program: CompiledProgram, rows: Rows | None) -> Iterator[tuple[Requir
 
 
 def counted(program: CompiledProgram, data: Dataset) -> Iterator[tuple[RequiredField, Classes, np.ndarray]]:
-    """The class fields of the training rows, with their classes and the number of values of each class. Targets
-    that only metrics read may have values in other parts alone."""
+    """The class fields of the training rows, with their classes and the number of values of each class.
+    Targets that only metrics read are exempt: they may have values in other parts alone."""
     rows = data.train
     for field, classes in fields(program, rows):
         if field.measured:

@@ -1,8 +1,9 @@
-"""Writes `mountain_car.npz`, what a poor policy did with a car in a valley (Moore 1990), and `mountain_car_test.npz`,
-other rows with the best action: `python specs/data/mountain_car.py`.
+"""Writes `mountain_car.npz`, what a poor policy did with a car in a valley (Moore 1990), and
+`mountain_car_test.npz`, other rows with the best action: `python specs/data/mountain_car.py`.
 
-The engine is too weak to drive up the hill at once: the car has to swing. A state is a position and a velocity, an
-action pushes left (0), not at all (1) or right (2), for `HELD` steps of the simulation. The reward is 1 at the top.
+The engine is too weak to drive up the hill at once: the car has to swing. A state is a position and a
+velocity, an action pushes left (0), not at all (1) or right (2), for `HELD` steps of the simulation. The
+reward is 1 at the top.
 """
 
 from pathlib import Path

@@ -32,8 +32,8 @@ CAR = script()
 
 
 def decisions(policy: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The number of decisions until the top, `LIMIT` if it is not reached, of 200 episodes that begin at rest near
-    the bottom of the valley."""
+    """The number of decisions until the top, `LIMIT` if it is not reached, of 200 episodes that begin at rest
+    near the bottom of the valley."""
     positions = np.random.default_rng(5).uniform(-0.6, -0.4, 200)
     state, needed = np.stack([positions, np.zeros(200)], 1), np.full(200, LIMIT)
     for decision in range(1, LIMIT):

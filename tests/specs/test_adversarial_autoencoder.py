@@ -1,4 +1,4 @@
-"""The codes of `adversarial_autoencoder.dl` are distributed as the noise that its decoder draws digits from."""
+"""The codes of `adversarial_autoencoder.dl` are distributed as the noise that its decoder draws from."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DECEIVES = """
 
 
 def told_apart(codes: np.ndarray) -> float:
-    """How often nearest neighbours tell codes from as many draws of the noise: a two-sample test of a classifier
-    (Lopez-Paz and Oquab 2017), which is at 0.5 for one distribution."""
+    """How often nearest neighbours tell codes from as many draws of the noise: the two-sample test of
+    Lopez-Paz and Oquab (2017), which is at 0.5 if both have one distribution."""
     noise = np.random.default_rng(0).standard_normal(codes.shape)
     rows, which = np.concatenate([codes, noise]), np.repeat([0, 1], len(codes))
     order = np.random.default_rng(1).permutation(len(rows))
@@ -36,7 +36,8 @@ def codes_of(text: str, tmp_path: Path, epochs: int) -> np.ndarray:
     result = dlc.train(tmp_path / "spec.dl", out=tmp_path / "run", params={"train.epochs": epochs})
     test = open_data(dlc.compile(SPEC), None).test
     assert test is not None
-    rows = {"image": test["image"], "digit": test["digit"], "noise": np.zeros((len(test["digit"]), 4), np.float32)}
+    noise = np.zeros((len(test["digit"]), 4), np.float32)
+    rows = {"image": test["image"], "digit": test["digit"], "noise": noise}
     return dlc.load(result.model).predict(rows)["code"]
 
 

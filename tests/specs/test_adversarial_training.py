@@ -1,4 +1,4 @@
-"""The errors under attack that `adversarial_training.dl` reports are those of an attack written by hand in PyTorch."""
+"""The errors under attack that `adversarial_training.dl` reports are those of an attack in plain PyTorch."""
 
 from __future__ import annotations
 

@@ -41,6 +41,16 @@ def test_the_error_of_pca() -> None:
     assert program.compiled.params["pca"] == pytest.approx(error, rel=1e-3)
 
 
+def test_the_error_of_the_mean_image_of_each_digit() -> None:
+    program = dlc.compile(SPECS / "adversarial_autoencoder.dl")
+    train, test = images(program)
+    data = open_data(program, None)
+    assert data.test is not None
+    means = np.stack([train[data.train["digit"] == digit].mean(0) for digit in range(10)])
+    error = ((means[data.test["digit"]] - test) ** 2).mean()
+    assert program.compiled.params["typical"] == pytest.approx(error, rel=1e-3)
+
+
 def test_the_perplexity_of_the_frequencies_of_words() -> None:
     program = dlc.compile(SPECS / "bert.dl")
     data = open_data(program, None)

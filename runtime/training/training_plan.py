@@ -91,6 +91,14 @@ def check_watched(program: CompiledProgram, phase: Phase, data: Dataset) -> None
     if until is not None and data.validation is None and "validation" in until.parts():
         raise plan_error(f"`until` compares `{until.text}`, and there are no validation rows", settings,
                          "until", help="give some, or compare a figure of `train`", code="E0408")  # fmt: skip
+    watched = [("until", "train")] if until is not None and "train" in until.parts() else []
+    stopping = settings.early_stop
+    if stopping is not None and stopping.figure not in phase.losses:
+        watched.append(("early_stop", stopping.part))
+    for key, part in watched:
+        if part == "train" and data.train is not None and data.train.count is None:
+            raise plan_error(f"`{key}` is measured on the training rows, and every input is drawn", settings,
+                             key, "watch a figure of `validation`, or leave it out", "E0408")  # fmt: skip
     try:
         settings.check_watched(known_figures(program, phase), data.validation is not None)
     except Reject as reject:

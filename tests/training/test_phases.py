@@ -18,6 +18,7 @@ from trainings import program
 import dlc
 from dlc.compiler import CompileError
 from dlc.compiler.lower.initial_weights import draw
+from dlc.runtime import pipeline
 from dlc.runtime.data import Dataset, InMemoryRows
 from dlc.runtime.run_folder import Run
 from dlc.runtime.training import progress as progress_display
@@ -271,6 +272,20 @@ def test_ctrl_c_after_the_last_epoch_of_a_phase_is_an_interruption():
     trained = run(phases(), points(24), listeners=[Progress(console), Late(99)])
     assert (trained.ended, trained.last, trained.phases[0].ended) == ("interrupted", 2, "done")
     assert "not trained: second" in console.file.getvalue()
+
+
+def test_an_interrupted_run_is_exported_with_the_weights_of_its_phase(tmp_path):
+    columns = 'data { source = csv("p.csv")\nx = columns("a", "b") }\n'
+    (tmp_path / "m.dl").write_text(phases().replace("train {", f"{columns}train {{"))
+    lines = [f"{a},{b}" for a, b in points(24).tolist()]
+    (tmp_path / "p.csv").write_text("\n".join(["a,b", *lines]))
+    result = pipeline.train(dlc.compile(tmp_path / "m.dl"), out=tmp_path / "runs", listeners=[Pressing(1)])
+    assert result.trained is not None and result.trained.ended == "interrupted"
+    net = Nets(phases())
+    net.train(net.first, net.of("encoder", "decoder"), points(24), steps=3)
+    net.assert_equal(result.weights, rtol=1e-5, atol=1e-6)
+    found = dlc.load(result.model).predict({"x": points(4).numpy()})
+    np.testing.assert_allclose(found["code"], net.code(points(4)).detach(), rtol=1e-4, atol=1e-5)
 
 
 # --- divergence -------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from steps_by_hand import Weights, points, rounds, run, update
 from torch.nn import functional as F
 from torch.optim import swa_utils
 
+from dlc.compiler import CompileError
+
 NETS = """input x: float[2]
 input noise: float[3]
 output fake: float[2]
@@ -546,3 +548,12 @@ train {
     trained = run(text, None)
     net.assert_equal(trained.weights)
     assert [(e.epoch, e.step) for e in trained.history] == [(1, 100), (2, 130)]
+    stop = "early_stop = patience(1, on=train.generator.loss, min_delta=10)"
+    stopped = run(text.replace("steps = 130", f"steps = 900\n{stop}"), None)
+    assert (stopped.ended, stopped.kept, stopped.last) == ("early", 1, 2)
+    assert stopped.history[0].train == trained.history[0].train
+    with pytest.raises(CompileError) as caught:
+        run(text.replace("steps = 130", "steps = 130\nuntil = train.generator.loss < 1"), None)
+    [error] = caught.value.diagnostics
+    assert error.message == "`until` is measured on the training rows, and every input is drawn"
+    assert (error.code, error.line) == ("E0408", 13)

@@ -57,6 +57,7 @@ def apply(tree: syntax.File, settings: Mapping[str, str], problems: Problems) ->
     for statement in parse(Source(SOURCE, text.removesuffix("\n")), problems).body:
         path = paths.get(statement.span.start)
         if isinstance(statement, syntax.Section) and path:
+            path = [statement.name.id, *path[1:]]  # also where the name is corrected
             body = (*with_settings(body, path, statement),)
         else:
             problems.report("E0602", statement.span, "expected a setting, `name = value`")

@@ -1,5 +1,5 @@
-"""Lints about steps: nets that their losses do not reach, nets that nothing trains, a critic's step that trains
-the generator, scores that are probabilities already, and gradients through `batchnorm`."""
+"""Lints about steps: nets that their losses do not reach, nets that nothing trains, a critic's step that
+trains the generator, scores that are probabilities already, and gradients through `batchnorm`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SUSPICIOUS = {
     "a net that the loss does not reach": (
         "W0421", GAN, f"step critic, generator {{ loss = bce(critic(x), 1) }}\n{GENERATOR}"),
     "a net behind a detach": (
-        "W0421", GAN, f"step critic, generator {{ loss = bce(critic(detach(fake)), 0) + bce(critic(x), 1) }}\n{GENERATOR}"),
+        "W0421", GAN, f"{BOTH.replace('(fake)', '(detach(fake))')}\n{GENERATOR}"),
     "a generator without a step": ("W0422", GAN, CRITIC),
     "a generator that no phase trains": ("W0422", GAN, f"phase a {{ {CRITIC} }}\nphase b {{ {CRITIC} }}"),
     "a layer outside of nets": (
@@ -78,14 +78,16 @@ INTENDED = {
     "a GAN with detach": (GAN, f"{CRITIC.replace('(fake)', '(detach(fake))')}\n{GENERATOR}"),
     "an adversarial autoencoder": (CODED, f"{AUTOENCODER}\n{JUDGE}\n{FOOL}\n{CRITIC}\n{GENERATOR}"),
     "a critic of reconstructions": (
-        CODED, f"{AUTOENCODER}\nstep critic {{ loss = bce(critic(x), 1) + bce(critic(decoder(code)), 0) }}\n"
-        f"step encoder {{ loss = bce(critic(decoder(code)), 1) }}\n{GENERATOR}"),
-    "two nets of one loss": (GAN, "step critic, generator { loss = mse(critic(fake), 1) + mse(critic(x), 0) }"),
+        CODED, "\n".join((AUTOENCODER, CRITIC.replace("(fake)", "(decoder(code))"),
+                          "step encoder { loss = bce(critic(decoder(code)), 1) }", GENERATOR))),
+    "two nets of one loss": (
+        GAN, "step critic, generator { loss = mse(critic(fake), 1) + mse(critic(x), 0) }"),
     "a frozen generator": (GAN, f"freeze = generator\n{CRITIC}"),
     "a loaded generator": (GAN, f'weights = load("g.safetensors", into=generator)\n{CRITIC}'),
     "one net in each phase": (GAN, f"phase a {{ {CRITIC} }}\nphase b {{ {GENERATOR} }}"),
-    "a phase without steps": (CODED, f"phase a {{ {AUTOENCODER} }}\n"
-                                     "phase b { loss = mse(decoder(code), x) + mse(fake, x) }"),
+    "a phase without steps": (
+        CODED, "phase a { AE }\nphase b { loss = mse(decoder(code), x) + mse(fake, x) }".replace(
+            "AE", AUTOENCODER)),
     "a penalty through layers": (GAN, penalized("critic")),
     "batchnorm in the generator alone": (
         GAN.replace("dense(8) -> relu -> dense(2)", "dense(8) -> batchnorm -> relu -> dense(2)"),

@@ -17,7 +17,15 @@ from dlc.reference.pages import page, signed
 from dlc.reference.words import Word, words
 
 # The first entries of the menu; other pages follow. Pages of words and codes are linked from their lists.
-FIRST = ("README.md", "language.md", "reference.md", "errors/README.md", "training.md", "artifact.md")
+FIRST = (
+    "README.md",
+    "language.md",
+    "reference.md",
+    "errors/README.md",
+    "training.md",
+    "steps.md",
+    "artifact.md",
+)
 LINK = re.compile(r"\[([^\]]+)\]\(((?!\w+:)[^)#]+)(#[^)]*)?\)")
 CODES = "../compiler/diagnostics/codes"  # the folder in git
 ERRORS = "errors/README.md"  # the page of the site that lists them

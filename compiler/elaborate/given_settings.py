@@ -9,12 +9,14 @@ from dlc.compiler import static, syntax
 from dlc.compiler.definitions.definition import family, spell_value
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.diagnostics.source import Source, Span
+from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.elaborate.loss_names import names_of_loss
 from dlc.compiler.parse.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.diagnostics.problems import Problems
 
@@ -41,22 +43,80 @@ def spelled(overrides: Mapping[Any, Any], problems: Problems) -> dict[str, str]:
 
 def apply(tree: syntax.File, settings: Mapping[str, str], problems: Problems) -> syntax.File:
     """The tree with these settings in place of those of the file, each as if it stood in its section."""
-    lines = []
+    text = ""
+    paths: dict[int, list[str]] = {}  # to the section of each setting, by its place in the text
     for name, value in settings.items():
-        section, _, key = name.partition(".")
-        if "." in key:
-            message = f"`{name}` is not the name of a setting, which is `SECTION.SETTING`"
-            help = f"set the whole value: `--set '{section}.{key.partition('.')[0]}=...'`"
-            problems.add(Diagnostic("E0601", message, (), help=help))
+        *path, key = name.split(".")
+        opened = openings(tree.body, path)
+        if opened:
+            paths[len(text)] = path
+            text += f"{' '.join(opened)} {key} = {value} {' '.join('}' * len(opened))}\n"
         else:
-            lines.append(f"{section} {{ {key} = {value} }}")
+            problems.add(unknown_place(tree.body, name))
     body = tree.body
-    for statement in parse(Source(SOURCE, "\n".join(lines)), problems).body:
-        if isinstance(statement, syntax.Section):
-            body = (*with_settings(body, statement),)
+    for statement in parse(Source(SOURCE, text.removesuffix("\n")), problems).body:
+        path = paths.get(statement.span.start)
+        if isinstance(statement, syntax.Section) and path:
+            path = [statement.name.id, *path[1:]]  # also where the name is corrected
+            body = (*with_settings(body, path, statement),)
         else:
             problems.report("E0602", statement.span, "expected a setting, `name = value`")
     return replace(tree, body=body)
+
+
+def openings(body: Sequence[syntax.Statement], path: Sequence[str]) -> list[str]:
+    """The first lines of the sections on the way to a setting, such as `train {` and `step critic {`; empty
+    if there is no such step or phase. A section of the file may be missing."""
+    if len(path) == 1:
+        return [f"{path[0]} {{"]
+    place = next(places(body, path), ())
+    return [" ".join(filter(None, (part.name.id, ", ".join(n.id for n in part.of), "{"))) for part in place]
+
+
+def unknown_place(body: Sequence[syntax.Statement], name: str) -> Diagnostic:
+    """The error for a setting in a step or a phase that the file does not have."""
+    section, *path, _ = name.split(".")
+    known = family("section").get(section)
+    if section != "train" or path[0] in getattr(known, "settings", ()):
+        message = f"`{name}` is not the name of a setting, which is `SECTION.SETTING`"
+        help = f"set the whole value: `--set '{section}.{path[0]}=...'`"
+        return Diagnostic("E0601", message, (), help=help)
+    depth = next(n for n in range(1, len(path) + 1) if not any(places(body, [section, *path[:n]])))
+    around = [section, *path[: depth - 1]]
+    titles = [title for place in places(body, around) for _, title in titled(place[-1].body) if title]
+    help = did_you_mean(path[depth - 1], titles) or f"it has {listed(dict.fromkeys(titles))}" * bool(titles)
+    message = f"`{'.'.join(around)}` has no step and no phase `{path[depth - 1]}`"
+    return Diagnostic("E0601", message, (), help=help or "steps and phases are sections of `train`")
+
+
+def titled(
+    body: Iterable[syntax.Statement], counts: dict[str, int] | None = None
+) -> Iterator[tuple[syntax.Statement, str]]:
+    """The statements of a body, each with the name of the section that it is: `train`, the name of a phase,
+    or the first name of a step, numbered from its second step on (`critic_2`). Sections within an `if` are
+    included. `counts` are the steps of each name before the statement."""
+    counts = {} if counts is None else counts
+    for statement in body:
+        title = ""
+        if isinstance(statement, syntax.Section):
+            title = statement.of[0].id if statement.of else statement.name.id
+            if statement.name.id == "step":
+                counts[title] = counts.get(title, 0) + 1
+                title += f"_{counts[title]}" * (counts[title] > 1)
+        yield statement, title
+        if isinstance(statement, syntax.If):
+            branches = [dict(counts), dict(counts)]
+            for branch, own in zip((statement.then, statement.otherwise), branches, strict=True):
+                yield from titled(branch, own)
+            counts |= {name: max(own.get(name, 0) for own in branches) for own in branches for name in own}
+
+
+def places(body: Iterable[syntax.Statement], path: Sequence[str]) -> Iterator[tuple[syntax.Section, ...]]:
+    """The sections on the way to a setting: `train`, then a phase, a step or both. Several in an `if`."""
+    for statement, title in titled(body):
+        if isinstance(statement, syntax.Section) and title == path[0]:
+            rest = places(statement.body, path[1:]) if path[1:] else iter([()])
+            yield from ((statement, *inner) for inner in rest)
 
 
 def comments_of(before: syntax.File, after: syntax.File) -> list[tuple[Span, str]]:
@@ -77,19 +137,40 @@ def settings_of(body: Iterable[syntax.Statement]) -> Iterator[syntax.Bind]:
             yield from settings_of(syntax.bodies(statement))
 
 
-def with_settings(body: Iterable[syntax.Statement], given: syntax.Section) -> Iterator[syntax.Statement]:
-    """The statements of a file with the given settings in their section, which is added if it is missing."""
-    names = {target.id for s in given.body if isinstance(s, syntax.Bind) for target in s.targets}
-    is_there = False
+def with_settings(
+    body: Sequence[syntax.Statement], path: Sequence[str], given: syntax.Section
+) -> Iterator[syntax.Statement]:
+    """The statements of a file with the given settings in their section, which is added if it is missing.
+    `given` is that section, with the steps and phases on the way to the settings."""
+    wanted = {id(place[-1]) for place in places(body, path)}
+    if not wanted:
+        yield from (*body, given)
+        return
+    settings: Sequence[syntax.Statement] = given.body
+    for _ in path[1:]:
+        settings = next((s.body for s in settings if isinstance(s, syntax.Section)), ())
+    yield from within(body, wanted, settings)
+
+
+def within(
+    body: Iterable[syntax.Statement], wanted: Container[int], settings: Sequence[syntax.Statement]
+) -> Iterator[syntax.Statement]:
+    """The statements with new settings in the sections with these identities."""
+    names = {target.id for s in settings if isinstance(s, syntax.Bind) for target in s.targets}
     for statement in body:
-        if isinstance(statement, syntax.Section) and statement.name.id == given.name.id and not is_there:
-            is_there = True
-            section = replace(statement, body=(*without(statement.body, names), *given.body))
+        if isinstance(statement, syntax.If):
+            then, otherwise = (
+                tuple(within(branch, wanted, settings)) for branch in (statement.then, statement.otherwise)
+            )
+            yield replace(statement, then=then, otherwise=otherwise)
+        elif isinstance(statement, syntax.Section):
+            inner = tuple(within(statement.body, wanted, settings))
+            if id(statement) in wanted:
+                inner = (*without(inner, names), *settings)
+            section = replace(statement, body=inner)
             yield replace(section, body=(*without(section.body, names_left(statement, section)),))
         else:
             yield statement
-    if not is_there:
-        yield given
 
 
 def names_left(before: syntax.Section, after: syntax.Section) -> set[str]:

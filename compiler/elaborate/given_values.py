@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source
-from dlc.compiler.elaborate.given_settings import names_left, settings_of
+from dlc.compiler.elaborate.given_settings import names_left, places, settings_of
 from dlc.compiler.format.formatter import format
 from dlc.compiler.parse.parser import parse
 
@@ -24,11 +24,11 @@ def with_values(source: Source, params: Mapping[str, str], settings: Mapping[str
     found = [edit for s in body if isinstance(s, syntax.Param) for edit in of_param(s, params)]
     added = []
     for name, value in settings.items():
-        section, _, key = name.partition(".")
-        place = section_of(body, section)
-        if place is None:
-            added.append(f"\n{section} {{\n{key} = {value}\n}}\n")
-        else:
+        *path, key = name.split(".")
+        found_places = [place[-1] for place in places(body, path)]
+        if not found_places and len(path) == 1:
+            added.append(f"\n{path[0]} {{\n{key} = {value}\n}}\n")
+        for place in found_places:
             found += of_section(place, key, value)
     given = Source(source.name, edited(source.text, found) + "".join(added))
     return format(without_names_left(given, body))

@@ -15,7 +15,8 @@ NUMBERED = re.compile(r"cuda:\d{1,4}", re.ASCII)
 
 class SettingType(click.ParamType):
     """`NAME=value` for a param: the value has the syntax of a spec, and a bare word is text. Or
-    `SECTION.NAME=value` for a setting: the value is an expression of the language."""
+    `SECTION.NAME=value` for a setting, also in a step or a phase: the value is an expression of the
+    language."""
 
     name = "NAME=value"
 
@@ -72,7 +73,8 @@ def told(settings: Iterable[tuple[str, Any]]) -> str:
 
 set_option = click.option(
     "--set", "settings", type=SettingType(), multiple=True,
-    help="Give a param, or a setting such as train.epochs, another value; may be repeated.",
+    help="Give a param, or a setting such as train.epochs or train.STEP.optimizer, another value; may be "
+         "repeated.",
 )  # fmt: skip
 
 data_option = click.option(

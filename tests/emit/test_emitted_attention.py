@@ -108,7 +108,7 @@ def test_attention_is_a_class_of_its_projections() -> None:
     assert CROSS in text
     for name in ("Attention", "CausalAttention", "CrossAttention"):
         assert text.count(f"class {name}(nn.Module):") == 1
-    assert "for decoder in self.decoders:\n            y = decoder(y, x)\n" in text
+    assert "for decoder in self.decoders:\n            x = decoder(x, memory)\n" in text
 
 
 def test_attention_drops_weights_in_training_alone(tmp_path: Path) -> None:

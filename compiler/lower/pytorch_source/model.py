@@ -93,7 +93,7 @@ class EmittedModel:
         """The writer of a method, with `names` of its section. With `roots`, the method first calls `forward`
         and takes its results, or the first of them."""
         writer = Writer(self.shared, self.frame, self.frame.members)
-        writer.hints = self.spec_names | {v: n for n, v in names.items() if isinstance(v, Value)}
+        writer.hints = self.spec_names | {v: n for n, v in names.items() if "." not in n}
         if roots:
             given = [v for v in self.forward.params if roots is self.split.roots or not v.is_target]
             made = call(text(forward), *(writer.code(value) for value in given))

@@ -8,6 +8,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from dlc.show.diagram import Box, DrawnFrame, DrawnSign, Tag, diagram
+from dlc.show.marks import LEGEND_ROW, RADIUS, Marks, color_of
+from dlc.show.objectives import trained_parts
 from dlc.show.scene import (
     LABELS,
     LINE,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.program import CompiledProgram
+    from dlc.show.diagram import DrawnPart
     from dlc.show.layers import LayoutEdge
     from dlc.show.scene import Flow, Point, Scene
 
@@ -72,13 +75,16 @@ def picture(program: CompiledProgram, depth: int | None = None) -> str:
 
 
 def svg(program: CompiledProgram, whole: Scene) -> str:
-    title = first_sentence(program.description)
-    width = max(whole.width, text_width(program.name, 18.0), text_width(title, LINE)) + 2 * MARGIN
+    title, marks = first_sentence(program.description), Marks(trained_parts(program))
+    widths = [whole.width, text_width(program.name, 18.0), text_width(title, LINE), *legend_widths(marks)]
+    width = max(widths) + 2 * MARGIN
     top = 2 * MARGIN + 22 + (20 if title else 0)
     left = (width - whole.width) / 2
     shapes = [text(MARGIN, MARGIN + 16, program.name, "title", 'style="font-size: 18px"')]
     shapes += [text(MARGIN, MARGIN + 38, title, "small", 'style="font-size: 12px"')] if title else []
-    shapes += draw(whole, left, top)
+    shapes += legend(marks, top - MARGIN / 2)
+    top += marks.height
+    shapes += draw(whole, marks, left, top)
     height = top + whole.height + MARGIN
     arrow = (
         '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
@@ -100,10 +106,46 @@ def first_sentence(description: str) -> str:
     return shorten(words, MAX_TITLE, placeholder=" ...")
 
 
+# --- steps and phases -------------------------------------------------------------------------------------
+
+
+def legend_widths(marks: Marks) -> list[float]:
+    return [2 * RADIUS + 8 + text_width(f"{title} {words}", LINE, bold=True) for title, words in marks.legend]
+
+
+def legend(marks: Marks, top: float) -> list[str]:
+    """A line for each step and phase: its mark, and what it trains."""
+    shapes = []
+    for number, (title, words) in enumerate(marks.legend):
+        y = top + LEGEND_ROW * number + RADIUS
+        shapes += mark(number, MARGIN + RADIUS, y)
+        named = f'<tspan font-weight="600">{escape(plain(title))}</tspan> {escape(plain(words))}'
+        shapes.append(f'<text x="{MARGIN + 2 * RADIUS + 8:.1f}" y="{y + 4:.1f}" class="line">{named}</text>')
+    return shapes
+
+
+def mark(number: int, x: float, y: float) -> list[str]:
+    """The number of a step or phase in a circle of its color."""
+    place = f'cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}"'
+    style = 'text-anchor="middle" style="fill: #ffffff" font-weight="600"'
+    return [
+        f'<circle {place} fill="{color_of(number)}" stroke="#ffffff" stroke-width="1.5"/>',
+        text(x, y + 4, str(number + 1), "small", style),
+    ]
+
+
+def marked(part: DrawnPart, marks: Marks, right: float, y: float) -> list[str]:
+    """The marks of a part, on its upper edge, the last one at its right."""
+    shapes = []
+    for place, number in enumerate(reversed(marks.of(part))):
+        shapes += mark(number, right - RADIUS - (2 * RADIUS + 2) * place, y - 2)
+    return shapes
+
+
 # --- drawing ----------------------------------------------------------------------------------------------
 
 
-def draw(scene: Scene, left: float, top: float) -> list[str]:
+def draw(scene: Scene, marks: Marks, left: float, top: float) -> list[str]:
     """Draw the edges first, then the items over them."""
     if scene.routes:
         routes = zip(scene.lines, scene.routes, strict=True)
@@ -113,7 +155,9 @@ def draw(scene: Scene, left: float, top: float) -> list[str]:
     for item in scene.items:
         if item.part is not None:
             x, y = scene.corner(item)
-            shapes += draw_item(item, scene.flow, left + x, top + y)
+            shapes += draw_item(item, scene.flow, marks, left + x, top + y)
+            drawn = item.height if scene.flow == "right" else item.width
+            shapes += marked(item.part, marks, left + x + drawn, top + y)
     return shapes + [label(line, scene, left, top) for line in scene.lines if line.label]
 
 
@@ -126,7 +170,7 @@ def label(line: LayoutEdge, scene: Scene, left: float, top: float) -> str:
                 'text-anchor="middle"')  # fmt: skip
 
 
-def draw_item(item: Drawn, flow: Flow, left: float, y: float) -> list[str]:
+def draw_item(item: Drawn, flow: Flow, marks: Marks, left: float, y: float) -> list[str]:
     part = item.part
     width, height = (item.height, item.width) if flow == "right" else (item.width, item.height)
     x = left + width / 2
@@ -135,7 +179,9 @@ def draw_item(item: Drawn, flow: Flow, left: float, y: float) -> list[str]:
         shapes = [rectangle(left, y, width, height, 10, 'class="frame"')]
         shapes.append(text(left + 10, y + 16, label_of(part), "small", 'font-weight="600"'))
         inside = item.inside
-        return shapes + draw(inside, x - inside.width / 2, y + (height - inside.height) / 2)
+        return shapes + draw(
+            inside, marks.within(part), x - inside.width / 2, y + (height - inside.height) / 2
+        )
     if isinstance(part, DrawnSign):
         middle = y + SIGN / 2
         place = f'cx="{x:.1f}" cy="{middle:.1f}" r="{SIGN / 2:.1f}"'

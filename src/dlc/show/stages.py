@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 def graph(program: CompiledProgram) -> str:
-    """The graph as written, including the loss."""
-    return print_graph(
-        replace(program.graph, outputs={**output_values(program), **program.graph.outputs}), program.name
-    )
+    """The graph as written, including the losses."""
+    pairs = ((phase, objective) for phase in program.phases for objective in phase.objectives)
+    losses = {" ".join(filter(None, (p.name, o.figure))): o.loss for p, o in pairs}
+    outputs = {**output_values(program), **losses}
+    return print_graph(replace(program.graph, outputs=outputs), program.name)
 
 
 def training(program: CompiledProgram) -> str:

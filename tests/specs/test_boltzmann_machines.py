@@ -118,8 +118,8 @@ def draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def annealed(machine: Any, first: np.ndarray, log_sum: float, steps: int = 3000) -> float:
-    """The logarithm of the sum over all states, from the `first` states of the machine with the share 0, whose
-    sum is known."""
+    """The logarithm of the sum over all states, from the `first` states of the machine with the share 0,
+    whose sum is known."""
     rng, v = np.random.default_rng(1), first
     shares, weight = np.linspace(0, 1, steps + 1), np.zeros(len(first))
     for before, share in pairwise(shares):

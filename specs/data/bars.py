@@ -1,5 +1,5 @@
-"""Writes `bars.npz`, the 30 images of 4 times 4 pixels whose rows, or whose columns, are all black or all white,
-each of them 20 times: `python specs/data/bars.py`."""
+"""Writes `bars.npz`, the 30 images of 4 times 4 pixels whose rows, or whose columns, are all black or all
+white, each of them 20 times: `python specs/data/bars.py`."""
 
 from itertools import product
 from pathlib import Path

@@ -1,15 +1,16 @@
-"""The likelihoods that the specs of Boltzmann machines report are the exact ones, which annealed importance sampling
-(Neal 2001; Salakhutdinov and Murray 2008) finds too. Everything is computed again with NumPy."""
+"""The likelihoods that the specs of Boltzmann machines report are the exact ones, which annealed importance
+sampling (Neal 2001; Salakhutdinov and Murray 2008) finds too. Everything is computed again with NumPy."""
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy.special import expit, logsumexp
+from sklearn.neural_network import BernoulliRBM
 
 import dlc
 from dlc.runtime.open_rows import open_data
@@ -70,8 +71,8 @@ class Restricted:
 
 
 class Deep:
-    """A machine with two hidden layers, seen from the lower one; it has all the weight of the visible units and
-    of the upper layer, summed out."""
+    """A machine with two hidden layers, seen from the lower one; the visible units and the upper layer are
+    summed out."""
 
     def __init__(self, weights: Mapping[str, np.ndarray], joint: bool) -> None:
         names = ("W", "V", "a", "b", "c")
@@ -117,10 +118,11 @@ def draw(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def annealed(machine: Any, first: np.ndarray, log_sum: float, steps: int = 3000) -> float:
-    """The logarithm of the sum over all states, from states of the machine with the share 0, whose sum is known."""
+    """The logarithm of the sum over all states, from the `first` states of the machine with the share 0,
+    whose sum is known."""
     rng, v = np.random.default_rng(1), first
     shares, weight = np.linspace(0, 1, steps + 1), np.zeros(len(first))
-    for before, share in zip(shares[:-1], shares[1:], strict=True):
+    for before, share in pairwise(shares):
         weight += machine.score(v, share) - machine.score(v, before)
         v = machine.move(v, share, rng)
     return log_sum + float(logsumexp(weight) - np.log(len(first)))
@@ -142,6 +144,20 @@ def test_the_likelihood_of_the_restricted_machine(trained) -> None:
     independent = -(test * np.log(p) + (1 - test) * np.log(1 - p)).sum(1).mean()
     assert exact < independent - 2
     assert figures["test"]["independent"] == pytest.approx(independent, abs=0.5)
+
+
+@pytest.mark.slow
+def test_the_likelihood_of_the_machine_of_scikit_learn() -> None:
+    """The best of three learning rates, after as many epochs."""
+    params = dlc.compile(SPECS / "rbm.dl").compiled.params
+    train, test = digits("rbm")
+    found = []
+    for rate in (0.02, 0.03, 0.05):
+        model = BernoulliRBM(params["units"], learning_rate=rate, n_iter=60, random_state=0).fit(train)
+        weights = {"W": model.components_, "a": model.intercept_visible_, "b": model.intercept_hidden_}
+        machine = Restricted(weights)
+        found.append(machine.log_sum_of_hidden() - machine.score(test).mean())
+    assert params["sklearn"] == pytest.approx(min(found), abs=0.05)
 
 
 def test_chains_move_exactly_to_their_next_states(trained) -> None:

@@ -112,7 +112,8 @@ def signature(of: Any) -> str:
     if isinstance(of, ShippedBlock):
         return of.text.partition("\n")[0].removesuffix(" {")
     if of.family == "section":
-        return f"{of.name} {{ ... }}"
+        named = {"step": " NET", "phase": " NAME"}.get(of.name, "")
+        return f"{of.name}{named} {{ ... }}"
     sign = getattr(of, "symbol", "")
     if not sign:
         return signatures.call(of)

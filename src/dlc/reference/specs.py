@@ -173,10 +173,12 @@ def of_setting(definition: type[Definition], call: str) -> Iterator[str]:
 
 
 def places(of: str) -> list[tuple[str, str]]:
-    """The settings of sections that take members of a family."""
+    """The settings of sections that take members of a family, without those of steps and phases, which are
+    settings of `train` too."""
     return [
         (name, key)
         for name, section in family("section").items()
+        if name not in ("step", "phase")
         for key, setting in section.settings.items()
         if of in setting.kind.families()
     ]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import dlc.compiler.definitions.export_section
 import dlc.compiler.definitions.sections
 import dlc.compiler.operators
-import dlc.compiler.training.train_section  # noqa: F401  these four define words
+import dlc.compiler.training.train_section
+import dlc.compiler.training.turns  # noqa: F401  these five define words
 from dlc.compiler import reading
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator
@@ -127,8 +128,12 @@ def language() -> Iterator[Word]:
 
 
 def keys() -> Iterator[Word]:
+    seen = set()
     for name, section in family("section").items():
         for setting in section.settings.values():
+            if (setting.name, setting.doc) in seen:  # steps and phases have those of `train`
+                continue
+            seen.add((setting.name, setting.doc))
             what = f"a setting of `{name}`"
             yield Word(setting.name, what, "Sections", f"{setting.doc}.", Key(section, setting), name)
 

@@ -96,8 +96,13 @@ def location_of(family: str) -> str:
     """The section and setting in which the members of a family are written."""
     if family == "net":
         return "declare one with `net NAME = average(...)`"
-    for section in Definition.families["section"].values():
+    for section in outer_sections_first():
         for setting in section.settings.values():
             if family in setting.kind.families():
                 return f"it belongs in `{section.name} {{ {setting.name} = ... }}`"
     return "write it in the setting that takes it"
+
+
+def outer_sections_first() -> list[type[Definition]]:
+    """The sections, with those that stand within `train` last, because most of their settings are also its."""
+    return sorted(Definition.families["section"].values(), key=lambda s: s.name in ("step", "phase"))

@@ -13,6 +13,7 @@ from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.sections import Data
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.elaborate import arguments
+from dlc.compiler.elaborate.scope import outer_sections_first
 from dlc.compiler.elaborate.values import Halt
 from dlc.compiler.training.minimization import Minimization
 
@@ -185,7 +186,7 @@ def with_optimizer_settings(statement: syntax.Bind, body: Sequence[syntax.Statem
 
 def in_other_section(definition: type[Definition] | None, name: str) -> str:
     """The fix for a setting, or an alias of a setting, of another section."""
-    for section in Definition.families["section"].values():
+    for section in outer_sections_first():
         words = (name, *aliases.SETTINGS.get(name, ()))
         found = next((word for word in words if word in section.settings), "")
         if found and section is not definition:

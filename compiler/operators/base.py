@@ -59,8 +59,7 @@ class Operator(PaddedOperands, StepOrder, family="operator", what="an operator")
     # --- properties of the result -------------------------------------------------------------------------
 
     # What it preserves of its operands, so that passes can look through it:
-    # - "numbers": each value of the result is a value of an operand, moved or repeated, or a constant, such
-    #   as a bound.
+    # - "numbers": each value of the result is a value of an operand, moved or repeated, or a bound.
     # - "range": each value of the result lies between two values of its operand.
     # - "axes": where the result has as many axes as an operand, each axis keeps its meaning.
     # - "missing": a missing number (NaN) gives NaN at its own position of the result and nowhere else, in

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.program import CompiledProgram
 
+STEPS = (turns.unreached_names, turns.untrained, turns.adversaries)
 UNUSED = (unused.inputs, unused.weights)
 LINTS = (
     *UNUSED,
+    *STEPS,
     losses.wrong_activations,
     losses.bounded_scores,
     losses.of_another_type,
@@ -43,17 +45,14 @@ LINTS = (
     training.unusual_settings,
     training.stopping_on_training_rows,
     training.two_decays,
-    turns.unreached_names,
-    turns.untrained,
-    turns.adversaries,
     turns.mixed_gradients,
 )
 
 
 def look(program: CompiledProgram, problems: Problems) -> None:
     """Report the warnings of all lints. If there are errors, warnings on the same lines and warnings about
-    unused values are omitted, because the errors may be their cause."""
-    lints = [lint for lint in LINTS if not (problems.failed and lint in UNUSED)]
+    unused and untrained values are omitted, because the errors may be their cause."""
+    lints = [lint for lint in LINTS if not (problems.failed and lint in (*UNUSED, *STEPS))]
     error_lines = {file_and_line(d) for d in problems.found if d.severity == "error"}
     for found in (found for lint in lints for found in lint(program)):
         if file_and_line(found) not in error_lines:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
@@ -30,6 +31,20 @@ def trained(name: str, folder: Path) -> Any:
 
 def normal(*shape: int) -> np.ndarray:
     return DRAWS.standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "line", "sigma"), [("gan_ring", RING, 0.1), ("wgan_gp", ROLL, 0.05)])
+def test_rivals_have_the_mean_and_the_covariance_of_the_points(
+    name: str, line: np.ndarray, sigma: float
+) -> None:
+    draws = torch.Generator().manual_seed(0)
+    rows = {"place": torch.rand(100_000, generator=draws)}
+    rows |= {field: torch.randn(100_000, 2, generator=draws) for field in ("jitter", "noise")}
+    program = dlc.compile(SPECS / f"{name}.dl", params={"export.outputs": "[real, gaussian]"})
+    wanted = line.mean(axis=0), np.cov(line.T, bias=True) + sigma**2 * np.eye(2)
+    for points in program.torch()(rows).values():
+        assert points.mean(0).numpy() == pytest.approx(wanted[0], abs=0.02)
+        assert points.T.cov().numpy() == pytest.approx(wanted[1], abs=0.03)
 
 
 @pytest.mark.slow

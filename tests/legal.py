@@ -31,9 +31,10 @@ def passed(program: CompiledProgram) -> Iterator[tuple[str, Graph]]:
     yield "inference", inference
     yield "folded", fold(inference, ones(inference))[0]
     yield "answers in training", specialize.training_answers(program)
-    if program.phases:
-        yield "inference with the loss", specialize.validation(program)
-        yield "training", specialize.training(program, program.objective)
+    for phase in program.phases:
+        yield "inference with the losses", specialize.validation(program, phase)
+        for objective in phase.objectives:
+            yield "training", specialize.training(program, objective)
 
 
 def ones(graph: Graph) -> dict[str, np.ndarray]:

@@ -244,10 +244,8 @@ def _drawn_rows(data: Data, wanted: Sequence[RequiredField], splits: Sequence[st
                        help=f"say how many to draw: `{part} = 1000`")  # fmt: skip
         if isinstance(amount, int | float) and amount:
             counts[part] = int(amount)
-    fields = drawn(wanted)
-    return Dataset(
-        **{part: InMemoryRows({}, n, drawn=fields) for part, n in counts.items() if part in splits}
-    )
+    rows = {part: InMemoryRows({}, n, drawn=drawn(wanted)) for part, n in counts.items() if part in splits}
+    return Dataset(rows.get("train"), rows.get("validation"), rows.get("test"))
 
 
 def _check_drawn(wanted: Sequence[RequiredField]) -> None:

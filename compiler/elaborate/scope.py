@@ -104,5 +104,5 @@ def location_of(family: str) -> str:
 
 
 def outer_sections_first() -> list[type[Definition]]:
-    """The sections, with those that stand within `train` last, because most of their settings are also its."""
+    """The sections, those within `train` last, because most of their settings are also its."""
     return sorted(Definition.families["section"].values(), key=lambda s: s.name in ("step", "phase"))

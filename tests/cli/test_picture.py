@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
 SLOW = ("diffusion", "efficientnet_b0", "googlenet", "regnet_y_400mf", "resnext50", "swin")
-LARGE = ("activations", "deep_boltzmann_machine", "diffusion", "real_nvp")  # many operators that are in no block
+LARGE = (
+    "activations",
+    "deep_boltzmann_machine",
+    "diffusion",
+    "real_nvp",
+)  # many operators that are in no block
 SVG = "{http://www.w3.org/2000/svg}"
 
 

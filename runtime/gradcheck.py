@@ -126,7 +126,9 @@ class ObjectiveCheck:
         if not value.requires_grad:
             raise self.program.nothing_to("check", self.objective)
         if not torch.isfinite(value):
-            raise plan_error("the loss is not finite where training begins", self.program.train, help=help)
+            settings = self.objective.settings
+            message = "the loss is not finite where training begins"
+            raise plan_error(f"{self.title}: {message}" if self.title else message, settings, "loss", help)
         names, tensors = [*self._trained], [*self._trained.values()]
         found = torch.autograd.grad(value, tensors, materialize_grads=True)
         self._gradients = dict(zip(names, found, strict=True))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.initial_weights import draw
+from dlc.compiler.lower.initial_weights import draw, with_average_nets
 from dlc.compiler.passes import specialize
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
@@ -73,7 +73,10 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     dataset = rows_for(face, data)
     program = face.compiled
     begun = loaded(program, program.train.weights, face.folder)
-    later = [loaded(program, p.settings.weights if p.name else (), face.folder) for p in program.phases]
+    own = (
+        loaded(program, phase.settings.weights if phase.name else (), face.folder) for phase in program.phases
+    )
+    later = [with_average_nets(program.graph, weights) for weights in own]
     tensors = tensors_of(program, face.folder, begun)
     weights = (
         fit(program, dataset.train, draw(program.graph, program.train.seed, tensors | begun), begun)

@@ -157,7 +157,10 @@ class Run:
             self.write(*sample_file(f"{SAMPLES}/{name}_{step:06}", rows))
 
     def phase(self, phase: PhaseEnd) -> None:
-        """The figures of phases are written at the end."""
+        """Write the best weights of the phase; its figures are written at the end."""
+        if self._waiting is not None:
+            self.write_weights(self._waiting())
+            self._waiting, self._saved = None, time.monotonic()
 
     def end(self, trained: Trained) -> None:
         self._waiting = None

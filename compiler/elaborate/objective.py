@@ -18,7 +18,7 @@ from dlc.compiler.passes.loss_terms import by_output, named_losses, terms
 from dlc.compiler.record import record
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean, CountedEntries
-from dlc.compiler.training.phases import Objective, Phase
+from dlc.compiler.training.phases import Objective, Phase, loss_figure
 from dlc.compiler.training.turns import StepSection
 
 if TYPE_CHECKING:
@@ -120,10 +120,11 @@ def phase_of(
             continue
         loss = total_loss(state, ev, minimized, wanted=True) if minimized.loss else implied()
         if loss is not None:
-            prefix = f"{step.title}." if step else ""
+            title = step.title if step else ""
+            prefix = f"{title}." if step else ""
             named = {**settings.bound, **minimized.bound}
             losses = {prefix + name: of for name, of in reported_losses(state, ev, named, loss).items()}
-            turns.append(Turn(f"{prefix}loss", minimized, loss, losses))
+            turns.append(Turn(title, minimized, loss, losses))
     return PhaseLosses(settings, tuple(turns), tuple(chosen_metrics(state, ev, settings)))
 
 
@@ -131,7 +132,7 @@ def phase_of(
 class Turn:
     """The loss of an objective, and what is reported beside it, before its weights are known."""
 
-    figure: str
+    step: str  # its title
     settings: Minimization
     loss: Value
     losses: Mapping[str, tuple[Value, ...]]
@@ -148,7 +149,8 @@ class PhaseLosses:
     @property
     def losses(self) -> dict[str, tuple[Value, ...]]:
         """The reported losses, each with its terms."""
-        return {name: terms for t in self.turns for name, terms in ((t.figure, (t.loss,)), *t.losses.items())}
+        pairs = (((loss_figure(t.step), (t.loss,)), *t.losses.items()) for t in self.turns)
+        return {name: terms for of in pairs for name, terms in of}
 
 
 def with_weights(phases: Sequence[PhaseLosses], weights: Sequence[Weight]) -> tuple[Phase, ...]:
@@ -164,7 +166,7 @@ def with_weights(phases: Sequence[PhaseLosses], weights: Sequence[Weight]) -> tu
 def objective(turn: Turn, phase: Train, weights: Sequence[Weight]) -> Objective:
     statistics = [w for w in weights if w.role == "statistic"]
     return Objective(
-        turn.figure, turn.settings, turn.loss, turn.losses,
+        turn.step, turn.settings, turn.loss, turn.losses,
         learns=frozenset(w.name for w in weights if w.trainable and turn.settings.trains(w)),
         updates=frozenset(w.name for w in statistics if not w.follows and turn.settings.trains(w)),
         freezes=frozenset(w.name for w in statistics if phase.freezes(w)),

@@ -14,7 +14,7 @@ from dlc.compiler.elaborate import arguments, exports, loss_bindings
 from dlc.compiler.elaborate.scope import find_operator
 from dlc.compiler.elaborate.section_settings import PARTS_OF_TRAIN, filled, report_statement, statements_of
 from dlc.compiler.elaborate.unknown_names import unresolved
-from dlc.compiler.elaborate.values import AverageTemplate, Halt
+from dlc.compiler.elaborate.values import BROKEN, AverageTemplate, Halt
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.training.initial_state import NetOrWeight
@@ -41,7 +41,8 @@ def training(ev: Evaluator, definition: type[Train], written: syntax.Section, ar
     """`train`, or a phase with the settings that it takes from `around`."""
     inner, settings, parts = opened(ev, definition, written)
     made = filled(inner, definition, written, settings, inherited(around, settings))
-    made = made.knowing(bound=loss_bindings.named_values(inner.scope, ev.scope))
+    bound = loss_bindings.named_values(inner.scope, ev.scope)
+    made = made.knowing(bound={**(around.bound if around else {}), **bound})
     turns = tuple(step(inner, part, made) for part in parts if part.name.id == "step")
     check_loss_beside_steps(ev, made, turns)
     if around is not None:
@@ -102,10 +103,10 @@ def step(ev: Evaluator, written: syntax.Section, around: Train) -> StepSection:
     if made.loss is None and len(ev.state.problems.found) == errors:
         ev.state.problems.report("E0602", written.name.span, "this step has no loss",
                                  help="write what it minimizes: `loss = ...`")  # fmt: skip
-    nets = [net for name in distinct(ev, written.of) for net in named_net(ev, name)]
+    named = [(name.id, net) for name in distinct(ev, written.of) for net in named_net(ev, name)]
     spans = {**made.spans, **{f"step {name.id}": name.span for name in written.of}}
     return made.placed(written.name.span, spans).knowing(
-        nets=tuple(nets), names=tuple(name.id for name in written.of), frozen=around.freeze,
+        nets=tuple(net for _, net in named), names=tuple(name for name, _ in named), frozen=around.freeze,
         bound=loss_bindings.named_values(inner.scope, ev.scope),
     )  # fmt: skip
 
@@ -132,7 +133,8 @@ def taken(turn: StepSection, phase: Train) -> StepSection:
 def named_net(ev: Evaluator, name: syntax.Ident) -> Iterator[Any]:
     """The net or the declared weight that a step names; nothing after an error."""
     file = ev.scope.file
-    nets = [n for n, t in file.templates.items() if t.is_net and not isinstance(t, AverageTemplate)]
+    declared = [t for t in file.templates.values() if t is not BROKEN and t.is_net]
+    nets = [t.name for t in declared if not isinstance(t, AverageTemplate)]
     help = f"the nets are {listed(nets)}" if nets else "declare a network as a `net`"
     try:
         if name.id not in ev.scope.names and not file.knows(name.id):
@@ -212,10 +214,11 @@ def check_weights(state: Elaboration, train: Train, written: syntax.Section | No
     if state.problems.failed:
         return
     weights = tuple(state.builder.weights.values())
-    for phase in train.phases or (train,):
-        for part in phase.turns or (phase,):
+    for section in (train, *train.phases):
+        minimizes = not (section.turns or (section is train and train.phases))
+        for part, whole in ((section, minimizes), *((turn, True) for turn in section.turns)):
             with report_rejects(state, part, written):
-                part.check_weights(weights)
+                part.check_weights(weights, whole)
 
 
 @contextmanager
@@ -227,4 +230,5 @@ def report_rejects(state: Elaboration, part: Minimization, written: syntax.Secti
         own = reject.at.span if isinstance(reject.at, Definition) else part.spans.get(str(reject.at))
         span = own or part.span or (written and written.name.span)
         assert span is not None, "a default setting was rejected"
-        state.problems.report(reject.code, span, reject.message, help=reject.help)
+        if not state.problems.seen_at(span):  # in a section that takes the setting
+            state.problems.report(reject.code, span, reject.message, help=reject.help)

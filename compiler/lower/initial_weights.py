@@ -32,8 +32,14 @@ def draw(graph: Graph, seed: int, known: Mapping[str, np.ndarray] | None = None)
     Each weight has its own generator, so that its values do not depend on other weights."""
     made = dict(known or {})
     made |= {w.name: draw_one(w, seed) for w in graph.weights if w.name not in made and not w.follows}
-    made |= {w.name: made[w.follows].astype(dtype(w)) for w in graph.weights if w.name not in made}
+    made = with_average_nets(graph, made)
     return {w.name: made[w.name] for w in graph.weights}
+
+
+def with_average_nets(graph: Graph, known: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The known arrays, and those of average nets, which start as their nets if those are known."""
+    following = [w for w in graph.weights if w.follows in known and w.name not in known]
+    return {**known, **{w.name: known[w.follows].astype(dtype(w)) for w in following}}
 
 
 def draw_one(weight: Weight, seed: int) -> np.ndarray:

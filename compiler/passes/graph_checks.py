@@ -84,10 +84,9 @@ def steps(graph: Graph, phases: Iterable[Phase], problems: Problems) -> None:
         trained = {w.value for w in objective.trained(graph.weights)}
         if problems.failed or not trained or trained & reached(graph, starts):
             continue
-        step = objective.figure.removesuffix(".loss")
         stopped = trained & reached(graph, starts, through_all=True)
         help = "leave out the `detach` between the two: a step computes no gradient for other nets" \
             if stopped else "name the net that the loss is computed with: `step NET { ... }`"  # fmt: skip
         problems.report("E0804", objective.settings.spans["loss"],
-                        f"the loss depends on no weight that the step `{step}` trains: there is nothing to "
-                        "learn", help=help)  # fmt: skip
+                        f"the loss depends on no weight that the step `{objective.step}` trains: there is "
+                        "nothing to learn", help=help)  # fmt: skip

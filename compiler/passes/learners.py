@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.passes import specialize
+from dlc.compiler.passes.graph_checks import reached
 
 FEW = 4  # nets and layers that are listed, even if fewer are left out
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 def learners(program: CompiledProgram, objective: Objective) -> list[Weight]:
     """The weights that an objective changes: those that it trains and that its gradient reaches."""
-    reached = specialize.reached(specialize.training(program, objective))
-    return [weight for weight in objective.trained(program.graph.weights) if weight.value in reached]
+    form = specialize.training(program, objective)
+    found = reached(form, [form.outputs["objective"]])
+    return [weight for weight in objective.trained(program.graph.weights) if weight.value in found]
 
 
 def in_words(program: CompiledProgram, objective: Objective, form: str = "`{}`") -> str:
@@ -36,16 +38,17 @@ def in_words(program: CompiledProgram, objective: Objective, form: str = "`{}`")
 
 
 def remark(program: CompiledProgram, objective: Objective) -> str:
-    """Sentences that say what an objective trains, and which nets with running statistics are frozen."""
-    frozen = units(frozen_statistics(program, objective))
-    keeps = f" {listed(frozen)} is frozen, and uses its running statistics." if frozen else ""
-    return f"It trains {in_words(program, objective)}.{keeps}"
-
-
-def frozen_statistics(program: CompiledProgram, objective: Objective) -> list[Weight]:
-    """The running statistics that a loss uses in place of those of the batch."""
-    used = specialize.training(program, objective).weights
-    return [weight for weight in used if weight.name in objective.freezes]
+    """Sentences that say what an objective trains, which nets with running statistics are frozen, and whose
+    running statistics dlc does not update in its steps."""
+    statistics = [w for w in specialize.training(program, objective).weights if w.role == "statistic"]
+    frozen = units(w for w in statistics if w.name in objective.freezes)
+    kept = units(w for w in statistics if w.name not in objective.updates | objective.freezes)
+    words = [f"It trains {in_words(program, objective)}."]
+    if frozen:
+        words.append(f"{listed(frozen)} is frozen, and uses its running statistics.")
+    if kept:
+        words.append(f"dlc leaves the running statistics of {listed(kept)} as they are here.")
+    return " ".join(words)
 
 
 def units(weights: Iterable[Weight]) -> list[str]:

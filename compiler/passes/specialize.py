@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes.graph_checks import reached
 from dlc.compiler.passes.graph_rewrite import (
     Extension,
     at_inference,
@@ -123,19 +124,10 @@ def check_reached(program: CompiledProgram) -> None:
 
 
 def check_gradient(program: CompiledProgram, objective: Objective) -> None:
-    found = reached(training(program, objective))
+    form = training(program, objective)
+    found = reached(form, [form.outputs["objective"]])
     if not any(weight.value in found for weight in objective.trained(program.graph.weights)):
         raise program.nothing_to("learn", objective)
-
-
-def reached(graph: Graph) -> set[Value]:
-    """The values of a training form that the gradient of the objective reaches."""
-    found = {graph.outputs["objective"]}
-    for node in reversed(graph.nodes):
-        flows = any(value in found and value.type.is_float for value in node.results)
-        if flows and not node.operator.detaches:
-            found.update(node.reads)
-    return found
 
 
 def with_statistics(graph: Graph, updates: Container[str], freezes: Container[str]) -> Graph:

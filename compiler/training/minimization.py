@@ -64,9 +64,9 @@ class Minimization(Section, abstract=True):
         """The nets and weights that its settings name, each with the setting or the definition."""
         yield from ((optimizer, on) for optimizer in self.optimizer for on in optimizer.on)
 
-    def check_weights(self, weights: Sequence[Weight]) -> None:
-        """Reject nets and tensors of its settings that have no weights in the graph, and weights without an
-        optimizer."""
+    def check_weights(self, weights: Sequence[Weight], minimizes: bool) -> None:
+        """Reject nets and tensors of its settings that have no weights in the graph; and, if it `minimizes` a
+        loss itself, weights without an optimizer."""
         owned, values = by_net(weights), {w.value for w in weights}
         averages = {w.net for w in weights if w.follows}
         for key, selected in self.selected():
@@ -97,14 +97,14 @@ class Minimization(Section, abstract=True):
                              at="regularize", code="E0613",
                              help="leave it out: biases, norms, and average, frozen or unused nets do not "
                                   "count")  # fmt: skip
-        self.check_shares([w for w in weights if w.trainable and self.trains(w)])
+        self.check_shares([w for w in weights if w.trainable and self.trains(w)], minimizes)
 
-    def check_shares(self, free: Sequence[Weight]) -> None:
+    def check_shares(self, free: Sequence[Weight], minimizes: bool) -> None:
         """Reject weights without an optimizer, and entries of a list of optimizers without a weight."""
         found = shares(self.optimizer, free)
         taken = {w.value for share in found for w in share}
         left = [w.name for w in free if w.value not in taken]
-        if left:
+        if left and minimizes:
             raise Reject(f"no optimizer takes {listed(left)}", at="optimizer", code="E0408",
                          help="add an entry without `on=`, or freeze these weights")  # fmt: skip
         for optimizer, share in zip(self.optimizer, found, strict=True):

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 class Objective:
     """A loss, the weights that minimize it, and their optimizers.
 
-    `figure` is the name under which the loss is reported, and `losses` are reported beside it: for each
-    figure, the terms of its sum. `learns` are the names of the trained weights, and `updates` those of the
-    running statistics that its steps update; `freezes` those of statistics that are used in place of those of
-    the batch. In each round it takes `times` steps, each on its own batch.
+    `step` is the title of its step, empty without `step` sections. `losses` are reported beside the loss: for
+    each figure, the terms of its sum. `learns` are the names of the trained weights, and `updates` those of
+    the running statistics that its steps update; `freezes` those of statistics that are used in place of
+    those of the batch. In each round it takes `times` steps, each on its own batch.
     """
 
-    figure: str
+    step: str
     settings: Minimization
     loss: Value
     losses: Mapping[str, tuple[Value, ...]]
@@ -39,9 +39,9 @@ class Objective:
     times: int = 1
 
     @property
-    def step(self) -> str:
-        """The title of its step; empty without `step` sections."""
-        return self.figure.removesuffix("loss").removesuffix(".")
+    def figure(self) -> str:
+        """The name under which the loss is reported: `loss`, or `critic.loss`."""
+        return loss_figure(self.step)
 
     @property
     def optimizers(self) -> tuple[Optimizer, ...]:
@@ -88,6 +88,11 @@ class Phase:
     def batches(self) -> int:
         """The number of batches per round."""
         return self.settings.accumulate * max(objective.times for objective in self.objectives)
+
+
+def loss_figure(step: str) -> str:
+    """The name under which the loss of a step is reported; `step` is empty without steps."""
+    return f"{step}.loss" if step else "loss"
 
 
 def title_of(phase: str, step: str) -> str:

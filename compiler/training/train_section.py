@@ -165,7 +165,8 @@ class PhaseSection(Train):
 
     It has every setting of `train`, and `step` too; what it does not write is as in `train` around it. It
     begins with the weights of the phase before it: those of its best epoch if it stops early, else the last.
-    Its optimizer and its schedule begin anew. `expect` and the artifact are those of the last phase.
+    Its optimizer, its schedule and its random numbers begin anew. `expect` and the artifact are those of the
+    last phase.
     """
 
     usage = """

@@ -58,8 +58,11 @@ class StepSection(Minimization):
     is_taken: bool = False  # by a phase without steps, from the `train` around it
     frozen: tuple[Any, ...] = ()  # the nets and weights that the section around it freezes
 
-    times: int = setting("updates in each round, each on a batch of its own; steps with fewer updates use "
-                         "the last batches", Integer(1), 1)  # fmt: skip
+    times: int = setting(
+        "updates in each round, each on a batch of its own; steps with fewer updates use the last batches. "
+        "The last round of an epoch may have fewer",
+        Integer(1), 1,
+    )  # fmt: skip
 
     def trains(self, weight: Weight) -> bool:
         return weight in self._selection and weight not in self._frozen
@@ -76,7 +79,7 @@ class StepSection(Minimization):
         yield from ((f"step {name}", net) for name, net in zip(self.names, self.nets, strict=True))
         yield from super().selected()
 
-    def check_shares(self, free: Sequence[Weight]) -> None:
+    def check_shares(self, free: Sequence[Weight], minimizes: bool) -> None:
         """Reject a step whose nets are frozen, and optimizers of nets that it does not train."""
         for name, net in zip(self.names, self.nets, strict=True):
             frozen = getattr(net, "net", None) in self._frozen.nets or net in self._frozen.values
@@ -84,6 +87,8 @@ class StepSection(Minimization):
                 why = "`freeze` names it" if frozen else "it has no trainable weights"
                 raise Reject(f"this step cannot train `{name}`: {why}", at=f"step {name}", code="E0408",
                              help="leave it out of the step, or out of `freeze`")  # fmt: skip
+        if self.is_taken:
+            return
         for optimizer in self.optimizer if self.own("optimizer") else ():
             for on in optimizer.on:
                 if not any(w in WeightSelection((on,)) for w in free):
@@ -91,4 +96,4 @@ class StepSection(Minimization):
                     raise Reject(f"the step trains {listed(self.names)}, and not `{name}`", at=optimizer,
                                  code="E0408", help="leave `on=` out, or name it: "
                                                     f"`step {', '.join(self.names)}, {name}`")  # fmt: skip
-        super().check_shares(free)
+        super().check_shares(free, minimizes)

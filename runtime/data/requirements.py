@@ -94,7 +94,8 @@ def required_fields(program: CompiledProgram) -> list[RequiredField]:
     order."""
     outputs = {o.name: o for o in program.outputs}
     roots = [*program.losses, *(v for phase in program.phases for v in phase.settings.samples.values())]
-    for name, _ in program.metrics:
+    metrics = [*program.metrics, *(metric for phase in program.phases for metric in phase.metrics)]
+    for name in dict.fromkeys(name for name, _ in metrics):
         roots += [outputs[name].flowed, outputs[name].target_value]
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
     trained_on = program.graph.needed_by(program.losses) if program.phases else read

@@ -148,6 +148,8 @@ def train_phase(
             passes.next_epoch()
 
         if settings.early_stop is not None and best_at == done:
+            for listener in listeners if before.phases else ():
+                listener.end(before)
             raise training_plan.never_better(settings)
 
         with learner.answering():
@@ -157,7 +159,7 @@ def train_phase(
             weights, other = kept_and_other(forms, best, best_at, done, len(history), kept)
             if not is_complete:
                 copy(best, live)
-            meters = {part: forms.measure(rows) for part, rows in data.parts() if rows.count}
+            meters = {part: forms.measure(part, rows) for part, rows in data.parts() if rows.count}
     figures = {part: meter.figures() for part, meter in meters.items()}
     tables = {part: meter.tables() for part, meter in meters.items()}
     best_at = best_epoch.number(best_at, done)
@@ -185,4 +187,4 @@ def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) ->
     watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses
     watched |= until is not None and "train" in until.parts()
     parts = {"train": data.train if watched else None, "validation": data.validation if validate else None}
-    return {part: forms.evaluate(rows) for part, rows in parts.items() if rows is not None}
+    return {part: forms.measure(part, rows).figures() for part, rows in parts.items() if rows is not None}

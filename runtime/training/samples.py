@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dlc.runtime.training.torch_forms import largest
+from dlc.runtime.training.torch_forms import largest, seed_of
 
 if TYPE_CHECKING:
     from dlc.runtime.data.rows import Dataset
@@ -38,8 +38,10 @@ class Samples:
 
     def draw(self) -> dict[str, np.ndarray]:
         """The values by name, a row each."""
-        loader = self._forms.loader(self._rows, self._form, seed=self._forms.phase.settings.seed)
+        loader = self._forms.loader(
+            self._rows, self._form, seed=seed_of(self._forms.phase.settings.seed, "sample")
+        )
         [batch] = loader.batches([self._count])
         with torch.inference_mode():
-            made = self._form(batch)
+            made = self._form(batch, self._form.exported_weights())
         return {name: made[name].detach().float().cpu().numpy() for name in self._form.graph.outputs}

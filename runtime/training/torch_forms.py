@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -68,6 +69,10 @@ class TorchForm:
 
     def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
         return self._run(*self.given(batch), *(weights or self.weights))
+
+    def exported_weights(self) -> list[torch.Tensor]:
+        """The weights with the dtypes of the artifact, whatever the precision of training."""
+        return [w.to(dtype) for w, dtype in zip(self.weights, self.dtypes, strict=True)]
 
     def at_step(self, step: int) -> None:
         """Set the step of training, counted from 0, if a number of the graph changes with it."""
@@ -171,24 +176,21 @@ class Forms:
         self._prepared.append((rows, early, made))
         return made
 
-    def evaluate(self, rows: Rows) -> dict[str, float]:
-        """Losses and figures of rows, in inference form."""
-        return self.measure(rows).figures()
-
-    def measure(self, rows: Rows) -> Meter:
-        """A meter with the losses and metrics of rows, in inference form."""
+    def measure(self, part: str, rows: Rows) -> Meter:
+        """A meter with the losses and metrics of a part of the rows, in inference form. What is drawn is the
+        same each time, and differs from what is drawn for other parts."""
         train, losses = self.phase.settings, Losses([self.answering.means])
         meter = Meter(self.measured, losses)
         assert rows.count is not None, "drawn rows are not measured"
         sizes = sizes_of(
             rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
         )
-        batches = self.loader(rows, self.answering, seed=train.seed).batches(sizes)
+        batches = self.loader(rows, self.answering, seed=seed_of(train.seed, part)).batches(sizes)
         targets = {m.target for m in self.measured}
         lengths = {name for field, name in rows.length_names.items() if field in targets}
         target_batches = rows.batches(sizes, targets | lengths)
         with torch.inference_mode(not self.differentiates):
-            weights = [w.to(d) for w, d in zip(self.answering.weights, self.answering.dtypes, strict=True)]
+            weights = self.answering.exported_weights()
             for batch, targets in zip(batches, target_batches, strict=True):
                 made = self.answering(batch, weights)
                 losses.add(made)
@@ -203,6 +205,11 @@ class Forms:
             w.name: as_array(held[w.name], dtype_of(w)) if w.name in held else self._values[w.name]
             for w in self.program.graph.weights
         }
+
+
+def seed_of(seed: int, use: str) -> int:
+    """The seed of what is drawn for a use other than training, such as the validation rows."""
+    return crc32(f"{seed} {use}".encode())
 
 
 def not_hoisted(graph: Graph) -> tuple[Graph, Graph]:

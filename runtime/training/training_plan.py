@@ -65,10 +65,21 @@ def make(program: CompiledProgram, phase: Phase, data: Dataset) -> TrainingPlan:
                          help="say how many to draw for a step: `batch = 64`")  # fmt: skip
     else:
         sizes = [settings.batch] * taken * min(DRAWN, settings.steps or DRAWN)
+    check_times(phase, len(sizes))
     check_watched(program, phase, data)
     check_drawn(program, rows.drawn)
     an_epoch = ceil(len(sizes) / taken)
     return TrainingPlan(sizes, settings.steps or (settings.epochs or EPOCHS) * an_epoch, taken)
+
+
+def check_times(phase: Phase, batches: int) -> None:
+    """Refuse a step that takes more batches in a round than an epoch has."""
+    for objective in phase.objectives:
+        if objective.times > 1 and objective.times * phase.settings.accumulate > batches:
+            taken = objective.times * phase.settings.accumulate
+            message = f"the step `{objective.step}` takes {taken} batches a round, and an epoch has {batches}"
+            help = "use a smaller `batch`, or fewer `times`"
+            raise plan_error(message, objective.settings, "times", help)
 
 
 def sizes_of(count: int, batch: int | Literal["all"]) -> list[int]:

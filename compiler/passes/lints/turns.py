@@ -145,11 +145,13 @@ def is_given(program: CompiledProgram, weight: Weight) -> bool:
 def mixed_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
     """A derivative through an operator that mixes the rows of a batch, such as `batchnorm`."""
     graph, reported = program.graph, set()
-    frozen = {name for objective in program.objectives for name in objective.freezes}
-    kept = {w.value for w in graph.weights if w.name in frozen}
+    losses = [(objective, graph.needed_by([objective.loss])) for objective in program.objectives]
     for node in graph.nodes:
         if node.operator.wrt is None:
             continue
+        freezes = [o.freezes for o, needed in losses if not needed.isdisjoint(node.results)]
+        frozen = frozenset.intersection(*freezes) if freezes else frozenset()
+        kept = {w.value for w in graph.weights if w.name in frozen}
         path = between(graph, node.operands[node.operator.wrt], node.operands[0])
         mixes = (n for n in path if n.operator.needs_many_rows and kept.isdisjoint(n.weights.values()))
         mixing = next(mixes, None)

@@ -33,7 +33,8 @@ def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
     sources = (data.source, data.validation, data.test) if data else ()
     rows = [source.path for source in sources if hasattr(source, "path")]
     names = [source.name for source in program.sources]
-    names += [path for load in program.train.weights for path in (load.path, load.names) if path]
+    loads = [load for section in (program.train, *program.train.phases) for load in section.weights]
+    names += [path for load in loads for path in (load.path, load.names) if path]
     names += [path for path, _ in program.facts.tensors]
     yield from (Path(folder) / name for name in names)
     yield from (file for path in rows for file in files_of_rows(Path(folder) / path))

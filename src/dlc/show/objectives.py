@@ -63,12 +63,12 @@ def trained_part(program: CompiledProgram, phase: Phase, objective: Objective) -
     return TrainedPart(
         title=title_of(phase.name, objective.step), phase=phase.name, step=f"{objective.step}{times}",
         trains=in_words(program, objective, "{}"), parameters=spell(total(map(weight_size, weights))),
-        freezes=listed(frozen, "{}"), loss=loss_of(program, phase, objective),
+        freezes=listed(frozen, "{}"), loss=written_loss(program, phase, objective),
         optimizer=optimizer_of(objective), weights=frozenset(weight.name for weight in weights),
     )  # fmt: skip
 
 
-def loss_of(program: CompiledProgram, phase: Phase, objective: Objective) -> str:
+def written_loss(program: CompiledProgram, phase: Phase, objective: Objective) -> str:
     """The loss as written, on one line."""
     spans = (each.spans.get("loss") for each in (objective.settings, phase.settings, program.train))
     span = next(filter(None, spans), None)

@@ -10,11 +10,15 @@ import numpy as np
 import torch
 
 from dlc.compiler.definitions.sections import NormalField
+from dlc.compiler.dims.dim import ClassCount, names, number, substitute
+from dlc.compiler.ir.graph import GraphInput
 from dlc.runtime.training.device import free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.lower.dim_bindings import DimSource
     from dlc.runtime.data.rows import Rows
     from dlc.runtime.training.training_plan import TrainingPlan
 
@@ -25,12 +29,12 @@ SHARE = 0.4  # maximum part of the free GPU memory for rows
 class Loader:
     """Loads the fields of rows that a form reads, as tensors on a device.
 
-    Rows in memory are converted to tensors once; other rows are loaded batch by batch. `shapes` are the
-    sample shapes of fields that are drawn for every batch.
+    Rows in memory are converted to tensors once; other rows are loaded batch by batch. `shapes` are those of
+    the fields that are drawn for every batch.
     """
 
     def __init__(self, rows: Rows, fields: Sequence[str], device: torch.device,
-                 shapes: dict[str, tuple[int, ...]],
+                 shapes: DrawnShapes,
                  generator: torch.Generator | None = None) -> None:  # fmt: skip
         self.fields, self.device = list(fields), device
         self._rows, self._shapes, self._generator = rows, shapes, generator
@@ -62,13 +66,38 @@ class Loader:
     ) -> Iterator[list[torch.Tensor]]:
         for size, batch in zip(sizes, read, strict=True):
             known = dict(zip(self._read, batch, strict=True))
-            yield [known[name] if name in known else self._draw(name, size) for name in self.fields]
+            shapes = self._shapes.of_batch(known)
+            yield [known[n] if n in known else self._draw(n, (size, *shapes[n])) for n in self.fields]
 
-    def _draw(self, name: str, size: int) -> torch.Tensor:
+    def _draw(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         draw = torch.randn if isinstance(self._rows.drawn[name], NormalField) else torch.rand
         if self._generator is None:
-            return draw(size, *self._shapes[name], device=self.device)
-        return draw(size, *self._shapes[name], generator=self._generator).to(self.device)
+            return draw(shape, device=self.device)
+        return draw(shape, generator=self._generator).to(self.device)
+
+
+class DrawnShapes:
+    """The sample shapes of fields that are drawn for every batch. Free dimensions have the sizes that they
+    have in other fields of the batch."""
+
+    def __init__(self, shapes: Mapping[str, tuple[Size, ...]], sources: Mapping[str, DimSource]) -> None:
+        self._shapes = shapes
+        free = {n for shape in shapes.values() for size in shape for n in names(size)}
+        self._sources = {str(name): sources[str(name)] for name in free if not isinstance(name, ClassCount)}
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that have the sizes of free dimensions."""
+        return [value.field for value, *_ in self._sources.values() if isinstance(value, GraphInput)]
+
+    def of_batch(self, known: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+        """The shapes for a batch with these tensors, by field."""
+        sizes = {}
+        for name, (value, axis, scale, offset) in self._sources.items():
+            assert isinstance(value, GraphInput), "it is read from a field"
+            sizes[name] = (known[value.field].shape[axis] - offset) // scale
+        return {name: tuple(number(substitute(size, sizes)) for size in shape)
+                for name, shape in self._shapes.items()}  # fmt: skip
 
 
 class ResidentArrays:

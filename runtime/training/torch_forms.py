@@ -11,7 +11,8 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from dlc.compiler.dims.dim import evaluate, names, number
+from dlc.compiler.dims.dim import evaluate, names
+from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.operands import DTYPES
 from dlc.compiler.passes import specialize
@@ -22,7 +23,7 @@ from dlc.runtime.data import required_fields
 from dlc.runtime.training import device as device_of
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batch_means import Means
-from dlc.runtime.training.batches import Loader
+from dlc.runtime.training.batches import DrawnShapes, Loader
 from dlc.runtime.training.execution import Batch, Execution
 from dlc.runtime.training.fit import computing
 from dlc.runtime.training.meter import Meter, OutputMetric
@@ -157,13 +158,16 @@ class Forms:
 
     def loader(self, rows: Rows, *of: TorchForm, seed: int | None = None) -> Loader:
         """A loader of the fields that forms read. With a seed, drawn inputs are the same in every pass."""
-        inputs = {i.name: i.declared.shape for i in self.program.inputs}
-        shapes = {name: tuple(map(number, inputs[name])) for name in rows.drawn if name in inputs}
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         for form in of:
             rows = self.prepared(rows, form.early)
-        fields = dict.fromkeys(field for form in of for field in form.fields)
-        return Loader(rows, [*fields], self.device, shapes, generator)
+        given = {value.field: value for form in of for value in form.graph.inputs}
+        others = {value.field: value for value in self.program.graph.inputs if value.field in rows.types}
+        sources = dim_sources(value for field, value in others.items() if field not in rows.drawn)
+        sources = dim_sources((v for field, v in given.items() if field not in rows.drawn), sources)
+        drawn = DrawnShapes({n: given[n].type.shape for n in rows.drawn if n in given}, sources)
+        fields = dict.fromkeys([*(field for form in of for field in form.fields), *drawn.fields])
+        return Loader(rows, [*fields], self.device, drawn, generator)
 
     def prepared(self, rows: Rows, early: Graph) -> Rows:
         """The rows with the fields of the graph `early`, which is computed on the CPU and cached."""

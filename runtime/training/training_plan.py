@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.dims.dim import names
 from dlc.compiler.training.figures import figures, find_figure
 from dlc.compiler.training.train_section import EPOCHS
+from dlc.runtime.data import required_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,9 +119,11 @@ def check_watched(program: CompiledProgram, phase: Phase, data: Dataset) -> None
 
 
 def check_drawn(program: CompiledProgram, drawn: Iterable[str]) -> None:
-    """Refuse drawn inputs with a free dimension: there is no data that determines its size."""
+    """Refuse drawn inputs with a free dimension that no data determines."""
+    fields = required_fields(program)
+    known = {n for f in fields if not f.drawn for size in f.declared.shape for n in names(size)}
     for given in program.inputs:
-        free = [size for size in given.declared.shape if not isinstance(size, int)]
+        free = [size for size in given.declared.shape if names(size) - known]
         if given.name in drawn and free:
             raise plan_error(f"`{given.name}` is drawn, and no data says how long `{free[0]}` is",
                              program.data, help="write a number in its type")  # fmt: skip

@@ -293,9 +293,10 @@ class TorchRecorder(Recorder):
             return self.constant_of(numbers)
         kind = dtype._code.value if dtype is not None else ""
         counted = [*range(len(numbers))]
-        long = len(counted) > WRITTEN_OUT and kind == "torch.int64"
+        long = len(counted) > WRITTEN_OUT and kind in ("torch.int64", "torch.float32")
         if (isinstance(numbers, range) or long) and [*numbers] == counted:
-            return Symbol(self, call(text("torch.arange"), number(len(counted))), "torch.int64")
+            end = argument(float(len(counted))) if kind == "torch.float32" else number(len(counted))
+            return Symbol(self, call(text("torch.arange"), end), kind or "torch.int64")
         return Symbol(self, call(text("torch.tensor"), argument(numbers)), kind)
 
 

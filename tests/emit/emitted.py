@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,12 @@ def predicted(
     inputs: Mapping[str, np.ndarray],
     types: Mapping[str, Tensor],
 ) -> dict[str, np.ndarray]:
-    """The outputs of `predict` of an emitted file with these weights, by their names in the spec."""
+    """The outputs of `predict` of an emitted file with these weights, by their names in the spec. There may
+    be more inputs than it takes."""
     _, model = open_emitted(path, weights)
-    found = model.predict(*(as_tensor(types[name], rows) for name, rows in inputs.items()))
+    taken = {name.rstrip("_") for name in inspect.signature(model.predict).parameters}
+    given = (as_tensor(types[name], rows) for name, rows in inputs.items() if name.rstrip("_") in taken)
+    found = model.predict(*given)
     return {name: np.asarray(output) for name, output in found.items()}
 
 

@@ -33,8 +33,8 @@ def timed(source: Source) -> tuple[Sequence[Diagnostic], float]:
     try:
         program = compile(source)
         specialize.inference(program)
-        if program.phases:
-            specialize.training(program, program.objective)
+        for objective in program.objectives:
+            specialize.training(program, objective)
         diagnostics = program.warnings
     except CompileError as error:
         diagnostics = error.diagnostics

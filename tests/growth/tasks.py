@@ -42,9 +42,9 @@ def opened(text: str) -> Program:
 def train(program: Program) -> None:
     """Make the graph forms that training needs."""
     compiled = program.compiled
-    if compiled.phases:
-        specialize.matrices(specialize.training(compiled, compiled.objective))
-        specialize.check_reached(compiled)
+    for objective in compiled.objectives:
+        specialize.matrices(specialize.training(compiled, objective))
+    specialize.check_reached(compiled)
         specialize.validation(compiled)
 
 

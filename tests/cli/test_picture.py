@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
-SLOW = ("diffusion", "efficientnet_b0", "googlenet", "regnet_y_400mf", "resnext50", "swin")
-LARGE = (
-    "activations",
-    "deep_boltzmann_machine",
-    "diffusion",
-    "real_nvp",
-)  # many operators that are in no block
+SLOW = (
+    "deep_boltzmann_machine", "diffusion", "efficientnet_b0", "googlenet", "regnet_y_400mf", "resnext50",
+    "swin",
+)  # fmt: skip
+# many operators that are in no block, or in the same one
+LARGE = ("activations", "deep_boltzmann_machine", "diffusion", "real_nvp")
+TOO_LARGE = ("deep_boltzmann_machine",)  # to be drawn with all blocks open
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -77,9 +77,10 @@ def test_every_spec_has_a_picture(spec: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("spec", OF_SPECS, ids=lambda p: p.stem)
 def test_nothing_overlaps(spec: Path) -> None:
     program = compiled(spec)
-    parts = diagram(program)
-    fitting = layout.best_scene(diagram(program, layout.fitting_depth(program)))
-    found = [layout.scene(parts, "down"), layout.scene(parts, "right"), layout.best_scene(parts), fitting]
+    found = [layout.best_scene(diagram(program, layout.fitting_depth(program)))]
+    if spec.stem not in TOO_LARGE:
+        parts = diagram(program)
+        found += [layout.scene(parts, "down"), layout.scene(parts, "right"), layout.best_scene(parts)]
     for scene in (inner for each in found for inner in scenes(each)):
         drawn = [item for item in scene.items if item.part is not None]
         assert not [(a, b) for n, a in enumerate(drawn) for b in drawn[:n] if overlap(a, b)]

@@ -27,7 +27,7 @@ SLOW = (
     "swin",
 )  # fmt: skip
 # many operators that are in no block, or in the same one
-LARGE = ("activations", "deep_boltzmann_machine", "diffusion", "real_nvp")
+LARGE = ("activations", "beta_vae", "deep_boltzmann_machine", "diffusion", "real_nvp")
 TOO_LARGE = ("deep_boltzmann_machine",)  # to be drawn with all blocks open
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -45,7 +45,7 @@ def train(program: Program) -> None:
     for objective in compiled.objectives:
         specialize.matrices(specialize.training(compiled, objective))
     specialize.check_reached(compiled)
-        specialize.validation(compiled)
+    specialize.validation(compiled)
 
 
 def draw(program: Program) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from dlc.compiler.passes.cost import spell
 from dlc.show.diagram import Box, DrawnFrame, DrawnPart, DrawnSign, Tag, depth_of, diagram
 from dlc.show.layers import Item, LayoutEdge, TooLarge, arrange
+from dlc.show.marks import Marks
+from dlc.show.objectives import trained_parts
 from dlc.show.u_shape import arrange_as_u, bottom_of, nested_skips, route
 
 if TYPE_CHECKING:
@@ -110,9 +112,10 @@ class LayerOfItems:
 
 def fitting_depth(program: CompiledProgram) -> int:
     """The largest depth of open blocks with which the picture can be read on one page; 0 if there is none."""
+    above = Marks(trained_parts(program)).height
     for depth in range(min(depth_of(program), MAX_DEPTH), 0, -1):
         try:
-            if page_scale(best_scene(diagram(program, depth))) >= READABLE:
+            if page_scale(best_scene(diagram(program, depth)), above) >= READABLE:
                 return depth
         except TooLarge:
             continue
@@ -130,9 +133,10 @@ def best_scene(parts: Sequence[DrawnPart]) -> Scene:
     return max(down, scene(parts, "right"), key=page_scale)
 
 
-def page_scale(found: Scene) -> float:
-    """The scale at which it fits on one A4 page, upright or sideways; at most 1."""
-    width, height = found.width + 2 * MARGIN, found.height + 5 * MARGIN  # with the title
+def page_scale(found: Scene, above: float = 0) -> float:
+    """The scale at which it fits on one A4 page, upright or sideways, below a legend of a height `above`; at
+    most 1."""
+    width, height = found.width + 2 * MARGIN, found.height + above + 5 * MARGIN  # with the title
     short, long = PAGE
     return min(1.0, max(min(short / width, long / height), min(long / width, short / height)))
 

@@ -83,6 +83,11 @@ class Patience(Stopping):
         """`loss`, `accuracy`, `OUTPUT.accuracy`."""
         return self.on.partition(".")[2]
 
+    def watching(self, figure: str) -> str:
+        """Its text in the spec, with another figure."""
+        text = self.span.text
+        return text.replace(self.on, figure) if self.on in text else f"{text[:-1]}, on={figure})"
+
     @property
     def never_better(self) -> str:
         """The error if no epoch is the best."""

@@ -19,7 +19,7 @@ from dlc.compiler.definitions.parameter_types import (
     Reject,
 )
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.diagnostics.suggest import did_you_mean
+from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.training.early_stopping import FigureComparison
 from dlc.compiler.training.figures import find_figure
 from dlc.compiler.training.initial_state import NetOrWeight, WeightSelection
@@ -149,9 +149,13 @@ class Train(Minimization):
             other = stopping.figure if known else next(iter(figures), "loss")
             raise Reject(f"`early_stop` watches `{stopping.on}`, and there are no validation rows",
                          at="early_stop", code="E0408",
-                         help=f"write `validation = 0.1` into `data`, or `on=train.{other}`")  # fmt: skip
+                         help=f"write `{stopping.watching(f'train.{other}')}`, or add "
+                              "`validation = 0.1` to `data`")  # fmt: skip
         if find_figure(stopping.figure, figures) is None:
-            help = did_you_mean(stopping.figure, figures) or f"available figures: {listed(figures)}"
+            near = nearest(stopping.figure, figures)
+            help = f"available figures: {listed(figures)}"
+            if near is not None:
+                help = f"did you mean `{stopping.watching(f'{stopping.part}.{near}')}`?"
             if stopping.figure == "loss" and self.turns:
                 first = next(iter(figures), "loss")
                 help = f"each step has a loss: `on={stopping.part}.{first}`"

@@ -216,7 +216,7 @@ def worst(of: Checkpoint, spec: Path, module: nn.Module) -> dict[str, float]:
     spec.write_text(spec.read_text("utf-8") + f"\nexport {{\n  outputs = [{of.output}.logits]\n}}\n", "utf-8")
     program = dlc.compile(spec, params=of.params)
     head = module.get_submodule(of.head)
-    weights = loaded(program.compiled, spec.parent)
+    weights = loaded(program.compiled, program.compiled.train.weights, spec.parent)
     weights |= {"dense.weight": head.weight.detach().numpy(), "dense.bias": head.bias.detach().numpy()}
     in_torch = program.torch(weights=weights)
     session = open_session(program.onnx(weights).SerializeToString())
@@ -292,7 +292,8 @@ def test_fine_tuning_learns(checkpoint: Checkpoint, tmp_path: Path) -> None:
     params = dict(checkpoint.params) | settings | {"train.epochs": checkpoint.epochs}
     result = dlc.train(spec, params=params, out=tmp_path / "runs")
     assert result.figures["test"]["accuracy"] >= 0.8
-    before = loaded(dlc.compile(spec, params=checkpoint.params).compiled, spec.parent)
+    compiled = dlc.compile(spec, params=checkpoint.params).compiled
+    before = loaded(compiled, compiled.train.weights, spec.parent)
     moved = [name for name, array in before.items() if not np.array_equal(array, result.weights[name])]
     assert len(moved) >= 0.9 * len(before)
     learnt = [name for name in before if "running" not in name]
@@ -307,6 +308,7 @@ def test_a_frozen_network_keeps_the_weights_of_the_file(checkpoint: Checkpoint, 
                   spec.read_text("utf-8"))  # fmt: skip
     spec.write_text(text, "utf-8")
     result = dlc.train(spec, params=dict(checkpoint.params) | {"train.epochs": 1}, out=tmp_path / "runs")
-    before = loaded(dlc.compile(spec, params=checkpoint.params).compiled, spec.parent)
+    compiled = dlc.compile(spec, params=checkpoint.params).compiled
+    before = loaded(compiled, compiled.train.weights, spec.parent)
     for name, array in before.items():
         np.testing.assert_array_equal(result.weights[name], array, err_msg=name)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 10_000
 MAX_WORK = 100_000
-STEPS_OF_A_NODE = 10  # a node, or the use of a block, takes about as long as ten other steps
+STEPS_OF_A_NODE = 8  # a node, or the use of a block, takes longer than other steps
 ENTRIES_A_STEP = 20  # list entries that count as one step of work
 MAX_DEPTH = 100
 MAX_NESTED = 1_500  # nesting depth of expressions and stages, through all blocks
@@ -166,8 +166,9 @@ class GraphBuilder(OperandConversion):
 
     @contextmanager
     def _use(self, use: Use) -> Iterator[None]:
-        self.count_work(use.span, STEPS_OF_A_NODE)
         deeper = not use.is_copy
+        if deeper:
+            self.count_work(use.span, STEPS_OF_A_NODE)
         if deeper and self.depth_of_uses >= MAX_DEPTH:
             message = f"blocks and nets are used within each other more than {MAX_DEPTH} levels deep here"
             raise self.stop("E0903", use.span, message, RECURSION_HELP)

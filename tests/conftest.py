@@ -25,6 +25,10 @@ settings.register_profile("without deadlines", parent=settings(), deadline=None)
 settings.load_profile("without deadlines")
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_configure() -> None:
     # A background process of a shell ignores SIGINT, and some tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)

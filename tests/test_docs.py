@@ -65,7 +65,7 @@ def test_the_readme_has_the_two_commands() -> None:
     lines = [line for text in blocks(README, "sh") for line in text.splitlines()]
     assert lines[:2] == [
         'pip install ".[train]" && dlc train specs/iris.dl',
-        'pip install ".[test]" && pytest',
+        'pip install ".[test]" && pytest -n auto',
     ]
 
 

@@ -214,7 +214,10 @@ FOREIGN: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k == "more nodes than a spec may have")) for k in FOREIGN],
+)
 def test_a_model_that_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path: Path) -> None:
     change, why = FOREIGN[kind]
     path = changed(plain, tmp_path, change)

@@ -120,6 +120,7 @@ def test_writing_and_running_onnx_is_timed() -> None:
 # --- what is reported -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_samples_are_taken_in_turn_after_one_that_does_not_count() -> None:
     taken: list[str] = []
     numbers = iter(range(100))
@@ -133,6 +134,7 @@ def test_samples_are_taken_in_turn_after_one_that_does_not_count() -> None:
     assert (timing.ours, timing.theirs) == ((2, 5, 6, 9), (3, 4, 7, 8))
 
 
+@pytest.mark.slow
 def test_what_others_disturbed_is_timed_again(monkeypatch) -> None:
     looks = iter([False, True, False, True, True, True, True])  # wait twice, a pair in vain; two calm pairs
     monkeypatch.setattr(Look, "calm", lambda look: next(looks))

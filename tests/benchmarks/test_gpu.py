@@ -160,6 +160,7 @@ def fake(tmp_path: Path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_a_part_goes_on_after_a_crash_and_a_lost_gpu(fake) -> None:
     part = fake("first", "fails", "dies", "after", "loses", "last")
     rows = list(runner.rows_of(part, CPU, time.monotonic() + 200))

@@ -359,6 +359,7 @@ def test_a_full_disk_at_the_end_of_training_names_the_next_command(
     assert face.load(model).metadata.figures["train"], "as if nothing had been in the way"
 
 
+@pytest.mark.slow
 def test_a_full_disk_within_training_keeps_the_weights_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

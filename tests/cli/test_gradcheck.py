@@ -62,6 +62,7 @@ def test_the_table_shows_what_was_checked() -> None:
     assert re.search(r"^the gradients of all 4 weights are right, to \d\.\de-1\d$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_kinks_of_a_convolutional_network_are_not_errors() -> None:
     done = check(SPECS / "digits_cnn.dl", "--format", "json")
     assert done.exit_code == 0
@@ -74,6 +75,7 @@ def test_the_seed_determines_weights_rows_and_entries(tmp_path: Path) -> None:
     assert first == again != second
 
 
+@pytest.mark.slow
 def test_kinks_are_explained_where_there_are_some() -> None:
     printed = check(SPECS / "digits_cnn.dl").stdout
     kinks = sum(map(int, re.findall(r"(\d+) near a kink(?:  .* left)?$", printed, re.MULTILINE)))

@@ -43,6 +43,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_specs(odd: dict[Path, str]) -> None:
     commands = [
         ("check",),
@@ -99,6 +100,7 @@ def test_data(odd: dict[Path, str], tmp_path: Path) -> None:
         assert wanted in printed
 
 
+@pytest.mark.slow
 def test_files_of_the_format_of_mnist(odd: dict[Path, str], tmp_path: Path) -> None:
     typed = []
     for path in odd:
@@ -127,6 +129,7 @@ def test_weights(odd: dict[Path, str], tmp_path: Path) -> None:
         assert wanted in printed
 
 
+@pytest.mark.slow
 def test_weights_with_a_large_stated_size(tmp_path: Path) -> None:
     spec = write(tmp_path, "spec.dl", MODEL)
     save_file({"w": np.zeros(3, np.float32)}, tmp_path / "w.safetensors")
@@ -141,6 +144,7 @@ def test_weights_with_a_large_stated_size(tmp_path: Path) -> None:
     assert large == f"error: large.safetensors is larger than {guarded.FREE:_} bytes\n"
 
 
+@pytest.mark.slow
 def test_files_of_a_run(odd: dict[Path, str], tmp_path: Path) -> None:
     data = "\ndata { source = table([[1, 2, 3, 4, 5]]) }\ntrain { epochs = 1 }\n"
     assert dlc("train", write(tmp_path, "spec.dl", MODEL + data)).exit_code == 0
@@ -205,6 +209,7 @@ NO_RUNS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_runs_that_dlc_did_not_write(tmp_path: Path) -> None:
     runs = [tmp_path / f"run{i}" for i in range(len(NO_RUNS))]
     for run, text in zip(runs, NO_RUNS, strict=True):

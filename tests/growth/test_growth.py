@@ -55,6 +55,7 @@ def test_checking(title: str) -> None:
     assert grows(lambda size: partial(check, grown(ALL[title], size)), SIZES) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("title", USUAL[:2])
 def test_tasks_of_common_specs(title: str, task: str) -> None:

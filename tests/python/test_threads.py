@@ -83,6 +83,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_long_and_deep_specs_run_in_a_plain_thread(

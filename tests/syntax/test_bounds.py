@@ -76,7 +76,9 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize(
+    "name", [n if k % 6 == 0 else pytest.param(n, marks=pytest.mark.slow) for k, n in enumerate(LARGE)]
+)
 def test_large_texts_are_rejected_quickly(name: str) -> None:
     started = time.process_time()
     _, problems = parsed(LARGE[name])
@@ -104,6 +106,7 @@ def test_the_nesting_depth_is_limited() -> None:
     assert parsed("x = " + "1 ** " * 101 + "1")[1].failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", ["+", "*", "and"])
 def test_a_chain_of_operators_is_not_nested(sign: str) -> None:
     assert not parsed("x = " + f"1 {sign} " * 9_999 + "1")[1].found

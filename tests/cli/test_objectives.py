@@ -191,6 +191,7 @@ def test_phases_are_checked_as_they_train(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_wrong_gradient_is_reported_in_its_step(monkeypatch, tmp_path: Path) -> None:
     import torch
 

@@ -116,6 +116,7 @@ def test_random_lengths_fit_all_stages() -> None:
     assert gradient_gap(in_training(text)) is not None
 
 
+@pytest.mark.slow
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tanh, "torch", lambda self, F, x: F.tanh(x.detach()) + x - x.detach())
     with pytest.raises(AssertionError, match="the gradient is off"):

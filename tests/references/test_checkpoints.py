@@ -282,6 +282,7 @@ def write_rows(of: Checkpoint, folder: Path) -> None:
     np.savez(folder / "pets.npz", image=images.astype(np.uint8), breed=breeds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", PUBLISHED.values(), ids=PUBLISHED)
 def test_fine_tuning_learns(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """Spec and rows are as the page shows them; a network of random weights needs other rates."""
@@ -300,6 +301,7 @@ def test_fine_tuning_learns(checkpoint: Checkpoint, tmp_path: Path) -> None:
     assert all(np.abs(result.weights[name] - before[name]).max() < 0.5 for name in learnt)
 
 
+@pytest.mark.slow
 def test_a_frozen_network_keeps_the_weights_of_the_file(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """What the page shows for few rows: only the head learns."""
     spec, _ = installed(checkpoint, tmp_path)

@@ -128,6 +128,7 @@ def annealed(machine: Any, first: np.ndarray, log_sum: float, steps: int = 3000)
     return log_sum + float(logsumexp(weight) - np.log(len(first)))
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_the_restricted_machine(trained) -> None:
     weights, figures = trained("rbm", 8)
     machine, (train, test) = Restricted(weights), digits("rbm")
@@ -181,6 +182,7 @@ def test_the_likelihoods_of_both_machines_of_bars(trained) -> None:
         assert figures["train"][title] == pytest.approx(exact, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_bound_of_the_deep_machine(trained) -> None:
     """It rises in joint training, is below the exact likelihood, and near to it."""
     weights, figures = trained("deep_boltzmann_machine", 3)
@@ -198,6 +200,7 @@ def test_the_bound_of_the_deep_machine(trained) -> None:
     assert likelihoods[1] > likelihoods[0] + 0.5
 
 
+@pytest.mark.slow
 def test_the_sum_over_the_states_of_the_deep_machine(trained) -> None:
     weights, _ = trained("deep_boltzmann_machine", 3)
     machine = Deep(weights, joint=True)

@@ -100,6 +100,7 @@ def words_that_occur(texts: Ragged, words: int) -> csr_matrix:
     return csr_matrix(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_vit", "digits_swin"])
 def test_the_accuracy_of_a_logistic_regression_on_pixels(name: str) -> None:
     program = dlc.compile(SPECS / f"{name}.dl")

@@ -224,6 +224,7 @@ def test_a_spec_learns_to_read_lines_and_its_artifact_answers_texts(tmp_path):
     assert np.mean([a == "".join(b) for a, b in zip(read, spelled, strict=True)]) >= 0.9
 
 
+@pytest.mark.slow
 def test_columns_of_text_are_read_from_recordings_of_any_length(tmp_path):
     """Text is cut into characters, and answers are joined."""
     seen, texts = lines(300)

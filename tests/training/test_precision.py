@@ -60,7 +60,7 @@ def learner(settings: str, layers: str = LAYERS) -> Learner:
 def step_seen(settings: str, layers: str = LAYERS) -> tuple[Learner, Seen, torch.Tensor]:
     ours, seen = learner(settings, layers), Seen()
     with seen:
-        (made,) = ours.step([images()], 0)
+        ((_, made),) = ours.step([images()], 0)
     return ours, seen, made["loss"].detach()
 
 
@@ -96,7 +96,7 @@ def test_every_loss_is_computed_in_float32(loss):
     p = program(text)
     ours = Learner(Forms(p, draw(p.graph, 0), CPU), p.phase, 3)
     given = {"x": torch.randn(5, 4), "t": torch.randn(5, 3)}
-    (made,) = ours.step([[given[name] for name in ours.forms.fields]], 0)
+    ((_, made),) = ours.step([[given[name] for name in ours.forms.fields]], 0)
     found = made["loss"].detach()
     weight, bias = (torch.from_numpy(a) for a in draw(p.graph, 0).values())
     with torch.autocast("cpu", torch.bfloat16):
@@ -144,7 +144,7 @@ def test_float64_steps_equal_pytorch_in_double():
     image, kind = images()
     optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
     for step in range(3):
-        (made,) = ours.step([[image, kind]], step)
+        ((_, made),) = ours.step([[image, kind]], step)
         loss = F.cross_entropy(module(image.double() / 255), kind)
         penalty = 0.01 * (module[0].weight.square().sum() + module[4].weight.square().sum())
         optimizer.zero_grad()

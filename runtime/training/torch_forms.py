@@ -162,7 +162,8 @@ class Forms:
         for form in of:
             rows = self.prepared(rows, form.early)
         given = {value.field: value for form in of for value in form.graph.inputs}
-        others = {value.field: value for value in self.program.graph.inputs if value.field in rows.types}
+        there = rows.types if rows.drawn else ()
+        others = {value.field: value for value in self.program.graph.inputs if value.field in there}
         sources = dim_sources(value for field, value in others.items() if field not in rows.drawn)
         sources = dim_sources((v for field, v in given.items() if field not in rows.drawn), sources)
         drawn = DrawnShapes({n: given[n].type.shape for n in rows.drawn if n in given}, sources)

@@ -30,6 +30,7 @@ class ErrorRecovery:
         self.name_lost = False  # whether a lost declaration or binding has no name
         self.flow_end_lost = False  # whether a lost flow has no end
         self.unknown_settings: set[tuple[Template, str]] = set()  # reported ones, of blocks
+        self.unknown_names: set[str] = set()  # reported ones
         self.unmeasured: set[str] = set()  # reported figures that are not measured
 
     def record(self, tree: syntax.File, spans: list[Span]) -> None:

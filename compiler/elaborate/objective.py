@@ -19,7 +19,6 @@ from dlc.compiler.record import record
 from dlc.compiler.training.figures import titles
 from dlc.compiler.training.objective import BatchMean, CountedEntries
 from dlc.compiler.training.phases import Objective, Phase, loss_figure
-from dlc.compiler.training.turns import StepSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,17 +113,14 @@ def phase_of(
     written: Sequence[Minimization] = settings.turns or (settings,)
     turns = []
     for minimized in written:
-        step = minimized if isinstance(minimized, StepSection) else None
-        lost = minimized.loss is None and (step is not None or "loss" in minimized.spans)
-        if lost:
-            continue
+        if minimized.loss is None and (minimized.step or minimized.own("loss")):
+            continue  # it is lost
         loss = total_loss(state, ev, minimized, wanted=True) if minimized.loss else implied()
         if loss is not None:
-            title = step.title if step else ""
-            prefix = f"{title}." if step else ""
+            prefix = f"{minimized.step}." if minimized.step else ""
             named = {**settings.bound, **minimized.bound}
             losses = {prefix + name: of for name, of in reported_losses(state, ev, named, loss).items()}
-            turns.append(Turn(title, minimized, loss, losses))
+            turns.append(Turn(minimized, loss, losses))
     return PhaseLosses(settings, tuple(turns), tuple(chosen_metrics(state, ev, settings)))
 
 
@@ -132,7 +128,6 @@ def phase_of(
 class Turn:
     """The loss of an objective, and what is reported beside it, before its weights are known."""
 
-    step: str  # its title
     settings: Minimization
     loss: Value
     losses: Mapping[str, tuple[Value, ...]]
@@ -149,14 +144,14 @@ class PhaseLosses:
     @property
     def losses(self) -> dict[str, tuple[Value, ...]]:
         """The reported losses, each with its terms."""
-        pairs = (((loss_figure(t.step), (t.loss,)), *t.losses.items()) for t in self.turns)
+        pairs = (((loss_figure(t.settings.step), (t.loss,)), *t.losses.items()) for t in self.turns)
         return {name: terms for of in pairs for name, terms in of}
 
 
 def with_weights(phases: Sequence[PhaseLosses], weights: Sequence[Weight]) -> tuple[Phase, ...]:
     """The phases with a loss, with the names of the weights that each objective trains."""
     return tuple(
-        Phase(p.settings.title, p.settings,
+        Phase(p.settings.phase, p.settings,
               tuple(objective(turn, p.settings, weights) for turn in p.turns), p.metrics)
         for p in phases
         if p.turns
@@ -166,11 +161,10 @@ def with_weights(phases: Sequence[PhaseLosses], weights: Sequence[Weight]) -> tu
 def objective(turn: Turn, phase: Train, weights: Sequence[Weight]) -> Objective:
     statistics = [w for w in weights if w.role == "statistic"]
     return Objective(
-        turn.step, turn.settings, turn.loss, turn.losses,
+        turn.settings, turn.loss, turn.losses,
         learns=frozenset(w.name for w in weights if w.trainable and turn.settings.trains(w)),
         updates=frozenset(w.name for w in statistics if not w.follows and turn.settings.trains(w)),
         freezes=frozenset(w.name for w in statistics if phase.freezes(w)),
-        times=turn.settings.times if isinstance(turn.settings, StepSection) else 1,
     )  # fmt: skip
 
 

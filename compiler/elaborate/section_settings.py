@@ -14,7 +14,7 @@ from dlc.compiler.definitions.sections import Data
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.elaborate import arguments
 from dlc.compiler.elaborate.scope import outer_sections_first
-from dlc.compiler.elaborate.values import Halt
+from dlc.compiler.elaborate.values import BROKEN, Halt
 from dlc.compiler.training.minimization import Minimization
 
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ def unknown_setting(ev: Evaluator, definition: type[Definition], statement: synt
 
 def is_reported(ev: Evaluator, name: str) -> bool:
     """Whether the declaration of a field is lost or has an error, or its name is reported as unknown."""
-    unknown = (d for d in ev.state.problems.found if d.code == "E0301" and f"`{name}`" in d.message)
-    failed = ev.state.problems.failed and name in ev.scope.file.declared
-    return name in ev.state.recovery.names or failed or any(unknown)
+    recovery = ev.state.recovery
+    failed = ev.scope.file.groups.get(name) is BROKEN
+    return failed or name in recovery.names or name in recovery.unknown_names
 
 
 def optimizer_setting(name: str, body: Sequence[syntax.Statement]) -> str:

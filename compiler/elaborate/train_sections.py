@@ -12,14 +12,14 @@ from dlc.compiler.definitions.unimplemented import unimplemented_words
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.elaborate import arguments, exports, loss_bindings
 from dlc.compiler.elaborate.scope import find_operator
-from dlc.compiler.elaborate.section_settings import PARTS_OF_TRAIN, filled, report_statement, statements_of
+from dlc.compiler.elaborate.section_settings import filled, report_statement, statements_of
 from dlc.compiler.elaborate.unknown_names import unresolved
 from dlc.compiler.elaborate.values import BROKEN, AverageTemplate, Halt
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.training.initial_state import NetOrWeight
 from dlc.compiler.training.train_section import PhaseSection, Train
-from dlc.compiler.training.turns import StepSection
+from dlc.compiler.training.turns import StepSection, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ def training(ev: Evaluator, definition: type[Train], written: syntax.Section, ar
     check_loss_beside_steps(ev, made, turns)
     if around is not None:
         turns = turns or (() if made.own("loss") else tuple(taken(turn, made) for turn in around.turns))
-        made = made.knowing(title=written.of[0].id if written.of else "")
+        made = made.knowing(phase=written.of[0].id if written.of else "")
     made = made.knowing(turns=titled(turns), samples=dict(sampled(inner, made)))
     phases = phases_of(inner, [part for part in parts if part.name.id == "phase"], made)
     check_used(ev, made, phases)
@@ -79,11 +79,8 @@ def opened(
     ev: Evaluator, definition: type[Minimization], written: syntax.Section
 ) -> tuple[Evaluator, list[syntax.Bind], list[syntax.Section]]:
     """An evaluator that knows the names that the section binds, its settings, and its steps and phases."""
-    allowed = (
-        PARTS_OF_TRAIN if definition is Train else PARTS_OF_TRAIN[:1] if definition is PhaseSection else ()
-    )
     statements = [*statements_of(ev, written.body)]
-    parts = [s for s in statements if isinstance(s, syntax.Section) and s.name.id in allowed]
+    parts = [s for s in statements if isinstance(s, syntax.Section) and s.name.id in definition.parts]
     binds = [s for s in statements if isinstance(s, syntax.Bind)]
     for statement in statements:
         if statement not in parts and statement not in binds:
@@ -106,11 +103,10 @@ def step(ev: Evaluator, written: syntax.Section, around: Train) -> StepSection:
     if made.loss is None and (missing or made.own("loss")):
         ev.state.problems.report("E0602", written.name.span, "this step has no loss",
                                  help="write what it minimizes: `loss = ...`")  # fmt: skip
-    named = [(name.id, net) for name in distinct(ev, written.of) for net in named_net(ev, name)]
-    spans = {**made.spans, **{f"step {name.id}": name.span for name in written.of}}
+    named = {name.id: net for name in distinct(ev, written.of) for net in named_net(ev, name)}
+    spans = {**made.spans, **{place_of(name.id): name.span for name in written.of}}
     return made.placed(written.name.span, spans).knowing(
-        nets=tuple(net for _, net in named), names=tuple(name for name, _ in named), frozen=around.freeze,
-        bound=loss_bindings.named_values(inner.scope, ev.scope),
+        named=named, frozen=around.freeze, bound=loss_bindings.named_values(inner.scope, ev.scope)
     )  # fmt: skip
 
 
@@ -155,12 +151,12 @@ def named_net(ev: Evaluator, name: syntax.Ident) -> Iterator[Any]:
 
 def titled(turns: Sequence[StepSection]) -> tuple[StepSection, ...]:
     """The steps with their names in figures: the first name of each, numbered from the second step on."""
-    names = UniqueNames(turn.names[0] for turn in turns if turn.names)
+    firsts = [next(iter(turn.named), "step") for turn in turns]
+    names = UniqueNames(firsts)
     seen: set[str] = set()
     found = []
-    for turn in turns:
-        name = turn.names[0] if turn.names else "step"
-        found.append(turn.knowing(title=names.claim(name) if name in seen else name))
+    for turn, name in zip(turns, firsts, strict=True):
+        found.append(turn.knowing(step=names.claim(name) if name in seen else name))
         seen.add(name)
     return tuple(found)
 

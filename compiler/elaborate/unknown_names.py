@@ -74,6 +74,7 @@ def unknown(ev: Evaluator, name: str, span: Span, candidates: Callable[[], Colle
         return Halt()  # a lost declaration may have this name
     near = "" if name in aliases.ABSENT else ev.state.nearest.did_you_mean(name, candidates)
     help = help or class_of_a_field(ev, name) or near or otherwise
+    ev.state.recovery.unknown_names.add(name)
     return ev.fail("E0301", replaced, f"nothing is called `{name}` here", help=help)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Nothing, OneOf, Reject
@@ -39,7 +39,12 @@ class LossExpression(TensorValue):
 class Minimization(Section, abstract=True):
     """A loss and how the weights are updated that minimize it."""
 
+    # The parts that it may have, and what belongs to a step alone: its title in figures, and what it names.
+    parts: ClassVar[tuple[str, ...]] = ()
     bound: Mapping[str, Value] = MappingProxyType({})  # the values with names in the section, by name
+    step: str = ""
+    named: Mapping[str, Any] = MappingProxyType({})
+    times: int = 1
 
     loss: Value | None = setting("the loss to minimize", OneOf(LossExpression(), Nothing()), None,
                                  shown="the sum of the losses that the outputs' types imply")  # fmt: skip
@@ -64,6 +69,10 @@ class Minimization(Section, abstract=True):
         """The nets and weights that its settings name, each with the setting or the definition."""
         yield from ((optimizer, on) for optimizer in self.optimizer for on in optimizer.on)
 
+    def takes(self, key: Any) -> str:
+        """The beginning of a sentence about what a setting of `selected` takes."""
+        return f"`{key}` takes" if isinstance(key, str) else "`on=` takes"
+
     def check_weights(self, weights: Sequence[Weight], minimizes: bool) -> None:
         """Reject nets and tensors of its settings that have no weights in the graph; and, if it `minimizes` a
         loss itself, weights without an optimizer."""
@@ -80,13 +89,8 @@ class Minimization(Section, abstract=True):
             if net:
                 raise Reject(f"the net `{net}` has no weights here", at=key, code="E0613",
                              help="use it in the file, or give it a layer")  # fmt: skip
-            what, do = "`on=` takes", "name"
-            if key == "freeze" or key.startswith("step "):
-                what, do = (
-                    ("`freeze` takes", "freeze") if key == "freeze" else ("a step names nets and", "name")
-                )
-            raise Reject(f"{what} declared weights, and this is another tensor", at=key, code="E0613",
-                         help=f"{do} nets, or what `weight NAME: type` declares")  # fmt: skip
+            raise Reject(f"{self.takes(key)} declared weights, and this is another tensor", at=key,
+                         code="E0613", help="name nets, or what `weight NAME: type` declares")  # fmt: skip
         for regularizer in self.regularize if self.own("regularize") else ():
             if regularizer.value is not None:
                 continue

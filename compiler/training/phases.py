@@ -23,20 +23,27 @@ if TYPE_CHECKING:
 class Objective:
     """A loss, the weights that minimize it, and their optimizers.
 
-    `step` is the title of its step, empty without `step` sections. `losses` are reported beside the loss: for
-    each figure, the terms of its sum. `learns` are the names of the trained weights, and `updates` those of
-    the running statistics that its steps update; `freezes` those of statistics that are used in place of
-    those of the batch. In each round it takes `times` steps, each on its own batch.
+    `losses` are reported beside the loss: for each figure, the terms of its sum. `learns` are the names of
+    the trained weights, and `updates` those of the running statistics that its steps update; `freezes` those
+    of statistics that are used in place of those of the batch.
     """
 
-    step: str
     settings: Minimization
     loss: Value
     losses: Mapping[str, tuple[Value, ...]]
     learns: frozenset[str]
     updates: frozenset[str]
     freezes: frozenset[str]
-    times: int = 1
+
+    @property
+    def step(self) -> str:
+        """The title of its step; empty without `step` sections."""
+        return self.settings.step
+
+    @property
+    def times(self) -> int:
+        """The updates in each round, each on its own batch."""
+        return self.settings.times
 
     @property
     def figure(self) -> str:

@@ -67,7 +67,8 @@ class Train(Minimization):
     }
     """
 
-    title: str = ""  # the name of a phase
+    parts = ("step", "phase")
+    phase: str = ""  # the name of a phase
     turns: tuple[StepSection, ...] = ()  # the `step` sections, in order
     phases: tuple[Train, ...] = ()  # the `phase` sections, in order
     samples: Mapping[str, Value] = MappingProxyType({})  # the values of `sample`, by name
@@ -173,6 +174,7 @@ class PhaseSection(Train):
     last phase.
     """
 
+    parts = ("step",)
     usage = """
     input  x: float[4]
     output code: float[2]

@@ -52,9 +52,7 @@ class StepSection(Minimization):
     }
     """
 
-    names: tuple[str, ...] = ()  # of the nets and weights, as written
-    title: str = ""  # before its figures: `critic`
-    nets: tuple[Any, ...] = ()  # the nets and weights that it names
+    # `step` is its title, before its figures: `critic`. `named` are the nets and weights that it names.
     is_taken: bool = False  # by a phase without steps, from the `train` around it
     frozen: tuple[Any, ...] = ()  # the nets and weights that the section around it freezes
 
@@ -69,23 +67,26 @@ class StepSection(Minimization):
 
     @cached_property
     def _selection(self) -> WeightSelection:
-        return WeightSelection(self.nets)
+        return WeightSelection(self.named.values())
 
     @cached_property
     def _frozen(self) -> WeightSelection:
         return WeightSelection(self.frozen)
 
     def selected(self) -> Iterator[tuple[Any, Any]]:
-        yield from ((f"step {name}", net) for name, net in zip(self.names, self.nets, strict=True))
+        yield from ((place_of(name), net) for name, net in self.named.items())
         yield from super().selected()
+
+    def takes(self, key: Any) -> str:
+        return "a step names nets and" if isinstance(key, str) else super().takes(key)
 
     def check_shares(self, free: Sequence[Weight], minimizes: bool) -> None:
         """Reject a step whose nets are frozen, and optimizers of nets that it does not train."""
-        for name, net in zip(self.names, self.nets, strict=True):
+        for name, net in self.named.items():
             frozen = getattr(net, "net", None) in self._frozen.nets or net in self._frozen.values
             if not free or (frozen and not self.is_taken):
                 why = "`freeze` names it" if frozen else "it has no trainable weights"
-                raise Reject(f"this step cannot train `{name}`: {why}", at=f"step {name}", code="E0408",
+                raise Reject(f"this step cannot train `{name}`: {why}", at=place_of(name), code="E0408",
                              help="leave it out of the step, or out of `freeze`")  # fmt: skip
         if self.is_taken:
             return
@@ -93,7 +94,12 @@ class StepSection(Minimization):
             for on in optimizer.on:
                 if not any(w in WeightSelection((on,)) for w in free):
                     name = getattr(on, "net", None) or on.name
-                    raise Reject(f"the step trains {listed(self.names)}, and not `{name}`", at=optimizer,
+                    raise Reject(f"the step trains {listed(self.named)}, and not `{name}`", at=optimizer,
                                  code="E0408", help="leave `on=` out, or name it: "
-                                                    f"`step {', '.join(self.names)}, {name}`")  # fmt: skip
+                                                    f"`step {', '.join(self.named)}, {name}`")  # fmt: skip
         super().check_shares(free, minimizes)
+
+
+def place_of(name: str) -> str:
+    """The key of a name of a step among the spans of its settings."""
+    return f"step {name}"

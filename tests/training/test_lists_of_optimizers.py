@@ -142,7 +142,8 @@ def test_objectives_take_turns_each_with_its_own_weights():
     text = spec("optimizer = sgd(lr=0.1)\nbatch = 10")
     p, rows, net = program(text), points(20), by_hand(text)
     of_first = frozenset(name for name in p.objective.learns if name.startswith("first"))
-    turns = (replace(p.objective, learns=of_first, times=2),
+    twice = p.objective.settings.knowing(times=2)
+    turns = (replace(p.objective, learns=of_first, settings=twice),
              replace(p.objective, learns=p.objective.learns - of_first))  # fmt: skip
     phase = replace(p.phase, objectives=turns)
     forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))

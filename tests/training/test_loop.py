@@ -228,7 +228,7 @@ def test_early_stopping_needs_an_existing_figure():
         run(classifier("early_stop = patience(2)"), points(20))
     problem = caught.value.diagnostics[0]
     assert "no validation rows" in problem.message and problem.line == 5
-    with pytest.raises(CompileError, match="on=train.accuracy"):
+    with pytest.raises(CompileError, match=r"on=train\.accuracy"):
         run(classifier("early_stop = patience(2, on=train.acuracy)"), points(20))
 
 

@@ -8,12 +8,14 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.passes.graph_checks import reached
 from dlc.compiler.passes.liveness import live_values
+from dlc.compiler.training.turns import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dlc.compiler.ir.graph import Graph, Node, Value, Weight
     from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.minimization import Minimization
     from dlc.compiler.training.phases import Objective
 
 
@@ -37,19 +39,19 @@ def unreached_names(program: CompiledProgram) -> Iterator[Diagnostic]:
     for settings, objective, name, net in named(program):
         values = of_net(objective.trained(program.graph.weights), net)
         if values and not values & trained_values(program, objective):
-            yield Diagnostic("W0421", f"the loss of this step does not reach `{name}`, so the step does not "
-                             "change it", (Label(settings.spans[f"step {name}"]),
-                                           Label(settings.spans["loss"], "this loss")),
+            yield Diagnostic("W0421", f"the loss of this step does not reach `{name}`",
+                             (Label(settings.spans[place_of(name)]),
+                              Label(settings.spans["loss"], "this loss")),
                              help=f"leave `{name}` out of the step, or use it in the loss")  # fmt: skip
 
 
-def named(program: CompiledProgram) -> Iterator[tuple[Any, Objective, str, Any]]:
+def named(program: CompiledProgram) -> Iterator[tuple[Minimization, Objective, str, Any]]:
     """The nets and weights that the steps name, each once."""
     seen = set()
     for objective in program.objectives:
         settings = objective.settings
-        for name, net in zip(getattr(settings, "names", ()), getattr(settings, "nets", ()), strict=True):
-            if (key := settings.spans[f"step {name}"]) not in seen:
+        for name, net in settings.named.items():
+            if (key := settings.spans[place_of(name)]) not in seen:
                 seen.add(key)
                 yield settings, objective, name, net
 
@@ -59,8 +61,7 @@ def adversaries(program: CompiledProgram) -> Iterator[Diagnostic]:
     through that critic."""
     for phase in program.phases if any(p.settings.turns for p in program.phases) else ():
         for joint in phase.objectives:
-            nets = list(zip(getattr(joint.settings, "names", ()), getattr(joint.settings, "nets", ()),
-                            strict=True))  # fmt: skip
+            nets = [*joint.settings.named.items()]
             for name, net in nets if len(nets) > 1 else ():
                 rival = next((o for o in phase.objectives if o is not joint and alone(o, net)), None)
                 others = [(n, other) for n, other in nets if other is not net]
@@ -71,14 +72,14 @@ def adversaries(program: CompiledProgram) -> Iterator[Diagnostic]:
                     yield Diagnostic("W0423", f"this step trains `{name}` too on the loss of `{critic}`, and "
                                      f"another step trains `{name}` through `{critic}`: the two may work "
                                      "against each other",
-                                     (Label(joint.settings.spans[f"step {name}"]),
-                                      Label(rival.settings.spans[f"step {name}"], "the other step")),
+                                     (Label(joint.settings.spans[place_of(name)]),
+                                      Label(rival.settings.spans[place_of(name)], "the other step")),
                                      help=f"name `{critic}` alone: `step {critic} {{ ... }}`")  # fmt: skip
 
 
 def alone(objective: Objective, net: Any) -> bool:
     """Whether a step trains this net and no other."""
-    nets = getattr(objective.settings, "nets", ())
+    nets = [*objective.settings.named.values()]
     return len(nets) == 1 and same(nets[0], net)
 
 

@@ -73,14 +73,12 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     graph_checks.derivatives(graph, state.problems)
     target_augmentation.check(graph, state.problems)
     ignored_targets.check(graph, state.problems)
-    trained = objective.with_weights(phases, graph.weights)
-    graph_checks.steps(graph, trained, state.problems)
     return CompiledProgram(
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
         params=dict(ev.scope.file.params), settings=state.settings, inputs=tuple(state.inputs),
         outputs=state.outputs(ev.scope.file), graph=graph, averages=state.builder.averages,
-        phases=trained, data=data,
+        phases=objective.with_weights(phases, graph.weights), data=data,
         train=train if train.phases else phases[-1].settings,
         export=export, exports=answers, expectations=expected, metrics=phases[-1].metrics,
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Graph, Node, Value
-    from dlc.compiler.training.phases import Phase
 
 
 def fitted_operators(graph: Graph, problems: Problems) -> None:
@@ -74,19 +73,3 @@ def reached(graph: Graph, starts: Iterable[Value], *, through_all: bool = False)
         if flows and (through_all or not node.operator.detaches):
             found.update(node.reads)
     return found
-
-
-def steps(graph: Graph, phases: Iterable[Phase], problems: Problems) -> None:
-    """Report steps whose loss reaches none of the weights that they train."""
-    for objective in (o for phase in phases for o in phase.objectives if phase.settings.turns):
-        tensors = [r.value for r in objective.regularize if r.value is not None]
-        starts = (objective.loss, *tensors)
-        trained = {w.value for w in objective.trained(graph.weights)}
-        if problems.failed or not trained or trained & reached(graph, starts):
-            continue
-        stopped = trained & reached(graph, starts, through_all=True)
-        help = "leave out the `detach` between the two: a step computes no gradient for other nets" \
-            if stopped else "name the net that the loss is computed with: `step NET { ... }`"  # fmt: skip
-        problems.report("E0804", objective.settings.spans["loss"],
-                        f"the loss depends on no weight that the step `{objective.step}` trains: there is "
-                        "nothing to learn", help=help)  # fmt: skip

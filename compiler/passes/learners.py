@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.passes import specialize
-from dlc.compiler.passes.graph_checks import reached
+from dlc.compiler.passes.specialize import changed
 
 FEW = 4  # nets and layers that are listed, even if fewer are left out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective
 
 
-def learners(program: CompiledProgram, objective: Objective) -> list[Weight]:
-    """The weights that an objective changes: those that it trains and that its gradient reaches."""
-    form = specialize.training(program, objective)
-    found = reached(form, [form.outputs["objective"]])
-    return [weight for weight in objective.trained(program.graph.weights) if weight.value in found]
+def check_steps(program: CompiledProgram, problems: Problems) -> None:
+    """Report steps that change none of the weights that they train."""
+    for objective in program.objectives:
+        if objective.step and objective.learns and not changed(program, objective):
+            [found] = program.nothing_to("learn", objective).diagnostics
+            if changed(program, objective, through_all=True):
+                help = "leave out the `detach` between the two: a step computes no gradient for other nets"
+                found = replace(found, help=help)
+            problems.add(found)
 
 
 def in_words(program: CompiledProgram, objective: Objective, form: str = "`{}`") -> str:
     """What an objective trains: "`critic`", "all weights", or "all but `encoder`", with names in a `form`."""
-    learns = learners(program, objective)
+    learns = changed(program, objective)
     rest = [w for w in program.graph.weights if w.trainable and w not in {*learns}]
     if not rest:
         return "all weights"

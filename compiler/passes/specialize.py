@@ -120,14 +120,16 @@ def trained(program: CompiledProgram) -> list[Weight]:
 def check_reached(program: CompiledProgram) -> None:
     """Reject objectives whose gradient reaches none of their weights."""
     for objective in program.objectives:
-        check_gradient(program, objective)
+        if not changed(program, objective):
+            raise program.nothing_to("learn", objective)
 
 
-def check_gradient(program: CompiledProgram, objective: Objective) -> None:
+def changed(program: CompiledProgram, objective: Objective, *, through_all: bool = False) -> list[Weight]:
+    """The weights that an objective changes: those that it trains and that its gradient reaches. With
+    `through_all`, a `detach` does not stop it."""
     form = training(program, objective)
-    found = reached(form, [form.outputs["objective"]])
-    if not any(weight.value in found for weight in objective.trained(program.graph.weights)):
-        raise program.nothing_to("learn", objective)
+    found = reached(form, [form.outputs["objective"]], through_all=through_all)
+    return [weight for weight in objective.trained(program.graph.weights) if weight.value in found]
 
 
 def with_statistics(graph: Graph, updates: Container[str], freezes: Container[str]) -> Graph:

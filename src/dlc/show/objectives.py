@@ -9,7 +9,8 @@ from dlc.compiler.definitions.definition import spell_value
 from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.dims.dim import total
 from dlc.compiler.passes.cost import spell, weight_size
-from dlc.compiler.passes.learners import in_words, learners
+from dlc.compiler.passes.learners import in_words
+from dlc.compiler.passes.specialize import changed
 from dlc.compiler.record import record
 from dlc.compiler.training.phases import title_of
 from dlc.compiler.training.schedules import ConstantSchedule
@@ -57,7 +58,7 @@ def trained_parts(program: CompiledProgram) -> list[TrainedPart]:
 
 
 def trained_part(program: CompiledProgram, phase: Phase, objective: Objective) -> TrainedPart:
-    weights = learners(program, objective)
+    weights = changed(program, objective)
     frozen = dict.fromkeys(getattr(each, "net", None) or each.name for each in phase.settings.freeze)
     times = f" (\u00d7 {objective.times})" if objective.times > 1 else ""
     return TrainedPart(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from adversarial_specs import WGAN_GP
 from click.testing import CliRunner
 from emitted import open_emitted, with_noise
 
@@ -52,28 +53,6 @@ train {
   steps = 10
   step critic    { loss = bce(critic(real), 1) + bce(critic(fake), 0) }
   step generator { loss = bce(critic(fake), 1) }
-}
-"""
-WGAN_GP = """
-input  real: float[2]
-input  noise: float[4]
-input  share: float
-output fake: float[2]
-
-net generator(z) { return z -> dense(16) -> relu -> dense(2) }
-net critic(x)    { return x -> dense(16) -> tanh -> dense(1) }
-
-noise -> generator -> fake
-between = share * real + (1 - share) * fake
-
-train {
-  step critic {
-    slope   = gradient(critic(between), between)
-    penalty = mean((sqrt(sum(slope ** 2)) - 1) ** 2)
-    loss    = critic(fake) - critic(real) + 10 * penalty
-    times   = 3
-  }
-  step generator { loss = -critic(fake) }
 }
 """
 # The gradient is taken at images that are stored as integers; the generator matches features of the critic.

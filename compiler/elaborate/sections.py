@@ -32,8 +32,12 @@ from dlc.compiler.program import CompiledProgram
 from dlc.compiler.training.figures import figures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
+    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.types import Tensor
 
 
 def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledProgram:
@@ -53,26 +57,16 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     parts = measured_parts(state, data, written.get("data"))
     data_checks.check(state, ev, data)
     names |= {"loss", *family("metric"), *ev.scope.file.templates, *state.recovery.names}
-    phases, measured = [], expectations.MeasuredFigures({}, parts, names)
+    phases, measured = [], expectations.MeasuredFigures({}, parts, names if uncertain else ())
     for phase in found:
-        known = figures(phase.metrics, types, phase.losses)
-        objective.reject_duplicates(state, phase.metrics, types, phase.losses)
-        validated = "validation" in parts
-        train_sections.check(state, phase.settings, written.get("train"), known, validated, uncertain)
-        before = measured.before | measured.figures.keys()
-        measured = expectations.MeasuredFigures(known, parts, names if uncertain else (), before)
-        until = expectations.until(ev, phase.settings.values()["until"], measured)
-        phases.append(replace(phase, settings=phase.settings.knowing(until=until)))
+        phase, measured = measured_phase(state, ev, phase, measured, written.get("train"), types)
+        phases.append(phase)
     train_sections.check_weights(state, train, written.get("train"))
     expected = expectations.read(ev, written.get("expect"), measured)
     answers = exports.exported(state, ev, export)
     losses = {f"loss {n}": loss for n, loss in enumerate(t.loss for p in phases for t in p.turns)}
     graph = initial_values.choose(state.graph(losses))
-    graph_checks.average_nets(graph, state.problems)
-    graph_checks.fitted_operators(graph, state.problems)
-    graph_checks.derivatives(graph, state.problems)
-    target_augmentation.check(graph, state.problems)
-    ignored_targets.check(graph, state.problems)
+    check_graph(graph, state.problems)
     return CompiledProgram(
         source=tree.source, sources=tuple(state.sources),
         name=posixpath.splitext(posixpath.basename(tree.source.name))[0], description=tree.description,
@@ -84,6 +78,35 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
         facts=replace(state.facts, tensors=state.tensors),
     )  # fmt: skip
+
+
+def measured_phase(
+    state: Elaboration,
+    ev: Evaluator,
+    phase: objective.PhaseLosses,
+    before: expectations.MeasuredFigures,
+    written: syntax.Section | None,
+    types: Mapping[str, Tensor],
+) -> tuple[objective.PhaseLosses, expectations.MeasuredFigures]:
+    """A phase with its condition `until`, after checks of its settings, and the figures that it measures;
+    those `before` are of the phase before it."""
+    known = figures(phase.metrics, types, phase.losses)
+    objective.reject_duplicates(state, phase.metrics, types, phase.losses)
+    validated, uncertain = "validation" in before.parts, bool(before.possible)
+    train_sections.check(state, phase.settings, written, known, validated, uncertain)
+    earlier = before.before | before.figures.keys()
+    measured = expectations.MeasuredFigures(known, before.parts, before.possible, earlier)
+    until = expectations.until(ev, phase.settings.values()["until"], measured)
+    return replace(phase, settings=phase.settings.knowing(until=until)), measured
+
+
+def check_graph(graph: Graph, problems: Problems) -> None:
+    """Report what no shape rule of a single operator finds."""
+    graph_checks.average_nets(graph, problems)
+    graph_checks.fitted_operators(graph, problems)
+    graph_checks.derivatives(graph, problems)
+    target_augmentation.check(graph, problems)
+    ignored_targets.check(graph, problems)
 
 
 def names_in(section: syntax.Section | None) -> set[str]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.runtime.data.rows import Rows
 
+    CutGraph = tuple[Graph, Graph]
+
 EVALUATED = 4  # minimum ratio of the rows of a batch without gradients to those of a training batch
 ROOM = 1 << 24  # maximum entries of the largest tensor in larger batches
 CACHED = 1 << 20  # the same on a CPU, to fit its caches
@@ -103,20 +105,12 @@ class Forms:
         self.program, self.device, self._values = program, device, values
         self.phase = phase = phase or program.last_phase
         self.measured = measured(program, phase)
-        asked = tuple(dict.fromkeys(m.output for m in self.measured))
-        answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
-        drawn = {field.name for field in required_fields(program) if field.drawn}
         settings, objectives = phase.settings, phase.objectives
-        pursued = [specialize.training(program, objective) for objective in objectives]
-        # rows that differ in length have no array of what is computed early
-        parts = partial(hoist, drawn=drawn) if not program.lengths else not_hoisted
-        # in float64 no value is computed in float32 before the steps
-        parted = [not_hoisted(g) if settings.precision == "float64" else parts(g) for g in pursued]
-        early_answering, answering = parts(specialize.validation(answered, phase))
-        early_sampling, sampling = parts(specialize.samples(program, phase))
+        parted, (early_answering, answering), (early_sampling, sampling) = self._cut_graphs()
+        late = [graph for _, graph in parted]
         device_of.check_precision(device, settings)
-        device_of.check_elements(device, *(graph for _, graph in parted), answering)
-        read = {*answering.weights, *sampling.weights, *(w for _, graph in parted for w in graph.weights)}
+        device_of.check_elements(device, *late, answering)
+        read = {w for graph in (answering, sampling, *late) for w in graph.weights}
         early_graphs = (early_answering, early_sampling, *(graph for graph, _ in parted))
         early = {w for graph in early_graphs for w in graph.weights}
         held = [w for w in program.graph.weights if w in read or w not in early]
@@ -126,7 +120,7 @@ class Forms:
         if device.type == "cpu" and not any(objective.recomputes for objective in objectives):
             channels_last(model)
         self.weights = dict(model.named_parameters()) | dict(model.named_buffers(recurse=False))
-        self.fields = list(dict.fromkeys(v.field for _, graph in parted for v in graph.inputs))
+        self.fields = list(dict.fromkeys(v.field for graph in late for v in graph.inputs))
         self.training = [
             TorchForm(graph, before, specialize.figures_of(objective, "loss"), self.of_step(objective),
                       device, settings.precision, self.fields)
@@ -139,12 +133,27 @@ class Forms:
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = sum(work(form.graph) for form in self.training)
         self._fitting = (CACHED if device.type == "cpu" else ROOM) // largest(self.answering.graph)
-        used = list(dict.fromkeys(w for _, graph in parted for w in graph.weights))
+        used = list(dict.fromkeys(w for graph in late for w in graph.weights))
         for weight in used:
             if weight.trainable and settings.freezes(weight):
                 self.weights[weight.name].requires_grad_(False)
         self.trained = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
         self.statistics = [self.weights[w.name] for w in used if any(w.name in o.updates for o in objectives)]
+
+    def _cut_graphs(self) -> tuple[list[CutGraph], CutGraph, CutGraph]:
+        """The training forms, the inference form with losses and metrics, and that of samples; each as what
+        is computed once from all rows, and the rest."""
+        program, phase = self.program, self.phase
+        asked = tuple(dict.fromkeys(m.output for m in self.measured))
+        answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
+        drawn = {field.name for field in required_fields(program) if field.drawn}
+        # rows that differ in length have no array of what is computed early
+        cut = partial(hoist, drawn=drawn) if not program.lengths else not_hoisted
+        # in float64 no value is computed in float32 before the steps
+        cut_training = not_hoisted if phase.settings.precision == "float64" else cut
+        pursued = [cut_training(specialize.training(program, objective)) for objective in phase.objectives]
+        answering = cut(specialize.validation(answered, phase))
+        return pursued, answering, cut(specialize.samples(program, phase))
 
     def of_step(self, objective: Objective) -> dict[str, torch.Tensor]:
         """The weights, without gradients for those that the objective does not train. They share memory."""

@@ -154,6 +154,16 @@ class Graph:
                 found[value] = (found.get(value, 0) | mark) & ~held.get(value, 0)
         return found
 
+    def affects(self, marks: Mapping[Value, int]) -> dict[Value, int]:
+        """Backward propagation of marks: for each value the marks of all values that depend on it, and its
+        own."""
+        found = dict(marks)
+        for node in reversed(self.nodes):
+            mark = union(found.get(v, 0) for v in node.results)
+            for value in node.reads if mark else ():
+                found[value] = found.get(value, 0) | mark
+        return found
+
     def needed_by(self, values: Iterable[Value]) -> set[Value]:
         """These values and all values that they depend on (the live values)."""
         needed = set(values)

@@ -38,7 +38,7 @@ def test_the_results_are_those_of_the_specs() -> None:
 def short(name: str) -> Iterator[str]:
     """Arguments for a training of one epoch, or of a few steps, in each phase of a spec."""
     train = compile_file(SPECS / f"{name}.dl").compiled.train
-    for path, section in {"train": train, **{f"train.{p.title}": p for p in train.phases}}.items():
+    for path, section in {"train": train, **{f"train.{p.phase}": p for p in train.phases}}.items():
         if section is train or section.own("epochs") or section.own("steps"):
             yield from ("--set", f"{path}.steps=10" if section.steps else f"{path}.epochs=1")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.ir.graph import union
 from dlc.compiler.passes.graph_checks import reached
 from dlc.compiler.passes.liveness import live_values
 from dlc.compiler.training.turns import place_of
@@ -13,7 +14,7 @@ from dlc.compiler.training.turns import place_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dlc.compiler.ir.graph import Graph, Node, Value, Weight
+    from dlc.compiler.ir.graph import Node, Value, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.minimization import Minimization
     from dlc.compiler.training.phases import Objective
@@ -144,32 +145,40 @@ def is_given(program: CompiledProgram, weight: Weight) -> bool:
 
 
 def mixed_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """A derivative through an operator that mixes the rows of a batch, such as `batchnorm`."""
-    graph, reported = program.graph, set()
+    """A derivative through an operator that mixes the rows of a batch, such as `batchnorm`: for each such
+    operator, the first derivative. A derivative is a bit of a mark, so that one pass follows all of them."""
+    graph = program.graph
+    derivatives = [node for node in graph.nodes if node.operator.wrt is not None]
+    mixing = [node for node in graph.nodes if node.operator.needs_many_rows] if derivatives else []
+    if not mixing:
+        return
+    behind = graph.depends(marks(n.operands[n.operator.wrt or 0] for n in derivatives))
+    before = graph.affects(marks(n.operands[0] for n in derivatives))
     losses = [(objective, graph.needed_by([objective.loss])) for objective in program.objectives]
-    for node in graph.nodes:
-        if node.operator.wrt is None:
-            continue
-        freezes = [o.freezes for o, needed in losses if not needed.isdisjoint(node.results)]
-        frozen = frozenset.intersection(*freezes) if freezes else frozenset()
-        kept = {w.value for w in graph.weights if w.name in frozen}
-        path = between(graph, node.operands[node.operator.wrt], node.operands[0])
-        mixes = (n for n in path if n.operator.needs_many_rows and kept.isdisjoint(n.weights.values()))
-        mixing = next(mixes, None)
-        if mixing is not None and mixing not in reported:
-            reported.add(mixing)
-            name = mixing.operator.name
-            yield Diagnostic.at(mixing.site, "W0424",
-                                f"`{name}` mixes the rows of a batch, and `{node.operator.name}` passes "
-                                "through it: the gradient of a row depends on the other rows",
+    weights = {w.value: w.name for w in graph.weights}
+    for node in mixing:
+        through = union(behind.get(v, 0) for v in node.reads) & union(before.get(v, 0) for v in node.results)
+        names = {weights[v] for v in node.weights.values()}
+        passing = (n for i, n in enumerate(derivatives) if through >> i & 1)
+        derivative = next((n for n in passing if not is_frozen(names, n, losses)), None)
+        if derivative is not None:
+            yield Diagnostic.at(node.site, "W0424",
+                                f"`{node.operator.name}` mixes the rows of a batch, and "
+                                f"`{derivative.operator.name}` passes through it: the gradient of a row depends "
+                                "on the other rows",
                                 "use `layernorm` or `instancenorm` here",
-                                more=[Label(node.site.span, "this gradient")])  # fmt: skip
+                                more=[Label(derivative.site.span, "this gradient")])  # fmt: skip
 
 
-def between(graph: Graph, first: Value, last: Value) -> Iterator[Node]:
-    """The nodes on the paths from one value to another."""
-    behind, needed = {first}, graph.needed_by([last])
-    for node in graph.nodes:
-        if not behind.isdisjoint(node.reads) and not needed.isdisjoint(node.results):
-            behind.update(node.results)
-            yield node
+def marks(values: Iterable[Value]) -> dict[Value, int]:
+    """A bit for each value; the bits of equal values together."""
+    found: dict[Value, int] = {}
+    for i, value in enumerate(values):
+        found[value] = found.get(value, 0) | 1 << i
+    return found
+
+
+def is_frozen(names: set[str], derivative: Node, losses: list[tuple[Objective, set[Value]]]) -> bool:
+    """Whether every objective that needs a derivative freezes some of these statistics."""
+    freezes = [o.freezes for o, needed in losses if not needed.isdisjoint(derivative.results)]
+    return bool(freezes) and not names.isdisjoint(frozenset.intersection(*freezes))

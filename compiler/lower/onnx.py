@@ -154,6 +154,11 @@ class OnnxBuilder:
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
     ) -> Any:
         self.uses_ml |= bool(domain)
+        if self.in_openvino and op_type == "Transpose" and operands[0].const_value is not None:
+            return self.stored(".T", lambda array: np.transpose(array, attributes["perm"]), operands)
+        if self.in_openvino and op_type == "Gemm" and attributes.get("transB") and is_square(operands[1]):
+            transposed = self.stored(".T", np.transpose, operands[1:2])
+            operands, attributes = [operands[0], transposed, *operands[2:]], {**attributes, "transB": 0}
         name = self.names.claim(f"{self.name}/{op_type}" if self.name else op_type)
         results = [
             ir.Value(name=self.names.claim(f"{name}:{i}" if outputs > 1 else f"{name}:0"))
@@ -304,6 +309,12 @@ def answer(builder: OnnxBuilder, op: Operators, name: str, value: Value, lowered
 def numbers(initializer: ir.Value) -> np.ndarray:
     assert initializer.const_value is not None
     return initializer.const_value.numpy()
+
+
+def is_square(value: ir.Value) -> bool:
+    """Whether a value is a stored square matrix. OpenVINO (2026.4) computes wrong numbers where one is
+    multiplied both plainly and transposed, so it gets the transposed one as a weight of its own."""
+    return value.const_value is not None and len(set(numbers(value).shape)) == 1
 
 
 def are_equal(a: np.ndarray, b: np.ndarray) -> bool:

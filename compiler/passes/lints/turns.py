@@ -164,8 +164,8 @@ def mixed_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
         if derivative is not None:
             yield Diagnostic.at(node.site, "W0424",
                                 f"`{node.operator.name}` mixes the rows of a batch, and "
-                                f"`{derivative.operator.name}` passes through it: the gradient of a row depends "
-                                "on the other rows",
+                                f"`{derivative.operator.name}` passes through it: the gradient of a row "
+                                "depends on the other rows",
                                 "use `layernorm` or `instancenorm` here",
                                 more=[Label(derivative.site.span, "this gradient")])  # fmt: skip
 

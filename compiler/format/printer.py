@@ -25,12 +25,21 @@ MAX_INDENT = 200  # maximum indentation level of a tree
 
 def print_graph(graph: Graph, name: str) -> str:
     """A line for every input, weight, node and output, with types and source locations."""
-    lines = [f"graph {name} {{"]
-    lines += [f"{INDENT}input {typed(v)}{place(v)}" for v in graph.inputs]
-    lines += [f"{INDENT}{print_weight(w)}" for w in graph.weights]
-    lines += [f"{INDENT}{print_node(n)}" for n in graph.nodes]
-    lines += [f"{INDENT}output {name} = %{v.name}" for name, v in graph.outputs.items()]
-    return "\n".join([*lines, "}"]) + "\n"
+    return "\n".join([f"graph {name} {{", *inside(graph), "}"]) + "\n"
+
+
+def inside(graph: Graph) -> Iterator[str]:
+    """The lines of a graph. Those of a graph within a node follow the node: `body {`, its lines, `}`."""
+    yield from (f"{INDENT}input {typed(v)}{place(v)}" for v in graph.inputs)
+    yield from (f"{INDENT}{print_weight(w)}" for w in graph.weights)
+    for node in graph.nodes:
+        yield f"{INDENT}{print_node(node)}"
+        for role, inner in node.graphs.items():
+            yield from (
+                f"{INDENT}{line}"
+                for line in (f"{INDENT}{role} {{", *map(INDENT.__add__, inside(inner)), f"{INDENT}}}")
+            )
+    yield from (f"{INDENT}output {name} = %{v.name}" for name, v in graph.outputs.items())
 
 
 def print_weight(weight: Weight) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from dataclasses import field
+from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Literal
 
@@ -97,7 +98,8 @@ class Weight:
 @record(eq=False)
 class Node:
     """A call of an operator. `operator` has the settings and the operand types. Operands that are given in
-    settings follow those of the flow (`Operator.split`)."""
+    settings follow those of the flow (`Operator.split`). `graphs` are the graphs that the operator runs, such
+    as the `body` of a loop; they also read values of the graph around them (`Graph.captured`)."""
 
     operator: Operator
     operands: tuple[Value, ...]
@@ -106,10 +108,12 @@ class Node:
     name: str
     site: Site
     net: str | None = None
+    graphs: Mapping[str, Graph] = field(default_factory=dict)
 
     @property
     def reads(self) -> tuple[Value, ...]:
-        return (*self.operands, *self.weights.values())
+        captured = (value for graph in self.graphs.values() for value in graph.captured)
+        return (*self.operands, *self.weights.values(), *captured)
 
 
 def union(marks: Iterable[int]) -> int:
@@ -131,6 +135,13 @@ class Graph:
         yield from self.inputs
         yield from (w.value for w in self.weights)
         yield from (result for node in self.nodes for result in node.results)
+
+    @cached_property
+    def captured(self) -> tuple[Value, ...]:
+        """The values of the graph around it that it reads, weights included; none for a whole graph."""
+        own = set(self.values())
+        read = (*(value for node in self.nodes for value in node.reads), *self.outputs.values())
+        return tuple(dict.fromkeys(value for value in read if value not in own))
 
     def producers(self) -> dict[Value, Node]:
         return {result: node for node in self.nodes for result in node.results}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.operators.operands import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.dims.dim import Size
@@ -112,6 +113,30 @@ class Operators:
         this name, and read by the others. `key` is all that it depends on."""
         return self._builder.shared(name, key, add_nodes)
 
+    def subgraph(self, graph: Graph, values: Mapping[Value, ir.Value]) -> ir.Graph:
+        """A graph within a node, as the body of a `Loop`: it takes the number of the iteration, a condition
+        that is true, and its other inputs, and reads the values around it."""
+        builder, inner = self._builder, dict(values)
+        with builder.scope() as nodes:
+            for value in graph.inputs:
+                inner[value] = builder.inputs[value] = typed(
+                    ir.Value(name=builder.names.claim(value.name)), value.type
+                )
+            for node in graph.nodes:
+                builder.name, builder.site = node.name, node.site
+                inner.update(zip(node.results, run_node(node, self, inner), strict=True))
+            outputs = []
+            for name, value in graph.outputs.items():
+                lowered = inner[value]
+                if lowered.producer() not in nodes or lowered in outputs:
+                    lowered = self.Identity(lowered)
+                outputs.append(typed(lowered, value.type))
+        condition = ir.Value(
+            name=builder.names.claim("condition"), type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([])
+        )
+        first, *others = (inner[value] for value in graph.inputs)
+        return ir.Graph([first, condition, *others], outputs, nodes=nodes, name=builder.names.claim("body"))
+
     def batch(self) -> ir.Value:
         """The batch size as an int64 scalar."""
         return self._builder.batch(self)
@@ -149,6 +174,17 @@ class OnnxBuilder:
     def dim_sources(self) -> dict[str, DimSource]:
         """The sources of free dimensions."""
         return dim_sources(self.inputs)
+
+    @contextmanager
+    def scope(self) -> Iterator[list[ir.Node]]:
+        """Collects the nodes of a graph within a node. What its nodes share, they do not share with others."""
+        outer = dict(vars(self))
+        self.nodes, self.inputs, self._shared = [], dict(self.inputs), dict(self._shared)
+        vars(self).pop("dim_sources", None)
+        yield self.nodes
+        kept = ("nodes", "inputs", "_shared", "dim_sources", "name", "site")
+        vars(self).pop("dim_sources", None)
+        vars(self).update((name, outer[name]) for name in kept if name in outer)
 
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
@@ -273,7 +309,7 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
         builder.name, builder.site = node.name, node.site
         values.update(zip(node.results, run_node(node, op, values), strict=True))
     outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
-    used = {v.name for n in builder.nodes for v in n.inputs if v is not None}
+    used = read_names(builder.nodes)
     opsets = {"": opset} | ({ML: ml_opset} if builder.uses_ml else {})
     onnx_graph = ir.Graph(
         [values[v] for v in graph.inputs], outputs, nodes=builder.nodes,
@@ -292,7 +328,8 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
 def run_node(node: Node, op: Operators, values: Mapping[Value, ir.Value]) -> tuple[ir.Value, ...]:
     operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    results = node.operator.onnx(op, *operands, **weights, **given)
+    graphs = {role: partial(op.subgraph, graph, values) for role, graph in node.graphs.items()}
+    results = node.operator.onnx(op, *operands, **weights, **given, **graphs)
     return results if isinstance(results, tuple) else (results,)
 
 
@@ -304,6 +341,13 @@ def answer(builder: OnnxBuilder, op: Operators, name: str, value: Value, lowered
     builder.answers.append(lowered)
     lowered.name = name
     return typed(lowered, value.type)
+
+
+def read_names(nodes: Iterable[ir.Node]) -> set[str | None]:
+    """The names of the values that nodes read, those in graphs within them included."""
+    found = {v.name for n in nodes for v in n.inputs if v is not None}
+    inner = (a.as_graph() for n in nodes for a in n.attributes.values() if a.type == ir.AttributeType.GRAPH)
+    return found.union(*(read_names([*graph]) | {v.name for v in graph.outputs} for graph in inner))
 
 
 def numbers(initializer: ir.Value) -> np.ndarray:

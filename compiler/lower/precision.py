@@ -80,8 +80,10 @@ def rewritten(module: fx.GraphModule, change: Callable[[fx.Graph, fx.Node, fx.No
     """The module with all nodes and constants rewritten. `change` takes the new graph, a node and its copy,
     and returns the replacement of the node."""
     graph, root = fx.Graph(), nn.Module()
-    for name, tensor in module.named_buffers():
+    for name, tensor in module.named_buffers(recurse=False):
         root.register_buffer(name, constant(tensor), persistent=False)
+    for name, loop in module.named_children():
+        root.add_module(name, loop.with_body(rewritten(loop.body, change, constant)))
     replaced: dict[fx.Node, fx.Node] = {}
     for node in module.graph.nodes:
         replaced[node] = change(graph, node, graph.node_copy(node, replaced.__getitem__))

@@ -51,6 +51,12 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         self.root_module.register_buffer("step", torch.tensor(torch.inf), persistent=False)
         return fx.Proxy(self.create_node("get_attr", "step", (), {}), self)
 
+    def call_module(self, name: str, module: nn.Module, given: tuple[Any, ...]) -> fx.Proxy:
+        """A call of a module, which becomes part of this one."""
+        name = f"{name}_{sum(1 for _ in self.root_module.children())}"
+        self.root_module.add_module(name, module)
+        return self.create_proxy("call_module", name, given, {})
+
     def create_arg(self, a: Any) -> Any:
         """Registers constant tensors as buffers of the module, so that they move between devices with it."""
         if isinstance(a, torch.Tensor):
@@ -118,6 +124,13 @@ class TorchFunctions(Draws):
         if not isinstance(of, fx.Proxy):
             return derivative(of, wrt)
         return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
+
+    def loop(self, body: Any, most: int, states: Sequence[Any]) -> Any:
+        """The last states and the stacked values of a loop, which runs a body with these initial states."""
+        assert self._tracer is not None, "there are loops in traced graphs only"
+        return self._tracer.call_module(
+            "loop", Repeated(body.module, most, len(states)), (*states, *body.captured)
+        )
 
     @staticmethod
     def named(name: str, x: Any) -> Any:
@@ -228,17 +241,19 @@ class Model(nn.Module):
 
 
 def trace(graph: Graph) -> fx.GraphModule:
-    """The graph as a module that takes its inputs and its weights, in this order, and returns a dict."""
+    """The graph as a module that takes its inputs, what it reads of a graph around it, and its weights, in
+    this order, and returns a dict."""
     fx_graph, root = fx.Graph(), nn.Module()
     tracer = Tracer(fx_graph, root)
     values: dict[Value, Any] = {}
-    for number, value in enumerate((*graph.inputs, *(w.value for w in graph.weights))):
+    read = (*graph.inputs, *graph.captured)
+    for number, value in enumerate((*read, *(w.value for w in graph.weights))):
         node = fx_graph.placeholder(f"{identifier(value.name)}_{number}")
         node.meta.update(name=value.name, place=value.site.place)
         values[value] = fx.Proxy(node, tracer)
     tracked = {n.operands[n.operator.wrt] for n in graph.nodes if n.operator.wrt is not None}
     track(values, tracked.intersection(values), tracer)
-    functions = TorchFunctions({v: values[v] for v in graph.inputs}, tracer, twice=bool(tracked))
+    functions = TorchFunctions({v: values[v] for v in read}, tracer, twice=bool(tracked))
     for node in graph.nodes:
         tracer.meta = {"name": node.name, "place": node.site.place}
         if node.operator.training_only and node.operator.wrt is None:
@@ -249,6 +264,35 @@ def trace(graph: Graph) -> fx.GraphModule:
     fx_graph.output({name: argument(values[v], tracer) for name, v in graph.outputs.items()})
     fx_graph.eliminate_dead_code(is_impure_node=is_impure)
     return fx.GraphModule(root, fx_graph, "Compiled")
+
+
+class Inner:
+    """A graph within a node: its module, and what it reads of the graph around it."""
+
+    def __init__(self, graph: Graph, values: Mapping[Value, Any]):
+        self.module, self.captured = trace(graph), tuple(values[value] for value in graph.captured)
+
+
+class Repeated(nn.Module):
+    """Runs the body of a loop. It takes the initial states and what the body reads besides."""
+
+    def __init__(self, body: fx.GraphModule, most: int, states: int):
+        super().__init__()
+        self.body, self.most, self.states = body, most, states
+
+    def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        states, captured = given[: self.states], given[self.states :]
+        rows: list[list[torch.Tensor]] = []
+        for number in range(self.most):
+            continues, *made = self.body(torch.tensor(number), *states, *captured).values()
+            states = made[: self.states]
+            rows.append(made[self.states :])
+            if not continues:
+                break
+        return (*states, *(torch.stack(values, 1) for values in zip(*rows, strict=True)))
+
+    def with_body(self, body: fx.GraphModule) -> Repeated:
+        return Repeated(body, self.most, self.states)
 
 
 def track(values: dict[Value, Any], tracked: Iterable[Value], tracer: Tracer) -> None:
@@ -287,7 +331,8 @@ def is_impure(node: fx.Node) -> bool:
 def run_node(node: Node, functions: TorchFunctions, values: Mapping[Value, Any]) -> tuple[Any, ...]:
     operands, given = node.operator.split([values[v] for v in node.operands])
     weights = {leaf: values[v] for leaf, v in node.weights.items()}
-    results = node.operator.torch(functions, *operands, **weights, **given)
+    graphs = {role: Inner(graph, values) for role, graph in node.graphs.items()}
+    results = node.operator.torch(functions, *operands, **weights, **given, **graphs)
     if len(node.results) == 1:
         return (results[0] if isinstance(results, (tuple, list)) else results,)
     return tuple(results[i] for i in range(len(node.results)))

@@ -22,7 +22,11 @@ def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[s
               mask: Any, scores: Any) -> Any:  # fmt: skip
     q, k, v = (heads(op, a, part, x, weights) for part, x in zip(a.PARTS, a.three(operands), strict=True))
     means = by_operator if has_operator(op, a) else attend
-    y = means(op, a, q, k, v, lengths, mask, scores)
+    return output(op, a, means(op, a, q, k, v, lengths, mask, scores), weights)
+
+
+def output(op: Any, a: MultiHead, y: Any, weights: Mapping[str, Any]) -> Any:
+    """The heads joined and projected, `[batch, ..., steps, features]`."""
     rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
     y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
     return onnx_reshape(op, y, a.results[0], batch=-1)

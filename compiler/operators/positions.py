@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlc.compiler.definitions.initializers import NormalInitial
 from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
+from dlc.compiler.operators.stepwise import BoundOperator, Stepwise
 from dlc.compiler.operators.rotary import onnx_angles, rates, torch_angles
 from dlc.compiler.types import Tensor
 
@@ -26,6 +29,25 @@ def need_sequence(x: Tensor, what: str) -> Tensor:
         raise Reject(f"`{what}` needs a known number of features on the last axis, found {x}", at="x",
                      help="steps are on axis 0, features on axis 1: `transpose` swaps them")  # fmt: skip
     return x
+
+
+class PositionStep(Operator):
+    """Adds the vector of one position."""
+
+    public = False
+    of: Any = setting("the embedding of positions", BoundOperator())
+
+    def weights(self, *operands: Tensor):
+        return self.of.weights(*self.of.positional)
+
+    def type(self, x: Tensor, place: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x, place, weight):
+        return x + F.embedding(place, weight).unsqueeze(1)
+
+    def onnx(self, op, x, place, weight):
+        return op.Add(x, op.Unsqueeze(op.Gather(weight, place), op.constant([1], "int64")))
 
 
 class PositionEmbedding(Layer):
@@ -55,6 +77,9 @@ class PositionEmbedding(Layer):
             raise Reject(f"{x} may have many steps, and {limit}", at="max", code="E0404",
                          help="set `max` to the maximum length of a sequence")  # fmt: skip
         return x
+
+    def stepwise(self, changing, steps):
+        return Stepwise(PositionStep(of=self), placed=True)
 
     def size_limits(self):
         yield self.operands[0].shape[0], self.max

@@ -12,6 +12,7 @@ from dlc.compiler.dims.dim import Size, has_free, total
 from dlc.compiler.operators.base import Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.padding import LENGTHS, onnx_mask
 from dlc.compiler.operators.sliding_window import need_known
+from dlc.compiler.operators.stepwise import Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -98,6 +99,21 @@ class Recurrent(Operator, abstract=True):
     def state_shape(self) -> tuple[Size, ...]:
         count = self.layers * len(self.directions)
         return (self.units,) if count == 1 else (count, self.units)
+
+    def stepwise(self, changing, steps):
+        from dlc.compiler.operators.recurrent_steps import RecurrentStep
+
+        if self.bidirectional or self.final:
+            what = "reads the steps from the last to the first" if self.bidirectional else "waits for the last step"
+            raise Reject(f"`{self.name}` {what}", at=0)
+        if tuple(changing) != (0,):
+            raise Reject(f"the initial state of `{self.name}` changes with the steps", at=changing[-1])
+        x, *states = self.operands
+        one = self.bind(x.with_axis(0, 1), *states)
+        state = Tensor("float", self.state_shape())
+        count = self.state_count()
+        given = tuple([1, len(states)][:count]) if states else ()
+        return Stepwise(RecurrentStep(of=one), states=(state,) * count, carried=(state,) * count, given=given)
 
     def padding_of(self, place, axis):
         return LENGTHS if (place, axis) == (0, 0) else super().padding_of(place, axis)
@@ -275,7 +291,7 @@ class Recurrent(Operator, abstract=True):
         return op.Reshape(states, op.constant([0] * (axis + 1) + [2 * self.units], "int64"))
 
     def onnx_layer(self, op: Any, x: Any, limits: Any, states: Sequence[Any], weights: Mapping[str, Any],
-                   layer: int, directions: Sequence[str], mask: Any = None) -> Any:  # fmt: skip
+                   layer: int, directions: Sequence[str], mask: Any = None, outputs: int = 2) -> Any:  # fmt: skip
         """One layer: all its states, `[steps, directions, batch, units]`, and the last ones. `limits` are the
         steps of each row. With a `mask` of them, the padding holds a weight of this layer, so that no other
         layer reads the same tensor: OpenVINO (2026.4) takes batches for steps where recurrent layers share
@@ -292,7 +308,7 @@ class Recurrent(Operator, abstract=True):
             settings["direction"] = "bidirectional"
         if mask is not None:
             x = op.Where(mask, x, op.Slice(r, *(op.constant([n] * 3, "int64") for n in (0, 1))))
-        return getattr(op, self.kind)(x, w, r, b, limits, *states, outputs=2, **settings)
+        return getattr(op, self.kind)(x, w, r, b, limits, *states, outputs=outputs, **settings)
 
     def onnx_by_length(self, op: Any, lengths: Any, x: Any, limits: Any, states: Sequence[Any],
                        weights: Mapping[str, Any], layer: int, directions: Sequence[str]) -> Any:  # fmt: skip

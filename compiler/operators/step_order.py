@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.stepwise import Stepwise
 
 
 @record
@@ -31,3 +37,9 @@ class StepOrder:
     cuts_patches: ClassVar[bool] | property = False
     # For attention: what its steps see of each other.
     sight: ClassVar[Sight | None] | property = None
+
+    def stepwise(self, changing: Sequence[int], steps: Size) -> Stepwise | None:
+        """How it is computed one step at a time, if operands at the places `changing` change with the steps,
+        which are on an axis of size `steps`. None if it treats each step alone, as `padding_of` tells; `Reject`
+        if it reads later steps."""
+        return None

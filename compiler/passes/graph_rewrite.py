@@ -71,7 +71,15 @@ def rewired(node: Node, replaced: Mapping[Value, Value]) -> Node:
         return node
     operands = tuple(replaced.get(v, v) for v in node.operands)
     weights = {leaf: replaced.get(v, v) for leaf, v in node.weights.items()}
-    return replace(node, operands=operands, weights=weights)
+    graphs = {role: rewired_inside(graph, replaced) for role, graph in node.graphs.items()}
+    return replace(node, operands=operands, weights=weights, graphs=graphs)
+
+
+def rewired_inside(graph: Graph, replaced: Mapping[Value, Value]) -> Graph:
+    """A graph within a node that reads replaced values of the graph around it."""
+    nodes = tuple(rewired(node, replaced) for node in graph.nodes)
+    outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
+    return replace(graph, nodes=nodes, outputs=outputs)
 
 
 def in_order(graph: Graph) -> Graph:

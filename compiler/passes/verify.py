@@ -25,7 +25,13 @@ class Illegal(Exception):
 
 def verify(graph: Graph) -> None:
     """Check a graph; `Illegal` lists all violations."""
-    check([*order(graph), *names(graph), *(v for node in graph.nodes for v in of_node(node))])
+    check(
+        [
+            *order(graph),
+            *names(graph),
+            *(v for inner in nested(graph) for node in inner.nodes for v in of_node(node)),
+        ]
+    )
 
 
 def verify_program(program: CompiledProgram) -> None:
@@ -45,9 +51,18 @@ def check(violations: Iterable[str]) -> None:
 # --- the rules --------------------------------------------------------------------------------------------
 
 
-def order(graph: Graph) -> Iterator[str]:
-    """Each value is defined once, and before it is read."""
-    known: set[Value] = set()
+def nested(graph: Graph) -> Iterator[Graph]:
+    """A graph and all graphs within its nodes."""
+    yield graph
+    for node in graph.nodes:
+        for inner in node.graphs.values():
+            yield from nested(inner)
+
+
+def order(graph: Graph, around: Iterable[Value] = ()) -> Iterator[str]:
+    """Each value is defined once, and before it is read. A graph within a node reads the values `around`
+    it, those that are defined before the node."""
+    known = set(around)
     for value in (*graph.inputs, *(w.value for w in graph.weights)):
         if value in known:
             yield f"{value} is defined twice"
@@ -56,6 +71,8 @@ def order(graph: Graph) -> Iterator[str]:
         yield from (
             f"`{node.name}` reads {v}, which is not defined before it" for v in node.reads if v not in known
         )
+        for inner in node.graphs.values():
+            yield from order(inner, known)
         for value in node.results:
             if value in known:
                 yield f"`{node.name}` defines {value}, which is already defined"
@@ -66,8 +83,10 @@ def order(graph: Graph) -> Iterator[str]:
 
 
 def names(graph: Graph) -> Iterator[str]:
-    """Names of values are unique, and so are names of nodes."""
-    values, nodes = Counter(v.name for v in set(graph.values())), Counter(n.name for n in graph.nodes)
+    """Names of values are unique, and so are names of nodes, also among those of graphs within nodes."""
+    graphs = [*nested(graph)]
+    values = Counter(v.name for v in {v for inner in graphs for v in inner.values()})
+    nodes = Counter(n.name for inner in graphs for n in inner.nodes)
     yield from (f"{count} values have the name `{name}`" for name, count in values.items() if count > 1)
     yield from (f"{count} nodes have the name `{name}`" for name, count in nodes.items() if count > 1)
 

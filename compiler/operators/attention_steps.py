@@ -1,0 +1,104 @@
+"""Attention one step at a time: keys and values of earlier steps are carried, those of a memory are computed
+once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.parameter_types import Boolean
+from dlc.compiler.dims.dim import free
+from dlc.compiler.operators import attention_onnx
+from dlc.compiler.operators.base import Operator, setting
+from dlc.compiler.operators.stepwise import BoundOperator
+from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from dlc.compiler.operators.attention import Attention
+
+PAST = free("past")  # the number of steps that are carried
+
+
+class AttentionPart(Operator, abstract=True):
+    """A part of an `attention`, which has some of its weights."""
+
+    public = False
+    of: Any = setting("the attention", BoundOperator())
+
+    @property
+    def whole(self) -> Attention:
+        return self.of
+
+    def parts(self) -> tuple[str, ...]:
+        """The projections that it computes."""
+        raise NotImplementedError
+
+    def weights(self, *operands: Tensor):
+        specs = self.whole.weights(*self.whole.positional)
+        return (spec for spec in specs if spec.leaf.split(".")[0] in self.parts())
+
+
+def heads_type(a: Attention, steps: Any) -> Tensor:
+    """The type of keys or values: `[groups, steps, features of a head]`."""
+    return Tensor("float", (a.groups, steps, a.width))
+
+
+class MemoryKeys(AttentionPart):
+    """The keys and values of a memory, for all steps that read it."""
+
+    def parts(self):
+        return "key", "value"
+
+    def type(self, memory: Tensor, values: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        made = heads_type(self.whole, memory.shape[0])
+        return made, made
+
+    def torch(self, F, *sources, **weights):
+        return tuple(torch_heads(F, self.whole, part, x, weights)
+                     for part, x in zip(self.parts(), (sources[0], sources[-1]), strict=True))  # fmt: skip
+
+    def onnx(self, op, *sources, **weights):
+        pairs = zip(self.parts(), (sources[0], sources[-1]), strict=True)
+        return tuple(attention_onnx.heads(op, self.whole, part, x, weights) for part, x in pairs)
+
+
+def torch_heads(F: Any, a: Attention, part: str, x: Any, weights: Any) -> Any:
+    """The projections of all heads, as `Attention.attend` computes them."""
+    projected = F.linear(x, weights[f"{part}.weight"], weights.get(f"{part}.bias"))
+    return a.torch_heads(F, part, projected, a.sources[a.PARTS.index(part)])
+
+
+class AttentionStep(AttentionPart):
+    """One step of attention over keys and values. `of` is bound to a query of one step and to a memory of the
+    steps that are read. Where it `carries` them, the step's own key and value are appended, and are results
+    too."""
+
+    carries: bool = setting("whether keys and values of earlier steps are carried", Boolean(), False)
+
+    def parts(self):
+        return ("query", "key", "value", "output") if self.carries else ("query", "output")
+
+    def type(self, x: Tensor, keys: Tensor, values: Tensor):
+        if not self.carries:
+            return x
+        longer = (k.with_axis(1, k.shape[1] + 1) for k in (keys, values))
+        return x, *longer
+
+    def torch(self, F, x, keys, values, **weights):
+        a = self.whole
+        if self.carries:
+            keys = F.cat((keys, torch_heads(F, a, "key", x, weights)), -2)
+            values = F.cat((values, torch_heads(F, a, "value", x, weights)), -2)
+        q = torch_heads(F, a, "query", x, weights)
+        y = F.scaled_dot_product_attention(q, keys, values, **a.torch_settings(0.0))
+        y = F.linear(y.transpose(-3, -2).flatten(-2), weights["output.weight"], weights.get("output.bias"))
+        return (y, keys, values) if self.carries else y
+
+    def onnx(self, op, x, keys, values, **weights):
+        a, one = self.whole, self.whole.bind(self.operands[0])
+        if self.carries:
+            keys = op.Concat(keys, attention_onnx.heads(op, one, "key", x, weights), axis=2)
+            values = op.Concat(values, attention_onnx.heads(op, one, "value", x, weights), axis=2)
+        q = attention_onnx.heads(op, a, "query", x, weights)
+        means = attention_onnx.attend(op, a, q, keys, values, None, None, None)
+        y = attention_onnx.output(op, a, means, weights)
+        return (y, keys, values) if self.carries else y

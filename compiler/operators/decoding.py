@@ -1,0 +1,109 @@
+"""Steps of decoding: the choice of the next symbol, and when all rows have ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf, ParameterType
+from dlc.compiler.operators.base import Operator, setting
+from dlc.compiler.operators.loop import CONTINUES
+from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
+from dlc.compiler.types import Classes, Tensor
+
+FINISHED, PLACE = Tensor("bool"), Tensor("int64")
+
+
+class TensorType(ParameterType):
+    """The type of a tensor, which only passes give: as a list, so that it is no operand."""
+
+    def describe(self) -> str:
+        return "the type of a tensor"
+
+    def accept(self, value: Any) -> Any:
+        return value
+
+
+class NewRows(Operator):
+    """A number in each place of each row: the states before the first step. The operand is any value of the
+    batch."""
+
+    public = False
+    takes = "any"
+    made: Any = setting("the type of the result, alone in a list", TensorType())
+    value: int = setting("the number", Integer(), 0)
+
+    def type(self, x: Tensor) -> Tensor:
+        return self.made[0]
+
+    def torch(self, F, x):
+        (made,) = self.made
+        return F.full((x.shape[0], *made.shape), self.value, dtype=torch_dtype(F, made.element), device=x.device)
+
+    def onnx(self, op, x):
+        (made,) = self.made
+        wide = WIDER.get(made.element, made.element)
+        number = op.constant(self.value, DTYPES[wide][0])
+        return onnx_cast(op, op.Expand(number, op.shape(made)), wide, made.element)
+
+
+class GreedyChoice(Operator):
+    """The class with the highest score, as the next symbol; the end in rows that have ended. `end` is the
+    number of the class that ends a row."""
+
+    public = False
+    takes = "any"
+    end: int | None = setting("the class that ends a row", OneOf(Integer(0), Nothing()), None)
+    symbols: Any = setting("the number of symbols", Integer(1))
+
+    def type(self, scores: Tensor, finished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        symbol = Tensor("class", (1,), Classes(self.symbols))
+        return symbol, symbol.with_shape(), FINISHED
+
+    def torch(self, F, scores, finished):
+        best = scores[:, -1].argmax(-1)
+        if self.end is not None:
+            best = best.where(~finished, self.end)
+            finished = best == self.end
+        return best.unsqueeze(1), best, finished
+
+    def onnx(self, op, scores, finished):
+        best = op.ArgMax(op.Squeeze(scores, op.constant([1], "int64")), axis=-1, keepdims=0)
+        if self.end is not None:
+            end = op.constant(self.end, "int64")
+            best = op.Where(finished, end, best)
+            finished = op.Equal(best, end)
+        return op.Unsqueeze(best, op.constant([1], "int64")), best, finished
+
+
+class NextPlace(Operator):
+    """The number of the next step."""
+
+    public = False
+    takes = "any"
+
+    def type(self, place: Tensor) -> Tensor:
+        return place
+
+    def torch(self, F, place):
+        return place + 1
+
+    def onnx(self, op, place):
+        return op.Add(place, op.constant(1, "int64"))
+
+
+class Unfinished(Operator):
+    """Whether a row has not ended."""
+
+    public = False
+    takes = "any"
+
+    def type(self, finished: Tensor) -> Tensor:
+        return CONTINUES
+
+    def torch(self, F, finished):
+        return (~finished).any()
+
+    def onnx(self, op, finished):
+        open_rows = op.Cast(op.Not(finished), to=7)
+        count = op.ReduceSum(open_rows, op.constant([0], "int64"), keepdims=0)
+        return op.Greater(count, op.constant(0, "int64"))

@@ -1,0 +1,62 @@
+"""A loop in a graph: its body is a graph within the node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlc.compiler.definitions.parameter_types import Integer, ParameterType
+from dlc.compiler.operators.base import Operator, setting
+from dlc.compiler.types import Tensor
+
+ITERATION = Tensor("int64", (), batched=False)  # the number of an iteration, from 0
+CONTINUES = Tensor("bool", (), batched=False)  # whether another iteration follows
+
+
+class TensorTypes(ParameterType):
+    """Types of tensors, which only passes give."""
+
+    def describe(self) -> str:
+        return "types of tensors"
+
+    def accept(self, value: Any) -> Any:
+        if not all(isinstance(type, Tensor) for type in value):
+            raise self.mismatch(value)
+        return tuple(value)
+
+
+class Loop(Operator):
+    """Runs its `body` until that ends it, at most `most` times and at least once (ONNX `Loop`).
+
+    The operands are the initial states. The body takes the number of the iteration and the states; it returns
+    whether it `continues`, the next states, and any values to stack. The results are the last states, of the
+    types `states`, which may grow along a free dimension, and the stacked values: each has a first axis of the
+    sample with an entry for each iteration that ran.
+    """
+
+    public = False
+    takes = "any"
+    batchless = True
+    mixes = True
+    most: int = setting("the greatest number of iterations", Integer(1))
+    states: Any = setting("the types of the last states", TensorTypes())
+    stacked: Any = setting("the types of the stacked values", TensorTypes(), ())
+
+    def type(self, *states: Tensor) -> tuple[Tensor, ...]:
+        return (*self.states, *self.stacked)
+
+    def torch(self, F, *states, body):
+        return F.loop(body, self.most, states)
+
+    def onnx(self, op, *states, body):
+        count = len(self.states) + len(self.stacked)
+        made = op.Loop(
+            op.constant(self.most, "int64"), op.constant(True, "bool"), *states, body=body(), outputs=count
+        )
+        made = made if count > 1 else (made,)
+        last, stacked = made[: len(self.states)], made[len(self.states) :]
+        return (*last, *(batch_first(op, x, type) for x, type in zip(stacked, self.stacked, strict=True)))
+
+
+def batch_first(op: Any, x: Any, type: Tensor) -> Any:
+    """Values of all iterations, `[iterations, batch, ...]`, with the batch as the first axis."""
+    return op.Transpose(x, perm=[1, 0, *range(2, type.rank + 1)])

@@ -1,0 +1,42 @@
+"""How an operator is computed one step of a sequence at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.parameter_types import ParameterType
+from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.types import Tensor
+
+
+class BoundOperator(ParameterType):
+    """The operator that a part belongs to, with the types of its operands. Only passes give it."""
+
+    def describe(self) -> str:
+        return "an operator"
+
+    def accept(self, value: Any) -> Any:
+        return value
+
+
+@record
+class Stepwise:
+    """`step` takes the operands that change with the steps, one step of each; then the results of `once`, or
+    the other operands if there is none; then the `states`. Its results are one step of the result, and the
+    next states.
+
+    `once` is computed of the other operands, before the first step. `states` are the types of the states
+    before the first step, of zeros, and `carried` those in the loop; `given` are the places of operands that
+    are the initial states instead. With `placed` the number of the step in its row, from 0, follows as the
+    last operand.
+    """
+
+    step: Operator
+    once: Operator | None = None
+    states: tuple[Tensor, ...] = ()
+    carried: tuple[Tensor, ...] = ()
+    given: tuple[int, ...] = ()
+    placed: bool = False

@@ -94,6 +94,10 @@ class ClassKind(OutputKind):
 
     def steps(self, declared, found):
         yield self.chosen(declared)
+        yield from self.named(declared)
+
+    def named(self, declared: Tensor) -> Iterator[Step]:
+        """The steps from class indices to the labels of the classes."""
         if declared.classes and declared.classes.names:
             yield "name", postprocessing.ClassName(names=declared.labels)
         elif declared.labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.dims.dim import has_free
 from dlc.compiler.record import record
@@ -27,12 +27,23 @@ class Classes:
 
     `count` is a symbol (`dims.class_count`) until the data is read. `labels` are the names of the classes
     outside of the graph, in order: strings or integers; None if they are the indices 0 to `count - 1`.
-    `found_in` is the field whose data defines the classes (`class(auto)`); empty if the spec lists them.
+    `found_in` is the field whose data defines the classes (`class(auto)`); empty if the spec lists them. With
+    `end` the last class is the end of a row, which no data holds.
     """
 
     count: Size
     labels: tuple[str, ...] | tuple[int, ...] | None = None
     found_in: str = ""
+    end: bool = False
+
+    def with_end(self) -> Classes:
+        """The classes with one more, the last, that means the end of a row: the text `""` among names, the
+        next integer among integers."""
+        if self.end:
+            return self
+        last: Any = "" if self.names else max(self.labels or (0,), default=0) + 1
+        labels = (*self.labels, last) if self.labels else None
+        return replace(self, count=self.count + 1, labels=labels, end=True)
 
     @classmethod
     def found(cls, labels: Iterable[str] | Iterable[int], field: str) -> Classes:

@@ -21,7 +21,7 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "field": ("files",),
     "section": ("tune",),
     "train": ("keep", "parallel", "checkpoint"),
-    "export": ("quantize", "precision", "decode"),
+    "export": ("quantize", "precision"),
     "batchnorm": ("sync",),
 }  # fmt: skip
 PLAIN = ("function",)  # keys that are neither families nor definitions

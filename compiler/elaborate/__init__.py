@@ -10,6 +10,7 @@ from dlc.compiler.elaborate import (
     allowed_warnings,
     average_nets,
     dead_code,
+    decoded_output,
     declarations,
     given_settings,
     imports,
@@ -66,6 +67,7 @@ class Elaborator(Elaboration):
         self.declare(ev, tree)
         params.reject_unknown(ev)
         self.sharing = shared_classes.from_syntax(ev, tree)
+        self.ended = decoded_output.fields_with_end(tree, self.sharing)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
         declarations = (

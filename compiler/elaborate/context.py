@@ -22,6 +22,7 @@ from dlc.compiler.passes.unused_constants import without_unused_constants
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from dlc.compiler.definitions.decoders import Decoder
     from dlc.compiler.definitions.parameter_types import Reject
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.diagnostics.source import Source, Span
@@ -50,6 +51,8 @@ class Elaboration:
         self.comments: list[tuple[Span, str]] = []
         self.inputs: list[Input] = []
         self.targets: dict[str, GraphInput] = {}
+        self.ended: frozenset[str] = frozenset()  # the fields whose classes have an end
+        self.decoder: Decoder | None = None  # of the output that is decoded
         self.sharing: dict[str, str] = {}  # the field that owns the classes of each `class(auto)` field
         self.unfilled_outputs: dict[str, OutputRef] = {}  # outputs without a value so far
         self.input_names: frozenset[str] = frozenset()
@@ -105,6 +108,7 @@ class Elaboration:
                         o.target,
                         o.target_value,
                         self.builder.site(o.span),
+                        self.decoder if self.decoder and self.decoder.output.name == o.name else None,
                     )
                 )
         return tuple(made)

@@ -128,7 +128,8 @@ def read_element(ev: Evaluator, expr: syntax.Expr, element: str, shape: tuple, a
                  field: str) -> Tensor:  # fmt: skip
     """The type with this element; `arguments` are None without parentheses."""
     if element == "class":
-        return Tensor("class", shape, read_classes(ev, expr, arguments, field))
+        classes = read_classes(ev, expr, arguments, field)
+        return Tensor("class", shape, classes.with_end() if field in ev.state.ended else classes)
     if element == "binary":
         return Tensor("binary", shape, Classes(2, binary_names(ev, expr, arguments)))
     if arguments is not None:

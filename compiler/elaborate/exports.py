@@ -88,7 +88,9 @@ def check_names(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
 
 def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
     """The names in the artifact of one export."""
-    return kind_of(value.declared).answer_names(name) if isinstance(value, Output) else (name,)
+    if not isinstance(value, Output) or value.decoder:
+        return (name,)
+    return kind_of(value.declared).answer_names(name)
 
 
 def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
@@ -100,6 +102,8 @@ def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
         if target is not None:
             depends.update(dict.fromkeys(node.results, target))
     for name, value in chosen:
+        if isinstance(value, Output) and value.decoder:
+            continue  # `passes/decoding.py` reads its own answers in place of the target
         target = depends.get(value.flowed if isinstance(value, Output) else value)
         if target is not None:
             state.problems.report("E0608", value.site.span,

@@ -13,6 +13,7 @@ from dlc.compiler.types import Typed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from dlc.compiler.definitions.decoders import Decoder
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.operators.base import Operator
@@ -209,7 +210,7 @@ class Output:
 
     `flowed` is the value that flows into the output. `scores` is the value for the loss: the same, or the
     operand of a matching activation. `target` is the name of the target field, and `target_value` that field
-    in the training graph; None if nothing reads it.
+    in the training graph; None if nothing reads it. `decoder` makes its answers step by step in the artifact.
     """
 
     name: str
@@ -219,3 +220,4 @@ class Output:
     target: str
     target_value: GraphInput | None
     site: Site
+    decoder: Decoder | None = None

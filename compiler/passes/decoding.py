@@ -24,8 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.diagnostics.source import Site
+    from dlc.compiler.ir.graph import Output
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.passes.graph_rewrite import Extension
+
+
+def decode(extension: Extension, output: Output) -> Value:
+    """The symbols that an output answers step by step."""
+    assert output.decoder is not None
+    classes = output.declared.classes
+    end = number(classes.count) - 1 if classes and classes.end else None
+    graph = replace(extension.graph, nodes=tuple(extension.nodes))
+    fed = [n.results[0] for n in graph.nodes if n.operator.delays and n.operands[0] is output.target_value]
+    return Decoding(extension, fed[0], output.scores, output.decoder.max, end, output.name).symbols()
 
 
 class Decoding:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.passes.decoding import decode
 from dlc.compiler.passes.graph_checks import reached
 from dlc.compiler.passes.graph_rewrite import (
     Extension,
@@ -167,7 +168,7 @@ def matrices(graph: Graph) -> list[Weight]:
 def inference(program: CompiledProgram) -> Graph:
     """The inference form, which the artifact computes: from raw inputs to answers, by their names there. Its
     rows differ in length only if `export` asks for their lengths."""
-    graph = from_raw(program, with_answers(program, at_inference(program.graph)))
+    graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     return with_lengths(program, graph) if program.export.lengths else graph
 
 
@@ -198,12 +199,22 @@ def training_answers(program: CompiledProgram) -> Graph:
 
 
 def with_answers(
-    program: CompiledProgram, graph: Graph, more: Mapping[str, Value] = MappingProxyType({})
+    program: CompiledProgram,
+    graph: Graph,
+    more: Mapping[str, Value] = MappingProxyType({}),
+    *,
+    decoded: bool = False,
 ) -> Graph:
-    """The graph with the answers of the artifact, and `more`, as its outputs."""
+    """The graph with the answers of the artifact, and `more`, as its outputs. An answer that is made step by
+    step is `decoded` in the artifact alone; elsewhere it is that of each step after the right ones before."""
     extension, outputs = Extension(graph), dict(more)
     for name, exported in program.exports:
-        outputs |= {name: exported} if isinstance(exported, Value) else answer(extension, exported)
+        if isinstance(exported, Value):
+            outputs[name] = exported
+        elif decoded and exported.decoder:
+            outputs |= decoded_answer(extension, exported)
+        else:
+            outputs |= answer(extension, exported)
     return extension.done(outputs)
 
 
@@ -223,6 +234,14 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
     return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
+
+
+def decoded_answer(extension: Extension, output: Output) -> dict[str, Value]:
+    """The answer of an output that is made step by step."""
+    value, kind = decode(extension, output), kind_of(output.declared)
+    for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
+        value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)
+    return {output.name: value}
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

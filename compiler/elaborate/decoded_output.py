@@ -1,0 +1,68 @@
+"""The output that `export { decode = ... }` names, and the classes that gain an end.
+
+The number of classes is part of shapes, so the name of the output is read before the types.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlc.compiler import syntax
+from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.dims.dim import is_free
+from dlc.compiler.elaborate.shared_classes import reads_text
+from dlc.compiler.elaborate.values import OutputRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlc.compiler.definitions.export_section import Export
+    from dlc.compiler.elaborate.context import Elaboration, Evaluator
+
+
+def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[str]:
+    """The fields whose classes have an end: the target of the decoded output, and those that share its
+    classes. Windows of a text have no end."""
+    name = named(tree)
+    data = section(tree, "data")
+    if not name or (data and reads_text(data.body)):
+        return frozenset()
+    outputs = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
+    targets = {(s.target or s.name).id for s in outputs}
+    owners = {sharing[field] for field in targets if field in sharing}
+    return frozenset(targets | {field for field, owner in sharing.items() if owner in owners})
+
+
+def named(tree: syntax.File) -> str:
+    """The name of the output that is decoded; empty if there is none."""
+    written = section(tree, "export")
+    for statement in written.body if written else ():
+        if isinstance(statement, syntax.Bind) and statement.targets[0].id == "decode":
+            call = statement.value
+            given = call.arguments if isinstance(call, syntax.Call) else ()
+            first = next((a.value for a in given if a.name in (None, "output")), None)
+            return first.id if isinstance(first, syntax.Name) else ""
+    return ""
+
+
+def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
+    """Check the output that is decoded, and keep its decoder."""
+    decoder = export.decode
+    if decoder is None:
+        return
+    output, span = ev.scope.file.outputs.get(decoder.output.name), decoder.output.expr.span
+    if not isinstance(output, OutputRef):
+        if decoder.output.name not in ev.scope.file.outputs:
+            state.problems.report("E0301", span, f"no output is called `{decoder.output.name}`",
+                                  help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
+        return
+    declared = output.declared
+    if declared.element != "class" or declared.rank != 1 or not is_free(declared.shape[0]) or declared.blank:
+        state.problems.report("E0403", span, f"`{output.name}` is {declared}, and a decoded output is a sequence of "
+                              "classes of any length", help="declare it as `class(...)[T]`")  # fmt: skip
+        return
+    state.decoder = decoder
+
+
+def section(tree: syntax.File, name: str) -> syntax.Section | None:
+    return next((s for s in tree.body if isinstance(s, syntax.Section) and s.name.id == name), None)

@@ -45,6 +45,12 @@ class Classes:
         labels = (*self.labels, last) if self.labels else None
         return replace(self, count=self.count + 1, labels=labels, end=True)
 
+    def without_end(self) -> Classes:
+        """The classes that data holds."""
+        if not self.end:
+            return self
+        return replace(self, count=self.count - 1, labels=self.labels and self.labels[:-1], end=False)
+
     @classmethod
     def found(cls, labels: Iterable[str] | Iterable[int], field: str) -> Classes:
         """The classes of the distinct values of a field, sorted."""

@@ -99,7 +99,9 @@ class Attention(MultiHead):
             plain = self.with_settings(causal=False)
             whole = plain.bind(one, query.with_axis(0, PAST + 1))
             state, carried = heads_type(self, 0), heads_type(self, PAST)
-            return Stepwise(AttentionStep(of=whole, carries=True), states=(state,) * 2, carried=(carried,) * 2)
+            return Stepwise(
+                AttentionStep(of=whole, carries=True), states=(state,) * 2, carried=(carried,) * 2
+            )
         if tuple(changing) != (0,):
             raise Reject("the memory of `attention` changes with the steps", at=changing[-1])
         whole = self.bind(query.with_axis(0, 1), *self.operands[1:])

@@ -8,6 +8,7 @@ from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf, Pa
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.loop import CONTINUES
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
+from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.types import Classes, Tensor
 
 FINISHED, PLACE = Tensor("bool"), Tensor("int64")
@@ -37,7 +38,9 @@ class NewRows(Operator):
 
     def torch(self, F, x):
         (made,) = self.made
-        return F.full((x.shape[0], *made.shape), self.value, dtype=torch_dtype(F, made.element), device=x.device)
+        return F.full(
+            (x.shape[0], *made.shape), self.value, dtype=torch_dtype(F, made.element), device=x.device
+        )
 
     def onnx(self, op, x):
         (made,) = self.made
@@ -58,6 +61,9 @@ class GreedyChoice(Operator):
     def type(self, scores: Tensor, finished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         symbol = Tensor("class", (1,), Classes(self.symbols))
         return symbol, symbol.with_shape(), FINISHED
+
+    def tolerance(self, np):
+        return lambda scores, finished: near_maximum(np, -1)(scores)
 
     def torch(self, F, scores, finished):
         best = scores[:, -1].argmax(-1)

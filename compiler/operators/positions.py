@@ -9,8 +9,8 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
-from dlc.compiler.operators.stepwise import BoundOperator, Stepwise
 from dlc.compiler.operators.rotary import onnx_angles, rates, torch_angles
+from dlc.compiler.operators.stepwise import BoundOperator, Stepwise
 from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi

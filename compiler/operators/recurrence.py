@@ -104,7 +104,11 @@ class Recurrent(Operator, abstract=True):
         from dlc.compiler.operators.recurrent_steps import RecurrentStep
 
         if self.bidirectional or self.final:
-            what = "reads the steps from the last to the first" if self.bidirectional else "waits for the last step"
+            what = (
+                "reads the steps from the last to the first"
+                if self.bidirectional
+                else "waits for the last step"
+            )
             raise Reject(f"`{self.name}` {what}", at=0)
         if tuple(changing) != (0,):
             raise Reject(f"the initial state of `{self.name}` changes with the steps", at=changing[-1])

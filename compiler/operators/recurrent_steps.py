@@ -41,11 +41,15 @@ class RecurrentStep(Operator):
         last: list[list[Any]] = [[] for _ in states]
         for place in range(count):
             initial = [layer.onnx_part(op, s, place) for s in given]
-            y, *made = layer.onnx_layer(op, x, None, initial, weights, place, layer.directions, outputs=1 + len(states))
+            y, *made = layer.onnx_layer(
+                op, x, None, initial, weights, place, layer.directions, outputs=1 + len(states)
+            )
             for found, state in zip(last, made, strict=True):
                 found.append(state)
             x = layer.onnx_join(op, y, 1)
         joined = (found[0] if count == 1 else op.Concat(*found, axis=0) for found in last)
         if count == 1:
-            return op.Transpose(x, perm=[1, 0, 2]), *(op.Squeeze(s, op.constant([0], "int64")) for s in joined)
+            return op.Transpose(x, perm=[1, 0, 2]), *(
+                op.Squeeze(s, op.constant([0], "int64")) for s in joined
+            )
         return op.Transpose(x, perm=[1, 0, 2]), *(op.Transpose(s, perm=[1, 0, 2]) for s in joined)

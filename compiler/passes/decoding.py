@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.dims.dim import free, names, number, substitute
 from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
 from dlc.compiler.operators.decoding import FINISHED, PLACE, GreedyChoice, NewRows, NextPlace, Unfinished
 from dlc.compiler.operators.loop import ITERATION, Loop
 from dlc.compiler.operators.padding import APART
-from dlc.compiler.types import Classes, Tensor
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,9 @@ class Decoding:
     """The loop that decodes an output. `fed` is the sequence of symbols that the graph reads: that of step i is
     the answer of step i - 1."""
 
-    def __init__(self, extension: Extension, fed: Value, scores: Value, most: int, end: int | None, name: str):
+    def __init__(
+        self, extension: Extension, fed: Value, scores: Value, most: int, end: int | None, name: str
+    ):
         self._extension, self._fed, self._scores = extension, fed, scores
         self._most, self._end, self._name = most, end, name
         self._site = scores.site
@@ -65,17 +67,25 @@ class Decoding:
         finished = self._input("finished", FINISHED)
         self._at[self._fed] = previous
         for node in graph.nodes:
-            if not needed.isdisjoint(node.results) and not changing.keys().isdisjoint(node.reads) and self._fed not in node.results:
+            if (
+                not needed.isdisjoint(node.results)
+                and not changing.keys().isdisjoint(node.reads)
+                and self._fed not in node.results
+            ):
                 self._add_step(node)
         choice = GreedyChoice(end=self._end, symbols=count)
-        chosen, answer, finishes = self._add(choice, (self._at[self._scores], finished), {}, "choice", self._site)
+        chosen, answer, finishes = self._add(
+            choice, (self._at[self._scores], finished), {}, "choice", self._site
+        )
         (continues,) = self._add(Unfinished(), (finishes,), {}, "continues", self._site)
         states = [(first, previous, chosen), (ended, finished, finishes), *self._states]
         return self._loop(continues, states, answer)
 
     # --- the loop -----------------------------------------------------------------------------------------
 
-    def _loop(self, continues: Value, states: Sequence[tuple[Value, GraphInput, Value]], answer: Value) -> Value:
+    def _loop(
+        self, continues: Value, states: Sequence[tuple[Value, GraphInput, Value]], answer: Value
+    ) -> Value:
         place = self._input("step", ITERATION)
         outputs = {"continues": continues}
         outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(states)} | {"answer": answer}
@@ -88,7 +98,9 @@ class Decoding:
         results = tuple(Value(self._extension.names.claim("state"), type, self._site) for type in last)
         made = Value(self._extension.names.claim(f"{self._name}_symbols"), answers, self._site)
         name = self._extension.names.claim(f"{self._name}_loop")
-        self._extension.nodes.append(Node(bound, given, {}, (*results, made), name, self._site, graphs={"body": body}))
+        self._extension.nodes.append(
+            Node(bound, given, {}, (*results, made), name, self._site, graphs={"body": body})
+        )
         return made
 
     def _input(self, name: str, type: Tensor) -> GraphInput:
@@ -132,8 +144,9 @@ class Decoding:
         placed = [self._place()] if found.placed else []
         inside = [self._input(f"{node.name}_state", type) for type in found.carried]
         made = self._add(found.step, (*operands, *inside, *placed), node.weights, node.name, node.site)
-        before = [node.operands[i] for i in found.given] or \
-            [self._before(NewRows(made=[type]), f"{node.name}_initial") for type in found.states]
+        before = [node.operands[i] for i in found.given] or [
+            self._before(NewRows(made=[type]), f"{node.name}_initial") for type in found.states
+        ]
         self._states += zip(before, inside, made[1:], strict=True)
         self._at[node.results[0]] = made[0]
 

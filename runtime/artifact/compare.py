@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 TOLERANCE = 1e-4  # relative to the largest absolute value of the output
@@ -50,3 +52,9 @@ def relative_gaps(want: np.ndarray, have: np.ndarray, slack: np.ndarray, floor: 
         gap = np.maximum(np.abs(want - have) - step * np.abs(want) - slack, 0) / scale
         alike = (want == have) | (np.isnan(want) & np.isnan(have))
     return np.where(alike, 0, np.where(finite & np.isfinite(have), gap, np.inf))
+
+
+def widened(rows: np.ndarray, steps: int, fill: Any = None) -> np.ndarray:
+    """Rows with further steps, of this value or of that of the last step."""
+    mode: Any = {"mode": "edge"} if fill is None else {"constant_values": fill}
+    return np.pad(rows, [(0, 0), (0, steps - rows.shape[1])], **mode) if rows.shape[1] < steps else rows

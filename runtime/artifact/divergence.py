@@ -126,6 +126,7 @@ class NodeComparison:
                     continue
                 answer, have = wanted[value], np.asarray(found[self.names[value]])
                 assert isinstance(answer, ReferenceOutput)
+                answer, have = answer.fitted(have)
                 if have.shape != answer.values.shape:
                     return node, excuses
                 rows = diverging(answer, have, count, batched=value.type.batched)
@@ -175,7 +176,9 @@ def values_of(seen: ReferenceOutput | np.ndarray) -> np.ndarray:
 
 
 def numeric_values(graph: Graph) -> list[Value]:
-    return [v for node in graph.nodes for v in node.results if v.type.element != "string"]
+    read = {v for node in graph.nodes for v in node.reads}.union(graph.outputs.values())
+    made = (v for node in graph.nodes for v in node.results if v in read or not node.graphs)
+    return [v for v in made if v.type.element != "string"]
 
 
 def diverging(answer: ReferenceOutput, have: np.ndarray, count: int, *, batched: bool) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Scan of an ONNX file before ONNX Runtime opens it.
 
-The file may be untrusted. It is refused for every field, operator or size that dlc does not write: loops,
-subgraphs, functions, files outside of its folder, and weights whose size does not match their shape.
+The file may be untrusted. It is refused for every field, operator or size that dlc does not write: loops
+without a bound, loops in loops, functions, files outside of its folder, and weights whose size does not match
+their shape.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
+from dlc.compiler.definitions.decoders import MOST_STEPS
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.lower.onnx_operators import WRITTEN
 from dlc.runtime.artifact.metadata import Metadata, from_texts
@@ -60,7 +62,7 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
         9: ("metadata_props", ENTRY),
     },
     ATTRIBUTE: {
-        1: ("name", TEXT), 2: ("f", REAL), 3: ("i", NUMBER), 4: ("s", TEXT), 7: ("floats", REAL),
+        1: ("name", TEXT), 2: ("f", REAL), 3: ("i", NUMBER), 4: ("s", TEXT), 6: ("g", GRAPH), 7: ("floats", REAL),
         8: ("ints", NUMBER), 9: ("strings", TEXT), 13: ("doc_string", TEXT), 20: ("type", NUMBER),
     },
     TENSOR: {
@@ -78,7 +80,8 @@ GRAPH_FIELD, NODE_FIELD, OP_TYPE_FIELD = 7, 1, 4
 KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # message types that are kept in their parent
 # Bytes of a value, by the number of its ONNX element type.
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
-STRING = 8  # the element type of text
+STRING, INT64 = 8, 7  # element types
+LOOP = "Loop"
 EXTERNAL = 1  # the data location of external data
 
 
@@ -144,7 +147,9 @@ class ModelScan:
 
     def __init__(self, content: Buffer, folder: Path) -> None:
         self._content, self._folder = content, folder
-        self._parts = self._items = 0
+        self._parts = self._items = self._depth = 0
+        self._bounds: list[str] = []  # the names of the values that bound loops
+        self._counts: dict[str, int] = {}  # constants of one integer, by name
         self.contents = ModelContents()
         place = (0, len(content))
         self._model = self._message("ModelProto", place, opaque=GRAPH)
@@ -172,6 +177,8 @@ class ModelScan:
                 raise ValueError(f"it has operators of `{shorten(domain)}`, and dlc writes none of those")
         for place in self._model.get("graph", []):
             self._message(GRAPH, place)
+        if any(not 0 < self._counts.get(name, 0) <= MOST_STEPS for name in self._bounds):
+            raise ValueError(f"it has a loop that is not bounded by {MOST_STEPS:_} steps")
         return self.contents
 
     # --- messages -----------------------------------------------------------------------------------------
@@ -195,6 +202,9 @@ class ModelScan:
         return found
 
     def _part(self, kind: str, name: str, what: str, place: Place, found: Fields) -> None:
+        if what == GRAPH and kind == ATTRIBUTE:
+            self._body(place)
+            return
         part = self._message(what, place)
         if what == NODE:
             self._node(part)
@@ -206,6 +216,14 @@ class ModelScan:
             self._input(part)
         if what in KEPT:
             found.setdefault(name, []).append(part)
+
+    def _body(self, place: Place) -> None:
+        """The body of a loop, which has no loops itself."""
+        if self._depth:
+            raise ValueError("it has a loop in a loop, which dlc does not write")
+        self._depth += 1
+        self._message(GRAPH, place)
+        self._depth -= 1
 
     def _count(self, name: str) -> None:
         if name in ITEMS:
@@ -231,6 +249,8 @@ class ModelScan:
         name, domain = self._text_of(node, "op_type"), self._text_of(node, "domain")
         if name not in WRITTEN.get(domain, ()):
             raise ValueError(f"it has the operator `{shorten(name)}`, which dlc does not write")
+        if name == LOOP:
+            self._bounds.append(self._text(node.get("input", [(0, 0)])[0]))
 
     def _attribute(self, attribute: Fields) -> None:
         self._texts(*attribute.get("s", ()), *attribute.get("strings", ()))
@@ -256,6 +276,11 @@ class ModelScan:
             raise ValueError("it has a weight that is not as large as it says")
         self._texts(*texts)
         self.contents.weights += size
+        if element == INT64 and not shape and tensor.get("raw_data"):
+            start, end = tensor["raw_data"][-1]
+            self._counts[self._text_of(tensor, "name")] = int.from_bytes(
+                self._content[start:end], "little", signed=True
+            )
 
     def _external(self, tensor: Fields, size: int) -> None:
         """Check external data: its file is in the folder of the model, and contains all of it."""

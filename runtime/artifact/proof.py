@@ -13,7 +13,7 @@ from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import number
 from dlc.compiler.types import MAX_CLASSES, MAX_RANK
 from dlc.runtime import memory
-from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference
+from dlc.runtime.artifact.compare import FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, widened
 from dlc.runtime.artifact.metadata import type_from_json, type_to_json
 from dlc.runtime.artifact.samples import EITHER, POSITIVE, longest_rows, sample
 from dlc.runtime.strict_json import all_are, is_dict_of, is_integer
@@ -63,6 +63,7 @@ def is_finite(values: np.ndarray) -> bool:
 def recorded(answer: ReferenceOutput) -> dict[str, Any]:
     """The values of an output, and the slack that rounding may need."""
     packed: dict[str, Any] = {"floor": answer.floor} | ({"names": list(answer.names)} if answer.names else {})
+    packed |= {} if answer.end is None else {"end": answer.end}
     if answer.slack is not None and answer.slack.any():
         packed["slack"] = pack(answer.slack.astype(np.float32))
     return pack(answer.values) | packed
@@ -94,9 +95,13 @@ class Recorded:
     values: np.ndarray
     slack: np.ndarray | None
     floor: float
+    end: Any = None  # fills the rows of an answer that is made step by step
 
     def gap(self, have: np.ndarray) -> float:
         """The difference of an output from the recorded values."""
+        if self.end is not None and have.ndim == 2:
+            steps = self.shape[1]
+            have = widened(have[:, :steps], steps, self.end)
         if have.shape != self.shape:
             return float("inf")
         return difference(self.values, have.ravel()[:: self.step], self.slack, self.floor)
@@ -172,12 +177,17 @@ def read_answer(name: str, packed: Mapping[str, Any]) -> Recorded:
         values = values.astype(np.int64)
         require(bool(((values >= -1) & (values < len(names))).all()), of)  # the label of class -1 is empty
         values = np.array([*names, ""], dtype=object)[values]
+    end = field(packed, "end")
+    if end is not None:
+        require(is_integer(end) and len(shape) == 2 and values.dtype.kind in "iO", of)
+        require(not names or 0 <= end < len(names), of)
+        end = names[end] if names else end
     slack = None
     if "slack" in packed:
         require(isinstance(packed["slack"], dict) and field(packed["slack"], "dtype") == "float32", of)
         slack = unpack(packed["slack"], tuple(shape), of)
         require(bool((slack >= 0).all()), of)  # NaN is not
-    return Recorded(tuple(shape), packed["step"], values, slack, float(floor))
+    return Recorded(tuple(shape), packed["step"], values, slack, float(floor), end)
 
 
 def unpack(packed: Mapping[str, Any], shape: tuple[int, ...], of: str) -> np.ndarray:

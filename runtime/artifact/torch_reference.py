@@ -10,7 +10,16 @@ import torch
 
 from dlc.compiler.ir.graph import producer_through_index
 from dlc.compiler.lower.torch import Model
-from dlc.runtime.artifact.compare import CHOICES, FLOOR, PROBABILITY_FLOOR, TOLERANCE, difference, gaps
+from dlc.compiler.passes.loops import stacked_node, stacking
+from dlc.runtime.artifact.compare import (
+    CHOICES,
+    FLOOR,
+    PROBABILITY_FLOOR,
+    TOLERANCE,
+    difference,
+    gaps,
+    widened,
+)
 from dlc.runtime.training.batches import as_tensor
 
 if TYPE_CHECKING:
@@ -25,12 +34,25 @@ NOISE = 10.0  # factor on the rounding error of torch, for other orders of summa
 @dataclass(frozen=True)
 class ReferenceOutput:
     """An output of torch: its values, the labels that the artifact returns in their place, and the slack of
-    each value for rounding."""
+    each value for rounding. `end` is the value with which rows are filled after their end."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()
     slack: np.ndarray | None = None
     floor: float = FLOOR
+    end: int | None = None
+
+    def fitted(self, have: np.ndarray) -> tuple[ReferenceOutput, np.ndarray]:
+        """This output and one of the artifact, with equally many steps: an answer that is made step by step
+        ends with its longest row, and other rows are filled with the end."""
+        if self.end is None or have.ndim != self.values.ndim:
+            return self, have
+        steps = max(have.shape[1], self.values.shape[1])
+        slack = self.slack if self.slack is None else widened(self.slack, steps)
+        end = self.names[self.end] if self.names else self.end
+        return replace(self, values=widened(self.values, steps, self.end), slack=slack), widened(
+            have, steps, end
+        )
 
     @property
     def spelled(self) -> np.ndarray:
@@ -41,18 +63,22 @@ class ReferenceOutput:
 
     def differs(self, have: np.ndarray) -> float:
         """The difference of an output of the artifact."""
+        self, have = self.fitted(have)  # noqa: PLW0642
         return difference(self.spelled, have, self.slack, self.floor)
 
     def gaps(self, have: np.ndarray) -> np.ndarray:
+        self, have = self.fitted(have)  # noqa: PLW0642
         return gaps(self.spelled, have, self.slack, self.floor)
 
     def apart(self, have: np.ndarray) -> np.ndarray:
         """The rows in which an output of the artifact exceeds the tolerance, ignoring slack."""
+        self, have = self.fitted(have)  # noqa: PLW0642
         places = gaps(self.spelled, have, None, self.floor) > TOLERANCE
         return np.asarray(places.any(axis=tuple(range(1, places.ndim))))
 
     def decided(self, have: np.ndarray) -> np.ndarray:
         """Mask of the values where only rounding made the artifact choose another value."""
+        self, have = self.fitted(have)  # noqa: PLW0642
         if self.slack is None or have.shape != self.values.shape:
             return np.zeros(self.values.shape, bool)
         free = np.isinf(self.slack) | (self.values.dtype.kind in CHOICES)
@@ -61,13 +87,19 @@ class ReferenceOutput:
     def with_noise(self, exact: ReferenceOutput) -> ReferenceOutput:
         """The output with slack for the difference between float32 and float64; infinite slack where this
         difference exceeds the tolerance."""
+        self, values = self.fitted(exact.values)  # noqa: PLW0642
+        exact = replace(exact, values=values)
         slack = np.zeros(self.values.shape) if self.slack is None else self.slack
         off = gaps(exact.values, self.values, None, self.floor)
         if self.values.dtype.kind not in CHOICES:
             with np.errstate(invalid="ignore"):
                 noise = np.abs(self.values.astype(np.float64) - exact.values)
             slack = slack + NOISE * noise[np.isfinite(noise)].max(initial=0)
-        return replace(self, slack=np.where(off <= TOLERANCE, slack, np.inf))
+        return replace(self, slack=self.lasting(np.where(off <= TOLERANCE, slack, np.inf)))
+
+    def lasting(self, slack: np.ndarray) -> np.ndarray:
+        """The slack of an answer that is made step by step: a step reads those before it."""
+        return slack if self.end is None else np.maximum.accumulate(slack, axis=1)
 
     def without(self, rows: np.ndarray) -> ReferenceOutput:
         """The output with infinite slack in these rows."""
@@ -83,6 +115,7 @@ class Reference:
         self.inputs, self.weights = tuple(v.name for v in graph.inputs), weights
         self.named: dict[str, tuple[str, ...]] = {}
         self.choices: dict[str, Node] = {}
+        self.ends: dict[str, int | None] = {}  # of answers that are made step by step
         outputs = dict(graph.outputs)
         producers = graph.producers()
         for name, value in graph.outputs.items():
@@ -92,7 +125,13 @@ class Reference:
                 filled = texts and last is not None and last.operator.fills_padding
                 self.named[name] = (*texts, "") if filled else texts  # class -1 in padding
                 node = producers.get(node.operands[0])
-            if node is not None and node.operator.tolerance(np) is not None:
+            if node is not None and (
+                chooser := stacked_node(node, value if value in node.results else last.operands[0])
+            ):
+                graph, operands = with_stacked(graph, node, chooser)
+                self.choices[name], self.ends[name] = chooser, chooser.operator.end
+                outputs |= {f"{name}{OPERAND}{i}": operand for i, operand in enumerate(operands)}
+            elif node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node
                 outputs |= {f"{name}{OPERAND}{i}": operand for i, operand in enumerate(node.operands)}
         self.floors = {n: PROBABILITY_FLOOR for n, v in graph.outputs.items() if is_probability(v, producers)}
@@ -109,7 +148,9 @@ class Reference:
 
     def answer(self, name: str, arrays: Mapping[str, np.ndarray]) -> ReferenceOutput:
         names, floor = self.named.get(name, ()), self.floors.get(name, FLOOR)
-        return ReferenceOutput(arrays[name], names, self.slack(name, arrays), floor)
+        answer = ReferenceOutput(arrays[name], names, None, floor, self.ends.get(name))
+        slack = self.slack(name, arrays)
+        return answer if slack is None else replace(answer, slack=answer.lasting(slack))
 
     def slack(self, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
         if name not in self.choices:
@@ -120,6 +161,12 @@ class Reference:
         operands = [arrays[f"{name}{OPERAND}{i}"] for i in range(len(node.operands))]
         weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}
         return slack(*operands, **weights).reshape(arrays[name].shape)
+
+
+def with_stacked(graph: Graph, node: Node, chooser: Node) -> tuple[Graph, list[Value]]:
+    """The graph with the operands of a choice in a loop stacked, and the results that hold them."""
+    changed, made = stacking(node, chooser.operands)
+    return replace(graph, nodes=tuple(changed if n is node else n for n in graph.nodes)), made
 
 
 def is_probability(value: Value, producers: Mapping[Value, Node]) -> bool:

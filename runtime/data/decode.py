@@ -14,6 +14,7 @@ from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
+from dlc.compiler.dims.dim import number
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
 from dlc.runtime.data import bounds, data_errors, sequence_shapes, text_units, unknown_classes
@@ -24,7 +25,7 @@ from dlc.runtime.data.encode import encode, missing_help
 from dlc.runtime.data.field_columns import FieldColumns, refusal_error
 from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
 from dlc.runtime.data.ignored import without_ignored
-from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.ragged import Ragged, with_end
 from dlc.runtime.data.requirements import Purpose
 from dlc.runtime.data.rows import InMemoryRows
 from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
@@ -141,6 +142,8 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
             continue
         joined, shaped = _joined(pieces), partial(_shaped, filled, m, layout)
         made[wanted.name] = shaped(joined)
+        if wanted.has_end and known is not None:
+            made[wanted.name] = with_end(made[wanted.name], number(known.count))
         if wanted.declared.element == "float" and not raw:
             named = ((column, filled.opened.name(index)) for index, column in columns)
             fine[wanted.name] = tuple(
@@ -260,7 +263,8 @@ def _sequence_problem(
         steps: Any = "..."
         return _shape_error(filled.opened, m, (steps, *step_shape(columns)), "")
     try:
-        check_lengths(m.wanted.declared, columns, axis, sizes)
+        longer = [replace(column, lengths=column.lengths + m.wanted.has_end) for column in columns]
+        check_lengths(m.wanted.declared, longer, axis, sizes)
     except Refused as refused:
         refused.of_rows = True
         return refusal_error(filled, m.wanted, m.indices[0], refused)

@@ -92,6 +92,14 @@ class Ragged:
         return Ragged(function(self.values), self.lengths, self.axis, self.starts)
 
 
+def with_end(rows: np.ndarray | Ragged, symbol: int) -> np.ndarray | Ragged:
+    """Rows of symbols, each with this symbol behind its last one."""
+    if not isinstance(rows, Ragged):
+        return np.concatenate([rows, np.full((len(rows), 1), symbol, rows.dtype)], axis=1)
+    steps = rows.values[step_indices(rows.starts, rows.lengths)]
+    return Ragged(np.insert(steps, np.cumsum(rows.lengths), symbol), rows.lengths + 1, rows.axis)
+
+
 def step_indices(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The indices of the steps of rows, one row after the other."""
     ends = np.cumsum(lengths)

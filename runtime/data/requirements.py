@@ -60,7 +60,14 @@ class RequiredField:
     def classes_among(self, found: Mapping[str, Classes]) -> Classes | None:
         """Its classes: those of its type, or those `found` in the data for `class(auto)`."""
         known = self.declared.classes
-        return found.get(known.found_in) if known is not None and self.learns else known
+        if known is None:
+            return None
+        return found.get(known.found_in) if self.learns else known.without_end()
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the class that means the end follows the last step of each row: it is the last class."""
+        return self.is_target and self.declared.classes is not None and self.declared.classes.end
 
     @property
     def learns(self) -> bool:

@@ -123,6 +123,14 @@ class CtcKind(ClassKind):
         return "symbols", postprocessing.BestPath()
 
 
+class DecodedKind(ClassKind):
+    """A sequence of classes that the artifact makes step by step."""
+
+    elements = ()
+    metrics = ("edit_distance",)
+    probabilities = ""
+
+
 class BinaryKind(OutputKind):
     elements = ("binary",)
     word = "binary"
@@ -207,11 +215,13 @@ KINDS: dict[str, OutputKind] = {
 }
 
 
-CTC = CtcKind()
+CTC, DECODED = CtcKind(), DecodedKind()
 
 
 def kind_of(declared: Tensor) -> OutputKind:
     """The kind of a declared type."""
+    if declared.decoded:
+        return DECODED
     return CTC if declared.blank else KINDS[declared.element]
 
 

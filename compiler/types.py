@@ -94,7 +94,7 @@ class Tensor:
     writes them, and None for missing values; it is the same for a target and for what is computed of it
     alone, where an ignored class is -1 and an ignored number NaN. `blank` occurs only in declarations: the
     output is a sequence of classes that is decoded from scores of frames, which have the blank before the
-    classes (`ctc`).
+    classes (`ctc`). `decoded` occurs only in the types of artifacts: the answer is made step by step.
     """
 
     element: str
@@ -104,6 +104,7 @@ class Tensor:
     missing: bool = False
     ignore: tuple[float | str | None, ...] = ()
     blank: bool = False
+    decoded: bool = False
 
     @property
     def rank(self) -> int:

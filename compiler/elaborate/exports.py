@@ -88,9 +88,7 @@ def check_names(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
 
 def answer_names(name: str, value: Output | Value) -> tuple[str, ...]:
     """The names in the artifact of one export."""
-    if not isinstance(value, Output) or value.decoder:
-        return (name,)
-    return kind_of(value.declared).answer_names(name)
+    return kind_of(value.answered).answer_names(name) if isinstance(value, Output) else (name,)
 
 
 def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Literal
 
+from dlc.compiler.dims.dim import free
 from dlc.compiler.record import record
 from dlc.compiler.types import Typed
 
@@ -221,3 +222,10 @@ class Output:
     target_value: GraphInput | None
     site: Site
     decoder: Decoder | None = None
+
+    @property
+    def answered(self) -> Tensor:
+        """The type of its answer in the artifact. An answer that is made step by step has its own length."""
+        if self.decoder is None:
+            return self.declared
+        return replace(self.declared, shape=(free(f"{self.name}_steps"),), decoded=True)

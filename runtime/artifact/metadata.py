@@ -206,6 +206,8 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"missing": True} if type.missing else {}),
         **({"ignore": list(type.ignore)} if type.ignore else {}),
         **({"blank": True} if type.blank else {}),
+        **({"decoded": True} if type.decoded else {}),
+        **({"end": True} if classes and classes.end else {}),
     }
 
 
@@ -214,7 +216,7 @@ def answer_to_json(exported: Output | Value) -> dict[str, Any]:
     if isinstance(exported, Value):  # classes are numbers within the graph
         classes = exported.type.classes and Classes(exported.type.classes.count)
         return {**type_to_json(replace(exported.type, classes=classes)), "target": None}
-    return {**type_to_json(exported.declared), "target": exported.target}
+    return {**type_to_json(exported.answered), "target": exported.target}
 
 
 def type_from_json(written: Mapping[str, Any]) -> Tensor:
@@ -241,8 +243,12 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     blank = written.get("blank", False)
     if blank is not False and (blank is not True or element != "class" or len(sizes) != 1):
         raise no_type(written)
-    missing = written.get("missing") is True
-    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank)
+    missing, decoded = written.get("missing") is True, written.get("decoded") is True
+    if decoded and (element != "class" or len(sizes) != 1):
+        raise no_type(written)
+    if classes is not None and written.get("end") is True:
+        classes = replace(classes, end=True)
+    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank, decoded=decoded)
 
 
 def is_value(value: Any) -> bool:

@@ -113,3 +113,26 @@ class Unfinished(Operator):
         open_rows = op.Cast(op.Not(finished), to=7)
         count = op.ReduceSum(open_rows, op.constant([0], "int64"), keepdims=0)
         return op.Greater(count, op.constant(0, "int64"))
+
+
+class LastScores(Operator):
+    """The scores of the last step of a prompt."""
+
+    public = False
+    takes = "any"
+
+    def type(self, scores: Tensor) -> Tensor:
+        return scores.with_axis(0, 1)
+
+    def padding_of(self, place, axis):
+        return LENGTHS if axis == 0 else APART
+
+    def torch(self, F, scores, lengths=None):
+        return scores[:, -1:] if lengths is None else torch_take(F, scores, (lengths - 1).unsqueeze(1), 0, 2)
+
+    def onnx(self, op, scores, lengths=None):
+        if lengths is None:
+            first, last = op.constant([-1], "int64"), op.constant([2**62], "int64")
+            return op.Slice(scores, first, last, op.constant([1], "int64"))
+        places = op.Sub(onnx_column(op, lengths), op.constant(1, "int64"))
+        return onnx_take(op, scores, places, 0, self.results[0])

@@ -1,177 +1,191 @@
 """Decoding: an output whose answer is made step by step, in a loop.
 
-The graph as written computes the scores of all steps from a sequence of symbols. The loop computes the scores
-of one step, chooses a symbol, and reads it in the next step. Operators say how they are computed one step at a
-time (`Operator.stepwise`): what they computed for earlier steps is carried as a state.
+The graph as written computes the scores of all steps from a sequence of symbols. A step of the loop computes
+the scores of one step, chooses a symbol, and feeds it to the next. Operators say how they are computed one step
+at a time (`Operator.stepwise`): what they computed for earlier steps is carried as a state, and what does not
+change with the steps is computed before the loop.
+
+What is fed is either the target, shifted by one step, or an input. An input is a prompt: the graph computes all
+its steps before the loop, and the states after them.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.dims.dim import free, names, number, substitute
+from dlc.compiler.dims.dim import Dim, free, names, number, substitute
 from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
-from dlc.compiler.operators.decoding import FINISHED, PLACE, GreedyChoice, NewRows, NextPlace, Unfinished
+from dlc.compiler.operators.decoding import (
+    FINISHED,
+    PLACE,
+    GreedyChoice,
+    NewRows,
+    NextPlace,
+    Unfinished,
+)
 from dlc.compiler.operators.loop import ITERATION, Loop
 from dlc.compiler.operators.padding import APART
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dlc.compiler.diagnostics.source import Site
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Output
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.operators.stepwise import Stepwise
     from dlc.compiler.passes.graph_rewrite import Extension
 
+CODE = "E0520"
 
-def decode(extension: Extension, output: Output) -> Value:
-    """The symbols that an output answers step by step."""
-    assert output.decoder is not None
-    classes = output.declared.classes
-    end = number(classes.count) - 1 if classes and classes.end else None
+
+def decode(extension: Extension, output: Output, scores: Value) -> Value:
+    """The symbols that an output answers step by step, from its scores of all steps."""
     graph = replace(extension.graph, nodes=tuple(extension.nodes))
-    fed = [n.results[0] for n in graph.nodes if n.operator.delays and n.operands[0] is output.target_value]
-    return Decoding(extension, fed[0], output.scores, output.decoder.max, end, output.name).symbols()
+    targets = {v for v in graph.inputs if v.kind == "target" and v.field == output.target}
+    shifted = [n.results[0] for n in graph.nodes if n.operator.delays and targets & {n.operands[0]}]
+    return Decoding(extension, graph, output, shifted, scores).symbols()
 
 
 class Decoding:
-    """The loop that decodes an output. `fed` is the sequence of symbols that the graph reads: that of step i is
-    the answer of step i - 1."""
+    """The loop that decodes an output. Each of the values `fed` is the sequence of symbols that the graph
+    reads: that of a step is the answer of the step before."""
 
-    def __init__(
-        self, extension: Extension, fed: Value, scores: Value, most: int, end: int | None, name: str
-    ):
-        self._extension, self._fed, self._scores = extension, fed, scores
-        self._most, self._end, self._name = most, end, name
-        self._site = scores.site
-        (self._steps,) = fed.type.shape
+    def __init__(self, extension: Extension, graph: Graph, output: Output, fed: Sequence[Value], scores: Value):
+        assert output.decoder is not None
+        self._extension, self._graph, self._fed, self._scores = extension, graph, fed, scores
+        self._decoder, self._name, self._site = output.decoder, output.name, scores.site
+        classes = output.declared.classes
+        assert classes is not None
+        self._count = number(classes.count)
+        self._end = self._count - 1 if classes.end else None
+        (self._steps,) = fed[0].type.shape
         self._nodes: list[Node] = []
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
-        self._places: list[Value] = []
+        self._place: Value | None = None
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
 
     def symbols(self) -> Value:
         """The chosen symbols of all steps, a class for each."""
-        graph = replace(self._extension.graph, nodes=tuple(self._extension.nodes))
-        needed, changing = graph.needed_by([self._scores]), graph.depends({self._fed: 1})
-        symbol = Tensor("class", (1,), self._fed.type.classes)
-        count = number(symbol.classes.count)
-        first = self._before(NewRows(made=[symbol], value=count - 1), "first")
-        previous = self._input("symbol", symbol)
-        ended = self._before(NewRows(made=[FINISHED]), "unfinished")
-        finished = self._input("finished", FINISHED)
-        self._at[self._fed] = previous
-        for node in graph.nodes:
-            if (
-                not needed.isdisjoint(node.results)
-                and not changing.keys().isdisjoint(node.reads)
-                and self._fed not in node.results
-            ):
-                self._add_step(node)
-        choice = GreedyChoice(end=self._end, symbols=count)
-        chosen, answer, finishes = self._add(
-            choice, (self._at[self._scores], finished), {}, "choice", self._site
-        )
-        (continues,) = self._add(Unfinished(), (finishes,), {}, "continues", self._site)
-        states = [(first, previous, chosen), (ended, finished, finishes), *self._states]
-        return self._loop(continues, states, answer)
+        symbol = self._fed[0].type.with_shape(1)
+        first = self._before(NewRows(made=[symbol], value=self._count), "first")
+        previous, finished = self._input("symbol", symbol), self._input("finished", FINISHED)
+        unfinished = self._before(NewRows(made=[FINISHED]), "unfinished")
+        self._add_steps(previous)
+        chosen, answer, finishes = self._choose(self._at[self._scores], finished)
+        self._states += [(first, previous, chosen), (unfinished, finished, finishes)]
+        return self._loop(answer, finishes)
+
+    def _choose(self, scores: Value, finished: Value) -> tuple[Value, ...]:
+        choice = GreedyChoice(end=self._end, symbols=self._fed[0].type.classes.count)
+        return self._add(choice, (scores, finished), {}, "choice", self._site)
 
     # --- the loop -----------------------------------------------------------------------------------------
 
-    def _loop(
-        self, continues: Value, states: Sequence[tuple[Value, GraphInput, Value]], answer: Value
-    ) -> Value:
-        place = self._input("step", ITERATION)
+    def _loop(self, answer: Value, finishes: Value) -> Value:
+        """The loop, and the answers that it stacks."""
+        (continues,) = self._add(Unfinished(), (finishes,), {}, "continues", self._site)
         outputs = {"continues": continues}
-        outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(states)} | {"answer": answer}
-        body = Graph((place, *(inside for _, inside, _ in states)), (), tuple(self._nodes), outputs)
-        answers = answer.type.with_shape(free(f"{self._name}_steps"))
-        last = [inside.type for _, inside, _ in states]
-        operator = Loop(most=self._most, states=last, stacked=[answers])
-        given = tuple(before for before, _, _ in states)
-        bound = operator.bind(*(v.type for v in given))
-        results = tuple(Value(self._extension.names.claim("state"), type, self._site) for type in last)
-        made = Value(self._extension.names.claim(f"{self._name}_symbols"), answers, self._site)
-        name = self._extension.names.claim(f"{self._name}_loop")
-        self._extension.nodes.append(
-            Node(bound, given, {}, (*results, made), name, self._site, graphs={"body": body})
-        )
-        return made
+        outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(self._states)} | {"answer": answer}
+        inside = tuple(state for _, state, _ in self._states)
+        body = Graph((self._input("step", ITERATION), *inside), (), tuple(self._nodes), outputs)
+        answers, last = answer.type.with_shape(free(f"{self._name}_steps")), [state.type for state in inside]
+        operator = Loop(most=self._decoder.max, states=last, stacked=[answers])
+        given = {"graphs": {"body": body}}
+        node = self._node(operator, [before for before, _, _ in self._states], {}, f"{self._name}_loop", **given)
+        self._extension.nodes.append(node)
+        return node.results[-1]
 
     def _input(self, name: str, type: Tensor) -> GraphInput:
         return GraphInput(self._extension.names.claim(name), type, self._site, "state", name)
 
     def _before(self, operator: Operator, name: str) -> Value:
         """A value of every row before the first step."""
-        rows = next(v for v in self._extension.graph.inputs if v.type.batched and v.kind == "input")
+        rows = next(v for v in self._graph.inputs if v.type.batched and v.kind == "input")
         return self._extension.add(operator, (rows,), name, self._site)
 
-    def _place(self) -> Value:
+    def _places(self) -> Value:
         """The number of the step in each row, from 0."""
-        if not self._places:
-            before, inside = self._before(NewRows(made=[PLACE]), "place"), self._input("place", PLACE)
-            (after,) = self._add(NextPlace(), (inside,), {}, "next_place", self._site)
-            self._states.append((before, inside, after))
-            self._places.append(inside)
-        return self._places[0]
+        if self._place is None:
+            before, self._place = self._before(NewRows(made=[PLACE]), "place"), self._input("place", PLACE)
+            (after,) = self._add(NextPlace(), (self._place,), {}, "next_place", self._site)
+            self._states.append((before, self._place, after))
+        return self._place
 
     # --- one step -----------------------------------------------------------------------------------------
 
-    def _add_step(self, node: Node) -> None:
-        """Add one step of a node to the body."""
-        operator, changing = node.operator, [i for i, v in enumerate(node.operands) if v in self._at]
+    def _add_steps(self, symbol: Value) -> None:
+        """Add one step of all nodes that change with the symbols to the body."""
+        needed = self._graph.needed_by([self._scores])
+        self._at |= dict.fromkeys(self._fed, symbol)
+        for node in self._graph.nodes:
+            changing = [i for i, v in enumerate(node.operands) if v in self._at]
+            if changing and not needed.isdisjoint(node.results):
+                self._add_step(node, changing)
+
+    def _add_step(self, node: Node, changing: Sequence[int]) -> None:
+        if node.operator.fills_padding:
+            self._at[node.results[0]] = self._at[node.operands[0]]
+            return
         try:
-            found = operator.stepwise(changing, self._steps)
+            found = node.operator.stepwise(changing, self._steps)
             if found is None:
                 check_apart(node, changing, self._steps)
         except Reject as reject:
-            message = f"`{operator.name}` cannot be computed step by step: {reject.message}"
-            raise CompileError([Diagnostic.at(node.site, "E0520", message, reject.help)]) from None
+            message = f"`{node.operator.name}` cannot be computed step by step: {reject.message}"
+            raise CompileError([Diagnostic.at(node.site, CODE, message, reject.help)]) from None
         if found is None:
-            operands = tuple(self._at.get(v, v) for v in node.operands)
-            settings = {key: at_one(value, self._steps) for key, value in operator.values().items()}
-            made = self._add(operator.with_settings(**settings), operands, node.weights, node.name, node.site)
-            self._at.update(zip(node.results, made, strict=True))
-            return
+            operands = [self._at.get(v, v) for v in node.operands]
+            settings = {key: at_one(value, self._steps) for key, value in node.operator.values().items()}
+            made = self._add(node.operator.with_settings(**settings), operands, node.weights, node.name, node.site)
+        else:
+            made = self._add_stateful(node, changing, found)
+        self._at.update(zip(node.results, made, strict=False))
+
+    def _add_stateful(self, node: Node, changing: Sequence[int], found: Stepwise) -> tuple[Value, ...]:
+        """Add the step of an operator that carries states, or reads what is computed before the loop."""
         operands = [self._at[node.operands[i]] for i in changing]
         others = [v for i, v in enumerate(node.operands) if i not in changing and i not in found.given]
         operands += self._once(found.once, others, node) if found.once else others
-        placed = [self._place()] if found.placed else []
         inside = [self._input(f"{node.name}_state", type) for type in found.carried]
-        made = self._add(found.step, (*operands, *inside, *placed), node.weights, node.name, node.site)
+        operands += [*inside, *([self._places()] if found.placed else [])]
+        made = self._add(found.step, operands, node.weights, node.name, node.site)
         before = [node.operands[i] for i in found.given] or [
             self._before(NewRows(made=[type]), f"{node.name}_initial") for type in found.states
         ]
         self._states += zip(before, inside, made[1:], strict=True)
-        self._at[node.results[0]] = made[0]
+        return made
 
     def _once(self, operator: Operator, operands: Sequence[Value], node: Node) -> list[Value]:
         """The results of an operator before the loop."""
-        bound = operator.bind(*(v.type for v in operands))
-        added = self._node(bound, tuple(operands), node.weights, f"{node.name}_memory", node.site)
+        added = self._node(operator, operands, node.weights, f"{node.name}_memory", node.site)
         self._extension.nodes.append(added)
         return [*added.results]
 
-    def _add(self, operator, operands, weights, name, site) -> tuple[Value, ...]:
-        added = self._node(operator.bind(*(v.type for v in operands)), operands, weights, name, site)
+    def _add(self, operator: Operator, operands: Sequence[Value], weights: Mapping[str, Value], name: str,
+             site: Site) -> tuple[Value, ...]:  # fmt: skip
+        """Add a node to the body."""
+        added = self._node(operator, operands, weights, name, site)
         self._nodes.append(added)
         return added.results
 
-    def _node(self, operator, operands, weights, name: str, site: Site) -> Node:
-        """A node with the weights that its operator declares."""
+    def _node(self, operator: Operator, operands: Sequence[Value], weights: Mapping[str, Value], name: str,
+              site: Site | None = None, **given: Any) -> Node:  # fmt: skip
+        """A node with those weights that its operator declares."""
+        bound, site = operator.bind(*(v.type for v in operands)), site or self._site
         name = self._extension.names.claim(name)
-        results = tuple(Value(self._extension.names.claim(name), type, site) for type in operator.results)
-        leaves = {spec.leaf for spec in operator.weights(*operator.positional)}
+        results = tuple(Value(self._extension.names.claim(name), type, site) for type in bound.results)
+        leaves = {spec.leaf for spec in bound.weights(*bound.positional)}
         own = {leaf: value for leaf, value in weights.items() if leaf in leaves}
-        return Node(operator, tuple(operands), own, results, name, site)
+        return Node(bound, tuple(operands), own, results, name, site, **given)
 
 
-def check_apart(node: Node, changing: Sequence[int], steps) -> None:
+def check_apart(node: Node, changing: Sequence[int], steps: Size) -> None:
     """Reject an operator that does not treat each step alone."""
     operator = node.operator
     if operator.tells_places or operator.recurs:
@@ -185,8 +199,8 @@ def check_apart(node: Node, changing: Sequence[int], steps) -> None:
                 raise Reject("it reads several steps", at=place)
 
 
-def at_one(value, steps):
-    """A setting for one step."""
+def at_one(value: Any, steps: Size) -> Any:
+    """The value of a setting for one step."""
     if isinstance(value, (list, tuple)):
         return type(value)(at_one(part, steps) for part in value)
-    return substitute(value, {str(steps): 1}) if hasattr(value, "terms") else value
+    return substitute(value, {str(steps): 1}) if isinstance(value, Dim) else value

@@ -169,7 +169,19 @@ def inference(program: CompiledProgram) -> Graph:
     """The inference form, which the artifact computes: from raw inputs to answers, by their names there. Its
     rows differ in length only if `export` asks for their lengths."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
-    return with_lengths(program, graph) if program.export.lengths else graph
+    graph = with_lengths(program, graph) if program.export.lengths else graph
+    return with_decoding(graph, [o for _, o in program.exports if not isinstance(o, Value) and o.decoder])
+
+
+def with_decoding(graph: Graph, outputs: list[Output]) -> Graph:
+    """The graph with the answers that are made step by step, in place of the scores that it has."""
+    extension, answers = Extension(graph), dict(graph.outputs)
+    for output in outputs:
+        value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
+        for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
+            value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)
+        answers[output.name] = value
+    return extension.done(answers) if outputs else graph
 
 
 def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
@@ -205,14 +217,14 @@ def with_answers(
     *,
     decoded: bool = False,
 ) -> Graph:
-    """The graph with the answers of the artifact, and `more`, as its outputs. An answer that is made step by
-    step is `decoded` in the artifact alone; elsewhere it is that of each step after the right ones before."""
+    """The graph with the answers of the artifact, and `more`, as its outputs. With `decoded`, an answer that
+    is made step by step is its scores; without, it is that of each step after the right ones before."""
     extension, outputs = Extension(graph), dict(more)
     for name, exported in program.exports:
         if isinstance(exported, Value):
             outputs[name] = exported
         elif decoded and exported.decoder:
-            outputs |= decoded_answer(extension, exported)
+            outputs[name] = exported.scores
         else:
             outputs |= answer(extension, exported)
     return extension.done(outputs)
@@ -234,14 +246,6 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
     return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
-
-
-def decoded_answer(extension: Extension, output: Output) -> dict[str, Value]:
-    """The answer of an output that is made step by step."""
-    value, kind = decode(extension, output), kind_of(output.declared)
-    for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
-        value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)
-    return {output.name: value}
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

@@ -105,7 +105,8 @@ class Attention(MultiHead):
         if tuple(changing) != (0,):
             raise Reject("the memory of `attention` changes with the steps", at=changing[-1])
         whole = self.bind(query.with_axis(0, 1), *self.operands[1:])
-        return Stepwise(AttentionStep(of=whole), once=MemoryKeys(of=whole))
+        kept = () if self.lengths is None else (len(self.operands) - 1,)
+        return Stepwise(AttentionStep(of=whole), once=MemoryKeys(of=whole), kept=kept)
 
     def padding_of(self, place, axis):
         x, count = self.operands[place], len(self.positional)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.definitions.parameter_types import Boolean
 from dlc.compiler.dims.dim import free
 from dlc.compiler.operators import attention_onnx
+from dlc.compiler.operators.attention_masks import torch_masks
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.stepwise import BoundOperator
 from dlc.compiler.types import Tensor
@@ -69,7 +70,7 @@ def torch_heads(F: Any, a: Attention, part: str, x: Any, weights: Any) -> Any:
 
 class AttentionStep(AttentionPart):
     """One step of attention over keys and values. `of` is bound to a query of one step and to a memory of the
-    steps that are read. Where it `carries` them, the step's own key and value are appended, and are results
+    steps that are read; `counts` are the steps of each row of the memory. Where it `carries` them, the step's own key and value are appended, and are results
     too."""
 
     carries: bool = setting("whether keys and values of earlier steps are carried", Boolean(), False)
@@ -77,28 +78,30 @@ class AttentionStep(AttentionPart):
     def parts(self):
         return ("query", "key", "value", "output") if self.carries else ("query", "output")
 
-    def type(self, x: Tensor, keys: Tensor, values: Tensor):
+    def type(self, x: Tensor, keys: Tensor, values: Tensor, counts: Tensor | None = None):
         if not self.carries:
             return x
         longer = (k.with_axis(1, k.shape[1] + 1) for k in (keys, values))
         return x, *longer
 
-    def torch(self, F, x, keys, values, **weights):
+    def torch(self, F, x, keys, values, counts=None, **weights):
         a = self.whole
         if self.carries:
             keys = F.cat((keys, torch_heads(F, a, "key", x, weights)), -2)
             values = F.cat((values, torch_heads(F, a, "value", x, weights)), -2)
         q = torch_heads(F, a, "query", x, weights)
-        y = F.scaled_dot_product_attention(q, keys, values, **a.torch_settings(0.0))
+        settings = torch_masks(F, a, q, counts, None, None) | a.torch_settings(0.0)
+        y = F.scaled_dot_product_attention(q, keys, values, **settings)
         y = F.linear(y.transpose(-3, -2).flatten(-2), weights["output.weight"], weights.get("output.bias"))
         return (y, keys, values) if self.carries else y
 
-    def onnx(self, op, x, keys, values, **weights):
-        a, one = self.whole, self.whole.bind(self.operands[0])
+    def onnx(self, op, x, keys, values, counts=None, **weights):
+        a = self.whole
         if self.carries:
+            one = a.bind(self.operands[0])
             keys = op.Concat(keys, attention_onnx.heads(op, one, "key", x, weights), axis=2)
             values = op.Concat(values, attention_onnx.heads(op, one, "value", x, weights), axis=2)
         q = attention_onnx.heads(op, a, "query", x, weights)
-        means = attention_onnx.attend(op, a, q, keys, values, None, None, None)
+        means = attention_onnx.attend(op, a, q, keys, values, counts, None, None)
         y = attention_onnx.output(op, a, means, weights)
         return (y, keys, values) if self.carries else y

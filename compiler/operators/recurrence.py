@@ -112,8 +112,8 @@ class Recurrent(Operator, abstract=True):
             raise Reject(f"`{self.name}` {what}", at=0)
         if tuple(changing) != (0,):
             raise Reject(f"the initial state of `{self.name}` changes with the steps", at=changing[-1])
-        x, *states = self.operands
-        one = self.bind(x.with_axis(0, 1), *states)
+        x, *states = self.positional
+        one = self.knowing(lengths=None).bind(x.with_axis(0, 1), *states)
         state = Tensor("float", self.state_shape())
         count = self.state_count()
         given = tuple([1, len(states)][:count]) if states else ()

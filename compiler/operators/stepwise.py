@@ -30,7 +30,8 @@ class Stepwise:
 
     `once` is computed of the other operands, before the first step. `states` are the types of the states
     before the first step, of zeros, and `carried` those in the loop; `given` are the places of operands that
-    are the initial states instead. With `placed` the number of the step in its row, from 0, follows as the
+    are the initial states instead. Operands at the places `kept` follow those of `once`, which does not take
+    them. With `placed` the number of the step in its row, from 0, follows as the
     last operand.
     """
 
@@ -39,4 +40,5 @@ class Stepwise:
     states: tuple[Tensor, ...] = ()
     carried: tuple[Tensor, ...] = ()
     given: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
     placed: bool = False

@@ -150,8 +150,10 @@ class Decoding:
     def _add_stateful(self, node: Node, changing: Sequence[int], found: Stepwise) -> tuple[Value, ...]:
         """Add the step of an operator that carries states, or reads what is computed before the loop."""
         operands = [self._at[node.operands[i]] for i in changing]
-        others = [v for i, v in enumerate(node.operands) if i not in changing and i not in found.given]
+        apart = {*changing, *found.given, *found.kept, *self._lengths_of_steps(node)}
+        others = [v for i, v in enumerate(node.operands) if i not in apart]
         operands += self._once(found.once, others, node) if found.once else others
+        operands += [node.operands[i] for i in found.kept]
         inside = [self._input(f"{node.name}_state", type) for type in found.carried]
         operands += [*inside, *([self._places()] if found.placed else [])]
         made = self._add(found.step, operands, node.weights, node.name, node.site)
@@ -160,6 +162,12 @@ class Decoding:
         ]
         self._states += zip(before, inside, made[1:], strict=True)
         return made
+
+    def _lengths_of_steps(self, node: Node) -> tuple[int, ...]:
+        """The place of the operand that holds the lengths of rows along the steps, which one step has not."""
+        lengths = node.operator.lengths
+        along = lengths is not None and bool(names(lengths) & names(self._steps))
+        return (len(node.operands) - 1,) if along else ()
 
     def _once(self, operator: Operator, operands: Sequence[Value], node: Node) -> list[Value]:
         """The results of an operator before the loop."""

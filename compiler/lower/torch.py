@@ -20,7 +20,7 @@ from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.random_draws import Draws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Node, Value, Weight
@@ -131,6 +131,10 @@ class TorchFunctions(Draws):
         return self._tracer.call_module(
             "loop", Repeated(body.module, most, len(states)), (*states, *body.captured)
         )
+
+    def recurrent_by_length(self, *given: Any) -> Any:
+        """All steps of recurrent layers, and their states after the last step of each row."""
+        return self._traced(recurrent_by_length, *given)
 
     @staticmethod
     def named(name: str, x: Any) -> Any:
@@ -309,6 +313,22 @@ def without_cudnn(name: str, *given: Any) -> Any:
     """A recurrent layer, whose derivative cuDNN cannot differentiate."""
     with torch.backends.cudnn.flags(enabled=False):
         return getattr(torch, name)(*given)
+
+
+def recurrent_by_length(function: Any, x: torch.Tensor, states: Sequence[torch.Tensor],
+                        lengths: torch.Tensor | None, weights: Sequence[torch.Tensor], bias: bool,
+                        layers: int) -> tuple[torch.Tensor, ...]:  # fmt: skip
+    """The steps, and the last states of rows of these lengths, which are at least 1; of all steps if None."""
+    hx = tuple(states) if len(states) > 1 else states[0]
+    steps, *last = function(x, hx, weights, bias, layers, 0.0, False, False, True)
+    if lengths is None:
+        return steps, *last
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    order, back = packed.sorted_indices, packed.unsorted_indices
+    hx = [s.index_select(1, order) for s in states]
+    given = tuple(hx) if len(hx) > 1 else hx[0]
+    _, *last = function(packed.data, packed.batch_sizes, given, weights, bias, layers, 0.0, False, False)
+    return steps, *(s.index_select(1, back) for s in last)
 
 
 def attention_twice(*given: Any, **settings: Any) -> Any:

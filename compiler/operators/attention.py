@@ -85,7 +85,13 @@ class Attention(MultiHead):
         return product(lead) * (projections + 2 * steps * memory * features)
 
     def stepwise(self, changing, steps):
-        from dlc.compiler.operators.attention_steps import PAST, AttentionStep, MemoryKeys, heads_type
+        from dlc.compiler.operators.attention_steps import (
+            PAST,
+            AttentionPrefix,
+            AttentionStep,
+            MemoryKeys,
+            heads_type,
+        )
 
         query, *_ = self.positional
         if self.mask is not None or self.scores is not None:
@@ -96,11 +102,16 @@ class Attention(MultiHead):
             if not self.causal:
                 raise Reject("`attention` reads later steps", at=0, help="`causal=true` hides them")
             one = query.with_axis(0, 1)
-            plain = self.with_settings(causal=False)
-            whole = plain.bind(one, query.with_axis(0, PAST + 1))
+            plain, past = self.knowing(lengths=None).with_settings(causal=False), query.with_axis(0, PAST + 1)
+            seen = Tensor("bool", (1, 1, PAST + 1))
+            chosen = plain.with_settings(mask=seen).bind(one, past, seen)
             state, carried = heads_type(self, 0), heads_type(self, PAST)
             return Stepwise(
-                AttentionStep(of=whole, carries=True), states=(state,) * 2, carried=(carried,) * 2
+                AttentionStep(of=plain.bind(one, past), carries=True),
+                masked=AttentionStep(of=chosen, carries=True),
+                prefix=AttentionPrefix(of=self),
+                states=(state,) * 2,
+                carried=(carried,) * 2,
             )
         if tuple(changing) != (0,):
             raise Reject("the memory of `attention` changes with the steps", at=changing[-1])

@@ -14,6 +14,8 @@ from dlc.compiler.operators.stepwise import BoundOperator
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlc.compiler.operators.attention import Attention
 
 PAST = free("past")  # the number of steps that are carried
@@ -68,6 +70,37 @@ def torch_heads(F: Any, a: Attention, part: str, x: Any, weights: Any) -> Any:
     return a.torch_heads(F, part, projected, a.sources[a.PARTS.index(part)])
 
 
+class AttentionPrefix(AttentionPart):
+    """All steps of a prompt, with their keys and values as further results."""
+
+    def parts(self):
+        return "query", "key", "value", "output"
+
+    def type(self, x: Tensor, counts: Tensor | None = None):
+        made = heads_type(self.whole, x.shape[0])
+        return x, made, made
+
+    def torch(self, F, x, counts=None, **weights):
+        a = self.whole
+        q, k, v = (torch_heads(F, a, part, x, weights) for part in a.PARTS)
+        settings = torch_masks(F, a, q, counts, None, None) | a.torch_settings(0.0)
+        return torch_output(F, F.scaled_dot_product_attention(q, k, v, **settings), weights), k, v
+
+    def onnx(self, op, x, counts=None, **weights):
+        a = self.whole
+        q, k, v = (attention_onnx.heads(op, a, part, x, weights) for part in a.PARTS)
+        return (
+            attention_onnx.output(op, a, attention_onnx.attend(op, a, q, k, v, counts, None, None), weights),
+            k,
+            v,
+        )
+
+
+def torch_output(F: Any, y: Any, weights: Any) -> Any:
+    """The heads joined and projected."""
+    return F.linear(y.transpose(-3, -2).flatten(-2), weights["output.weight"], weights.get("output.bias"))
+
+
 class AttentionStep(AttentionPart):
     """One step of attention over keys and values. `of` is bound to a query of one step and to a memory of the
     steps that are read; `counts` are the steps of each row of the memory. Where it `carries` them, the step's own key and value are appended, and are results
@@ -78,30 +111,36 @@ class AttentionStep(AttentionPart):
     def parts(self):
         return ("query", "key", "value", "output") if self.carries else ("query", "output")
 
-    def type(self, x: Tensor, keys: Tensor, values: Tensor, counts: Tensor | None = None):
+    def seen(self, given: Sequence[Any]) -> tuple[Any, Any]:
+        """The steps of each row of a memory, and the mask of the steps that are carried."""
+        found = given[0] if given else None
+        return (None, found) if self.carries else (found, None)
+
+    def type(self, x: Tensor, keys: Tensor, values: Tensor, seen: Tensor | None = None):
         if not self.carries:
             return x
         longer = (k.with_axis(1, k.shape[1] + 1) for k in (keys, values))
         return x, *longer
 
-    def torch(self, F, x, keys, values, counts=None, **weights):
+    def torch(self, F, x, keys, values, *given, **weights):
         a = self.whole
         if self.carries:
             keys = F.cat((keys, torch_heads(F, a, "key", x, weights)), -2)
             values = F.cat((values, torch_heads(F, a, "value", x, weights)), -2)
         q = torch_heads(F, a, "query", x, weights)
-        settings = torch_masks(F, a, q, counts, None, None) | a.torch_settings(0.0)
-        y = F.scaled_dot_product_attention(q, keys, values, **settings)
-        y = F.linear(y.transpose(-3, -2).flatten(-2), weights["output.weight"], weights.get("output.bias"))
+        counts, mask = self.seen(given)
+        settings = torch_masks(F, a, q, counts, mask, None) | a.torch_settings(0.0)
+        y = torch_output(F, F.scaled_dot_product_attention(q, keys, values, **settings), weights)
         return (y, keys, values) if self.carries else y
 
-    def onnx(self, op, x, keys, values, counts=None, **weights):
+    def onnx(self, op, x, keys, values, *given, **weights):
         a = self.whole
         if self.carries:
-            one = a.bind(self.operands[0])
+            one = a.with_settings(mask=None).bind(self.operands[0])
             keys = op.Concat(keys, attention_onnx.heads(op, one, "key", x, weights), axis=2)
             values = op.Concat(values, attention_onnx.heads(op, one, "value", x, weights), axis=2)
         q = attention_onnx.heads(op, a, "query", x, weights)
-        means = attention_onnx.attend(op, a, q, keys, values, counts, None, None)
+        counts, mask = self.seen(given)
+        means = attention_onnx.attend(op, a, q, keys, values, counts, mask, None)
         y = attention_onnx.output(op, a, means, weights)
         return (y, keys, values) if self.carries else y

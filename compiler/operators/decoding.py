@@ -8,6 +8,7 @@ from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf, Pa
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.loop import CONTINUES
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
+from dlc.compiler.operators.padding import APART, LENGTHS, onnx_column, onnx_places, onnx_take, torch_take
 from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.types import Classes, Tensor
 
@@ -95,6 +96,29 @@ class NextPlace(Operator):
 
     def onnx(self, op, place):
         return op.Add(place, op.constant(1, "int64"))
+
+
+class PromptMask(Operator):
+    """Which of the steps that are carried are no padding of a prompt: those before the end of each row, and
+    those behind the prompt. The operands are the prompt, the lengths of its rows, and keys `[groups, past, n]`.
+    """
+
+    public = False
+    takes = "any"
+
+    def type(self, prompt: Tensor, counts: Tensor, keys: Tensor) -> Tensor:
+        return Tensor("bool", (1, 1, keys.shape[1] + 1))
+
+    def torch(self, F, prompt, counts, keys):
+        places = F.arange(keys.shape[2] + 1, device=keys.device)
+        seen = (places < counts.unsqueeze(1)) | (places >= prompt.shape[1])
+        return seen.unsqueeze(1).unsqueeze(1)
+
+    def onnx(self, op, prompt, counts, keys):
+        places = onnx_places(op, self.operands[2].shape[1] + 1)
+        valid = op.Less(places, onnx_column(op, counts))
+        behind = op.GreaterOrEqual(places, op.size(self.operands[0].shape[0]))
+        return op.Unsqueeze(op.Or(valid, behind), op.constant([1, 2], "int64"))
 
 
 class Unfinished(Operator):

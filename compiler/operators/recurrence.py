@@ -101,7 +101,7 @@ class Recurrent(Operator, abstract=True):
         return (self.units,) if count == 1 else (count, self.units)
 
     def stepwise(self, changing, steps):
-        from dlc.compiler.operators.recurrent_steps import RecurrentStep
+        from dlc.compiler.operators.recurrent_steps import RecurrentPrefix, RecurrentStep
 
         if self.bidirectional or self.final:
             what = (
@@ -117,7 +117,14 @@ class Recurrent(Operator, abstract=True):
         state = Tensor("float", self.state_shape())
         count = self.state_count()
         given = tuple([1, len(states)][:count]) if states else ()
-        return Stepwise(RecurrentStep(of=one), states=(state,) * count, carried=(state,) * count, given=given)
+        prefix = RecurrentPrefix(of=self)
+        return Stepwise(
+            RecurrentStep(of=one),
+            prefix=prefix,
+            states=(state,) * count,
+            carried=(state,) * count,
+            given=given,
+        )
 
     def padding_of(self, place, axis):
         return LENGTHS if (place, axis) == (0, 0) else super().padding_of(place, axis)

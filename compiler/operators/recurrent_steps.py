@@ -8,7 +8,11 @@ from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.stepwise import BoundOperator
 from dlc.compiler.types import Tensor
 
+INT32 = 6
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dlc.compiler.operators.recurrence import Recurrent
 
 
@@ -32,24 +36,55 @@ class RecurrentStep(Operator):
     def torch(self, F, x, *states, **weights):
         layer = self.whole
         made = layer.torch_run(F, x, layer.torch_states(x, states), [*weights.values()], layer.layers, 1)
-        last = [made[1 + i] for i in range(len(states))]
-        return made[0], *(s.squeeze(0) if layer.layers == 1 else s.transpose(0, 1) for s in last)
+        return made[0], *shaped(layer, [made[1 + i] for i in range(len(states))])
 
     def onnx(self, op, x, *states, **weights):
-        layer, count = self.whole, self.whole.layers
-        given, x = layer.onnx_states(op, states), op.Transpose(x, perm=[1, 0, 2])
-        last: list[list[Any]] = [[] for _ in states]
-        for place in range(count):
-            initial = [layer.onnx_part(op, s, place) for s in given]
-            y, *made = layer.onnx_layer(
-                op, x, None, initial, weights, place, layer.directions, outputs=1 + len(states)
-            )
-            for found, state in zip(last, made, strict=True):
-                found.append(state)
-            x = layer.onnx_join(op, y, 1)
-        joined = (found[0] if count == 1 else op.Concat(*found, axis=0) for found in last)
-        if count == 1:
-            return op.Transpose(x, perm=[1, 0, 2]), *(
-                op.Squeeze(s, op.constant([0], "int64")) for s in joined
-            )
-        return op.Transpose(x, perm=[1, 0, 2]), *(op.Transpose(s, perm=[1, 0, 2]) for s in joined)
+        return onnx_run(op, self.whole, x, None, states, weights)
+
+
+class RecurrentPrefix(RecurrentStep):
+    """All steps of a prompt, with the states after them as further results."""
+
+    of: Any = setting("the layer", BoundOperator())
+
+    def type(self, x: Tensor, *others: Tensor):
+        state = Tensor("float", self.whole.state_shape())
+        return *self.whole.results, *(state,) * self.whole.state_count()
+
+    def apart(self, others: Sequence[Any]) -> tuple[Sequence[Any], Any]:
+        """The initial states, and the lengths of rows."""
+        return (others, None) if self.whole.lengths is None else (others[:-1], others[-1])
+
+    def torch(self, F, x, *others, **weights):
+        layer, (states, counts) = self.whole, self.apart(others)
+        initial, made = layer.torch_states(x, states), layer.function(F)
+        made = F.recurrent_by_length(made, x, initial, counts, [*weights.values()], layer.bias, layer.layers)
+        return made[0], *shaped(layer, [made[1 + i] for i in range(layer.state_count())])
+
+    def onnx(self, op, x, *others, **weights):
+        states, counts = self.apart(others)
+        limits = self.whole.onnx_steps(op) if counts is None else counts
+        return onnx_run(op, self.whole, x, limits and op.Cast(limits, to=INT32), states, weights)
+
+
+def shaped(layer: Recurrent, states: Sequence[Any]) -> list[Any]:
+    """The last states as initial states: `[batch, units]`, or `[batch, layers, units]`."""
+    return [s.squeeze(0) if layer.layers == 1 else s.transpose(0, 1) for s in states]
+
+
+def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[Any],
+             weights: Any) -> tuple[Any, ...]:  # fmt: skip
+    """All steps, and the last states of all layers as initial states."""
+    given, x = layer.onnx_states(op, states), op.Transpose(x, perm=[1, 0, 2])
+    count, found = layer.state_count(), []
+    for place in range(layer.layers):
+        initial = [layer.onnx_part(op, s, place) for s in given]
+        y, *last = layer.onnx_layer(
+            op, x, limits, initial, weights, place, layer.directions, outputs=1 + count
+        )
+        found.append(last)
+        x = layer.onnx_join(op, y, 1)
+    joined = [op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0] for parts in zip(*found, strict=True)]
+    axis = op.constant([0], "int64")
+    made = (op.Squeeze(s, axis) if layer.layers == 1 else op.Transpose(s, perm=[1, 0, 2]) for s in joined)
+    return op.Transpose(x, perm=[1, 0, 2]), *made

@@ -23,12 +23,16 @@ from dlc.compiler.operators.decoding import (
     FINISHED,
     PLACE,
     GreedyChoice,
+    LastScores,
     NewRows,
     NextPlace,
+    PromptMask,
     Unfinished,
 )
+from dlc.compiler.operators.lengths import SequenceLength
 from dlc.compiler.operators.loop import ITERATION, Loop
 from dlc.compiler.operators.padding import APART
+from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -49,14 +53,40 @@ def decode(extension: Extension, output: Output, scores: Value) -> Value:
     graph = replace(extension.graph, nodes=tuple(extension.nodes))
     targets = {v for v in graph.inputs if v.kind == "target" and v.field == output.target}
     shifted = [n.results[0] for n in graph.nodes if n.operator.delays and targets & {n.operands[0]}]
-    return Decoding(extension, graph, output, shifted, scores).symbols()
+    if shifted:
+        return Decoding(extension, graph, output, shifted, scores).symbols()
+    return PromptDecoding(extension, graph, output, [prompt_of(graph, output)], scores).symbols()
+
+
+def prompt_of(graph: Graph, output: Output) -> Value:
+    """The symbols of the input with the classes and the dimension of the output."""
+    declared = output.declared
+    classes = declared.classes and declared.classes.count
+    return next(v for v in graph.values() if v.type.element == "class" and v.type.shape == declared.shape
+                and v.type.classes and v.type.classes.count == classes)  # fmt: skip
+
+
+def rows_of(graph: Graph) -> Value:
+    """A value of the batch that is known before any step: no text and no target."""
+    targets = graph.depends({v: 1 for v in graph.inputs if v.kind == "target"})
+    values = (v for v in graph.values() if v.type.batched and v not in targets)
+    return next(v for v in values if v.type.element != "string")
+
+
+def counts_of(graph: Graph, prompt: Value) -> Value | None:
+    """The lengths of the rows of a prompt, if the graph takes them."""
+    behind = graph.needed_by([prompt])
+    fields = {length_name(v.field) for v in graph.inputs if v in behind}
+    return next((v for v in graph.inputs if v.kind == "length" and v.field in fields), None)
 
 
 class Decoding:
     """The loop that decodes an output. Each of the values `fed` is the sequence of symbols that the graph
     reads: that of a step is the answer of the step before."""
 
-    def __init__(self, extension: Extension, graph: Graph, output: Output, fed: Sequence[Value], scores: Value):
+    def __init__(
+        self, extension: Extension, graph: Graph, output: Output, fed: Sequence[Value], scores: Value
+    ):
         assert output.decoder is not None
         self._extension, self._graph, self._fed, self._scores = extension, graph, fed, scores
         self._decoder, self._name, self._site = output.decoder, output.name, scores.site
@@ -65,9 +95,12 @@ class Decoding:
         self._count = number(classes.count)
         self._end = self._count - 1 if classes.end else None
         (self._steps,) = fed[0].type.shape
+        self._rows = rows_of(graph)
         self._nodes: list[Node] = []
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
         self._place: Value | None = None
+        self._seen: Value | None = None
+        self._counts = counts_of(graph, fed[0])
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
 
     def symbols(self) -> Value:
@@ -97,7 +130,9 @@ class Decoding:
         answers, last = answer.type.with_shape(free(f"{self._name}_steps")), [state.type for state in inside]
         operator = Loop(most=self._decoder.max, states=last, stacked=[answers])
         given = {"graphs": {"body": body}}
-        node = self._node(operator, [before for before, _, _ in self._states], {}, f"{self._name}_loop", **given)
+        node = self._node(
+            operator, [before for before, _, _ in self._states], {}, f"{self._name}_loop", **given
+        )
         self._extension.nodes.append(node)
         return node.results[-1]
 
@@ -106,13 +141,12 @@ class Decoding:
 
     def _before(self, operator: Operator, name: str) -> Value:
         """A value of every row before the first step."""
-        rows = next(v for v in self._graph.inputs if v.type.batched and v.kind == "input")
-        return self._extension.add(operator, (rows,), name, self._site)
+        return self._extension.add(operator, (self._rows,), name, self._site)
 
     def _places(self) -> Value:
         """The number of the step in each row, from 0."""
         if self._place is None:
-            before, self._place = self._before(NewRows(made=[PLACE]), "place"), self._input("place", PLACE)
+            before, self._place = self._first_place(), self._input("place", PLACE)
             (after,) = self._add(NextPlace(), (self._place,), {}, "next_place", self._site)
             self._states.append((before, self._place, after))
         return self._place
@@ -142,7 +176,9 @@ class Decoding:
         if found is None:
             operands = [self._at.get(v, v) for v in node.operands]
             settings = {key: at_one(value, self._steps) for key, value in node.operator.values().items()}
-            made = self._add(node.operator.with_settings(**settings), operands, node.weights, node.name, node.site)
+            made = self._add(
+                node.operator.with_settings(**settings), operands, node.weights, node.name, node.site
+            )
         else:
             made = self._add_stateful(node, changing, found)
         self._at.update(zip(node.results, made, strict=False))
@@ -155,13 +191,24 @@ class Decoding:
         operands += self._once(found.once, others, node) if found.once else others
         operands += [node.operands[i] for i in found.kept]
         inside = [self._input(f"{node.name}_state", type) for type in found.carried]
-        operands += [*inside, *([self._places()] if found.placed else [])]
-        made = self._add(found.step, operands, node.weights, node.name, node.site)
-        before = [node.operands[i] for i in found.given] or [
-            self._before(NewRows(made=[type]), f"{node.name}_initial") for type in found.states
-        ]
-        self._states += zip(before, inside, made[1:], strict=True)
+        mask = self._mask(inside[0]) if found.masked else []
+        operands += [*inside, *mask, *([self._places()] if found.placed else [])]
+        step = found.masked if mask and found.masked else found.step
+        made = self._add(step, operands, node.weights, node.name, node.site)
+        self._states += zip(self._initial(node, found), inside, made[1:], strict=True)
         return made
+
+    def _first_place(self) -> Value:
+        return self._before(NewRows(made=[PLACE]), "place")
+
+    def _initial(self, node: Node, found: Stepwise) -> list[Value]:
+        """The states before the first step."""
+        given = [node.operands[i] for i in found.given]
+        return given or [self._before(NewRows(made=[t]), f"{node.name}_initial") for t in found.states]
+
+    def _mask(self, keys: Value) -> list[Value]:
+        """Which of the steps that are carried are seen; nothing if all are."""
+        return []
 
     def _lengths_of_steps(self, node: Node) -> tuple[int, ...]:
         """The place of the operand that holds the lengths of rows along the steps, which one step has not."""
@@ -191,6 +238,49 @@ class Decoding:
         leaves = {spec.leaf for spec in bound.weights(*bound.positional)}
         own = {leaf: value for leaf, value in weights.items() if leaf in leaves}
         return Node(bound, tuple(operands), own, results, name, site, **given)
+
+
+class PromptDecoding(Decoding):
+    """The loop that continues a prompt. Before it, the graph computes all steps of the prompt."""
+
+    def symbols(self) -> Value:
+        finished = self._input("finished", FINISHED)
+        scores = self._input("scores", self._scores.type.with_axis(0, 1))
+        chosen, answer, finishes = self._choose(scores, finished)
+        self._add_steps(chosen)
+        first = self._of_prompt(LastScores(), self._scores, "prompt_scores")
+        unfinished = self._before(NewRows(made=[FINISHED]), "unfinished")
+        self._states += [(first, scores, self._at[self._scores]), (unfinished, finished, finishes)]
+        return self._loop(answer, finishes)
+
+    def _first_place(self) -> Value:
+        return self._of_prompt(SequenceLength(), self._fed[0], "prompt_length")
+
+    def _initial(self, node: Node, found: Stepwise) -> list[Value]:
+        """The states after the prompt. A node takes the place of this one that computes them too."""
+        if found.prefix is None:
+            return []
+        added = self._node(found.prefix, node.operands, node.weights, f"{node.name}_prompt", node.site)
+        added = replace(added, results=(*node.results, *added.results[1:]))
+        nodes = self._extension.nodes
+        nodes[nodes.index(node)] = added
+        return [*added.results[1:]]
+
+    def _mask(self, keys: Value) -> list[Value]:
+        """Which of the steps that are carried are no padding of the prompt."""
+        if self._counts is None:
+            return []
+        if self._seen is None:
+            operands = (self._fed[0], self._counts, keys)
+            (self._seen,) = self._add(PromptMask(), operands, {}, "seen", self._site)
+        return [self._seen]
+
+    def _of_prompt(self, operator: Operator, value: Value, name: str) -> Value:
+        """The result of an operator that takes the lengths of rows, if prompts have them."""
+        if self._counts is None:
+            return self._extension.add(operator, (value,), name, self._site)
+        knowing = operator.knowing(lengths=self._steps)
+        return self._extension.add(knowing, (value, self._counts), name, self._site)
 
 
 def check_apart(node: Node, changing: Sequence[int], steps: Size) -> None:

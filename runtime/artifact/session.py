@@ -36,7 +36,7 @@ ALLOCATORS = Lock()
 BATCH = "batch"  # the name of the first axis of inputs and outputs
 DEVICES = ("cpu", "cuda")
 # Operators that fail, or end the process, for an empty batch, and for rows without entries along an axis.
-NEED_ROWS, NEED_STEPS = frozenset({"Attention", "GRU", "LSTM"}), frozenset({"InstanceNormalization"})
+NEED_ROWS, NEED_STEPS = frozenset({"Loop", "Attention", "GRU", "LSTM"}), frozenset({"InstanceNormalization"})
 # The operators of these among the nodes of a session.
 FATAL: WeakKeyDictionary[onnxruntime.InferenceSession, frozenset[str]] = WeakKeyDictionary()
 QUIET = 4  # log fatal errors only; others are raised as exceptions

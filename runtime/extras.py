@@ -1,0 +1,40 @@
+"""Packages that only some specs need. An extra of dlc installs them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from dlc.compiler.diagnostics.problems import CompileError
+
+if TYPE_CHECKING:
+    from dlc.compiler.program import CompiledProgram
+    from dlc.compiler.training.metrics import Metric
+
+EXTRAS = {"sacrebleu": "text"}
+NOT_INSTALLED = "E0816"
+
+
+def check_packages(program: CompiledProgram) -> None:
+    """Error E0816 for a metric that is computed by a package that cannot be imported, before data is read."""
+    for metric in (metric for phase in program.phases for _, metric in phase.metrics):
+        if lacking := lacking_package(metric):
+            raise CompileError.of(NOT_INSTALLED, lacking, metric.span, help=install_command(metric.package))
+
+
+def lacking_package(metric: Metric) -> str:
+    """The error message of a metric that is computed by a package that cannot be imported; empty if it can."""
+    if not metric.package:
+        return ""
+    what = f"`{metric.name}` is computed by the package {metric.package}"
+    try:
+        import_module(metric.package)
+    except ModuleNotFoundError as error:
+        return f"{what}, which is not installed" if error.name == metric.package else f"{what}: {error}"
+    except ImportError as error:
+        return f"{what}, which cannot be imported: {error}"
+    return ""
+
+
+def install_command(package: str) -> str:
+    return f'pip install "dlc[{EXTRAS[package]}]"'

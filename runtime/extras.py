@@ -23,7 +23,7 @@ def check_packages(program: CompiledProgram) -> None:
 
 
 def lacking_package(metric: Metric) -> str:
-    """The error message of a metric that is computed by a package that cannot be imported; empty if it can."""
+    """The error message of a metric whose package cannot be imported; empty if it can, or it needs none."""
     if not metric.package:
         return ""
     what = f"`{metric.name}` is computed by the package {metric.package}"

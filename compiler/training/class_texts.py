@@ -1,8 +1,8 @@
 """The text of a sequence of classes: the names of its classes, joined.
 
-The names are characters, which are joined as they are, or words, which are joined by a space. If the sequences
-were cut from texts, they are what the texts were cut into. Else they are characters if every class has a name
-of one character, and words if not. The name of a class without one is its number.
+The names are characters, which are joined as they are, or words, which are joined by a space. If the
+sequences were cut from texts, they are what the texts were cut into. Else they are characters if every class
+has a name of one character, and words if not. The name of a class without one is its number.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Metrics of texts, over all rows together: counts are summed over the rows. `class_texts` says what the text of
-a sequence of classes is."""
+"""Metrics of texts, over all rows together: counts are summed over the rows. `class_texts` says what the text
+of a sequence of classes is."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class _OfTexts(OfSequences, abstract=True):
 
 
 class WordErrorRate(_OfTexts):
-    """Insertions, deletions and substitutions of words that turn the answers into their targets, divided by the
-    words of the targets (torchmetrics `WordErrorRate`, jiwer `wer`).
+    """Insertions, deletions and substitutions of words that turn the answers into their targets, divided by
+    the number of words of the targets (torchmetrics `WordErrorRate`, jiwer `wer`).
 
-    Words are what stands between white space in the text of a row. The counts are summed over all rows. NaN if
-    no target has a word.
+    Words are what stands between white space in the text of a row. Both numbers are of all rows together. It
+    is NaN if no target has a word.
     """
 
     usage = """
@@ -74,8 +74,8 @@ class _OfSacrebleu(_OfTexts, abstract=True):
 
 
 class Bleu(_OfSacrebleu):
-    """BLEU of the texts of all rows, from 0 to 100, as sacrebleu computes it by default (Papineni et al. 2002;
-    Post 2018; torchmetrics `SacreBLEUScore`).
+    """BLEU of the texts of all rows, from 0 to 100, as sacrebleu computes it by default (Papineni et al.
+    2002; Post 2018; torchmetrics `SacreBLEUScore`).
 
     It is what the command `sacrebleu` prints for the texts of answers and targets: up to 4 words in sequence,
     exponential smoothing, capital letters count. `tokenize="13a"` separates punctuation from words, so scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.problems import CompileError
@@ -26,13 +25,12 @@ def lacking_package(metric: Metric) -> str:
     """The error message of a metric whose package cannot be imported; empty if it can, or it needs none."""
     if not metric.package:
         return ""
-    what = f"`{metric.name}` is computed by the package {metric.package}"
     try:
-        import_module(metric.package)
-    except ModuleNotFoundError as error:
-        return f"{what}, which is not installed" if error.name == metric.package else f"{what}: {error}"
+        metric.import_package()
     except ImportError as error:
-        return f"{what}, which cannot be imported: {error}"
+        absent = isinstance(error, ModuleNotFoundError) and error.name == metric.package
+        why = "is not installed" if absent else f"cannot be imported: {error}"
+        return f"`{metric.name}` is computed by the package {metric.package}, which {why}"
     return ""
 
 

@@ -106,6 +106,9 @@ class Metric(Definition, family="metric", what="a metric"):
         target."""
         return type.element in self.for_elements and not type.blank
 
+    def import_package(self) -> None:
+        """Import `package`; ImportError if that is not possible."""
+
     def start(self, type: Tensor, unit: str = "") -> State:
         return State(type, unit)
 

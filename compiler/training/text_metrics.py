@@ -63,6 +63,9 @@ class _OfSacrebleu(_OfTexts, abstract=True):
         """The metric of sacrebleu. Its statistics of a row are a list of counts."""
         raise NotImplementedError
 
+    def import_package(self):
+        self.scorer()
+
     def compare_texts(self, np, state, answers, targets):
         rows = self.scorer()._extract_corpus_statistics(answers, [targets])
         state.add(counted=np.sum(rows, axis=0))
@@ -105,7 +108,7 @@ class Bleu(_OfSacrebleu):
         return 10
 
     def scorer(self):
-        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu import BLEU
 
         return BLEU(tokenize=self.tokenize or "none", force=True)  # `force` leaves its warnings out
 
@@ -132,7 +135,7 @@ class Chrf(_OfSacrebleu):
         return 18
 
     def scorer(self):
-        from sacrebleu.metrics.chrf import CHRF
+        from sacrebleu import CHRF
 
         return CHRF()
 

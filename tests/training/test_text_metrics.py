@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -264,6 +265,15 @@ def test_a_missing_package_is_an_error_before_data_is_read(desk, monkeypatch):
         dlc.train("large.dl")
     (problem,) = caught.value.diagnostics
     assert (problem.code, problem.line, problem.help) == ("E0816", 15, 'pip install "dlc[text]"')
+
+
+def test_a_package_that_cannot_be_imported_is_an_error_with_its_reason(desk, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu", ModuleType("sacrebleu"))
+    with pytest.raises(CompileError) as caught:
+        dlc.train(written(desk))
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "E0816"
+    assert "sacrebleu, which cannot be imported: cannot import name 'BLEU'" in problem.message
 
 
 def test_without_its_metrics_the_package_is_not_needed(desk, monkeypatch):

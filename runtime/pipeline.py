@@ -10,6 +10,7 @@ from dlc.compiler.lower.initial_weights import draw, with_average_nets
 from dlc.compiler.passes import specialize
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
+from dlc.runtime.extras import check_packages
 from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.pretrained import loaded
@@ -70,6 +71,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     in the run folder), and for an artifact whose outputs differ from those of the torch module.
     """
     face.compiled.check_answers()
+    check_packages(face.compiled)
     dataset = rows_for(face, data)
     program = face.compiled
     begun = loaded(program, program.train.weights, face.folder)

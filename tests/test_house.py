@@ -38,6 +38,7 @@ HEAVY = {
     "pyarrow",
     "safetensors",
     "rich",
+    "sacrebleu",
 }
 LOWERING = ("compiler/lower/", "compiler/passes/folding.py")  # may import torch, ONNX and NumPy
 UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}

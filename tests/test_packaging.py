@@ -70,7 +70,7 @@ def test_imported_packages_are_the_required_packages() -> None:
     packages = {
         i.package for i in all_imports(PRODUCT) if i.runs and i.layer is None
     } - sys.stdlib_module_names
-    declared = {without_gpu(r.name) for r in required("train")}
+    declared = {without_gpu(r.name) for extra in ("train", "text") for r in required(extra)}
     assert not [p for p in packages if not owners[p] & declared]
     assert not declared - {owner for p in packages for owner in owners[p]}
 

@@ -81,7 +81,7 @@ MEMBERS = {
     "confusion": "confusion_matrix", "rootmeansquarederror": "rmse", "matthewscorrcoef": "mcc",
     "meanabsolutepercentageerror": "mape", "meansquarederror": "mse", "meanabsoluteerror": "mae",
     "topkaccuracy": "top_k", "topkcategoricalaccuracy": "top_k", "top5": "top_k", "top5accuracy": "top_k",
-    "wer": "word_error_rate", "levenshtein": "edit_distance", "steplr": "step",
+    "wer": "word_error_rate", "sacrebleu": "bleu", "levenshtein": "edit_distance", "steplr": "step",
     "levenshteindistance": "edit_distance", "editdist": "edit_distance", "cer": "edit_distance",
     "charerrorrate": "edit_distance", "exactmatch": "sequence_accuracy",
     "exponentiallr": "exponential", "exponentialdecay": "exponential", "cosineannealinglr": "cosine",

@@ -14,9 +14,6 @@ UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
         "spectrogram", "mel", "mfcc",
     ),
     "function": ("path",),
-    "metric": (
-        "bleu", "chrf", "word_error_rate",
-    ),
     "source": ("images", "audio"),
     "field": ("files",),
     "section": ("tune",),

@@ -167,12 +167,13 @@ def unmeasured(ev: Evaluator, expr: syntax.Expr, path: list[str], measured: Meas
     if metric in unimplemented_words("metric"):
         return ev.reject(expr.span, not_built("metric", metric, figure))
     same = f"write `{known}`" if metric in figures else ""
-    named: Any = family("metric").get(figure)
+    other = "" if same else aliases.named(figure, "metric")  # the metric that has this name elsewhere
+    named: Any = family("metric").get(figure) or family("metric").get(other)
     outputs = ev.scope.file.outputs.values() if named and not named.tabular else ()
     if any(isinstance(o, OutputRef) and o.declared.element in named.for_elements for o in outputs):
-        with_settings = [f for f in figures if f.startswith(f"{figure}(")]
+        with_settings = [f for f in figures if f.startswith(f"{named.name}(")]
         same = (f"write `{path[0]}.{with_settings[0]}`" if with_settings
-                else f"`train {{ metrics = [{named.usual_call() or figure}] }}` measures it")  # fmt: skip
+                else f"`train {{ metrics = [{named.usual_call() or named.name}] }}` measures it")  # fmt: skip
     return ev.fail("E0606", expr.span, f"training does not measure `{figure}`",
                    help=same or of_earlier_phase(figure, measured)
                         or ev.state.nearest.did_you_mean(figure, lambda: figures)

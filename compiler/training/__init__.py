@@ -19,5 +19,6 @@ from dlc.compiler.training import (  # noqa: F401
     sequence_losses,
     sequence_metrics,
     tensor_losses,
+    text_metrics,
     whole_batch,
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.record import record
+from dlc.compiler.training.class_texts import ClassTexts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +37,11 @@ class CountTable:
 
 @dataclass
 class State:
-    """The counts of a metric of one output so far."""
+    """The counts of a metric of one output so far. `unit` is what texts were cut into to make its targets;
+    empty if none were."""
 
     type: Tensor
+    unit: str = ""
     counts: dict[str, Any] = field(default_factory=dict)
 
     def add(self, **amounts: Any) -> None:
@@ -47,6 +51,12 @@ class State:
     def mean(self) -> float:
         """`sum` divided by `all`; NaN if nothing was counted."""
         return self.counts["sum"] / self.counts["all"] if self.counts.get("all") else float("nan")
+
+    @cached_property
+    def texts(self) -> ClassTexts:
+        """The texts of a sequence of classes."""
+        assert self.type.classes is not None, "only sequences of classes are texts"
+        return ClassTexts.of(self.type.classes, self.unit)
 
     @property
     def per_label(self) -> bool:
@@ -66,6 +76,8 @@ class Metric(Definition, family="metric", what="a metric"):
     separates: ClassVar[bool] = False
     # True if it compares whole rows. Its targets are then -1 where they do not count.
     whole_rows: ClassVar[bool] = False
+    # The package that computes it, which an extra of dlc installs; empty if it needs none.
+    package: ClassVar[str] = ""
     # True if it is computed from probabilities, not from answers.
     of_probabilities: ClassVar[bool] = False
     # True if it is a table, which expectations and early stopping cannot compare with a number.
@@ -94,8 +106,11 @@ class Metric(Definition, family="metric", what="a metric"):
         target."""
         return type.element in self.for_elements and not type.blank
 
-    def start(self, type: Tensor) -> State:
-        return State(type)
+    def import_package(self) -> None:
+        """Import `package`; ImportError if that is not possible."""
+
+    def start(self, type: Tensor, unit: str = "") -> State:
+        return State(type, unit)
 
     @abstractmethod
     def update(self, np: Any, state: State, answer: Prediction, target: Any) -> None:

@@ -10,12 +10,15 @@ from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.training.metric_counts import packed
-from dlc.compiler.training.metrics import Metric
+from dlc.compiler.training.metrics import Metric, State
 from dlc.compiler.types import Tensor
 
+# Class indices as an array `[rows, steps]`, at the start of each row, and how many they are: `[rows]`.
+Sequences = tuple[Any, Any]
 
-class _OfSequences(Metric, abstract=True):
-    """The mean of a number of each sequence."""
+
+class OfSequences(Metric, abstract=True):
+    """A metric of answers and targets as sequences, each with a length of its own."""
 
     whole_rows = True
     for_elements = ("class",)
@@ -25,8 +28,8 @@ class _OfSequences(Metric, abstract=True):
         return type.element == "class" and type.rank == 1
 
     @abstractmethod
-    def of(self, np: Any, answers: Any, targets: Any) -> Any:
-        """The number of each sequence. Both operands are pairs: the sequences, and their lengths."""
+    def compare(self, np: Any, state: State, answers: Sequences, targets: Sequences) -> None:
+        """Add the sequences of a batch."""
         raise NotImplementedError
 
     def update(self, np, state, answer, target):
@@ -34,16 +37,29 @@ class _OfSequences(Metric, abstract=True):
         given = target >= 0
         answers = packed(np, value, value >= 0 if state.type.blank else given)
         targets = packed(np, target, given)
-        each = self.of(np, answers, targets)
         if state.type.ignore or not state.type.blank:
-            each = each[targets[1] > 0]
+            count = targets[1] > 0
+            answers, targets = ((rows[count], lengths[count]) for rows, lengths in (answers, targets))
+        self.compare(np, state, answers, targets)
+
+
+class _MeanOfSequences(OfSequences, abstract=True):
+    """The mean of a number of each sequence."""
+
+    @abstractmethod
+    def of(self, np: Any, answers: Sequences, targets: Sequences) -> Any:
+        """The number of each sequence."""
+        raise NotImplementedError
+
+    def compare(self, np, state, answers, targets):
+        each = self.of(np, answers, targets)
         state.add(sum=float(each.sum()), all=len(each))
 
     def value(self, np, state):
         return state.mean()
 
 
-class EditDistanceMetric(_OfSequences):
+class EditDistanceMetric(_MeanOfSequences):
     """Mean number of insertions, deletions and substitutions that turn an answer into its target (Levenshtein
     1966; torchmetrics `EditDistance`)."""
 
@@ -64,7 +80,7 @@ class EditDistanceMetric(_OfSequences):
         return edits(np, *answers, *targets)
 
 
-class SequenceAccuracy(_OfSequences):
+class SequenceAccuracy(_MeanOfSequences):
     """Share of answers of which the whole sequence is right, at the entries that count."""
 
     usage = """

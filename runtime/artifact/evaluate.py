@@ -24,6 +24,7 @@ from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
+from dlc.runtime.extras import install_command, lacking_package
 from dlc.runtime.training.meter import Meter, OutputMetric
 
 if TYPE_CHECKING:
@@ -253,10 +254,14 @@ def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
     counts = sum(m.counts(type_from_json(outputs[output])) for output, m in pairs)
     if COUNT_BYTES * counts > memory.free():
         raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")
-    names = titles(tuple(pairs))
+    for _, metric in pairs:
+        if lacking := lacking_package(metric):
+            raise ArtifactError(f"{lacking}: {install_command(metric.package)}")
+    names, units = titles(tuple(pairs)), artifact.metadata.units
     return [
-        OutputMetric(name, output, type_from_json(outputs[output]), target_of(artifact, output), metric)
+        OutputMetric(name, output, type_from_json(outputs[output]), target, metric, units.get(target, ""))
         for name, (output, metric) in zip(names, pairs, strict=True)
+        for target in [target_of(artifact, output)]
     ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.runtime.data.text_units import joined
+from dlc.compiler.training.class_texts import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

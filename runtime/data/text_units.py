@@ -1,19 +1,16 @@
-"""Cut texts into characters or words, and join them again.
+"""Cut texts into characters or words. `class_texts` of the compiler joins them again.
 
 A character is a Unicode code point; words are separated by white space. A column is cut at once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dlc.compiler.definitions.sections import WORD
 from dlc.runtime.data.source import Column
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 WHITE_SPACE = tuple(chr(code).encode() for code in range(0x3001) if chr(code).isspace())
 UNIT_BYTES = 64  # of memory, for each byte of text: its units, their classes, and masks
@@ -76,8 +73,3 @@ def strings(data: np.ndarray, starts: np.ndarray) -> Any:
 
     ends = pa.py_buffer(np.append(starts, len(data)).astype(np.int64, copy=False))
     return pa.LargeStringArray.from_buffers(len(starts), ends, pa.py_buffer(data))
-
-
-def joined(units: Iterable[Any], unit: str) -> str:
-    """The text of these units."""
-    return (" " if unit == WORD else "").join(map(str, units))

@@ -69,7 +69,7 @@ def train_phase(
     """Train one phase, beginning with the weights of the training `before` it."""
     settings, until = phase.settings, phase.settings.until
     torch.manual_seed(settings.seed)
-    forms = Forms(program, before.weights, device.choose(on), phase)
+    forms = Forms(program, before.weights, device.choose(on), phase, data.units)
     for form in forms.training:
         training_plan.check_statistics(form.graph, plan)
     learner = Learner(forms, phase, plan.steps)

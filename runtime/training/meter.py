@@ -23,7 +23,7 @@ class Meter:
     caller adds batches to `losses`."""
 
     def __init__(self, measured: Sequence[OutputMetric], losses: Losses | None = None) -> None:
-        self._measured = [(m, m.metric.start(m.updated_with)) for m in measured]
+        self._measured = [(m, m.metric.start(m.updated_with, m.unit)) for m in measured]
         self._losses = losses
 
     def add(self, answers: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
@@ -62,10 +62,14 @@ class Meter:
 
 class OutputMetric:
     """A metric of an output: its name (`accuracy`, or `OUTPUT.accuracy` if several outputs are measured), the
-    output, its declared type, the target field, and the metric."""
+    output, its declared type, the target field, the metric, and what texts were cut into to make the target,
+    if they were."""
 
-    def __init__(self, name: str, output: str, type: Tensor, target: str, metric: Metric) -> None:
+    def __init__(
+        self, name: str, output: str, type: Tensor, target: str, metric: Metric, unit: str = ""
+    ) -> None:
         self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric
+        self.unit = unit
 
     @property
     def leaves_out(self) -> bool:

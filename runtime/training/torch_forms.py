@@ -93,7 +93,7 @@ class TorchForm:
 
 class Forms:
     """The forms of a program on one device, with shared weights: one inference form, and one training form
-    for each objective."""
+    for each objective. `units` are those of the fields that were cut from texts."""
 
     def __init__(
         self,
@@ -101,10 +101,11 @@ class Forms:
         values: Mapping[str, np.ndarray],
         device: torch.device,
         phase: Phase | None = None,
+        units: Mapping[str, str] | None = None,
     ) -> None:
         self.program, self.device, self._values = program, device, values
         self.phase = phase = phase or program.last_phase
-        self.measured = measured(program, phase)
+        self.measured = measured(program, phase, units or {})
         settings, objectives = phase.settings, phase.objectives
         parted, (early_answering, answering), (early_sampling, sampling) = self._cut_graphs()
         late = [graph for _, graph in parted]
@@ -267,11 +268,12 @@ def estimate(size: Size) -> int:
     return evaluate(size, dict.fromkeys(names(size), LONG))
 
 
-def measured(program: CompiledProgram, phase: Phase) -> list[OutputMetric]:
-    """The metrics of a phase."""
+def measured(program: CompiledProgram, phase: Phase, units: Mapping[str, str]) -> list[OutputMetric]:
+    """The metrics of a phase. `units` are those of the fields that were cut from texts."""
     names = titles(phase.metrics)
     outputs = {o.name: o for o in program.outputs}
+    pairs = [(outputs[output], metric) for output, metric in phase.metrics]
     return [
-        OutputMetric(name, output, outputs[output].declared, outputs[output].target, metric)
-        for name, (output, metric) in zip(names, phase.metrics, strict=True)
+        OutputMetric(name, output.name, output.declared, output.target, metric, units.get(output.target, ""))
+        for name, (output, metric) in zip(names, pairs, strict=True)
     ]

@@ -24,7 +24,7 @@ input x: float[T, 4]
 output y: class(auto)[T]
 x -> dense(y.classes) -> y
 train {
-  metrics = [accuracy, f1, confusion_matrix, edit_distance, sequence_accuracy]
+  metrics = [accuracy, f1, confusion_matrix, edit_distance, sequence_accuracy, word_error_rate, bleu, chrf]
   epochs = 2
 }
 """
@@ -34,7 +34,7 @@ output y: class(auto)[U]
 x -> dense(y.classes + 1) -> y
 train {
   loss = ctc(y)
-  metrics = [edit_distance, sequence_accuracy]
+  metrics = [edit_distance, sequence_accuracy, word_error_rate, bleu, chrf]
   epochs = 4
 }
 """

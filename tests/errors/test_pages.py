@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,10 @@ def old_onnxruntime(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(onnxruntime, "__version__", "1.21.1")
 
 
+def without_sacrebleu(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sys.modules, "sacrebleu", None)
+
+
 # Errors that are caused by the environment: patches that cause them.
 ENVIRONMENTS = {
     "E0716": little_memory,
@@ -79,6 +84,7 @@ ENVIRONMENTS = {
     "E0810": wrong_gradient,
     "E0811": wrong_relu,
     "E0815": old_onnxruntime,
+    "E0816": without_sacrebleu,
 }
 
 

@@ -83,6 +83,12 @@ class Classes:
         return next(number for number in count(-1, -1) if number not in (self.numbers or ()))
 
 
+    @property
+    def filler(self) -> str | int:
+        """The label outside of the graph behind the last step of a row: that of the end, or of no class."""
+        return self.texts[-1] if self.end else self.unknown
+
+
 @record
 class Tensor:
     """The type of a value in the graph.

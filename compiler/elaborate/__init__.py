@@ -26,7 +26,7 @@ from dlc.compiler.elaborate.evaluate import ExpressionEvaluator
 from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
 from dlc.compiler.ir.graph import Input
-from dlc.compiler.passes import learners, lengths, lints, missing_values, offsets, runtimes
+from dlc.compiler.passes import learners, lengths, lints, missing_values, offsets, runtimes, specialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,7 @@ class Elaborator(Elaboration):
         if not self.problems.failed:
             program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
             lengths.check(program, self.problems)
+            specialize.check_decoding(program, self.problems)
             runtimes.check(program, self.problems)
             learners.check_steps(program, self.problems)
         lints.look(program, self.problems)

@@ -315,11 +315,11 @@ def without_cudnn(name: str, *given: Any) -> Any:
         return getattr(torch, name)(*given)
 
 
-def recurrent_by_length(function: Any, x: torch.Tensor, states: Sequence[torch.Tensor],
+def recurrent_by_length(kind: str, x: torch.Tensor, states: Sequence[torch.Tensor],
                         lengths: torch.Tensor | None, weights: Sequence[torch.Tensor], bias: bool,
                         layers: int) -> tuple[torch.Tensor, ...]:  # fmt: skip
     """The steps, and the last states of rows of these lengths, which are at least 1; of all steps if None."""
-    hx = tuple(states) if len(states) > 1 else states[0]
+    function, hx = getattr(torch, kind), tuple(states) if len(states) > 1 else states[0]
     steps, *last = function(x, hx, weights, bias, layers, 0.0, False, False, True)
     if lengths is None:
         return steps, *last

@@ -32,7 +32,7 @@ class NewRows(Operator):
     public = False
     takes = "any"
     made: Any = setting("the type of the result, alone in a list", TensorType())
-    value: int = setting("the number", Integer(), 0)
+    value: Any = setting("the number", Integer(symbolic=True), 0)
 
     def type(self, x: Tensor) -> Tensor:
         return self.made[0]
@@ -56,8 +56,8 @@ class GreedyChoice(Operator):
 
     public = False
     takes = "any"
-    end: int | None = setting("the class that ends a row", OneOf(Integer(0), Nothing()), None)
-    symbols: Any = setting("the number of symbols", Integer(1))
+    end: Any = setting("the class that ends a row", OneOf(Integer(symbolic=True), Nothing()), None)
+    symbols: Any = setting("the number of symbols", Integer(symbolic=True))
 
     def type(self, scores: Tensor, finished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         symbol = Tensor("class", (1,), Classes(self.symbols))

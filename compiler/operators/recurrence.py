@@ -160,9 +160,10 @@ class Recurrent(Operator, abstract=True):
 
     # --- PyTorch ------------------------------------------------------------------------------------------
 
-    def function(self, F: Any) -> Any:
+    @property
+    def function(self) -> str:
         """The function of torch that computes all layers."""
-        return getattr(F, self.kind.lower())
+        return self.kind.lower()
 
     def torch(self, F, x, *states, lengths=None, **weights):
         steps, free = F.size(self.operands[0].shape[0]), has_free(self.operands[0].shape[0])
@@ -200,7 +201,7 @@ class Recurrent(Operator, abstract=True):
         """Some layers: all states of the last one, and the last states of all."""
         hx = tuple(states) if len(states) > 1 else states[0]
         dropout = float(self.dropout) if layers > 1 else 0.0
-        return self.function(F)(x, hx, [*weights], self.bias, layers, dropout, True, directions > 1, True)
+        return getattr(F, self.function)(x, hx, [*weights], self.bias, layers, dropout, True, directions > 1, True)
 
     def torch_whole(self, F: Any, x: Any, states: Sequence[Any], weights: Mapping[str, Any]) -> Any:
         made = self.torch_run(F, x, states, [*weights.values()], self.layers, len(self.directions))

@@ -67,8 +67,9 @@ class Rnn(Recurrent):
     def auto(self) -> Initializer:
         return HeNormal() if self.activation == "relu" else XavierNormal()
 
-    def function(self, F):
-        return F.rnn_relu if self.activation == "relu" else F.rnn_tanh
+    @property
+    def function(self) -> str:
+        return f"rnn_{self.activation}"
 
     def module_settings(self):
         return super().module_settings() | {"nonlinearity": "relu" if self.activation == "relu" else None}

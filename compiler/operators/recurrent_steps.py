@@ -57,8 +57,8 @@ class RecurrentPrefix(RecurrentStep):
 
     def torch(self, F, x, *others, **weights):
         layer, (states, counts) = self.whole, self.apart(others)
-        initial, made = layer.torch_states(x, states), layer.function(F)
-        made = F.recurrent_by_length(made, x, initial, counts, [*weights.values()], layer.bias, layer.layers)
+        given = layer.torch_states(x, states), counts, [*weights.values()], layer.bias, layer.layers
+        made = F.recurrent_by_length(layer.function, x, *given)
         return made[0], *shaped(layer, [made[1 + i] for i in range(layer.state_count())])
 
     def onnx(self, op, x, *others, **weights):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.dims.dim import Dim, free, names, number, substitute
+from dlc.compiler.dims.dim import Dim, free, names, substitute
 from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
 from dlc.compiler.operators.decoding import (
     FINISHED,
@@ -49,28 +49,44 @@ CODE = "E0520"
 
 
 def decode(extension: Extension, output: Output, scores: Value) -> Value:
-    """The symbols that an output answers step by step, from its scores of all steps."""
+    """The symbols that an output answers step by step, from its scores of all steps. `CompileError` if they
+    cannot be computed so."""
     graph = replace(extension.graph, nodes=tuple(extension.nodes))
-    targets = {v for v in graph.inputs if v.kind == "target" and v.field == output.target}
-    shifted = [n.results[0] for n in graph.nodes if n.operator.delays and targets & {n.operands[0]}]
-    if shifted:
-        return Decoding(extension, graph, output, shifted, scores).symbols()
+    if fed := shifted_targets(graph, output, scores):
+        return Decoding(extension, graph, output, fed, scores).symbols()
     return PromptDecoding(extension, graph, output, [prompt_of(graph, output)], scores).symbols()
+
+
+def shifted_targets(graph: Graph, output: Output, scores: Value) -> list[Value]:
+    """The targets of an output, one step later, that its scores are computed from."""
+    needed = graph.needed_by([scores])
+    targets = {v for v in graph.inputs if v.kind == "target" and v.field == output.target and v in needed}
+    fed = []
+    for node in graph.nodes if targets else ():
+        if targets.isdisjoint(node.reads) or needed.isdisjoint(node.results):
+            continue
+        if not node.operator.delays or getattr(node.operator, "by", 0) != 1:
+            message = f"step by step, `{output.name}` is known one step later than `{node.operator.name}` reads it"
+            raise failed(node.site, message, f"read `shift({output.name}.target)`")
+        fed.append(node.results[0])
+    return fed
 
 
 def prompt_of(graph: Graph, output: Output) -> Value:
     """The symbols of the input with the classes and the dimension of the output."""
     declared = output.declared
-    classes = declared.classes and declared.classes.count
-    return next(v for v in graph.values() if v.type.element == "class" and v.type.shape == declared.shape
-                and v.type.classes and v.type.classes.count == classes)  # fmt: skip
+    count = declared.classes and declared.classes.count
+    found = [v for v in graph.values() if v.type.element == "class" and v.type.shape == declared.shape
+             and v.type.classes and v.type.classes.count == count and v.type.batched]  # fmt: skip
+    if not found:
+        message = f"`{output.name}` is decoded, and nothing reads what it answered before"
+        help = f"feed `shift({output.name}.target)` to the model, or declare an input of its type, {declared}"
+        raise failed(output.site, message, help)
+    return found[0]
 
 
-def rows_of(graph: Graph) -> Value:
-    """A value of the batch that is known before any step: no text and no target."""
-    targets = graph.depends({v: 1 for v in graph.inputs if v.kind == "target"})
-    values = (v for v in graph.values() if v.type.batched and v not in targets)
-    return next(v for v in values if v.type.element != "string")
+def failed(site: Site, message: str, help: str) -> CompileError:
+    return CompileError([Diagnostic.at(site, CODE, message, help)])
 
 
 def counts_of(graph: Graph, prompt: Value) -> Value | None:
@@ -78,6 +94,13 @@ def counts_of(graph: Graph, prompt: Value) -> Value | None:
     behind = graph.needed_by([prompt])
     fields = {length_name(v.field) for v in graph.inputs if v in behind}
     return next((v for v in graph.inputs if v.kind == "length" and v.field in fields), None)
+
+
+def rows_of(graph: Graph) -> Value:
+    """A value of the batch that is known before any step: no text and no target."""
+    targets = graph.depends({v: 1 for v in graph.inputs if v.kind == "target"})
+    values = (v for v in graph.values() if v.type.batched and v not in targets)
+    return next(v for v in values if v.type.element != "string")
 
 
 class Decoding:
@@ -92,8 +115,7 @@ class Decoding:
         self._decoder, self._name, self._site = output.decoder, output.name, scores.site
         classes = output.declared.classes
         assert classes is not None
-        self._count = number(classes.count)
-        self._end = self._count - 1 if classes.end else None
+        self._count, self._end = classes.count, classes.count - 1 if classes.end else None
         (self._steps,) = fed[0].type.shape
         self._rows = rows_of(graph)
         self._nodes: list[Node] = []
@@ -172,7 +194,7 @@ class Decoding:
                 check_apart(node, changing, self._steps)
         except Reject as reject:
             message = f"`{node.operator.name}` cannot be computed step by step: {reject.message}"
-            raise CompileError([Diagnostic.at(node.site, CODE, message, reject.help)]) from None
+            raise failed(node.site, message, reject.help) from None
         if found is None:
             operands = [self._at.get(v, v) for v in node.operands]
             settings = {key: at_one(value, self._steps) for key, value in node.operator.values().items()}

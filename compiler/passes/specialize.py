@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.ir.graph import Graph, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
@@ -28,6 +29,7 @@ from dlc.compiler.types import FLOATS, Tensor
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
+    from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import GraphInput, Node, Output, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective, Phase
@@ -171,6 +173,16 @@ def inference(program: CompiledProgram) -> Graph:
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     graph = with_lengths(program, graph) if program.export.lengths else graph
     return with_decoding(graph, [o for _, o in program.exports if not isinstance(o, Value) and o.decoder])
+
+
+def check_decoding(program: CompiledProgram, problems: Problems) -> None:
+    """Report what cannot be computed step by step, where an answer is made so."""
+    if any(not isinstance(exported, Value) and exported.decoder for _, exported in program.exports):
+        try:
+            inference(program)
+        except CompileError as error:
+            for diagnostic in error.diagnostics:
+                problems.add(diagnostic)
 
 
 def with_decoding(graph: Graph, outputs: list[Output]) -> Graph:

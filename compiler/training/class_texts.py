@@ -30,7 +30,8 @@ class ClassTexts:
     def of(cls, classes: Classes, cut_into: str = "") -> ClassTexts:
         """The texts of classes, of which the count is known. `cut_into` is the unit that texts were cut into,
         empty if none were."""
-        return cls(classes.texts, cut_into or unit_of(classes.texts))
+        names = classes.without_end().texts
+        return cls(names, cut_into or unit_of(names))
 
     def of_rows(self, rows: Any, lengths: Any) -> list[str]:
         """The text of each row of an integer array `[rows, steps]`: of as many class indices at its start as

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+from dlc.compiler.dims.dim import number
 from dlc.compiler.training.metric_counts import packed
 from dlc.compiler.training.metrics import Metric, State
 from dlc.compiler.types import Tensor
@@ -34,13 +35,20 @@ class OfSequences(Metric, abstract=True):
 
     def update(self, np, state, answer, target):
         value, target = np.asarray(answer.value), np.asarray(target)
-        given = target >= 0
-        answers = packed(np, value, value >= 0 if state.type.blank else given)
-        targets = packed(np, target, given)
+        given, own = target >= 0, state.type.blank or state.type.decoded
+        answers = packed(np, value, before_end(np, value, value >= 0 if own else given, state.type))
+        targets = packed(np, target, before_end(np, target, given, state.type))
         if state.type.ignore or not state.type.blank:
             count = targets[1] > 0
             answers, targets = ((rows[count], lengths[count]) for rows, lengths in (answers, targets))
         self.compare(np, state, answers, targets)
+
+
+def before_end(np: Any, rows: Any, given: Any, type: Tensor) -> Any:
+    """The mask of the given steps before the one that is the end, if the classes have one."""
+    if type.classes is None or not type.classes.end:
+        return given
+    return given & (np.cumsum(rows == number(type.classes.count) - 1, axis=1) == 0)
 
 
 class _MeanOfSequences(OfSequences, abstract=True):

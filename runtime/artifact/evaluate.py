@@ -201,7 +201,7 @@ def check_answers(artifact: OpenArtifact, measured: OutputMetric, answers: Batch
     type = measured.type
     name, *more = kind_of(type).answer_names(measured.output)
     values, shape = np.asarray(answers[name]), targets[measured.target].shape
-    if type.blank and values.ndim == 2:
+    if (type.blank or type.decoded) and values.ndim == 2:
         shape = (shape[0], values.shape[1])
     sound = values.shape == shape and is_known(type, values)
     if type.element == "class" and type.classes is not None:
@@ -238,6 +238,8 @@ def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
         if name in outputs
         for written in metrics
     ]
+    types = {name: type_from_json(type) for name, type in outputs.items()}
+    pairs = [(name, metric) for name, metric in pairs if metric.whole_rows or not types[name].decoded]
     left_out = [
         name for name, metrics in artifact.metadata.metrics.items() if metrics and name not in outputs
     ]

@@ -19,7 +19,7 @@ def as_texts(artifact: OpenArtifact, answers: Mapping[str, Any]) -> dict[str, An
     made = dict(answers)
     for name, unit in text_outputs(artifact).items():
         classes = artifact.outputs[name].classes
-        made[name] = texts_of(answers[name], unit, classes.unknown if classes else None)
+        made[name] = texts_of(answers[name], unit, classes.filler if classes else None)
     return made
 
 

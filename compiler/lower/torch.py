@@ -321,7 +321,7 @@ def recurrent_by_length(kind: str, x: torch.Tensor, states: Sequence[torch.Tenso
     """The steps, and the last states of rows of these lengths, which are at least 1; of all steps if None."""
     function, hx = getattr(torch, kind), tuple(states) if len(states) > 1 else states[0]
     steps, *last = function(x, hx, weights, bias, layers, 0.0, False, False, True)
-    if lengths is None:
+    if lengths is None or not len(lengths):
         return steps, *last
     packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices

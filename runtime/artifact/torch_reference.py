@@ -34,19 +34,22 @@ NOISE = 10.0  # factor on the rounding error of torch, for other orders of summa
 @dataclass(frozen=True)
 class ReferenceOutput:
     """An output of torch: its values, the labels that the artifact returns in their place, and the slack of
-    each value for rounding. `end` is the value with which rows are filled after their end."""
+    each value for rounding. An answer may be made `stepwise`; `end` is then the value with which rows are filled after their end."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()
     slack: np.ndarray | None = None
     floor: float = FLOOR
+    stepwise: bool = False
     end: int | None = None
 
     def fitted(self, have: np.ndarray) -> tuple[ReferenceOutput, np.ndarray]:
         """This output and one of the artifact, with equally many steps: an answer that is made step by step
         ends with its longest row, and other rows are filled with the end."""
-        if self.end is None or have.ndim != self.values.ndim:
+        if not self.stepwise or have.ndim != self.values.ndim:
             return self, have
+        if self.end is None:  # all rows have all steps, if there are rows
+            return self, have if len(have) else self.spelled
         steps = max(have.shape[1], self.values.shape[1])
         slack = self.slack if self.slack is None else widened(self.slack, steps)
         end = self.names[self.end] if self.names else self.end
@@ -99,7 +102,7 @@ class ReferenceOutput:
 
     def lasting(self, slack: np.ndarray) -> np.ndarray:
         """The slack of an answer that is made step by step: a step reads those before it."""
-        return slack if self.end is None else np.maximum.accumulate(slack, axis=1)
+        return slack if not self.stepwise else np.maximum.accumulate(slack, axis=1)
 
     def without(self, rows: np.ndarray) -> ReferenceOutput:
         """The output with infinite slack in these rows."""
@@ -148,7 +151,7 @@ class Reference:
 
     def answer(self, name: str, arrays: Mapping[str, np.ndarray]) -> ReferenceOutput:
         names, floor = self.named.get(name, ()), self.floors.get(name, FLOOR)
-        answer = ReferenceOutput(arrays[name], names, None, floor, self.ends.get(name))
+        answer = ReferenceOutput(arrays[name], names, None, floor, name in self.ends, self.ends.get(name))
         slack = self.slack(name, arrays)
         return answer if slack is None else replace(answer, slack=answer.lasting(slack))
 

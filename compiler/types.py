@@ -82,7 +82,6 @@ class Classes:
             return next(text for text in chain(("",), map(str, count())) if text not in self.names)
         return next(number for number in count(-1, -1) if number not in (self.numbers or ()))
 
-
     @property
     def filler(self) -> str | int:
         """The label outside of the graph behind the last step of a row: that of the end, or of no class."""

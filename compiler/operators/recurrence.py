@@ -201,7 +201,9 @@ class Recurrent(Operator, abstract=True):
         """Some layers: all states of the last one, and the last states of all."""
         hx = tuple(states) if len(states) > 1 else states[0]
         dropout = float(self.dropout) if layers > 1 else 0.0
-        return getattr(F, self.function)(x, hx, [*weights], self.bias, layers, dropout, True, directions > 1, True)
+        return getattr(F, self.function)(
+            x, hx, [*weights], self.bias, layers, dropout, True, directions > 1, True
+        )
 
     def torch_whole(self, F: Any, x: Any, states: Sequence[Any], weights: Mapping[str, Any]) -> Any:
         made = self.torch_run(F, x, states, [*weights.values()], self.layers, len(self.directions))

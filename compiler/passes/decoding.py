@@ -66,7 +66,9 @@ def shifted_targets(graph: Graph, output: Output, scores: Value) -> list[Value]:
         if targets.isdisjoint(node.reads) or needed.isdisjoint(node.results):
             continue
         if not node.operator.delays or getattr(node.operator, "by", 0) != 1:
-            message = f"step by step, `{output.name}` is known one step later than `{node.operator.name}` reads it"
+            message = (
+                f"step by step, `{output.name}` is known one step later than `{node.operator.name}` reads it"
+            )
             raise failed(node.site, message, f"read `shift({output.name}.target)`")
         fed.append(node.results[0])
     return fed

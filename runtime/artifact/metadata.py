@@ -248,7 +248,9 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
         raise no_type(written)
     if classes is not None and written.get("end") is True:
         classes = replace(classes, end=True)
-    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank, decoded=decoded)
+    return Tensor(
+        element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank, decoded=decoded
+    )
 
 
 def is_value(value: Any) -> bool:

@@ -96,7 +96,7 @@ def test_each_step_is_that_of_the_whole_prefix(steps: str) -> None:
     assert (onnx_answers(program, weights, {"spelling": spelling.numpy()}) == wanted.numpy()).all()
 
 
-@pytest.mark.parametrize("seed", range(4, 12))
+@pytest.mark.parametrize("seed", (4, 6, 8))
 def test_the_answers_are_those_of_a_loop_by_hand(seed: int) -> None:
     program = dlc.compile(text=SEQUENCES.replace("STEPS", "gru(16)"))
     weights = drawn(program, seed)

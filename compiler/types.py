@@ -77,7 +77,8 @@ class Tensor:
     writes them, and None for missing values; it is the same for a target and for what is computed of it
     alone, where an ignored class is -1 and an ignored number NaN. `blank` occurs only in declarations: the
     output is a sequence of classes that is decoded from scores of frames, which have the blank before the
-    classes (`ctc`).
+    classes (`ctc`). `words` occurs only in the types of artifacts: some that the model knows, of which random
+    text is made.
     """
 
     element: str
@@ -87,6 +88,7 @@ class Tensor:
     missing: bool = False
     ignore: tuple[float | str | None, ...] = ()
     blank: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def rank(self) -> int:

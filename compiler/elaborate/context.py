@@ -44,7 +44,7 @@ class Elaboration:
         self.type_in, self.tensors = type_in, dict(facts.tensors)
         self.settings = given_settings.spelled(overrides, problems)
         self.overrides = {name: v for name, v in overrides.items() if not given_settings.is_setting(name)}
-        self.builder = GraphBuilder(problems)
+        self.builder = GraphBuilder(problems, facts)
         self.nearest = Nearest()
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,9 +144,9 @@ class OnnxBuilder:
         self._stored: dict[str, list[ir.Value]] = {}
         self._shared: dict[tuple[str, Any], Any] = {}
 
-    @cached_property
+    @property
     def dim_sources(self) -> dict[str, DimSource]:
-        """The sources of free dimensions."""
+        """The sources of free dimensions: inputs, and the tokens that are read from texts."""
         return dim_sources(self.inputs)
 
     def node(
@@ -271,7 +270,9 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     op = Operators(builder)
     for node in graph.nodes:
         builder.name, builder.site = node.name, node.site
-        values.update(zip(node.results, run_node(node, op, values), strict=True))
+        made = dict(zip(node.results, run_node(node, op, values), strict=True))
+        values.update(made)
+        builder.inputs.update(made if node.operator.reads_text else {})
     outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
     used = {v.name for n in builder.nodes for v in n.inputs if v is not None}
     opsets = {"": opset} | ({ML: ml_opset} if builder.uses_ml else {})

@@ -18,7 +18,7 @@ from dlc.compiler.passes.graph_rewrite import (
     prune,
     rewired,
 )
-from dlc.compiler.passes.lengths import with_lengths
+from dlc.compiler.passes.lengths import with_computed_lengths, with_lengths
 from dlc.compiler.passes.target_augmentation import augment_targets
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import Penalty
@@ -53,7 +53,7 @@ def figures_of(objective: Objective, whole: str = "") -> dict[str, str]:
 def training(program: CompiledProgram, objective: Objective) -> Graph:
     """The training form, which a step computes: `loss` as written, the losses of outputs, and `objective`,
     the loss with the regularizers added. Targets are augmented with the values they are compared with."""
-    graph = with_statistics(program.graph, objective.updates, objective.freezes)
+    graph = with_statistics(program.row_graph, objective.updates, objective.freezes)
     graph = with_losses(graph, objective)
     graph = with_augmented_targets(program, graph)
     whole = loss_of(objective.figure)
@@ -166,15 +166,20 @@ def matrices(graph: Graph) -> list[Weight]:
 
 def inference(program: CompiledProgram) -> Graph:
     """The inference form, which the artifact computes: from raw inputs to answers, by their names there. Its
-    rows differ in length only if `export` asks for their lengths."""
+    rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph)))
-    return with_lengths(program, graph) if program.export.lengths else graph
+    return with_raw_lengths(program, graph)
+
+
+def with_raw_lengths(program: CompiledProgram, graph: Graph) -> Graph:
+    """A form with raw inputs with the lengths of its rows."""
+    return with_lengths(program, graph) if program.export.lengths else with_computed_lengths(program, graph)
 
 
 def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
     """The inference form from rows of training, with class indices as inputs; with the losses of a phase;
     of the last one by default."""
-    graph, phase = at_inference(program.graph), phase or next(reversed(program.phases), None)
+    graph, phase = at_inference(program.row_graph), phase or next(reversed(program.phases), None)
     if phase is None:
         return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, *phase.objectives)
@@ -183,7 +188,7 @@ def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
 
 def samples(program: CompiledProgram, phase: Phase) -> Graph:
     """The inference form of the values that a phase samples, from rows of training."""
-    return with_lengths(program, prune(at_inference(program.graph), phase.settings.samples))
+    return with_lengths(program, prune(at_inference(program.row_graph), phase.settings.samples))
 
 
 def training_answers(program: CompiledProgram) -> Graph:
@@ -194,7 +199,7 @@ def training_answers(program: CompiledProgram) -> Graph:
     updates = {w.name for w in statistics if not w.follows} - freezes
     graph = with_statistics(program.graph, updates, freezes)
     graph = from_raw(program, with_answers(program, graph))
-    return with_lengths(program, graph) if program.export.lengths else graph
+    return with_raw_lengths(program, graph)
 
 
 def with_answers(

@@ -206,6 +206,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"missing": True} if type.missing else {}),
         **({"ignore": list(type.ignore)} if type.ignore else {}),
         **({"blank": True} if type.blank else {}),
+        **({"words": list(type.words)} if type.words else {}),
     }
 
 
@@ -241,8 +242,12 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     blank = written.get("blank", False)
     if blank is not False and (blank is not True or element != "class" or len(sizes) != 1):
         raise no_type(written)
+    words = written.get("words", [])
+    if not isinstance(words, list) or not all_are(str, words) or (words and element != "string"):
+        raise no_type(written)
     missing = written.get("missing") is True
-    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank)
+    return Tensor(element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank,
+                  words=tuple(words))  # fmt: skip
 
 
 def is_value(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.graph import Graph, Input
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
+WORDS = 32  # of a vocabulary, of which random text is made
 MAX_BYTES = 2_000_000_000  # the limit of protobuf; larger weights are external data
 
 
@@ -68,10 +70,16 @@ def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir
 
 
 def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
-    """The raw types of the inputs that the graph reads."""
+    """The raw types of the inputs that the graph reads. Texts have some words that the model knows."""
     read = {v.name for v in graph.inputs}
-    types = {i.name: i.declared for i in program.inputs if i.name in read}
+    types = {i.name: replace(i.declared, words=known_words(program, i)) for i in program.inputs if i.name in read}
     return types | {v.name: v.type for v in graph.inputs if v.kind == "length"}
+
+
+def known_words(program: CompiledProgram, input: Input) -> tuple[str, ...]:
+    """Some of the texts or words that operators know of those of an input, from all of the vocabulary."""
+    known = [node.operator.vocabulary.spellings for node in program.readers if node.operands[0] is input.value]
+    return tuple(word for words in known for word in words[:: max(len(words) // WORDS, 1)][:WORDS])
 
 
 def length_dims(program: CompiledProgram, graph: Graph) -> dict[str, str]:

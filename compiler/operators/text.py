@@ -1,0 +1,212 @@
+"""Text as classes: whole texts, and the words and subwords of a text."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, Nothing, OneOf
+from dlc.compiler.dims.dim import class_count, free
+from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.lengths import LENGTH
+from dlc.compiler.types import MAX_CLASSES, Classes, Tensor
+from dlc.compiler.vocabularies import MISSING, UNKNOWN, WHITE_SPACE, learnt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dlc.compiler.vocabularies import Vocabulary
+
+MAX_LENGTH = 10**6  # tokens of a text
+
+
+class TextOperator(Operator, abstract=True):
+    """Turns texts into classes by a vocabulary, with class 0 for the unknown. Training computes the classes
+    once from the rows, before it begins (`CompiledProgram.row_graph`)."""
+
+    takes = "text"
+    elementwise = True
+    uses_ml = True
+
+    def with_settings(self, **changed: Any) -> TextOperator:
+        return super().with_settings(**changed).knowing(reading=self.reading)
+
+    def classes(self) -> Classes:
+        key = self.reading.key if self.reading else self.name
+        known = self.reading.vocabulary if self.reading else None
+        return Classes(known.count if known else class_count(key), found_in=key)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        assert self.reading is not None and self.reading.vocabulary is not None
+        return self.reading.vocabulary
+
+    def with_vocabulary(self, vocabulary: Vocabulary) -> TextOperator:
+        assert self.reading is not None
+        return self.knowing(reading=replace(self.reading, vocabulary=vocabulary))
+
+    @abstractmethod
+    def learn(self, texts: Counter[str]) -> Vocabulary | None:
+        """The vocabulary of texts with these counts; None if it would be empty. ValueError if it is too
+        large."""
+        raise NotImplementedError
+
+    def number_required(self, x: Tensor, at: int | str) -> Reject:
+        help = {
+            "class": "these are classes already: `embedding` or `one_hot` comes next",
+        }.get(x.element, "declare the input as `string`")
+        return Reject(f"`{self.name}` reads text, found {x}", at=at, code="E0202", help=help)
+
+    def torch(self, F, x):
+        return F.read_text(self.from_text, x, len(self.results))
+
+    def lookup(self, op: Any, texts: Any, numbers: dict[str, int]) -> Any:
+        """The class of each text, in ONNX."""
+        return op.ml.LabelEncoder(texts, keys_strings=list(numbers), values_int64s=list(numbers.values()),
+                                  default_int64=UNKNOWN)  # fmt: skip
+
+
+class VocabularyOperator(TextOperator):
+    """The class of a text among those of the training rows (ONNX `LabelEncoder`): class 0 for any other text,
+    then the known ones, the most frequent first. A missing text is class -1.
+
+    Texts are compared exactly. Several texts of a row, `string[3]`, share one vocabulary.
+    """
+
+    reads = "class"
+
+    max: int | None = setting("how many texts are known at most; the most frequent ones are kept",
+                              OneOf(Integer(1, MAX_CLASSES - 1), Nothing()), None)  # fmt: skip
+    min_count: int = setting("how often a text has to occur to be known", Integer(1), 1)
+
+    def type(self, x: Tensor) -> Tensor:
+        return Tensor("class", x.shape, self.classes(), x.batched)
+
+    def learn(self, texts):
+        counts = {text: count for text, count in texts.items() if text}
+        return learnt(counts, most=self.max, least=self.min_count, lowercase=False)
+
+    def numbers(self) -> dict[str, int]:
+        known = self.vocabulary
+        return {"": MISSING, **dict(zip(known.spellings, known.numbers, strict=True))}
+
+    def from_text(self, np, text):
+        numbers = self.numbers()
+        found = [numbers.get(str(part), UNKNOWN) for part in text.ravel()]
+        return np.array(found, np.int64).reshape(text.shape)
+
+    def onnx(self, op, x):
+        return self.lookup(op, x, self.numbers())
+
+    examples = (
+        Example("vocabulary", "string", "class"),
+        Example("vocabulary", "string[3]", "class[3]"),
+        Example("vocabulary(max=2, min_count=2)", "string", "class"),
+        Example("vocabulary", "float", rejects="E0202"),
+        Example("vocabulary(0)", "string", rejects="E0403"),
+    )
+
+
+class Tokenize(TextOperator):
+    """The words of a text as classes (ONNX `StringSplit` and `LabelEncoder`): class 0 for words that the
+    training rows do not have, then the known ones, the most frequent first.
+
+    The words of a text are what white space separates, as in `str.split` of Python. The number of words is a
+    free dimension of its own, along which rows differ in length.
+    """
+
+    ends_rows = True
+    reads = "tokens"
+    by: str = setting("what a text is cut into: `words`", Keyword("words"))
+    lowercase: bool = setting(
+        "whether the case of letters makes no difference: a word is known in lower case, with a capital, in "
+        "capitals, and as the training rows spell it",
+        Boolean(), True,
+    )  # fmt: skip
+    max_length: int | None = setting("how many words of a text are kept at most, from its start",
+                                     OneOf(Integer(1, MAX_LENGTH), Nothing()), None)  # fmt: skip
+    max: int | None = setting("how many words are known at most; the most frequent ones are kept",
+                              OneOf(Integer(1, MAX_CLASSES - 1), Nothing()), None, keyword=True)  # fmt: skip
+    min_count: int = setting("how often a word has to occur to be known", Integer(1), 1, keyword=True)
+
+    def type(self, x: Tensor) -> tuple[Tensor, ...]:
+        if x.shape:
+            raise Reject(f"`tokenize` reads one text a row, found {x}", at="x",
+                         help="declare each text as an input of its own")  # fmt: skip
+        steps = free(self.reading.field if self.reading else "tokens")
+        return Tensor("class", (steps,), self.classes(), x.batched), LENGTH
+
+    def learn(self, texts):
+        words: Counter[str] = Counter()
+        for text, count in texts.items():
+            for word in text.split():
+                words[word] += count
+        return learnt(words, most=self.max, least=self.min_count, lowercase=self.lowercase)
+
+    def numbers(self) -> dict[str, int]:
+        return dict(zip(self.vocabulary.spellings, self.vocabulary.numbers, strict=True))
+
+    def tokens(self, texts: Iterable[str]) -> list[list[int]]:
+        """The tokens of each text."""
+        numbers = self.numbers()
+        return [[numbers.get(word, UNKNOWN) for word in text.split()[: self.max_length]] for text in texts]
+
+    def from_text(self, np, text):
+        return padded(np, self.tokens(map(str, text.ravel())))
+
+    def onnx(self, op, x):
+        zero, one = op.constant(0, "int64"), op.constant(1, "int64")
+        first, flat = op.constant([0], "int64"), op.constant([-1], "int64")
+        batch = op.Unsqueeze(op.Gather(op.Shape(x), zero, axis=0), first)
+        words, rows = x, op.Range(zero, op.Squeeze(batch, first), one)
+        for space in WHITE_SPACE:
+            words, rows = cut(op, words, rows, space)
+        each = op.Shape(rows)
+        counts = op.ScatterElements(op.Expand(first, batch), rows, op.Expand(op.constant([1], "int64"), each),
+                                    axis=0, reduction="add")  # fmt: skip
+        starts = op.Gather(op.CumSum(counts, zero, exclusive=1), rows)
+        places = op.Sub(op.Range(zero, op.Squeeze(each, first), one), starts)
+        numbers = self.lookup(op, words, self.numbers())
+        if self.max_length is not None:
+            most = op.constant(self.max_length, "int64")
+            kept = op.Less(places, most)
+            numbers, rows, places = (op.Compress(x, kept, axis=0) for x in (numbers, rows, places))
+            counts = op.Where(op.Less(counts, most), counts, most)
+        steps = op.ReduceMax(op.Concat(counts, op.constant([1], "int64"), axis=0), keepdims=1)
+        empty = op.Expand(op.constant(MISSING, "int64"), op.Concat(batch, steps, axis=0))
+        columns = (op.Unsqueeze(x, op.constant([1], "int64")) for x in (rows, places))
+        return op.ScatterND(empty, op.Concat(*columns, axis=1), numbers), counts
+
+    examples = (
+        Example("tokenize(words)", "string", "class[a_tokens]"),
+        Example("tokenize(words, lowercase=false)", "string", "class[a_tokens]"),
+        Example("tokenize(words, max_length=3)", "string", "class[a_tokens]"),
+        Example("tokenize(words, max=3, min_count=2)", "string", "class[a_tokens]"),
+        Example("tokenize(words) -> embedding(2)", "string", "float[a_tokens, 2]"),
+        Example("tokenize", "string", rejects="E0405"),
+        Example("tokenize(words)", "string[3]", rejects="E0201"),
+        Example("tokenize(words)", "class(3)", rejects="E0202"),
+    )
+
+
+def cut(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
+    """The parts between a white space of all texts, without empty ones, and the row of each, in ONNX. Each
+    white space is given: with none, engines differ in what they split at."""
+    flat = op.constant([-1], "int64")
+    parts, _ = op.StringSplit(texts, delimiter=space, outputs=2)
+    of_rows = op.Expand(op.Unsqueeze(rows, op.constant([1], "int64")), op.Shape(parts))
+    parts, rows = op.Reshape(parts, flat), op.Reshape(of_rows, flat)
+    kept = op.Not(op.Equal(parts, op.constant("", "string")))
+    return op.Compress(parts, kept, axis=0), op.Compress(rows, kept, axis=0)
+
+
+def padded(np: Any, rows: list[list[int]]) -> tuple[Any, Any]:
+    """The tokens of all rows as an array with class -1 after the end of each, and their numbers. It has one
+    place at least."""
+    lengths = np.array([len(row) for row in rows], np.int64)
+    made = np.full((len(rows), max(lengths.max(initial=0), 1)), MISSING, np.int64)
+    for row, tokens in zip(made, rows, strict=True):
+        row[: len(tokens)] = tokens
+    return made, lengths

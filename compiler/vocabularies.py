@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 UNKNOWN, MISSING = 0, -1  # the class of what is not in the vocabulary, and that of a missing text
 MAX_SPELLINGS = 1_000_000  # of a vocabulary
-# The white space of Unicode, as `str.split` defines it. The space comes last, because it is the most frequent.
+# The white space of Unicode, as `str.split` defines it. The space comes last: it is the most frequent.
 WHITE_SPACE = "\n\t\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + \
               "\u2028\u2029\u202f\u205f\u3000 "  # fmt: skip
 
 
 @record
 class Vocabulary:
-    """The classes of texts or of words: `count` of them, with class 0 for the unknown. Each of the `spellings`
-    has the class at the same place of `numbers`; several spellings may be one class. If a `tokenizer` makes
-    the classes, it is the text of its `tokenizer.json`, and there are no spellings."""
+    """The classes of texts or of words: `count` of them, with class 0 for the unknown. Each of the
+    `spellings` has the class at the same place of `numbers`; several spellings may be one class. If a
+    `tokenizer` makes the classes, it is the text of its `tokenizer.json`, and there are no spellings."""
 
     count: int
     spellings: tuple[str, ...] = ()
@@ -38,10 +38,16 @@ class Reading:
     field: str
     vocabulary: Vocabulary | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the node in its namespace."""
+        return self.key.rpartition(".")[2]
+
 
 def learnt(counts: Mapping[str, int], *, most: int | None, least: int, lowercase: bool) -> Vocabulary | None:
-    """The vocabulary of texts or words with these counts; None if there are none. It has those that occur at least `least` times, at most
-    `most` of them, the most frequent first, and equally frequent ones in the order of their code points.
+    """The vocabulary of texts or words with these counts; None if there are none. It has those that occur at
+    least `least` times, at most `most` of them, the most frequent first, and equally frequent ones in the
+    order of their code points. ValueError if there are too many.
 
     With `lowercase`, a word is known in lower case, with a capital, in capitals, and as it is spelled among
     the counts. Each of these spellings is the same word in lower case; any other spelling is unknown. So a

@@ -25,7 +25,7 @@ from dlc.compiler.elaborate.evaluate import ExpressionEvaluator
 from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
 from dlc.compiler.ir.graph import Input
-from dlc.compiler.passes import learners, lengths, lints, missing_values, offsets, runtimes
+from dlc.compiler.passes import learners, lengths, lints, missing_values, offsets, runtimes, text_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,7 @@ class Elaborator(Elaboration):
             program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
             lengths.check(program, self.problems)
             runtimes.check(program, self.problems)
+            text_lengths.check(program, self.problems)
             learners.check_steps(program, self.problems)
         lints.look(program, self.problems)
         return program

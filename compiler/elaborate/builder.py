@@ -53,9 +53,9 @@ RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
 class GraphBuilder(OperandConversion, TextReadings):
-    def __init__(self, problems: Problems, facts: Facts):
-        super().__init__()
-        self.problems, self.facts = problems, facts
+    def __init__(self, problems: Problems, facts: Facts, tokenizer_in: Callable[[str], str]):
+        TextReadings.__init__(self, facts, tokenizer_in)
+        self.problems = problems
         self.nodes: list[Node] = []
         self.weights = {}
         self.producers = {}
@@ -297,12 +297,14 @@ class GraphBuilder(OperandConversion, TextReadings):
             raise self.rejected(reject, operator, operands, span, spans) from None
         except DimError as error:
             raise self.fail("E0207", span, f"the result of `{operator.name}` has no size: {error}") from None
-        name = self._name_for(operator, specs, given)
+        name = self._name_for(bound, specs, given)
         weights = {s.leaf: self._weight(operator, name, s, span, spans, given.get(s.leaf)) for s in specs}
         results = self._node(bound, tuple(taken), weights, name, span)
         return results[:1] if bound.reads_text else results
 
     def _name_for(self, operator: Operator, specs: list[WeightSpec], given: Mapping[str, Value]) -> str:
+        if operator.reading is not None:
+            return operator.reading.name
         name = self.level.names.next(operator.name)
         if any(s.leaf not in given for s in specs):
             self.level.names.take(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dlc.compiler.definitions.definition import Definition
 from dlc.compiler.definitions.tensor_parameter_types import WeightTensor, tensor_kind
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.tensor_parameter_types import TensorValue
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.vocabularies import Reading
 
 T = TypeVar("T")
 LENGTHS = "lengths"
@@ -27,9 +26,6 @@ class GivenOperands(Definition, abstract=True):
     # The size of the axes along which rows differ, if the last operand holds the lengths of rows along them:
     # see `PaddedOperands.padding_of`.
     lengths: Size | None = None
-    # What it makes of a text, if it turns text into classes; `reading` is how.
-    reads: ClassVar[str] = ""
-    reading: Reading | None = None
 
     @classmethod
     @cache
@@ -50,11 +46,6 @@ class GivenOperands(Definition, abstract=True):
         operands = (name for name, kind in kinds if not isinstance(kind, WeightTensor))
         found = tuple(name for name in operands if isinstance(getattr(self, name), Tensor))
         return found if self.lengths is None else (*found, LENGTHS)
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether it turns text into classes."""
-        return bool(self.reads)
 
     def split(self, operands: Sequence[T]) -> tuple[Sequence[T], dict[str, T]]:
         """The positional operands, and the operands of settings by setting name."""

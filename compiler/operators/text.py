@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, Nothing, OneOf
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, Nothing, OneOf, Path
 from dlc.compiler.dims.dim import class_count, free
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.lengths import LENGTH
@@ -15,10 +14,14 @@ from dlc.compiler.types import MAX_CLASSES, Classes, Tensor
 from dlc.compiler.vocabularies import MISSING, UNKNOWN, WHITE_SPACE, learnt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from typing import Self
 
     from dlc.compiler.vocabularies import Vocabulary
 
+WORDS, SUBWORDS = UNITS = ("words", "subwords")
+OPSET = 20  # of StringSplit
+LEAST_SUBWORDS = 257  # each byte, and the unknown
+DEFAULT_SUBWORDS = 8000
 MAX_LENGTH = 10**6  # tokens of a text
 
 
@@ -30,7 +33,7 @@ class TextOperator(Operator, abstract=True):
     elementwise = True
     uses_ml = True
 
-    def with_settings(self, **changed: Any) -> TextOperator:
+    def with_settings(self, **changed: Any) -> Self:
         return super().with_settings(**changed).knowing(reading=self.reading)
 
     def classes(self) -> Classes:
@@ -38,20 +41,9 @@ class TextOperator(Operator, abstract=True):
         known = self.reading.vocabulary if self.reading else None
         return Classes(known.count if known else class_count(key), found_in=key)
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        assert self.reading is not None and self.reading.vocabulary is not None
-        return self.reading.vocabulary
-
-    def with_vocabulary(self, vocabulary: Vocabulary) -> TextOperator:
+    def with_vocabulary(self, vocabulary: Vocabulary) -> Self:
         assert self.reading is not None
         return self.knowing(reading=replace(self.reading, vocabulary=vocabulary))
-
-    @abstractmethod
-    def learn(self, texts: Counter[str]) -> Vocabulary | None:
-        """The vocabulary of texts with these counts; None if it would be empty. ValueError if it is too
-        large."""
-        raise NotImplementedError
 
     def number_required(self, x: Tensor, at: int | str) -> Reject:
         help = {
@@ -110,28 +102,67 @@ class VocabularyOperator(TextOperator):
 
 
 class Tokenize(TextOperator):
-    """The words of a text as classes (ONNX `StringSplit` and `LabelEncoder`): class 0 for words that the
-    training rows do not have, then the known ones, the most frequent first.
+    """The words of a text as classes (ONNX `StringSplit` and `LabelEncoder`), or its subwords.
 
-    The words of a text are what white space separates, as in `str.split` of Python. The number of words is a
-    free dimension of its own, along which rows differ in length.
+    The words of a text are what white space separates, as in `str.split` of Python. Class 0 stands for words
+    that the training rows do not have; then come the known ones, the most frequent first. Subwords are learnt
+    from the training rows by byte-pair encoding, or those of a `tokenizer.json` of the package `tokenizers`;
+    dlc applies it, and the artifact takes the numbers of tokens as `NAME_tokens`.
+
+    The number of tokens is a free dimension of its own, along which rows differ in length. A text without
+    tokens has one of class -1.
     """
 
     ends_rows = True
     reads = "tokens"
-    by: str = setting("what a text is cut into: `words`", Keyword("words"))
-    lowercase: bool = setting(
-        "whether the case of letters makes no difference: a word is known in lower case, with a capital, in "
-        "capitals, and as the training rows spell it",
-        Boolean(), True,
+    by: str = setting("what a text is cut into: `words`, `subwords`, or the path of a `tokenizer.json`",
+                      OneOf(Keyword(*UNITS), Path()))  # fmt: skip
+    lowercase: bool | None = setting(
+        "for words: whether the case of letters makes no difference. Then a word is known in lower case, "
+        "with a capital, in capitals, and as the training rows spell it",
+        OneOf(Boolean(), Nothing()), None, shown="true",
     )  # fmt: skip
-    max_length: int | None = setting("how many words of a text are kept at most, from its start",
+    max_length: int | None = setting("how many tokens of a text are kept at most, from its start",
                                      OneOf(Integer(1, MAX_LENGTH), Nothing()), None)  # fmt: skip
-    max: int | None = setting("how many words are known at most; the most frequent ones are kept",
-                              OneOf(Integer(1, MAX_CLASSES - 1), Nothing()), None, keyword=True)  # fmt: skip
-    min_count: int = setting("how often a word has to occur to be known", Integer(1), 1, keyword=True)
+    size: int | None = setting("for subwords: the number of classes at most",
+                               OneOf(Integer(LEAST_SUBWORDS, MAX_CLASSES), Nothing()), None, keyword=True,
+                               shown="8000")  # fmt: skip
+    max: int | None = setting(
+        "for words: how many are known at most; the most frequent ones are kept",
+        OneOf(Integer(1, MAX_CLASSES - 1), Nothing()), None, keyword=True, shown="all",
+    )  # fmt: skip
+    min_count: int | None = setting("for words: how often one has to occur to be known",
+                                    OneOf(Integer(1), Nothing()), None, keyword=True, shown="1")  # fmt: skip
+
+    @property
+    def outside(self) -> bool:
+        return self.by != WORDS
+
+    @property
+    def uses_ml(self) -> bool:
+        return not self.outside
+
+    @property
+    def least_opset(self) -> int:
+        return 0 if self.outside else OPSET
+
+    @property
+    def subwords(self) -> int:
+        return self.size or DEFAULT_SUBWORDS
+
+    @property
+    def tokenizer(self) -> str:
+        return "" if self.by in UNITS else self.by
 
     def type(self, x: Tensor) -> tuple[Tensor, ...]:
+        of = {WORDS: ("lowercase", "max", "min_count"), SUBWORDS: ("size",)}
+        for unit, settings in of.items():
+            wrong = next(
+                (name for name in settings if unit != self.by and getattr(self, name) is not None), None
+            )
+            if wrong is not None:
+                raise Reject(f"`{wrong}` is a setting of `tokenize({unit})`", at=wrong, code="E0402",
+                             help="leave it out")  # fmt: skip
         if x.shape:
             raise Reject(f"`tokenize` reads one text a row, found {x}", at="x",
                          help="declare each text as an input of its own")  # fmt: skip
@@ -143,22 +174,21 @@ class Tokenize(TextOperator):
         for text, count in texts.items():
             for word in text.split():
                 words[word] += count
-        return learnt(words, most=self.max, least=self.min_count, lowercase=self.lowercase)
+        return learnt(words, most=self.max, least=self.min_count or 1, lowercase=self.lowercase is not False)
 
     def numbers(self) -> dict[str, int]:
         return dict(zip(self.vocabulary.spellings, self.vocabulary.numbers, strict=True))
 
-    def tokens(self, texts: Iterable[str]) -> list[list[int]]:
-        """The tokens of each text."""
-        numbers = self.numbers()
-        return [[numbers.get(word, UNKNOWN) for word in text.split()[: self.max_length]] for text in texts]
+    def tokens(self, texts):
+        numbers, most = self.numbers(), self.max_length
+        return [[numbers.get(word, UNKNOWN) for word in text.split()[:most]] or [MISSING] for text in texts]
 
     def from_text(self, np, text):
         return padded(np, self.tokens(map(str, text.ravel())))
 
     def onnx(self, op, x):
         zero, one = op.constant(0, "int64"), op.constant(1, "int64")
-        first, flat = op.constant([0], "int64"), op.constant([-1], "int64")
+        first = op.constant([0], "int64")
         batch = op.Unsqueeze(op.Gather(op.Shape(x), zero, axis=0), first)
         words, rows = x, op.Range(zero, op.Squeeze(batch, first), one)
         for space in WHITE_SPACE:
@@ -174,6 +204,7 @@ class Tokenize(TextOperator):
             kept = op.Less(places, most)
             numbers, rows, places = (op.Compress(x, kept, axis=0) for x in (numbers, rows, places))
             counts = op.Where(op.Less(counts, most), counts, most)
+        counts = op.Max(counts, one)
         steps = op.ReduceMax(op.Concat(counts, op.constant([1], "int64"), axis=0), keepdims=1)
         empty = op.Expand(op.constant(MISSING, "int64"), op.Concat(batch, steps, axis=0))
         columns = (op.Unsqueeze(x, op.constant([1], "int64")) for x in (rows, places))
@@ -184,8 +215,14 @@ class Tokenize(TextOperator):
         Example("tokenize(words, lowercase=false)", "string", "class[a_tokens]"),
         Example("tokenize(words, max_length=3)", "string", "class[a_tokens]"),
         Example("tokenize(words, max=3, min_count=2)", "string", "class[a_tokens]"),
+        Example("tokenize(subwords)", "string", "class[a_tokens]"),
+        Example("tokenize(subwords, size=300)", "string", "class[a_tokens]"),
         Example("tokenize(words) -> embedding(2)", "string", "float[a_tokens, 2]"),
         Example("tokenize", "string", rejects="E0405"),
+        Example("tokenize(words, size=300)", "string", rejects="E0402"),
+        Example("tokenize(subwords, size=100)", "string", rejects="E0403"),
+        Example("tokenize(subwords, lowercase=true)", "string", rejects="E0402"),
+        Example('tokenize("tokenizer.txt")', "string", rejects="E0403"),
         Example("tokenize(words)", "string[3]", rejects="E0201"),
         Example("tokenize(words)", "class(3)", rejects="E0202"),
     )
@@ -203,10 +240,9 @@ def cut(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
 
 
 def padded(np: Any, rows: list[list[int]]) -> tuple[Any, Any]:
-    """The tokens of all rows as an array with class -1 after the end of each, and their numbers. It has one
-    place at least."""
+    """The tokens of all rows as an array with class -1 after the end of each, and their numbers."""
     lengths = np.array([len(row) for row in rows], np.int64)
-    made = np.full((len(rows), max(lengths.max(initial=0), 1)), MISSING, np.int64)
+    made = np.full((len(rows), lengths.max(initial=1)), MISSING, np.int64)
     for row, tokens in zip(made, rows, strict=True):
         row[: len(tokens)] = tokens
     return made, lengths

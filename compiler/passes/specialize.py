@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dlc.compiler.ir.graph import Graph, Value
+from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.graph_checks import reached
@@ -27,7 +27,7 @@ from dlc.compiler.types import FLOATS, Tensor
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
-    from dlc.compiler.ir.graph import GraphInput, Node, Output, Weight
+    from dlc.compiler.ir.graph import Node, Output, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.regularizers import Regularizer
@@ -213,7 +213,8 @@ def with_answers(
 
 
 def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
-    """The graph with the raw inputs of the artifact, which are converted to class indices and booleans."""
+    """The graph with the raw inputs of the artifact, which are converted to class indices and booleans. The
+    tokens of texts that dlc reads before the artifact are such inputs too, in place of the texts."""
     extension, known = Extension(replace(graph, nodes=())), {*graph.inputs}
     raws: dict[GraphInput, GraphInput] = {}
     replaced: dict[Value, Value] = {}
@@ -224,10 +225,19 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
         raws[input.value] = replace(input.value, type=Tensor(index.raw, input.declared.shape))
         given = (raws[input.value],)
         replaced[input.value] = extension.add(index, given, f"{input.name}_number", input.site)
-    inputs = tuple(raws.get(value, value) for value in graph.inputs)
+    outside = [node for node in graph.nodes if node.operator.outside]
+    for tokens in (node.results[0] for node in outside):
+        assert isinstance(tokens, GraphInput)
+        index = kind_of(tokens.type).index(tokens.type)
+        raws[tokens] = tokens if index is None else replace(tokens, type=Tensor(index.raw, tokens.type.shape))
+        if index is not None:
+            replaced[tokens] = extension.add(index, (raws[tokens],), f"{tokens.name}_number", tokens.site)
+    inputs = tuple(raws.get(value, value) for value in (*graph.inputs, *(n.results[0] for n in outside)))
+    graph = replace(graph, nodes=tuple(node for node in graph.nodes if not node.operator.outside))
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
-    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
+    graph = replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
+    return prune(graph) if outside else graph
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

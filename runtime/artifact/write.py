@@ -18,6 +18,7 @@ from dlc.compiler.lower.initial_weights import check_known
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.folding import fold
 from dlc.compiler.passes.lengths import length_inputs
+from dlc.compiler.types import Classes
 from dlc.runtime.artifact.metadata import describe
 from dlc.runtime.files import naming_path, writable
 
@@ -72,13 +73,18 @@ def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir
 def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
     """The raw types of the inputs that the graph reads. Texts have some words that the model knows."""
     read = {v.name for v in graph.inputs}
-    types = {i.name: replace(i.declared, words=known_words(program, i)) for i in program.inputs if i.name in read}
+    given = [input for input in program.inputs if input.name in read]
+    types = {i.name: replace(i.declared, words=known_words(program, i)) for i in given}
+    for tokens in (node.results[0] for node in program.readers if node.results[0].name in read):
+        classes = tokens.type.classes and Classes(tokens.type.classes.count)
+        types[tokens.name] = replace(tokens.type, classes=classes)
     return types | {v.name: v.type for v in graph.inputs if v.kind == "length"}
 
 
 def known_words(program: CompiledProgram, input: Input) -> tuple[str, ...]:
     """Some of the texts or words that operators know of those of an input, from all of the vocabulary."""
-    known = [node.operator.vocabulary.spellings for node in program.readers if node.operands[0] is input.value]
+    readers = [node.operator for node in program.readers if node.operands[0] is input.value]
+    known = [reader.vocabulary.spellings for reader in readers if not reader.outside]
     return tuple(word for words in known for word in words[:: max(len(words) // WORDS, 1)][:WORDS])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.passes.lengths import length_name
+from dlc.runtime import subwords
 from dlc.runtime.data import data_errors
 from dlc.runtime.data.classes import no_classes
 from dlc.runtime.data.data_errors import Refused
@@ -16,12 +17,14 @@ from dlc.runtime.data.encode import text_values
 from dlc.runtime.data.field_columns import refusal_error
 from dlc.runtime.data.ragged import Ragged, step_indices
 from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.subwords import Subwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
     from dlc.compiler.ir.graph import Node
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.vocabularies import Vocabulary
     from dlc.runtime.data.column_match import Match
     from dlc.runtime.data.field_columns import FieldColumns
@@ -56,12 +59,17 @@ def learn(filled: FieldColumns, train: np.ndarray) -> dict[str, Vocabulary]:
 
 def learnt(node: Node, texts: Counter[str]) -> Vocabulary:
     """The vocabulary of texts with these counts. `Refused` if there is nothing to learn."""
+    operator = node.operator
     try:
-        found = node.operator.learn(texts)
+        if not operator.outside:
+            found = operator.learn(texts)
+        else:
+            found = subwords.learn(texts.elements(), operator.subwords) if any(texts) else None
     except ValueError as error:
         raise no_classes(data_errors.CLASS, str(error), "") from None
     if found is None:
-        raise no_classes(data_errors.MISSING_VALUE, "all texts are missing, so there is nothing to learn", "remove the column")
+        what = "all texts are missing, so there is nothing to learn"
+        raise no_classes(data_errors.MISSING_VALUE, what, "remove the column")
     return found
 
 
@@ -87,7 +95,7 @@ def with_classes(rows: InMemoryRows, wanted: Sequence[RequiredField],
         operator = operator.with_vocabulary(known[operator.reading.key])
         if len(node.results) > 1:
             assert isinstance(texts, np.ndarray)
-            arrays[field] = tokens = ragged(operator.tokens(texts.tolist()))
+            arrays[field] = tokens = ragged(tokens_of(operator, texts.tolist()))
             lengths[length_name(field)] = tokens.lengths
         elif isinstance(texts, Ragged):
             arrays[field] = texts.mapped(lambda steps, operator=operator: operator.from_text(np, steps))
@@ -95,6 +103,13 @@ def with_classes(rows: InMemoryRows, wanted: Sequence[RequiredField],
         else:
             arrays[field] = operator.from_text(np, texts)
     return rows.with_arrays(arrays, lengths) if arrays else rows
+
+
+def tokens_of(operator: Operator, texts: list[str]) -> list[list[int]]:
+    """The tokens of each text."""
+    if not operator.outside:
+        return operator.tokens(texts)
+    return Subwords(operator.vocabulary.tokenizer, operator.max_length).tokens(texts)
 
 
 def ragged(tokens: Sequence[Sequence[int]]) -> Ragged:

@@ -204,7 +204,11 @@ class EmittedModel:
 
 
 def check(program: CompiledProgram) -> None:
-    """Reject lengths, average nets, weights whose shapes need rows, operators fitted to several tensors."""
+    """Reject text, lengths, average nets, weights whose shapes need rows, operators fitted to several
+    tensors."""
+    for node in program.readers:
+        message = f"`{node.operator.name}` reads text, which an emitted model does not"
+        raise emit_error("E0820", node.site.span, message, "train it with `dlc train`")
     if program.export.lengths:
         message = "an emitted model takes one length for a batch"
         raise emit_error("E0820", program.export.spans["lengths"], message, "leave `lengths` out")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import reading
 from dlc.compiler.definitions.definition import Reject
-from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.diagnostics.source import name_of
 from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.operators.lengths import LENGTH
@@ -68,10 +67,6 @@ class TextReadings(ABC):
         from dlc.compiler import tokenizer_files
 
         path = name_of(span.source, written)
-        if not path.endswith(tokenizer_files.FORMAT):
-            expected = "`words`, `subwords` or the path of a `tokenizer.json`"
-            message = f'expected {expected}, found "{shorten(written, 60)}"'
-            raise self.fail("E0403", span, message)
         try:
             text = self._tokenizer_in(path)
             return Vocabulary(tokenizer_files.count_of(text), tokenizer=text)

@@ -127,7 +127,7 @@ class TorchFunctions(Draws):
             return derivative(of, wrt)
         return of.tracer.create_proxy("call_function", derivative, (of, wrt), {})
 
-    def read_text(self, function: Any, texts: Any, results: int) -> Any:
+    def of_text(self, function: Any, texts: Any, results: int) -> Any:
         """The results of a function of an array of text, which is not a tensor."""
 
         def read(texts: Texts) -> Any:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, Nothing, OneOf, Path
+from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import class_count, free
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.lengths import LENGTH
+from dlc.compiler.tokenizer_files import FORMAT
 from dlc.compiler.types import MAX_CLASSES, Classes, Tensor
 from dlc.compiler.vocabularies import MISSING, UNKNOWN, WHITE_SPACE, learnt
 
@@ -52,7 +54,7 @@ class TextOperator(Operator, abstract=True):
         return Reject(f"`{self.name}` reads text, found {x}", at=at, code="E0202", help=help)
 
     def torch(self, F, x):
-        return F.read_text(self.from_text, x, len(self.results))
+        return F.of_text(self.from_text, x, len(self.results))
 
     def lookup(self, op: Any, texts: Any, numbers: dict[str, int]) -> Any:
         """The class of each text, in ONNX."""
@@ -101,6 +103,13 @@ class VocabularyOperator(TextOperator):
     )
 
 
+class TokenizerPath(Path):
+    """The path of a tokenizer."""
+
+    def describe(self) -> str:
+        return "the path of a `tokenizer.json`"
+
+
 class Tokenize(TextOperator):
     """The words of a text as classes (ONNX `StringSplit` and `LabelEncoder`), or its subwords.
 
@@ -116,7 +125,7 @@ class Tokenize(TextOperator):
     ends_rows = True
     reads = "tokens"
     by: str = setting("what a text is cut into: `words`, `subwords`, or the path of a `tokenizer.json`",
-                      OneOf(Keyword(*UNITS), Path()))  # fmt: skip
+                      OneOf(Keyword(*UNITS), TokenizerPath()))  # fmt: skip
     lowercase: bool | None = setting(
         "for words: whether the case of letters makes no difference. Then a word is known in lower case, "
         "with a capital, in capitals, and as the training rows spell it",
@@ -155,12 +164,15 @@ class Tokenize(TextOperator):
         return "" if self.by in UNITS else self.by
 
     def type(self, x: Tensor) -> tuple[Tensor, ...]:
+        if self.tokenizer and not self.tokenizer.endswith(FORMAT):
+            expected = self.settings["by"].kind.describe()
+            help = "`Tokenizer.save` of the package `tokenizers` writes one"
+            message = f'expected {expected}, found "{shorten(self.by, 60)}"'
+            raise Reject(message, at="by", code="E0403", help=help)
         of = {WORDS: ("lowercase", "max", "min_count"), SUBWORDS: ("size",)}
         for unit, settings in of.items():
-            wrong = next(
-                (name for name in settings if unit != self.by and getattr(self, name) is not None), None
-            )
-            if wrong is not None:
+            given = [name for name in settings if getattr(self, name) is not None]
+            for wrong in given if unit != self.by else ():
                 raise Reject(f"`{wrong}` is a setting of `tokenize({unit})`", at=wrong, code="E0402",
                              help="leave it out")  # fmt: skip
         if x.shape:

@@ -226,13 +226,13 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
         given = (raws[input.value],)
         replaced[input.value] = extension.add(index, given, f"{input.name}_number", input.site)
     outside = [node for node in graph.nodes if node.operator.outside]
-    for tokens in (node.results[0] for node in outside):
-        assert isinstance(tokens, GraphInput)
+    read = [tokens for node in outside for tokens in node.results[:1] if isinstance(tokens, GraphInput)]
+    for tokens in read:
         index = kind_of(tokens.type).index(tokens.type)
         raws[tokens] = tokens if index is None else replace(tokens, type=Tensor(index.raw, tokens.type.shape))
         if index is not None:
             replaced[tokens] = extension.add(index, (raws[tokens],), f"{tokens.name}_number", tokens.site)
-    inputs = tuple(raws.get(value, value) for value in (*graph.inputs, *(n.results[0] for n in outside)))
+    inputs = tuple(raws.get(value, value) for value in (*graph.inputs, *read))
     graph = replace(graph, nodes=tuple(node for node in graph.nodes if not node.operator.outside))
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}

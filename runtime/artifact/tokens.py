@@ -9,7 +9,7 @@ import numpy as np
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import Tensor
 from dlc.runtime.data.python_columns import as_array
-from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.subwords import Subwords
 
@@ -30,7 +30,7 @@ def text_types(artifact: OpenArtifact) -> dict[str, Tensor]:
 
 def in_rows(artifact: OpenArtifact, rows: InMemoryRows) -> InMemoryRows:
     """Rows of texts with the tokens that the artifact takes."""
-    made = {name: tokens_of(artifact, name, rows[given["text"]].tolist())
+    made = {name: tokens_of(artifact, name, array_of(rows[given["text"]]).tolist())
             for name, given in artifact.metadata.tokenizers.items()}  # fmt: skip
     lengths = {length_name(name): tokens.lengths for name, tokens in made.items()}
     return rows.with_arrays(made, lengths) if made else rows

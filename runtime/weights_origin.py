@@ -119,7 +119,7 @@ def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] |
     types = kept_types(program)
     try:
         rows = WeightFile(folder / ROWS)
-        kept = {name: read_texts(rows, name, types[name]) if types[name].element == "string" else rows[name]
+        kept = {name: read_texts(rows, name) if types[name].element == "string" else rows[name]
                 for name in rows if name in types}  # fmt: skip
         lengths = {own: rows[own] for name in kept if (own := length_name(name)) in rows.types}
     except (ValueError, TypeError, KeyError):  # an element type that NumPy does not have
@@ -146,7 +146,7 @@ def as_bytes(name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.frombuffer(b"".join(encoded), np.uint8), f"{name}{ENDS}": ends}
 
 
-def read_texts(rows: WeightFile, name: str, type: Tensor) -> np.ndarray:
+def read_texts(rows: WeightFile, name: str) -> np.ndarray:
     """Texts from their bytes. ValueError if `as_bytes` does not write them so."""
     content, shaped = rows[name], rows[f"{name}{ENDS}"]
     ends = np.concatenate([[0], shaped.ravel()])

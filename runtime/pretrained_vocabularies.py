@@ -1,4 +1,4 @@
-"""Vocabularies of the runs of `weights = load(...)`: what was learnt from their rows, beside their weights."""
+"""Vocabularies of the runs of `weights = load(...)`: what they learnt from their rows, beside weights."""
 
 from __future__ import annotations
 

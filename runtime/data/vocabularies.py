@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime import subwords
@@ -22,13 +23,14 @@ from dlc.runtime.subwords import Subwords
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dlc.compiler.diagnostics.diagnostic import Diagnostic
     from dlc.compiler.ir.graph import Node
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.vocabularies import Vocabulary
     from dlc.runtime.data.column_match import Match
     from dlc.runtime.data.field_columns import FieldColumns
     from dlc.runtime.data.requirements import RequiredField
+
+UNREADABLE = "E0808"
 
 
 def learn(filled: FieldColumns, train: np.ndarray) -> dict[str, Vocabulary]:
@@ -95,7 +97,7 @@ def with_classes(rows: InMemoryRows, wanted: Sequence[RequiredField],
         operator = operator.with_vocabulary(known[operator.reading.key])
         if len(node.results) > 1:
             assert isinstance(texts, np.ndarray)
-            arrays[field] = tokens = ragged(tokens_of(operator, texts.tolist()))
+            arrays[field] = tokens = ragged(tokens_of(node, operator, texts.tolist()))
             lengths[length_name(field)] = tokens.lengths
         elif isinstance(texts, Ragged):
             arrays[field] = texts.mapped(lambda steps, operator=operator: operator.from_text(np, steps))
@@ -105,11 +107,15 @@ def with_classes(rows: InMemoryRows, wanted: Sequence[RequiredField],
     return rows.with_arrays(arrays, lengths) if arrays else rows
 
 
-def tokens_of(operator: Operator, texts: list[str]) -> list[list[int]]:
+def tokens_of(node: Node, operator: Operator, texts: list[str]) -> list[list[int]]:
     """The tokens of each text."""
     if not operator.outside:
         return operator.tokens(texts)
-    return Subwords(operator.vocabulary.tokenizer, operator.max_length).tokens(texts)
+    try:
+        return Subwords(operator.vocabulary.tokenizer, operator.max_length).tokens(texts)
+    except ValueError as error:
+        message = f"`tokenizers` cannot read texts by this tokenizer: {error}"
+        raise CompileError([Diagnostic.at(node.site, UNREADABLE, message)]) from None
 
 
 def ragged(tokens: Sequence[Sequence[int]]) -> Ragged:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, Nothing, OneOf, Path
-from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import class_count, free
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.lengths import LENGTH
@@ -109,6 +108,12 @@ class TokenizerPath(Path):
     def describe(self) -> str:
         return "the path of a `tokenizer.json`"
 
+    def accept(self, value: Any) -> Any:
+        path = super().accept(value)
+        if not path.endswith(FORMAT):
+            raise self.mismatch(value, help="`Tokenizer.save` of the package `tokenizers` writes one")
+        return path
+
 
 class Tokenize(TextOperator):
     """The words of a text as classes (ONNX `StringSplit` and `LabelEncoder`), or its subwords.
@@ -164,11 +169,6 @@ class Tokenize(TextOperator):
         return "" if self.by in UNITS else self.by
 
     def type(self, x: Tensor) -> tuple[Tensor, ...]:
-        if self.tokenizer and not self.tokenizer.endswith(FORMAT):
-            expected = self.settings["by"].kind.describe()
-            help = "`Tokenizer.save` of the package `tokenizers` writes one"
-            message = f'expected {expected}, found "{shorten(self.by, 60)}"'
-            raise Reject(message, at="by", code="E0403", help=help)
         of = {WORDS: ("lowercase", "max", "min_count"), SUBWORDS: ("size",)}
         for unit, settings in of.items():
             given = [name for name in settings if getattr(self, name) is not None]

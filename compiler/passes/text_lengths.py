@@ -21,7 +21,7 @@ def check(program: CompiledProgram, problems: Problems) -> None:
     for node in program.graph.nodes if longest else ():
         for size, most in node.operator.size_limits():
             dims = names(size) & longest.keys()
-            found = {dim: most for dim in dims if (most := longest[dim]) is not None}
+            found = {dim: kept for dim in dims if (kept := longest[dim]) is not None}
             known = len(found) == len(names(size))
             if dims and not (known and number(evaluate(size, found)) <= most):
                 message = f"`{node.operator.name}` takes {most} steps here, and a text may have more words"

@@ -32,11 +32,12 @@ class Vocabulary:
 class Reading:
     """How a text is read. `key` names what is learnt: uses of a net share it. `field` is the name that the
     classes have among the fields of rows, and that of the dimension of tokens. The vocabulary is None until
-    it is known."""
+    it is known. A batch of tokens has `least` places at least, because operators behind need them."""
 
     key: str
     field: str
     vocabulary: Vocabulary | None = None
+    least: int = 1
 
     @property
     def name(self) -> str:

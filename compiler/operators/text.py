@@ -195,8 +195,13 @@ class Tokenize(TextOperator):
         numbers, most = self.numbers(), self.max_length
         return [[numbers.get(word, UNKNOWN) for word in text.split()[:most]] or [MISSING] for text in texts]
 
+    @property
+    def least_steps(self) -> int:
+        """The least number of places of a batch of tokens."""
+        return self.reading.least if self.reading else 1
+
     def from_text(self, np, text):
-        return padded(np, self.tokens(map(str, text.ravel())))
+        return padded(np, self.tokens(map(str, text.ravel())), self.least_steps)
 
     def onnx(self, op, x):
         zero, one = op.constant(0, "int64"), op.constant(1, "int64")
@@ -217,7 +222,8 @@ class Tokenize(TextOperator):
             numbers, rows, places = (op.Compress(x, kept, axis=0) for x in (numbers, rows, places))
             counts = op.Where(op.Less(counts, most), counts, most)
         counts = op.Max(counts, one)
-        steps = op.ReduceMax(op.Concat(counts, op.constant([1], "int64"), axis=0), keepdims=1)
+        least = op.constant([self.least_steps], "int64")
+        steps = op.ReduceMax(op.Concat(counts, least, axis=0), keepdims=1)
         empty = op.Expand(op.constant(MISSING, "int64"), op.Concat(batch, steps, axis=0))
         columns = (op.Unsqueeze(x, op.constant([1], "int64")) for x in (rows, places))
         return op.ScatterND(empty, op.Concat(*columns, axis=1), numbers), counts
@@ -251,10 +257,11 @@ def cut(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
     return op.Compress(parts, kept, axis=0), op.Compress(rows, kept, axis=0)
 
 
-def padded(np: Any, rows: list[list[int]]) -> tuple[Any, Any]:
-    """The tokens of all rows as an array with class -1 after the end of each, and their numbers."""
+def padded(np: Any, rows: list[list[int]], least: int) -> tuple[Any, Any]:
+    """The tokens of all rows as an array with class -1 after the end of each, and their numbers. It has
+    `least` places at least."""
     lengths = np.array([len(row) for row in rows], np.int64)
-    made = np.full((len(rows), lengths.max(initial=1)), MISSING, np.int64)
+    made = np.full((len(rows), lengths.max(initial=least)), MISSING, np.int64)
     for row, tokens in zip(made, rows, strict=True):
         row[: len(tokens)] = tokens
     return made, lengths

@@ -20,6 +20,7 @@ from dlc.compiler.passes.graph_rewrite import (
 )
 from dlc.compiler.passes.lengths import with_computed_lengths, with_lengths
 from dlc.compiler.passes.target_augmentation import augment_targets
+from dlc.compiler.passes.text_lengths import with_least_steps
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
@@ -237,7 +238,7 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
     graph = replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
-    return prune(graph) if outside else graph
+    return with_least_steps(prune(graph) if outside else graph)
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

@@ -1,7 +1,8 @@
-"""Operators that take fewer steps than a text may have words: an artifact cannot refuse such a text."""
+"""Texts whose words are more, or fewer, than operators take: an artifact cannot refuse such a text."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
@@ -9,9 +10,31 @@ from dlc.compiler.dims.dim import evaluate, names, number
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.problems import Problems
+    from dlc.compiler.ir.graph import Graph
     from dlc.compiler.program import CompiledProgram
 
 CODE = "E0201"
+MOST_LEAST = 1000  # steps that are tried
+
+
+def with_least_steps(graph: Graph) -> Graph:
+    """A graph that reads words, with as many places for words as its operators need, such as a convolution
+    without padding: shorter texts are padded."""
+    nodes = []
+    for node in graph.nodes:
+        operator = node.operator
+        if len(node.results) > 1 and operator.reading is not None and not operator.outside:
+            least = least_steps(graph, str(node.results[0].type.shape[0]))
+            operator = operator.knowing(reading=replace(operator.reading, least=least))
+        nodes.append(node if operator is node.operator else replace(node, operator=operator))
+    return replace(graph, nodes=tuple(nodes))
+
+
+def least_steps(graph: Graph, dim: str) -> int:
+    """The least number of steps for which all sizes that depend on them alone are positive."""
+    sizes = {size for value in graph.values() for size in value.type.shape if names(size) == {dim}}
+    tried = range(1, MOST_LEAST)
+    return next((n for n in tried if all(number(evaluate(size, {dim: n})) >= 1 for size in sizes)), 1)
 
 
 def check(program: CompiledProgram, problems: Problems) -> None:

@@ -146,6 +146,23 @@ def test_a_text_is_answered_in_a_batch_as_alone(model: Path) -> None:
     assert onnxruntime_of(model, text=[])["y_probabilities"].shape == (0, 2)
 
 
+def test_a_text_shorter_than_a_kernel_has_an_answer(tmp_path: Path) -> None:
+    """Training has no such texts; the artifact may get some, or none at all."""
+    spec = (
+        HEAD
+        + """x = text -> tokenize(words) -> embedding(4) -> transpose
+x -> conv(4, 3) -> max(axis=1) -> dense(2) -> y
+train { epochs = 1 }"""
+    )
+    model = trained(spec, tmp_path, rows(["one two three", "one two three four"] * 2))
+    long = "one two three four"
+    alone = [onnxruntime_of(model, text=[text])["y_probabilities"][0] for text in (long, "one", "")]
+    together = onnxruntime_of(model, text=[long, "one", ""])["y_probabilities"]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    with pytest.raises(dlc.CompileError, match="`text_tokens` is 1 there, and `conv` needs more"):
+        trained(spec, tmp_path, rows(["one", "one two three"]))
+
+
 def test_the_torch_module_takes_text(tmp_path: Path) -> None:
     program = dlc.compile(text=WORDS.format(settings="words")).fit(rows(TEXTS))
     result = dlc.train(text=WORDS.format(settings="words"), data=rows(TEXTS), out=tmp_path)

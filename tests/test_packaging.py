@@ -70,7 +70,7 @@ def test_imported_packages_are_the_required_packages() -> None:
     packages = {
         i.package for i in all_imports(PRODUCT) if i.runs and i.layer is None
     } - sys.stdlib_module_names
-    declared = {without_gpu(r.name) for r in required("train")}
+    declared = {without_gpu(r.name) for extra in ("train", "text") for r in required(extra)}
     assert not [p for p in packages if not owners[p] & declared]
     assert not declared - {owner for p in packages for owner in owners[p]}
 
@@ -83,6 +83,11 @@ def without_gpu(distribution: str) -> str:
 def test_torch_is_required_only_for_training() -> None:
     assert "torch" not in {r.name for r in required()}
     assert "torch" in {r.name for r in required("train")}
+
+
+def test_tokenizers_are_required_only_for_subwords() -> None:
+    assert "tokenizers" not in {r.name for extra in ("", "train") for r in required(extra)}
+    assert "tokenizers" in {r.name for r in required("text")}
 
 
 def test_versions_agree_everywhere() -> None:

@@ -55,6 +55,11 @@ class TextOperator(Operator, abstract=True):
     def torch(self, F, x):
         return F.of_text(self.from_text, x, len(self.results))
 
+    def numbers(self) -> dict[str, int]:
+        """The class of each spelling, and of a missing text."""
+        known = self.vocabulary
+        return {"": MISSING, **dict(zip(known.spellings, known.numbers, strict=True))}
+
     def lookup(self, op: Any, texts: Any, numbers: dict[str, int]) -> Any:
         """The class of each text, in ONNX."""
         return op.ml.LabelEncoder(texts, keys_strings=list(numbers), values_int64s=list(numbers.values()),
@@ -80,10 +85,6 @@ class VocabularyOperator(TextOperator):
     def learn(self, texts):
         counts = {text: count for text, count in texts.items() if text}
         return learnt(counts, most=self.max, least=self.min_count, lowercase=False)
-
-    def numbers(self) -> dict[str, int]:
-        known = self.vocabulary
-        return {"": MISSING, **dict(zip(known.spellings, known.numbers, strict=True))}
 
     def from_text(self, np, text):
         numbers = self.numbers()
@@ -187,9 +188,6 @@ class Tokenize(TextOperator):
             for word in text.split():
                 words[word] += count
         return learnt(words, most=self.max, least=self.min_count or 1, lowercase=self.lowercase is not False)
-
-    def numbers(self) -> dict[str, int]:
-        return dict(zip(self.vocabulary.spellings, self.vocabulary.numbers, strict=True))
 
     def tokens(self, texts):
         numbers, most = self.numbers(), self.max_length

@@ -181,6 +181,7 @@ def test_the_torch_module_takes_text(tmp_path: Path) -> None:
         ("words, max_length=2", "red fish blue", [1, 2]),
         ("words, max=1", "red fish", [1, 0]),
         ("words, min_count=3", "Red fish blue", [1, 2, 0]),
+        ("words, min_count=100", "red fish", [0, 0]),
     ],
 )
 def test_settings_of_words(settings: str, text: str, tokens: list[int], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.static import is_text
 from dlc.compiler.types import MAX_CLASSES
 from dlc.compiler.vocabularies import MAX_SPELLINGS, Vocabulary
 from dlc.runtime.strict_json import all_are, is_dict_of, is_integer
@@ -33,6 +34,8 @@ def vocabulary(written: Mapping[str, Any]) -> Vocabulary:
     sound = is_integer(count) and 0 < count <= MAX_CLASSES and isinstance(tokenizer, str)
     sound = sound and isinstance(spellings, list) and all_are(str, spellings) and isinstance(numbers, list)
     sound = sound and len(spellings) == len(numbers) == len({*spellings}) <= MAX_SPELLINGS
-    if not sound or not all(is_integer(n) and 0 <= n < count for n in numbers):
+    if not sound or not all(map(is_text, (*spellings, tokenizer))):
+        raise ValueError("this is not a vocabulary")
+    if not all(is_integer(n) and 0 <= n < count for n in numbers):
         raise ValueError("this is not a vocabulary")
     return Vocabulary(count, tuple(spellings), tuple(numbers), tokenizer)

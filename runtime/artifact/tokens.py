@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.compiler.passes.lengths import length_name
+from dlc.compiler.static import is_text
 from dlc.compiler.types import Tensor
 from dlc.runtime.data.python_columns import as_array
 from dlc.runtime.data.ragged import Ragged, array_of
@@ -49,6 +50,8 @@ def of_given(artifact: OpenArtifact, given: Mapping[str, Any]) -> dict[str, Any]
         texts = as_array(given[how["text"]])
         if texts.ndim != 1 or not all(isinstance(text, str) for text in texts.tolist()):
             raise ArtifactError(f"`{how['text']}` takes {TEXT}, one text a row")
+        if not all(map(is_text, texts.tolist())):
+            raise ArtifactError(f"`{how['text']}` takes {TEXT}: a value is not text in UTF-8")
         made[name] = tokens_of(artifact, name, texts.tolist())
     taken = {how["text"] for how in artifact.metadata.tokenizers.values()} - artifact.inputs.keys()
     return {name: value for name, value in made.items() if name not in taken}

@@ -104,6 +104,8 @@ def test_tokens_may_be_given_in_place_of_text(model: Path) -> None:
     assert loaded.predict({"text": []})["y"].shape == (0,)
     with pytest.raises(ArtifactError, match="the input `text` is missing"):
         loaded.predict({})
+    with pytest.raises(ArtifactError, match="`text` takes string: a value is not text in UTF-8"):
+        loaded.predict({"text": ["\ud800"]})
     for wrong in ([3], [["a"]], "a"):
         with pytest.raises(ArtifactError, match="`text` takes string, one text a row"):
             loaded.predict({"text": wrong})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import shutil
 import unicodedata
 from collections import Counter
 from functools import cache
@@ -323,6 +324,27 @@ def test_a_run_exports_the_same_bytes_again_and_commands_take_text(tmp_path: Pat
     assert "7 rows" in dlc_("eval", run, tmp_path / "rows.csv")
     assert dlc_("predict", run, tmp_path / "rows.csv").startswith("y,y_probabilities.0,y_probabilities.1,t\n")
     assert "class(10)[text_tokens]" in dlc_("show", run / "model.onnx", "--table")
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        [],
+        {"tokenize": []},
+        {"tokenize": {"count": 0}},
+        {"tokenize": {"count": 2, "spellings": ["a"], "numbers": [2], "tokenizer": ""}},
+        {"tokenize": {"count": 2, "spellings": ["a", "a"], "numbers": [1, 1], "tokenizer": ""}},
+        {"tokenize": {"count": 2, "spellings": ["\ud800"], "numbers": [1], "tokenizer": ""}},
+        {"tokenize": {"count": 2, "spellings": ["a"], "numbers": [True], "tokenizer": ""}},
+    ],
+)
+def test_a_run_with_an_invalid_vocabulary_is_refused(vocabulary: Any, model: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(model.parent, tmp_path / "run")
+    info = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps(info | {"vocabularies": vocabulary}))
+    result = CliRunner().invoke(commands, ["export", str(run), "-o", str(tmp_path / "m.onnx")])
+    assert result.exit_code == 1
+    assert "spec.json is not as dlc writes it" in result.output and "Traceback" not in result.output
 
 
 def test_a_fine_tuned_net_keeps_its_vocabulary(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,10 +145,17 @@ class OnnxBuilder:
         self._stored: dict[str, list[ir.Value]] = {}
         self._shared: dict[tuple[str, Any], Any] = {}
 
-    @property
+    @cached_property
     def dim_sources(self) -> dict[str, DimSource]:
         """The sources of free dimensions: inputs, and the tokens that are read from texts."""
         return dim_sources(self.inputs)
+
+    def provide(self, made: Mapping[Value, ir.Value]) -> None:
+        """The free dimensions of these values are read from them."""
+        known = self.dim_sources
+        self.inputs |= made
+        for name, source in dim_sources(made).items():
+            known.setdefault(name, source)
 
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
@@ -272,7 +280,8 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
         builder.name, builder.site = node.name, node.site
         made = dict(zip(node.results, run_node(node, op, values), strict=True))
         values.update(made)
-        builder.inputs.update(made if node.operator.reads_text else {})
+        if node.operator.reads_text:
+            builder.provide(made)
     outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
     used = {v.name for n in builder.nodes for v in n.inputs if v is not None}
     opsets = {"": opset} | ({ML: ml_opset} if builder.uses_ml else {})

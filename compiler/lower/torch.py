@@ -139,9 +139,10 @@ class TorchFunctions(Draws):
         return tuple(made[place] for place in range(results))
 
     def provide(self, made: Mapping[Value, Any]) -> None:
-        """Free dimensions are read from these values too."""
+        """The free dimensions of these values are read from them."""
         self._inputs |= made
-        self._dim_sources = dim_sources(made, self._dim_sources)
+        for name, source in dim_sources(made).items():
+            self._dim_sources.setdefault(name, source)
 
     @staticmethod
     def named(name: str, x: Any) -> Any:
@@ -272,7 +273,8 @@ def trace(graph: Graph) -> fx.GraphModule:
             tracer.meta["training_only"] = True
         made = dict(zip(node.results, run_node(node, functions, values), strict=True))
         values.update(made)
-        functions.provide(made if node.operator.reads_text else {})
+        if node.operator.reads_text:
+            functions.provide(made)
         track(values, tracked.intersection(node.results), tracer)
     tracer.meta = {}
     fx_graph.output({name: argument(values[v], tracer) for name, v in graph.outputs.items()})

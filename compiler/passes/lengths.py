@@ -249,7 +249,7 @@ def check_names(program: CompiledProgram, problems: Problems) -> None:
     taken = {length_name(name) for name, declared in fields if declared.declared.free_axis is not None}
     of_texts = {value.name for node in program.readers for value in node.results}
     for name, declared in fields:
-        if name in taken | of_texts:
+        if name in taken or name in of_texts:
             what = "the classes of a text" if name in of_texts else "the lengths of a sequence"
             message = f"`{name}` is the name that {what} have"
             problems.add(Diagnostic.at(declared.site, "E0607", message, "give it another name"))

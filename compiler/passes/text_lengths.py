@@ -10,6 +10,7 @@ from dlc.compiler.dims.dim import evaluate, names, number
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.problems import Problems
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph
     from dlc.compiler.program import CompiledProgram
 
@@ -20,19 +21,22 @@ MOST_LEAST = 1000  # steps that are tried
 def with_least_steps(graph: Graph) -> Graph:
     """A graph that reads words, with as many places for words as its operators need, such as a convolution
     without padding: shorter texts are padded."""
+    sizes: dict[str, set[Size]] = {}
+    for size in {size for value in graph.values() for size in value.type.shape}:
+        if len(dims := names(size)) == 1:
+            sizes.setdefault(str(next(iter(dims))), set()).add(size)
     nodes = []
     for node in graph.nodes:
         operator = node.operator
         if len(node.results) > 1 and operator.reading is not None and not operator.outside:
-            least = least_steps(graph, str(node.results[0].type.shape[0]))
-            operator = operator.knowing(reading=replace(operator.reading, least=least))
+            dim = str(node.results[0].type.shape[0])
+            operator = operator.knowing(reading=replace(operator.reading, least=least_steps(dim, sizes[dim])))
         nodes.append(node if operator is node.operator else replace(node, operator=operator))
     return replace(graph, nodes=tuple(nodes))
 
 
-def least_steps(graph: Graph, dim: str) -> int:
-    """The least number of steps for which all sizes that depend on them alone are positive."""
-    sizes = {size for value in graph.values() for size in value.type.shape if names(size) == {dim}}
+def least_steps(dim: str, sizes: set[Size]) -> int:
+    """The least number of steps for which all these sizes, which depend on it alone, are positive."""
     tried = range(1, MOST_LEAST)
     return next((n for n in tried if all(number(evaluate(size, {dim: n})) >= 1 for size in sizes)), 1)
 

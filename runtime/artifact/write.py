@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from dlc.compiler.ir.graph import Graph, Input
+    from dlc.compiler.ir.graph import Graph, Value
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
@@ -73,19 +73,22 @@ def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir
 def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
     """The raw types of the inputs that the graph reads. Texts have some words that the model knows."""
     read = {v.name for v in graph.inputs}
+    words = known_words(program)
     given = [input for input in program.inputs if input.name in read]
-    types = {i.name: replace(i.declared, words=known_words(program, i)) for i in given}
+    types = {i.name: replace(i.declared, words=tuple(words.get(i.value, ()))) for i in given}
     for tokens in (node.results[0] for node in program.readers if node.results[0].name in read):
         classes = tokens.type.classes and Classes(tokens.type.classes.count)
         types[tokens.name] = replace(tokens.type, classes=classes)
     return types | {v.name: v.type for v in graph.inputs if v.kind == "length"}
 
 
-def known_words(program: CompiledProgram, input: Input) -> tuple[str, ...]:
-    """Some of the texts or words that operators know of those of an input, from all of the vocabulary."""
-    readers = [node.operator for node in program.readers if node.operands[0] is input.value]
-    known = [reader.vocabulary.spellings for reader in readers if not reader.outside]
-    return tuple(word for words in known for word in words[:: max(len(words) // WORDS, 1)][:WORDS])
+def known_words(program: CompiledProgram) -> dict[Value, list[str]]:
+    """Some of the texts or words that operators know, from all of each vocabulary, by the text they read."""
+    found: dict[Value, list[str]] = {}
+    for node in program.readers:
+        known = () if node.operator.outside else node.operator.vocabulary.spellings
+        found.setdefault(node.operands[0], []).extend(known[:: max(len(known) // WORDS, 1)][:WORDS])
+    return found
 
 
 def length_dims(program: CompiledProgram, graph: Graph) -> dict[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Data, Field
     from dlc.compiler.diagnostics.source import Span
-    from dlc.compiler.ir.graph import Node
+    from dlc.compiler.ir.graph import Node, Value
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Classes, Tensor
 
@@ -103,11 +103,13 @@ def required_fields(program: CompiledProgram) -> list[RequiredField]:
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
     trained_on = program.graph.needed_by(program.losses) if program.phases else read
     sources = program.data.fields if program.data else {}
-    readers = [node for node in program.readers if node.results[0] in read]
+    readers: dict[Value, list[Node]] = {}
+    for node in (node for node in program.readers if node.results[0] in read):
+        readers.setdefault(node.operands[0], []).append(node)
     fields = {
         i.name: RequiredField(i.name, i.declared, "input", sources.get(i.name), i.site.span,
                               unit=unit_of(program.data, i.name, i.declared),
-                              readers=tuple(n for n in readers if n.operands[0] is i.value))
+                              readers=tuple(readers.get(i.value, ())))
         for i in program.inputs
         if i.value in read
     }  # fmt: skip

@@ -24,6 +24,7 @@ OPSET = 20  # of StringSplit
 LEAST_SUBWORDS = 257  # each byte, and the unknown
 DEFAULT_SUBWORDS = 8000
 MAX_LENGTH = 10**6  # tokens of a text
+FIRST_PARTS, PARTS = 32, 2**32  # parts of a line in the first table, and in all
 
 
 class TextOperator(Operator, abstract=True):
@@ -206,8 +207,9 @@ class Tokenize(TextOperator):
         first = op.constant([0], "int64")
         batch = op.Unsqueeze(op.Gather(op.Shape(x), zero, axis=0), first)
         words, rows = x, op.Range(zero, op.Squeeze(batch, first), one)
-        for space in WHITE_SPACE:
+        for space in WHITE_SPACE[:-1]:
             words, rows = cut(op, words, rows, space)
+        words, rows = cut_in_order(op, words, rows, WHITE_SPACE[-1])
         each = op.Shape(rows)
         counts = op.ScatterElements(op.Expand(first, batch), rows, op.Expand(op.constant([1], "int64"), each),
                                     axis=0, reduction="add")  # fmt: skip
@@ -247,12 +249,47 @@ class Tokenize(TextOperator):
 def cut(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
     """The parts between a white space of all texts, without empty ones, and the row of each, in ONNX. Each
     white space is given: with none, engines differ in what they split at."""
-    flat = op.constant([-1], "int64")
     parts, _ = op.StringSplit(texts, delimiter=space, outputs=2)
-    of_rows = op.Expand(op.Unsqueeze(rows, op.constant([1], "int64")), op.Shape(parts))
-    parts, rows = op.Reshape(parts, flat), op.Reshape(of_rows, flat)
+    column = op.Unsqueeze(rows, op.constant([1], "int64"))
+    return without_empty(op, parts, op.Expand(column, op.Shape(parts)))
+
+
+def cut_in_order(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
+    """The same for texts of very different numbers of parts. One table of all parts would be as wide as the
+    longest text, so a table has the first parts of each text and the rest of it; the rests are cut in another
+    one. Each part has a number, by which both are put in order."""
+    zero, one = op.constant(0, "int64"), op.constant(1, "int64")
+    column, last = op.constant([1], "int64"), op.constant([FIRST_PARTS], "int64")
+    numbers = op.Mul(
+        op.Range(zero, op.Gather(op.Shape(rows), zero, axis=0), one), op.constant(PARTS, "int64")
+    )
+    parts, _ = op.StringSplit(texts, delimiter=space, maxsplit=FIRST_PARTS, outputs=2)
+    whole = op.Add(op.Unsqueeze(numbers, column), onnx_columns(op, parts))
+    begin = op.constant([0], "int64")
+    first = [op.Slice(x, begin, last, column) for x in (parts, whole)]
+    end = op.constant([FIRST_PARTS + 1], "int64")
+    rest = without_empty(op, *(op.Slice(x, last, end, column) for x in (parts, whole)))
+    more, _ = op.StringSplit(rest[0], delimiter=space, outputs=2)
+    of_more = op.Add(op.Unsqueeze(rest[1], column), onnx_columns(op, more))
+    words, places = zip(without_empty(op, *first), without_empty(op, more, of_more), strict=True)
+    words, places = op.Concat(*words, axis=0), op.Concat(*places, axis=0)
+    places, order = op.TopK(places, op.Shape(places), largest=0, outputs=2)
+    of_text = op.Div(places, op.constant(PARTS, "int64"))
+    return op.Gather(words, order, axis=0), op.Gather(rows, of_text, axis=0)
+
+
+def onnx_columns(op: Any, parts: Any) -> Any:
+    """0, 1, ... for the columns of a table."""
+    zero, one = op.constant(0, "int64"), op.constant(1, "int64")
+    return op.Range(zero, op.Gather(op.Shape(parts), one, axis=0), one)
+
+
+def without_empty(op: Any, parts: Any, numbers: Any) -> tuple[Any, Any]:
+    """The texts of a table that are not empty, row by row, and the number of each."""
+    flat = op.constant([-1], "int64")
+    parts, numbers = op.Reshape(parts, flat), op.Reshape(numbers, flat)
     kept = op.Not(op.Equal(parts, op.constant("", "string")))
-    return op.Compress(parts, kept, axis=0), op.Compress(rows, kept, axis=0)
+    return op.Compress(parts, kept, axis=0), op.Compress(numbers, kept, axis=0)
 
 
 def padded(np: Any, rows: list[list[int]], least: int) -> tuple[Any, Any]:

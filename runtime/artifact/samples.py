@@ -29,7 +29,7 @@ MAX_VALUES = 2 * 10**7  # of one sample of an input
 EITHER = (-2.0, 2.0)  # floats of both signs
 OTHER_WORDS = ("zq", "Zq", "É", "été", "!", "x" * 40)
 SPACES = (" ", "  ", "\n", "\t", "\r\n", "\u3000")
-MOST_WORDS = 24
+MOST_WORDS = 40  # more than the words of a line that an artifact cuts in one table
 POSITIVE = (0.0, 10.0)  # for functions without a value for negative numbers, such as the logarithm
 
 

@@ -121,6 +121,28 @@ def test_tokens_are_those_of_plain_python(model: Path) -> None:
         assert onnxruntime_of(model, text=texts)["t"].tolist() == expected(texts, known)
 
 
+def test_lines_of_any_length_are_cut_in_order(model: Path) -> None:
+    """Words beyond the 32nd of a line are cut in another table."""
+    rng = np.random.default_rng(0)
+    lines = [
+        " ".join(rng.choice(["red", "fish", "blue", "x", ""], n)) for n in (1, 31, 32, 33, 34, 64, 100, 300)
+    ]
+    texts = [*lines, "\n".join(lines), "\n\n".join(lines[::-1]), " ".join(lines)]
+    assert onnxruntime_of(model, text=texts)["t"].tolist() == expected(texts, numbered(TEXTS))
+    for text in texts:
+        assert onnxruntime_of(model, text=[text])["t"].tolist() == expected([text], numbered(TEXTS))
+
+
+def test_a_long_line_does_not_widen_the_table_of_all_lines(model: Path) -> None:
+    """A table of 4000 lines with 20000 words each would take more than 2 GB."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answers = onnxruntime_of(model, text=["red " * 20_000, "\n".join(["red fish"] * 4000)])
+    assert answers["t"].shape == (2, 20_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes
+
+
 @settings(max_examples=50)
 @given(st.lists(st.text(st.sampled_from("redRED éÉ\n\u3000ßSs.")) | st.text(), min_size=1, max_size=5))
 def test_onnx_runtime_torch_and_dlc_agree_on_any_text(model: Path, texts: list[str]) -> None:

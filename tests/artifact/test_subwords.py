@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -134,6 +135,21 @@ def test_lengths_are_inputs_where_they_are_asked_for(tmp_path: Path) -> None:
     lengths = np.array([*map(len, tokens)])
     found = session.run(["y_probabilities"], {"text_tokens": padded, "text_tokens_length": lengths})[0]
     np.testing.assert_allclose(found, dlc.load(model).predict({"text": TEXTS})["y_probabilities"], atol=1e-6)
+
+
+def test_words_and_subwords_of_one_text(tmp_path: Path) -> None:
+    """The artifact takes the text, and its tokens by each tokenizer under a name of its own."""
+    vectors = ("words", "subwords, size=260", "subwords, size=280, max_length=2")
+    flows = [f"x{i} = text -> tokenize({by}) -> embedding(4) -> mean(axis=0)" for i, by in enumerate(vectors)]
+    lines = ["input text: string", "output y: class(2)", *flows, "concat(x0, x1, x2) -> dense(2) -> y"]
+    loaded = dlc.load(
+        dlc.train(text="\n".join([*lines, "train { epochs = 1 }"]), data=ROWS, out=tmp_path).model
+    )
+    assert list(loaded.inputs) == ["text", "text_tokens_2", "text_tokens_3"]
+    together = loaded.predict({"text": TEXTS})["y_probabilities"]
+    alone = [loaded.predict({"text": [text]})["y_probabilities"][0] for text in TEXTS]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert np.array_equal(loaded.predict(pd.DataFrame({"text": TEXTS}))["y_probabilities"], together)
 
 
 def test_long_texts_are_cut(tmp_path: Path) -> None:

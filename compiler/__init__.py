@@ -33,6 +33,7 @@ __all__ = [
 def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: Facts | None = None,
             read: Callable[[Source, str], Source] | None = None,
             type_in: Callable[[str, str], Tensor] | None = None,
+            tokenizer_in: Callable[[str], str] | None = None,
             outputs: str | None = None) -> CompiledProgram:  # fmt: skip
     """Compile a spec. CompileError lists all independent errors.
 
@@ -40,15 +41,16 @@ def compile(source: Source, *, params: Mapping[str, Any] | None = None, facts: F
     sections; a `str` for a setting is an expression of the language. `facts` are properties of the files that
     the spec names. `read` returns the source of an imported path; without it there are no imports. `type_in`
     returns the type of a tensor of a file, for a path relative to the spec and its name; without it only
-    those in `facts` are known. `outputs` replaces the setting of `export`, in the same syntax: `y.logits, h`.
+    those in `facts` are known. `tokenizer_in` returns the text of a tokenizer at such a path. `outputs`
+    replaces the setting of `export`, in the same syntax: `y.logits, h`.
     """
     import dlc.compiler.operators
     import dlc.compiler.training  # noqa: F401
     from dlc.compiler.elaborate import Elaborator
     from dlc.compiler.program import Facts
 
-    given = Problems(), params or {}, facts or Facts(), read or no_files, type_in or no_tensors
-    return Elaborator(*given, outputs).run(source)
+    files = read or no_files, type_in or no_tensors, tokenizer_in or no_tokenizers
+    return Elaborator(Problems(), params or {}, facts or Facts(), *files, outputs).run(source)
 
 
 def no_files(importing: Source, path: str) -> Source:
@@ -57,6 +59,21 @@ def no_files(importing: Source, path: str) -> Source:
 
 def no_tensors(path: str, name: str) -> Tensor:
     raise FileNotFoundError(2, "there is no such file", path)
+
+
+def no_tokenizers(path: str) -> str:
+    raise FileNotFoundError(2, "there is no such file", path)
+
+
+def tokenizer_reader(folder: str | os.PathLike[str]) -> Callable[[str], str]:
+    """A function that reads tokenizers; `folder` is that of the spec."""
+
+    def tokenizer_in(path: str) -> str:
+        from dlc.compiler import tokenizer_files
+
+        return tokenizer_files.read(os.path.join(folder, path))
+
+    return tokenizer_in
 
 
 def tensor_reader(folder: str | os.PathLike[str]) -> Callable[[str, str], Tensor]:

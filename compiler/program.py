@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,24 +17,26 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.sections import Data
     from dlc.compiler.diagnostics.diagnostic import Allowed, Diagnostic
     from dlc.compiler.diagnostics.source import Source
-    from dlc.compiler.ir.graph import Graph, Input, Output, Value
+    from dlc.compiler.ir.graph import Graph, Input, Node, Output, Value
     from dlc.compiler.training.average_nets import Average
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.train_section import Train
     from dlc.compiler.types import Classes, Tensor
+    from dlc.compiler.vocabularies import Vocabulary
 
 
 @record
 class Facts:
     """Properties of the files that a spec names: the classes of `class(auto)` fields, by field, the types of
     tensors that `load` takes from files, by path, relative to the spec, and name, and the free dimensions
-    along which rows differ in length."""
+    along which rows differ in length. `vocabularies` are what `vocabulary` and `tokenize` have learnt."""
 
     classes: Mapping[str, Classes] = field(default_factory=dict)
     tensors: Mapping[tuple[str, str], Tensor] = field(default_factory=dict)
     lengths: frozenset[str] = frozenset()
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
 
 
 @record(eq=False)
@@ -76,11 +78,24 @@ class CompiledProgram:
     @cached_property
     def lengths(self) -> frozenset[str]:
         """The free dimensions along which rows differ in length: those that differ in the data, and all those
-        of inputs if the artifact takes lengths."""
-        sizes = (size for i in self.inputs for size in i.declared.shape if self.export.lengths)
+        of inputs if the artifact takes lengths. Texts always differ in the number of their tokens."""
+        sizes = [size for i in self.inputs for size in i.declared.shape if self.export.lengths]
+        sizes += [size for node in self.readers for value in node.results for size in value.type.shape]
         return self.facts.lengths | {
             n for size in sizes for n in names(size) if not isinstance(n, ClassCount)
         }
+
+    @cached_property
+    def readers(self) -> tuple[Node, ...]:
+        """The nodes that turn text into classes."""
+        return tuple(node for node in self.graph.nodes if node.operator.reads_text)
+
+    @cached_property
+    def row_graph(self) -> Graph:
+        """The graph as training computes it: with the classes of texts as inputs in place of the texts."""
+        read = tuple(node.results[0] for node in self.readers)
+        nodes = tuple(node for node in self.graph.nodes if not node.operator.reads_text)
+        return replace(self.graph, inputs=(*self.graph.inputs, *read), nodes=nodes) if read else self.graph
 
     def output(self, name: str) -> Output:
         return self._outputs[name]

@@ -99,7 +99,8 @@ class Tensor:
     writes them, and None for missing values; it is the same for a target and for what is computed of it
     alone, where an ignored class is -1 and an ignored number NaN. `blank` occurs only in declarations: the
     output is a sequence of classes that is decoded from scores of frames, which have the blank before the
-    classes (`ctc`). `decoded` occurs only in the types of artifacts: the answer is made step by step.
+    classes (`ctc`). `decoded` occurs only in the types of artifacts: the answer is made step by step. `words`
+    occurs only there too: some that the model knows, of which random text is made.
     """
 
     element: str
@@ -110,6 +111,7 @@ class Tensor:
     ignore: tuple[float | str | None, ...] = ()
     blank: bool = False
     decoded: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def rank(self) -> int:

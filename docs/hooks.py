@@ -24,6 +24,7 @@ FIRST = (
     "errors/README.md",
     "training.md",
     "steps.md",
+    "text.md",
     "artifact.md",
 )
 LINK = re.compile(r"\[([^\]]+)\]\(((?!\w+:)[^)#]+)(#[^)]*)?\)")

@@ -331,12 +331,12 @@ def random_rows(program: CompiledProgram, seed: int) -> InMemoryRows:
     except CompileError as error:
         help = "there is no data to find them in: give rows with `--data`"
         raise CompileError([replace(d, help=help) for d in error.diagnostics]) from None
-    read = program.graph.readers()
-    types = {v.field: numbered(v.type) for v in program.graph.inputs if v in read}
+    read = program.row_graph.readers()
+    types = {v.field: numbered(v.type) for v in program.row_graph.inputs if v in read}
     if any(type.element == "string" for type in types.values()):
         raise plan_error("there is no data, and text cannot be drawn at random", program.data,
                          help="give rows with `--data`")  # fmt: skip
-    free = free_sizes(program.graph)[0]
+    free = free_sizes(program.row_graph)[0]
     drawn = sample(sized(types, free), ROWS, seed)
     of_dims = length_inputs(program).items()
     lengths = {v.field: draw_lengths(generator(seed, v.field), ROWS, free[name]) for name, v in of_dims}

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.lower.initial_weights import draw, with_average_nets
 from dlc.compiler.passes import specialize
+from dlc.compiler.program import Facts
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
 from dlc.runtime.extras import check_packages
 from dlc.runtime.loaded_tensors import tensors_of
 from dlc.runtime.open_rows import open_data
 from dlc.runtime.pretrained import loaded
+from dlc.runtime.pretrained_vocabularies import vocabularies_of_runs
 from dlc.runtime.run_folder import MODEL, Run
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.history import Figures, Listener
@@ -72,6 +74,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     """
     face.compiled.check_answers()
     check_packages(face.compiled)
+    if known := vocabularies_of_runs(face.compiled, face.folder):
+        face.learn(Facts(vocabularies=known))
     dataset = rows_for(face, data)
     program = face.compiled
     begun = loaded(program, program.train.weights, face.folder)

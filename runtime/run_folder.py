@@ -19,6 +19,7 @@ import numpy as np
 from dlc.compiler import reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.runtime import vocabulary_json
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.files import append, write
 from dlc.runtime.loaded_types import types_to_json
@@ -86,7 +87,8 @@ class Run:
 
     def write_spec(self, program: CompiledProgram) -> None:
         """Write the spec as `model.dl`, the files that it imports, and `spec.json` with the rest of the
-        program: params, classes found in the data, types of loaded tensors, and the paths of the files."""
+        program: params, classes and vocabularies found in the data, types of loaded tensors, and the paths of
+        the files."""
         files = {program.source.name: SPEC}
         for source in program.sources:
             if source.name not in files:
@@ -100,6 +102,7 @@ class Run:
             "files": files,
             "classes": classes,
             "tensors": types_to_json(program.facts.tensors),
+            "vocabularies": vocabulary_json.to_json(program.facts.vocabularies),
         }
         self.write(INFO, as_json(info))
 

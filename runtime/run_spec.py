@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import name_of, read_source, reading
 from dlc.compiler.program import Facts
+from dlc.runtime import vocabulary_json
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.loaded_types import types_from_json
 from dlc.runtime.run_folder import INFO, SPEC, is_within, read_json, unreadable
@@ -47,9 +48,11 @@ def read_spec(folder: Path) -> Spec:
     except (KeyError, ValueError):
         raise unreadable(folder, f"{INFO} has invalid classes") from None
     try:
-        facts = Facts(found, types_from_json(info.get("tensors", [])))
-    except ValueError:
-        raise unreadable(folder, f"{INFO} has invalid types of tensors") from None
+        tensors = types_from_json(info.get("tensors", []))
+        known = vocabulary_json.from_json(info.get("vocabularies", {}))
+    except ValueError as error:
+        raise unreadable(folder, f"{INFO} is not as dlc writes it: {error}") from None
+    facts = Facts(found, tensors, vocabularies=known)
     try:
         source = read_source(folder / SPEC, name)
     except OSError as error:

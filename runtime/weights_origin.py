@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from dlc.runtime.data import Dataset
     from dlc.runtime.run_folder import Run
     from dlc.runtime.training.history import Trained
+
+ENDS = "/ends"  # the end of the name of where texts end; no field has such a name
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,13 @@ def write_origin(run: Run, program: CompiledProgram, origin: Origin) -> None:
     of_data = {"fingerprint": origin.fingerprint, "columns": origin.columns, "units": origin.units}
     run.write(DATA, as_json(of_data))
     rows = origin.rows or {}
-    names = [name for i in program.inputs for name in (i.name, length_name(i.name))]
-    kept = {name: rows[name].copy(order="C") for name in names if name in rows}
+    names = [name for input in kept_types(program) for name in (input, length_name(input))]
+    kept: dict[str, np.ndarray] = {}
+    for name in (name for name in names if name in rows):
+        array = rows[name]
+        kept |= as_bytes(name, array) if array.dtype == object else {name: array.copy(order="C")}
     if kept:
-        run.write(ROWS, save({name: array for name, array in kept.items() if array.dtype != object}))
+        run.write(ROWS, save(kept))
 
 
 def write_figures(run: Run, trained: Trained) -> None:
@@ -110,12 +116,13 @@ def read_origin(folder: Path, program: CompiledProgram, *, own: bool) -> Origin:
 def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] | None:
     if not (folder / ROWS).is_file():
         return None
-    types = {i.name: i.declared for i in program.inputs}
+    types = kept_types(program)
     try:
         rows = WeightFile(folder / ROWS)
-        kept = {name: rows[name] for name in rows if name in types}
+        kept = {name: read_texts(rows, name) if types[name].element == "string" else rows[name]
+                for name in rows if name in types}  # fmt: skip
         lengths = {own: rows[own] for name in kept if (own := length_name(name)) in rows.types}
-    except (ValueError, TypeError):  # an element type that NumPy does not have
+    except (ValueError, TypeError, KeyError):  # an element type that NumPy does not have
         raise unreadable(folder, f"{ROWS} is not as dlc writes it") from None
     sound = all(fits(types[name], array) for name, array in kept.items())
     sound = sound and all(are_lengths(types[n], kept[n], lengths.get(length_name(n))) for n in kept)
@@ -124,6 +131,31 @@ def read_rows(folder: Path, program: CompiledProgram) -> dict[str, np.ndarray] |
     if not sound or len(axes) != len(dict(axes)):  # an axis of one name has one length
         raise unreadable(folder, f"{ROWS} holds no rows of its spec")
     return kept | lengths
+
+
+def kept_types(program: CompiledProgram) -> dict[str, Tensor]:
+    """The types of the rows that are kept: of inputs, and of the tokens that are inputs of the artifact."""
+    tokens = [node.results[0] for node in program.readers if node.operator.outside]
+    return {i.name: i.declared for i in program.inputs} | {value.name: value.type for value in tokens}
+
+
+def as_bytes(name: str, texts: np.ndarray) -> dict[str, np.ndarray]:
+    """Texts as arrays of bytes: all of them, and where each one ends, in the shape of the texts."""
+    encoded = [str(text).encode() for text in texts.ravel()]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64).reshape(texts.shape)
+    return {name: np.frombuffer(b"".join(encoded), np.uint8), f"{name}{ENDS}": ends}
+
+
+def read_texts(rows: WeightFile, name: str) -> np.ndarray:
+    """Texts from their bytes. ValueError if `as_bytes` does not write them so."""
+    content, shaped = rows[name], rows[f"{name}{ENDS}"]
+    ends = np.concatenate([[0], shaped.ravel()])
+    sound = content.dtype == np.uint8 and content.ndim == 1 and shaped.dtype == np.int64
+    if not sound or ends[-1] != content.size or (np.diff(ends) < 0).any():
+        raise ValueError("these are not texts")
+    whole = content.tobytes()
+    texts = [whole[start:end].decode() for start, end in pairwise(ends.tolist())]
+    return np.array(texts, object).reshape(shaped.shape)
 
 
 def are_lengths(type: Tensor, rows: np.ndarray, lengths: np.ndarray | None) -> bool:
@@ -139,12 +171,16 @@ def are_lengths(type: Tensor, rows: np.ndarray, lengths: np.ndarray | None) -> b
 def fits(type: Tensor, rows: np.ndarray) -> bool:
     """Whether rows have a type: rank, dtype, sizes and class indices, as the parity check requires."""
     shape = rows.shape[1:]
-    if rows.ndim != type.rank + 1 or not len(rows) or rows.dtype != dtype_of(type.element):
+    if rows.ndim != type.rank + 1 or not len(rows) or rows.dtype != row_dtype(type):
         return False
     if any(isinstance(size, int) and size != found for size, found in zip(type.shape, shape, strict=True)):
         return False
     count = type.classes.count if type.classes else None
     return not isinstance(count, int) or bool(((rows >= -1) & (rows < count)).all())
+
+
+def row_dtype(type: Tensor) -> np.dtype:
+    return np.dtype(object) if type.element == "string" else dtype_of(type.element)
 
 
 def digest(path: Path) -> str:

@@ -85,6 +85,11 @@ def test_torch_is_required_only_for_training() -> None:
     assert "torch" in {r.name for r in required("train")}
 
 
+def test_tokenizers_are_required_only_for_subwords() -> None:
+    assert "tokenizers" not in {r.name for extra in ("", "train") for r in required(extra)}
+    assert "tokenizers" in {r.name for r in required("text")}
+
+
 def test_versions_agree_everywhere() -> None:
     assert PROJECT["requires-python"] == ">=3.11"
     assert sys.version_info >= (3, 11)

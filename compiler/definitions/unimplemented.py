@@ -10,7 +10,6 @@ SECTIONS = ("data", "train", "export")
 # Words by family. A key that is not a family is a definition; its words are settings.
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
     "operator": (
-        "vocabulary", "tokenize",
         "spectrogram", "mel", "mfcc",
     ),
     "function": ("path",),

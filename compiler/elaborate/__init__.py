@@ -26,7 +26,16 @@ from dlc.compiler.elaborate.evaluate import ExpressionEvaluator
 from dlc.compiler.elaborate.scope import FileScope, Scope
 from dlc.compiler.elaborate.values import Halt, InputRef, OutputRef, Stop, Template
 from dlc.compiler.ir.graph import Input
-from dlc.compiler.passes import learners, lengths, lints, missing_values, offsets, runtimes, specialize
+from dlc.compiler.passes import (
+    learners,
+    lengths,
+    lints,
+    missing_values,
+    offsets,
+    runtimes,
+    specialize,
+    text_lengths,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +100,7 @@ class Elaborator(Elaboration):
             lengths.check(program, self.problems)
             specialize.check_decoding(program, self.problems)
             runtimes.check(program, self.problems)
+            text_lengths.check(program, self.problems)
             learners.check_steps(program, self.problems)
         lints.look(program, self.problems)
         return program

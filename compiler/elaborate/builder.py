@@ -17,6 +17,7 @@ from dlc.compiler.elaborate import shape_hints, whole_batch
 from dlc.compiler.elaborate.deep_recursion import in_thread
 from dlc.compiler.elaborate.level import Level, use_of
 from dlc.compiler.elaborate.operand_conversion import OperandConversion
+from dlc.compiler.elaborate.text_readings import TextReadings, refuse_text
 from dlc.compiler.elaborate.values import AverageTemplate, Halt, Operand, Stop, Template, given_tensors
 from dlc.compiler.ir.graph import GraphInput, Node, Value, Weight
 from dlc.compiler.ir.names import UniqueNames
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dlc.compiler.elaborate.scope import Scope
     from dlc.compiler.ir.graph import InputKind
     from dlc.compiler.operators.base import Operator
+    from dlc.compiler.program import Facts
     from dlc.compiler.training.average_nets import Average
 
 MAX_NODES = 10_000
@@ -50,8 +52,9 @@ LOOP_HELP = "look for a loop, a `repeat` or a block that expands far more often 
 RECURSION_HELP = "a block that calls itself needs an `if` that ends it"
 
 
-class GraphBuilder(OperandConversion):
-    def __init__(self, problems: Problems):
+class GraphBuilder(OperandConversion, TextReadings):
+    def __init__(self, problems: Problems, facts: Facts, tokenizer_in: Callable[[str], str]):
+        TextReadings.__init__(self, facts, tokenizer_in)
         self.problems = problems
         self.nodes: list[Node] = []
         self.weights = {}
@@ -282,21 +285,26 @@ class GraphBuilder(OperandConversion):
             tensors = (*(o.value for o in operands), *in_settings.values())
             whole_batch.check_operands(operator, tensors, self.of_batch)
             taken = self._prepare_operands(operator, operands, span)
+            operator = self.read_by(operator, taken[0], span) if operator.reads_text else operator
             given = {name: self._setting_value(operator, name, tensor, spans.get(name, span))
                      for name, tensor in in_settings.items()}  # fmt: skip
             typed = operator.with_settings(**{name: value.type for name, value in given.items()})
             taken += [given[name] for name in typed.given]
             bound = typed.bind(*(v.type for v in taken))
+            refuse_text(bound, taken)
             specs = list(bound.weights(*bound.positional))
         except Reject as reject:
             raise self.rejected(reject, operator, operands, span, spans) from None
         except DimError as error:
             raise self.fail("E0207", span, f"the result of `{operator.name}` has no size: {error}") from None
-        name = self._name_for(operator, specs, given)
+        name = self._name_for(bound, specs, given)
         weights = {s.leaf: self._weight(operator, name, s, span, spans, given.get(s.leaf)) for s in specs}
-        return self._node(bound, tuple(taken), weights, name, span)
+        results = self._node(bound, tuple(taken), weights, name, span)
+        return results[:1] if bound.reads_text else results
 
     def _name_for(self, operator: Operator, specs: list[WeightSpec], given: Mapping[str, Value]) -> str:
+        if operator.reading is not None:
+            return operator.reading.name
         name = self.level.names.next(operator.name)
         if any(s.leaf not in given for s in specs):
             self.level.names.take(name)
@@ -374,8 +382,12 @@ class GraphBuilder(OperandConversion):
                 "E0902", span, f"this spec expands to more than {MAX_NODES:_} operators", LOOP_HELP
             )
         full = f"{self.level.prefix}{name}"
-        results = tuple(self.value(full, type, span) for type in operator.results)
-        node = Node(operator, operands, weights, results, results[0].name, self.site(span), self.level.net)
+        if operator.reads_text:
+            results, own = self.text_results(operator, span), self._value_names.claim(full)
+        else:
+            results = tuple(self.value(full, type, span) for type in operator.results)
+            own = results[0].name
+        node = Node(operator, operands, weights, results, own, self.site(span), self.level.net)
         self.nodes.append(node)
         self.producers.update(dict.fromkeys(results, node))
         if not self.input_dependent.isdisjoint(operands):

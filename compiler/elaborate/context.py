@@ -34,18 +34,19 @@ if TYPE_CHECKING:
 
 class Elaboration:
     """The state of one elaboration. `read` returns the source of an imported path, relative to the importing
-    source. `type_in` returns the type of a tensor of a file, by the path relative to the spec and its name.
+    source. `type_in` returns the type of a tensor of a file, by the path relative to the spec and its name,
+    and `tokenizer_in` the text of a tokenizer.
     `overrides` are values that a command gives to params and, as `SECTION.SETTING`, to settings. `chosen` are
     the outputs that it asks for."""
 
     def __init__(self, problems: Problems, overrides: Mapping[str, Any], facts: Facts,
                  read: Callable[[Source, str], Source], type_in: Callable[[str, str], Tensor],
-                 chosen: str | None = None):  # fmt: skip
+                 tokenizer_in: Callable[[str], str], chosen: str | None = None):  # fmt: skip
         self.problems, self.facts, self.read, self.chosen = problems, facts, read, chosen
         self.type_in, self.tensors = type_in, dict(facts.tensors)
         self.settings = given_settings.spelled(overrides, problems)
         self.overrides = {name: v for name, v in overrides.items() if not given_settings.is_setting(name)}
-        self.builder = GraphBuilder(problems)
+        self.builder = GraphBuilder(problems, facts, tokenizer_in)
         self.nearest = Nearest()
         self.sources: list[Source] = []
         self.comments: list[tuple[Span, str]] = []

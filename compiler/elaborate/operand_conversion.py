@@ -64,6 +64,10 @@ class OperandConversion(ABC):
 
     def _converted(self, operator: Operator, value: Value, take: str, at: int | str, span: Span) -> Value:
         """The operand, cast to the element type that the operator takes."""
+        if take == "text":
+            if value.type.element != "string":
+                raise operator.number_required(value.type, at)
+            return value
         if take == "any" or (take == "float or class" and value.type.element == "class"):
             return value
         if not value.type.is_number:

@@ -78,7 +78,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         train=train if train.phases else phases[-1].settings,
         export=export, exports=answers, expectations=expected, metrics=phases[-1].metrics,
         warnings=tuple(state.problems.sorted()), bindings={**ev.scope.names},
-        facts=replace(state.facts, tensors=state.tensors),
+        facts=replace(state.facts, tensors=state.tensors, vocabularies=state.builder.vocabularies),
     )  # fmt: skip
 
 

@@ -172,7 +172,7 @@ class OnnxBuilder:
 
     @cached_property
     def dim_sources(self) -> dict[str, DimSource]:
-        """The sources of free dimensions."""
+        """The sources of free dimensions: inputs, and the tokens that are read from texts."""
         return dim_sources(self.inputs)
 
     @contextmanager
@@ -185,6 +185,13 @@ class OnnxBuilder:
         kept = ("nodes", "inputs", "_shared", "dim_sources", "name", "site")
         vars(self).pop("dim_sources", None)
         vars(self).update((name, outer[name]) for name in kept if name in outer)
+
+    def provide(self, made: Mapping[Value, ir.Value]) -> None:
+        """The free dimensions of these values are read from them."""
+        known = self.dim_sources
+        self.inputs |= made
+        for name, source in dim_sources(made).items():
+            known.setdefault(name, source)
 
     def node(
         self, domain: str, op_type: str, operands: Sequence[Any], attributes: Mapping[str, Any], outputs: int
@@ -307,7 +314,10 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     op = Operators(builder)
     for node in graph.nodes:
         builder.name, builder.site = node.name, node.site
-        values.update(zip(node.results, run_node(node, op, values), strict=True))
+        made = dict(zip(node.results, run_node(node, op, values), strict=True))
+        values.update(made)
+        if node.operator.reads_text:
+            builder.provide(made)
     outputs = [answer(builder, op, name, value, values[value]) for name, value in graph.outputs.items()]
     used = read_names(builder.nodes)
     opsets = {"": opset} | ({ML: ml_opset} if builder.uses_ml else {})

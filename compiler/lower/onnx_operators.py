@@ -10,16 +10,17 @@ STANDARD, ML = "", "ai.onnx.ml"
 WRITTEN = {
     STANDARD: frozenset({
         "Abs", "Add", "And", "ArgMax", "ArgMin", "Attention", "AveragePool", "BatchNormalization", "Cast",
-        "Ceil", "Celu", "Clip", "Concat", "Conv", "ConvTranspose", "Cos", "CumSum", "DepthToSpace",
-        "Div", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather",
+        "Ceil", "Celu", "Clip", "Compress", "Concat", "Conv", "ConvTranspose", "Cos", "CumSum",
+        "DepthToSpace", "Div", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather",
         "GatherElements", "Gelu", "Gemm", "GlobalAveragePool", "Greater", "GreaterOrEqual", "GridSample",
         "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "IsNaN", "LayerNormalization",
         "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "Loop", "MatMul", "Max", "MaxPool", "Min",
         "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "ReduceL2", "ReduceMax",
         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize", "ReverseSequence",
-        "RMSNormalization", "RotaryEmbedding", "Round", "ScatterElements", "Selu", "Shape", "Sigmoid", "Sign",
-        "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tan", "Tanh",
-        "TopK", "Transpose", "Unsqueeze", "Where", "Xor", "GRU", "LSTM", "RNN",
+        "RMSNormalization", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND", "Selu", "Shape",
+        "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze",
+        "StringSplit", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze",
+        "Where", "Xor", "GRU", "LSTM", "RNN",
     }),
     ML: frozenset({"LabelEncoder"}),
 }  # fmt: skip

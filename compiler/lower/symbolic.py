@@ -252,6 +252,9 @@ class TorchRecorder(Recorder):
         both = Symbol(self, call(text("torch.distributions.Beta"), number(alpha), number(alpha)))
         return both.sample().to(x.device)
 
+    def of_text(self, *_: Any) -> Any:
+        raise Untraceable("it reads text, which is no tensor")
+
     def named(self, name: str, x: Symbol) -> Symbol:
         """The value, which has this name in the text."""
         x._code.value.hint = name

@@ -66,12 +66,19 @@ class Tracer(torch.fx.proxy.GraphAppendingTracer):
         return super().create_arg(a)
 
 
+class Texts:
+    """A batch of text, and the device of the tensors that are made of it."""
+
+    def __init__(self, array: np.ndarray, device: torch.device | None):
+        self.array, self.device, self.shape = array, device or "cpu", array.shape
+
+
 class TorchFunctions(Draws):
     """The argument `F` of PyTorch forms: functions by name, sizes and draws. `twice`: derivatives are
     differentiated again."""
 
     def __init__(self, inputs: Mapping[Value, Any], tracer: Tracer | None = None, *, twice: bool = False):
-        self._inputs, self._tracer, self._twice = inputs, tracer, twice
+        self._inputs, self._tracer, self._twice = dict(inputs), tracer, twice
         self._dim_sources = dim_sources(inputs)
         self._sizes: dict[str, Any] = {}
         self._batch: Any = None
@@ -98,7 +105,8 @@ class TorchFunctions(Draws):
     @property
     def _of_batch(self) -> Any:
         """A tensor with the batch as its first axis."""
-        return next(p for v, p in self._inputs.items() if v.type.batched)
+        batched = [v for v in self._inputs if v.type.batched]
+        return self._inputs[next((v for v in batched if v.type.element != "string"), batched[0])]
 
     @property
     def step(self) -> Any:
@@ -135,6 +143,23 @@ class TorchFunctions(Draws):
     def recurrent_by_length(self, *given: Any) -> Any:
         """All steps of recurrent layers, and their states after the last step of each row."""
         return self._traced(recurrent_by_length, *given)
+
+    def of_text(self, function: Any, texts: Any, results: int) -> Any:
+        """The results of a function of an array of text, which is not a tensor."""
+
+        def read(texts: Texts) -> Any:
+            found = function(np, texts.array)
+            arrays = found if isinstance(found, tuple) else (found,)
+            return tuple(torch.from_numpy(array).to(texts.device) for array in arrays)
+
+        made = self._traced(read, texts)
+        return tuple(made[place] for place in range(results))
+
+    def provide(self, made: Mapping[Value, Any]) -> None:
+        """The free dimensions of these values are read from them."""
+        self._inputs |= made
+        for name, source in dim_sources(made).items():
+            self._dim_sources.setdefault(name, source)
 
     @staticmethod
     def named(name: str, x: Any) -> Any:
@@ -228,7 +253,7 @@ class Model(nn.Module):
             self._exact = wide(self._run)
         return self._exact.forward(*self._arguments(inputs))
 
-    def _arguments(self, inputs: Mapping[str, Any]) -> list[torch.Tensor]:
+    def _arguments(self, inputs: Mapping[str, Any]) -> list[torch.Tensor | Texts]:
         if not isinstance(inputs, Mapping):
             raise TypeError(f"the model takes a dict of tensors: {', '.join(self._inputs)}")
         missing = [n for n in self._inputs if n not in inputs]
@@ -236,12 +261,15 @@ class Model(nn.Module):
             raise KeyError(f"the model needs the inputs {', '.join(missing)}")
         return [*(self._tensor(n, inputs[n]) for n in self._inputs), *self.weight_tensors()]
 
-    def _tensor(self, name: str, given: Any) -> torch.Tensor:
-        """A tensor as it is; a list or an array of text as class indices."""
+    def _tensor(self, name: str, given: Any) -> torch.Tensor | Texts:
+        """A tensor as it is; a list or an array of text as class indices, or for an operator of text."""
         if isinstance(given, torch.Tensor) or name not in self._text:
             return given
         device = next((w.device for w in self.weight_tensors()), None)
-        return torch.as_tensor(self._text[name].from_text(np, np.asarray(given, object)), device=device)
+        operator, array = self._text[name], np.asarray(given, object)
+        if operator.reads_text:
+            return Texts(array, device)
+        return torch.as_tensor(operator.from_text(np, array), device=device)
 
 
 def trace(graph: Graph) -> fx.GraphModule:
@@ -262,7 +290,10 @@ def trace(graph: Graph) -> fx.GraphModule:
         tracer.meta = {"name": node.name, "place": node.site.place}
         if node.operator.training_only and node.operator.wrt is None:
             tracer.meta["training_only"] = True
-        values.update(zip(node.results, run_node(node, functions, values), strict=True))
+        made = dict(zip(node.results, run_node(node, functions, values), strict=True))
+        values.update(made)
+        if node.operator.reads_text:
+            functions.provide(made)
         track(values, tracked.intersection(node.results), tracer)
     tracer.meta = {}
     fx_graph.output({name: argument(values[v], tracer) for name, v in graph.outputs.items()})

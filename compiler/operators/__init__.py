@@ -37,4 +37,5 @@ from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
 from dlc.compiler.operators import space_normalization as space_normalization
 from dlc.compiler.operators import spread as spread
+from dlc.compiler.operators import text as text
 from dlc.compiler.operators import validity as validity

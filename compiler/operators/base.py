@@ -22,6 +22,7 @@ from dlc.compiler.operators.given_operands import LENGTHS
 from dlc.compiler.operators.operands import per_axis, spell_classes
 from dlc.compiler.operators.padded_operands import PaddedOperands
 from dlc.compiler.operators.step_order import StepOrder
+from dlc.compiler.operators.text_reader import TextReader
 from dlc.compiler.operators.weight_spec import WeightSpec
 from dlc.compiler.types import Tensor, keep_ignored
 
@@ -36,14 +37,14 @@ Kept = Literal["numbers", "range", "axes", "missing"]
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
-class Operator(PaddedOperands, StepOrder, family="operator", what="an operator"):
+class Operator(PaddedOperands, StepOrder, TextReader, family="operator", what="an operator"):
     """The base class of all operators. The module docstring gives an overview."""
 
     # --- operands -----------------------------------------------------------------------------------------
 
     # The element to which operands are cast before `type` sees them: "float" (any number becomes a float),
     # "number" (integers and booleans become int64, floats float, mixed ones float), "any" (no cast; several
-    # operands must agree), "float or class" (classes are not cast), "bool". A tuple has one per operand.
+    # operands must agree), "float or class" (no cast of classes), "bool", "text". A tuple: one per operand.
     takes: ClassVar[str | tuple[str, ...]] = "float"
     # True if it also accepts values without a batch axis (declared weights).
     batchless: ClassVar[bool] = False
@@ -52,8 +53,7 @@ class Operator(PaddedOperands, StepOrder, family="operator", what="an operator")
     broadcasts: ClassVar[bool] = False
     # True if its forms accept batched and batchless operands of any rank as they are.
     mixes: ClassVar[bool] = False
-    # The number of tensors from which on a call is applied, if that is more than the operator needs. A call
-    # of fewer is a stage: `attention(memory, 8)` waits for the query.
+    # The tensors from which on a call is applied, if more than it needs: `attention(memory, 8)` is a stage.
     least_in_call: ClassVar[int] = 0
 
     # --- properties of the result -------------------------------------------------------------------------

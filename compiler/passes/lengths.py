@@ -38,9 +38,12 @@ def length_name(name: str) -> str:
 
 
 def length_inputs(program: CompiledProgram) -> dict[str, GraphInput]:
-    """The inputs that hold the lengths of rows, by free dimension: of those along which rows differ."""
+    """The inputs that hold the lengths of rows, by free dimension: of those along which rows differ. The
+    numbers of tokens of texts are inputs in training, and computed in the artifact."""
+    of_texts = (node.results for node in program.readers if len(node.results) > 1)
     targets = [o.target_value for o in program.outputs if o.target_value is not None]
     found: dict[str, GraphInput] = {}
+    found |= {str(tokens.type.shape[0]): count for tokens, count in of_texts if isinstance(count, GraphInput)}
     for value in (*(i.value for i in program.inputs), *targets):
         for dim in (str(size) for size in value.type.shape if is_free(size)):
             if dim in program.lengths and dim not in found:
@@ -52,6 +55,13 @@ def length_inputs(program: CompiledProgram) -> dict[str, GraphInput]:
 def with_lengths(program: CompiledProgram, graph: Graph) -> Graph:
     """A form of a program with the lengths of its rows."""
     known = length_inputs(program)
+    return Lengths(graph, known).graph() if known else graph
+
+
+def with_computed_lengths(program: CompiledProgram, graph: Graph) -> Graph:
+    """A form of a program with the lengths of its rows that its nodes compute: of texts."""
+    computed = {value for node in graph.nodes for value in node.results}
+    known = {dim: value for dim, value in length_inputs(program).items() if value in computed}
     return Lengths(graph, known).graph() if known else graph
 
 
@@ -80,7 +90,8 @@ class Lengths:
         """The graph with lengths; an input of lengths that nothing reads is left out."""
         for node in self._graph.nodes:
             self._add(node)
-        self._extension.inputs += self._known.values()
+        computed = {value for node in self._graph.nodes for value in node.results}
+        self._extension.inputs += [value for value in self._known.values() if value not in computed]
         ended, outputs = self._ended(), {}
         for name, value in self._graph.outputs.items():
             made = self._replaced.get(value, value)
@@ -236,14 +247,18 @@ def check_names(program: CompiledProgram, problems: Problems) -> None:
     fields = [(i.name, i) for i in program.inputs]
     fields += [(name, o) for o in program.outputs for name in dict.fromkeys((o.name, o.target))]
     taken = {length_name(name) for name, declared in fields if declared.declared.free_axis is not None}
+    of_texts = {value.name for node in program.readers for value in node.results}
     for name, declared in fields:
-        if name in taken:
-            message = f"`{name}` is the name that the lengths of a sequence have"
+        if name in taken or name in of_texts:
+            what = "the classes of a text" if name in of_texts else "the lengths of a sequence"
+            message = f"`{name}` is the name that {what} have"
             problems.add(Diagnostic.at(declared.site, "E0607", message, "give it another name"))
 
 
 def mixed(node: Node, known: Mapping[str, GraphInput]) -> Diagnostic | None:
     """The error of a node that would mix padding into its results."""
+    if node.operator.reads_text:
+        return None
     of_lengths: set[Size] = set()
     marked: list[tuple[int, int]] = []
     size: Size = 0

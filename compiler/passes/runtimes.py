@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.definitions.export_section import OPENVINO
+from dlc.compiler.definitions.export_section import OPENVINO, RUNTIMES, runtime_opset
 from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.passes import specialize
 
@@ -12,10 +12,33 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.program import CompiledProgram
 
+HELP_TEXT = (
+    "`tokenize(subwords)` is applied before the artifact, which then takes numbers; or leave `target` out"
+)
 HELP = "declare classes by their count, such as `class(3)`, or leave `target` out"
 
 
 def check(program: CompiledProgram, problems: Problems) -> None:
+    """Report what the target of the artifact cannot compute."""
+    check_opset(program, problems)
+    check_openvino(program, problems)
+
+
+def check_opset(program: CompiledProgram, problems: Problems) -> None:
+    """Report operators that need a later opset than that of the artifact."""
+    export = program.export
+    opset = export.opset or (runtime_opset(export.target) or (0,))[0]
+    oldest = {own: ".".join(map(str, version)) for version, own, *_ in reversed(RUNTIMES)}
+    for node in program.graph.nodes:
+        least = node.operator.least_opset
+        if least > opset:
+            message = f"`{node.operator.name}` needs opset {least}, and the artifact has opset {opset}"
+            help = f'write `target = "onnxruntime>={oldest[least]}"`, which runs it, or leave `target` and ' \
+                   "`opset` out"  # fmt: skip
+            problems.add(Diagnostic.at(node.site, "E0403", message, help))
+
+
+def check_openvino(program: CompiledProgram, problems: Problems) -> None:
     """Report the first value of the artifact that OpenVINO cannot compute, if that is the target: it has no
     text, and no operators of ai.onnx.ml."""
     if program.export.target != OPENVINO:
@@ -27,4 +50,5 @@ def check(program: CompiledProgram, problems: Problems) -> None:
         value = values[0]
         what = "text" if value.type.element == "string" else "classes with numbers of their own"
         message = f"OpenVINO cannot compute with {what}, such as `{value.name}`"
-        problems.add(Diagnostic.at(value.site, "E0403", message, HELP))
+        help = HELP_TEXT if value in {node.operands[0] for node in program.readers} else HELP
+        problems.add(Diagnostic.at(value.site, "E0403", message, help))

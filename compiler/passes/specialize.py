@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.ir.graph import Graph, Value
+from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.decoding import decode
@@ -20,8 +20,9 @@ from dlc.compiler.passes.graph_rewrite import (
     prune,
     rewired,
 )
-from dlc.compiler.passes.lengths import with_lengths
+from dlc.compiler.passes.lengths import with_computed_lengths, with_lengths
 from dlc.compiler.passes.target_augmentation import augment_targets
+from dlc.compiler.passes.text_lengths import with_least_steps
 from dlc.compiler.training.initial_state import by_net
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
     from dlc.compiler.diagnostics.problems import Problems
-    from dlc.compiler.ir.graph import GraphInput, Node, Output, Weight
+    from dlc.compiler.ir.graph import Node, Output, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.regularizers import Regularizer
@@ -56,7 +57,7 @@ def figures_of(objective: Objective, whole: str = "") -> dict[str, str]:
 def training(program: CompiledProgram, objective: Objective) -> Graph:
     """The training form, which a step computes: `loss` as written, the losses of outputs, and `objective`,
     the loss with the regularizers added. Targets are augmented with the values they are compared with."""
-    graph = with_statistics(program.graph, objective.updates, objective.freezes)
+    graph = with_statistics(program.row_graph, objective.updates, objective.freezes)
     graph = with_losses(graph, objective)
     graph = with_augmented_targets(program, graph)
     whole = loss_of(objective.figure)
@@ -169,9 +170,9 @@ def matrices(graph: Graph) -> list[Weight]:
 
 def inference(program: CompiledProgram) -> Graph:
     """The inference form, which the artifact computes: from raw inputs to answers, by their names there. Its
-    rows differ in length only if `export` asks for their lengths."""
+    rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
-    graph = with_lengths(program, graph) if program.export.lengths else graph
+    graph = with_raw_lengths(program, graph)
     return with_decoding(graph, [o for _, o in program.exports if not isinstance(o, Value) and o.decoder])
 
 
@@ -196,10 +197,15 @@ def with_decoding(graph: Graph, outputs: list[Output]) -> Graph:
     return extension.done(answers) if outputs else graph
 
 
+def with_raw_lengths(program: CompiledProgram, graph: Graph) -> Graph:
+    """A form with raw inputs with the lengths of its rows."""
+    return with_lengths(program, graph) if program.export.lengths else with_computed_lengths(program, graph)
+
+
 def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
     """The inference form from rows of training, with class indices as inputs; with the losses of a phase;
     of the last one by default."""
-    graph, phase = at_inference(program.graph), phase or next(reversed(program.phases), None)
+    graph, phase = at_inference(program.row_graph), phase or next(reversed(program.phases), None)
     if phase is None:
         return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, *phase.objectives)
@@ -208,7 +214,7 @@ def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
 
 def samples(program: CompiledProgram, phase: Phase) -> Graph:
     """The inference form of the values that a phase samples, from rows of training."""
-    return with_lengths(program, prune(at_inference(program.graph), phase.settings.samples))
+    return with_lengths(program, prune(at_inference(program.row_graph), phase.settings.samples))
 
 
 def training_answers(program: CompiledProgram) -> Graph:
@@ -219,7 +225,7 @@ def training_answers(program: CompiledProgram) -> Graph:
     updates = {w.name for w in statistics if not w.follows} - freezes
     graph = with_statistics(program.graph, updates, freezes)
     graph = from_raw(program, with_answers(program, graph))
-    return with_lengths(program, graph) if program.export.lengths else graph
+    return with_raw_lengths(program, graph)
 
 
 def with_answers(
@@ -243,7 +249,8 @@ def with_answers(
 
 
 def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
-    """The graph with the raw inputs of the artifact, which are converted to class indices and booleans."""
+    """The graph with the raw inputs of the artifact, which are converted to class indices and booleans. The
+    tokens of texts that dlc reads before the artifact are such inputs too, in place of the texts."""
     extension, known = Extension(replace(graph, nodes=())), {*graph.inputs}
     raws: dict[GraphInput, GraphInput] = {}
     replaced: dict[Value, Value] = {}
@@ -254,10 +261,19 @@ def from_raw(program: CompiledProgram, graph: Graph) -> Graph:
         raws[input.value] = replace(input.value, type=Tensor(index.raw, input.declared.shape))
         given = (raws[input.value],)
         replaced[input.value] = extension.add(index, given, f"{input.name}_number", input.site)
-    inputs = tuple(raws.get(value, value) for value in graph.inputs)
+    outside = [node for node in graph.nodes if node.operator.outside]
+    read = [tokens for node in outside for tokens in node.results[:1] if isinstance(tokens, GraphInput)]
+    for tokens in read:
+        index = kind_of(tokens.type).index(tokens.type)
+        raws[tokens] = tokens if index is None else replace(tokens, type=Tensor(index.raw, tokens.type.shape))
+        if index is not None:
+            replaced[tokens] = extension.add(index, (raws[tokens],), f"{tokens.name}_number", tokens.site)
+    inputs = tuple(raws.get(value, value) for value in (*graph.inputs, *read))
+    graph = replace(graph, nodes=tuple(node for node in graph.nodes if not node.operator.outside))
     nodes = (*reversed(extension.nodes), *(rewired(node, replaced) for node in graph.nodes))
     outputs = {name: replaced.get(value, value) for name, value in graph.outputs.items()}
-    return replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
+    graph = replace(graph, inputs=inputs, nodes=nodes, outputs=outputs)
+    return with_least_steps(prune(graph) if outside else graph)
 
 
 def answer(extension: Extension, output: Output) -> dict[str, Value]:

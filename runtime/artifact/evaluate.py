@@ -17,6 +17,7 @@ from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
+from dlc.runtime.artifact import tokens
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
 from dlc.runtime.artifact.metadata import source_like, type_from_json
 from dlc.runtime.artifact.texts import as_texts
@@ -46,6 +47,12 @@ COUNT_BYTES = 64  # maximum bytes of a count
 
 
 def inputs_of(artifact: OpenArtifact) -> list[RequiredField]:
+    """The fields that rows fill."""
+    return [required_field(artifact, name, type) for name, type in tokens.text_types(artifact).items()]
+
+
+def taken_by(artifact: OpenArtifact) -> list[RequiredField]:
+    """The fields that the artifact takes."""
     return [required_field(artifact, name, type) for name, type in artifact.fields.items()]
 
 
@@ -117,11 +124,11 @@ def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Pr
     artifact of windows answers each window, and keeps values of its last row; one of series keeps values of
     their first rows."""
     opened = open_rows(source, source_like(artifact.metadata))
-    rows = read_rows(opened, inputs_of(artifact), empty=True)
+    rows = tokens.in_rows(artifact, read_rows(opened, inputs_of(artifact), empty=True))
     kept = read_kept(opened, keep, rows.numbers)
     numbers: list[np.ndarray] = []
     parts: list[dict[str, np.ndarray]] = []
-    for places, _, answers in run_chunks(artifact, rows, inputs_of(artifact)):
+    for places, _, answers in run_chunks(artifact, rows, taken_by(artifact)):
         if not parts:
             check_size(answers, len(places), rows.count or 0)
         numbers.append(places)
@@ -184,9 +191,9 @@ def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
     measured = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
-    rows = read_rows(source, fields, source_like(metadata), drop=metadata.drop)
+    rows = tokens.in_rows(artifact, read_rows(source, fields, source_like(metadata), drop=metadata.drop))
     meter = Meter(measured)
-    for _, batch, answers in run_chunks(artifact, rows, fields):
+    for _, batch, answers in run_chunks(artifact, rows, [*taken_by(artifact), *targets.values()]):
         for m in measured:
             check_answers(artifact, m, answers, batch)
         meter.add(answers, batch)

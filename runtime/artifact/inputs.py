@@ -3,6 +3,7 @@ same meaning as in a file of rows."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -70,7 +71,7 @@ def array(
     if type.element == "class" and type.classes is not None:
         lost = unknown_classes.without_imputed(made, type)
         some = unknown_classes.count(wanted.name, lost, unknown_classes.examples([column], [made]))
-        found += [some] if some else []
+        found += [some] if some and not isinstance(given, Ragged) else []
         made = unknown_classes.with_unknown(made, type.classes)
     made = made.astype(ml_dtypes.bfloat16) if wanted.type == BFLOAT16 else made
     return (
@@ -80,6 +81,8 @@ def array(
 
 def column_given(wanted: Any, type: Tensor, given: Any, unit: str) -> Column:
     """The values of an input as a column. Texts that fill a sequence of classes are cut into units."""
+    if isinstance(given, Ragged):
+        return replace(numbers(given.values), lengths=given.lengths)
     if (column := column_of_sequences(given)) is not None:
         if sequence_axis(type, [column]) is None:
             raise ValueError("its rows are not all of one shape")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.opened import OpenArtifact
 from dlc.runtime.artifact.texts import as_texts
+from dlc.runtime.artifact.tokens import of_given
 from dlc.runtime.data.sources.frames import frame_help, is_frame, open_frame
 from dlc.runtime.python_arguments import path_of
 from dlc.runtime.run_folder import model_at
@@ -39,6 +40,7 @@ class Artifact(OpenArtifact):
         if not isinstance(inputs, Mapping):
             found = f"{type(inputs).__name__}{frame_help(inputs, [*self.inputs])}"
             raise TypeError(f"`predict` takes a dict of arrays or a frame, not {found}")
+        inputs = of_given(self, inputs)
         empty = {name for name, value in inputs.items() if name in self.inputs and is_empty_batch(value)}
         given = {n: self.no_rows(n) if n in empty else i for n, i in inputs.items()}
         about = self.metadata

@@ -51,11 +51,15 @@ class Metadata:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
+    vocabularies: dict[str, int] = field(default_factory=dict)  # the classes of each, by key
     limits: dict[str, int] = field(default_factory=dict)  # maximum sizes of axes of inputs
     # The columns that fill a field, if they are not one column of its name.
     columns: dict[str, list[str]] = field(default_factory=dict)
     # What the texts of a field were cut into: `character` or `word`.
     units: dict[str, str] = field(default_factory=dict)
+    # The tokenizers of inputs that take tokens of texts: the name of the text, `tokenizer.json` as text, and
+    # the maximum number of tokens.
+    tokenizers: dict[str, dict[str, Any]] = field(default_factory=dict)
     ahead: dict[str, int] = field(default_factory=dict)  # of fields behind a window: the number of rows
     # The settings of the csv or Parquet file, other than the path, that are not at their defaults.
     table: dict[str, Any] = field(default_factory=dict)
@@ -117,9 +121,11 @@ def check(metadata: Metadata) -> None:
     wrong += [k for k in ("inputs", "outputs") if not is_dict_of(getattr(metadata, k), dict)]
     if not is_dict_of(metadata.columns, list) or not all(map(names_of_columns, metadata.columns.values())):
         wrong.append("columns")
+    if not are_tokenizers(metadata.tokenizers, metadata.inputs):
+        wrong.append("tokenizers")
     if not are_units(metadata.units):
         wrong.append("units")
-    for key in ("limits", "ahead"):
+    for key in ("limits", "ahead", "vocabularies"):
         sizes = getattr(metadata, key)
         if not is_dict_of(sizes, int) or not all(0 < n <= MAX_SIZE for n in sizes.values()):
             wrong.append(key)
@@ -162,6 +168,21 @@ def are_lengths(lengths: Mapping[str, str], inputs: Mapping[str, dict[str, Any]]
 
 def are_units(value: Any) -> bool:
     return is_dict_of(value, str) and {*value.values()} <= {*UNITS}
+
+
+def are_tokenizers(value: Any, inputs: Any) -> bool:
+    """Whether each of these makes the tokens of an input of a text."""
+    if not is_dict_of(value, dict) or not isinstance(inputs, dict) or not value.keys() <= inputs.keys():
+        return False
+    return all(map(is_tokenizer, value.values()))
+
+
+def is_tokenizer(given: dict[str, Any]) -> bool:
+    if given.keys() != {"text", "tokenizer", "max_length"}:
+        return False
+    text, tokenizer, most = given["text"], given["tokenizer"], given["max_length"]
+    named = isinstance(text, str) and is_name(text) and isinstance(tokenizer, str)
+    return named and (most is None or (is_integer(most) and most > 0))
 
 
 def are_settings(kind: type[DataSource], written: Any) -> bool:
@@ -208,6 +229,7 @@ def type_to_json(type: Tensor) -> dict[str, Any]:
         **({"blank": True} if type.blank else {}),
         **({"decoded": True} if type.decoded else {}),
         **({"end": True} if classes and classes.end else {}),
+        **({"words": list(type.words)} if type.words else {}),
     }
 
 
@@ -243,13 +265,23 @@ def type_from_json(written: Mapping[str, Any]) -> Tensor:
     blank = written.get("blank", False)
     if blank is not False and (blank is not True or element != "class" or len(sizes) != 1):
         raise no_type(written)
+    words = written.get("words", [])
+    if not isinstance(words, list) or not all_are(str, words) or (words and element != "string"):
+        raise no_type(written)
     missing, decoded = written.get("missing") is True, written.get("decoded") is True
     if decoded and (element != "class" or len(sizes) != 1):
         raise no_type(written)
     if classes is not None and written.get("end") is True:
         classes = replace(classes, end=True)
     return Tensor(
-        element, sizes, classes, missing=missing, ignore=tuple(ignore), blank=blank, decoded=decoded
+        element,
+        sizes,
+        classes,
+        missing=missing,
+        ignore=tuple(ignore),
+        blank=blank,
+        decoded=decoded,
+        words=tuple(words),
     )
 
 
@@ -298,9 +330,11 @@ def describe(
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         lengths=dict(lengths),
+        vocabularies={key: known.count for key, known in program.facts.vocabularies.items()},
         limits=limits_of(program, inputs),
         columns=other_columns(program, columns or {}),
         units=dict(units or units_of(program)),
+        tokenizers=tokenizers_of(program, inputs),
         ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
         table=source_to_json(program.data.table if program.data else None),
         text=source_to_json(program.data.text if program.data else None),
@@ -320,6 +354,19 @@ def limits_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[st
                 limits[name] = min(limit, limits.get(name, limit))
     sizes = [size for x in inputs.values() for size in x.shape if names(size)]
     return {str(size): number(evaluate(size, limits)) for size in sizes if names(size) <= limits.keys()}
+
+
+def tokenizers_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """The tokenizers that are applied before the artifact, by the input of their tokens."""
+    outside = [node for node in program.readers if node.operator.outside and node.results[0].name in inputs]
+    return {
+        node.results[0].name: {
+            "text": node.operands[0].name,
+            "tokenizer": node.operator.vocabulary.tokenizer,
+            "max_length": node.operator.max_length,
+        }
+        for node in outside
+    }
 
 
 def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ CANDIDATES = ((5, 8), (2, 3), (1, 2), (1, 1), *((16 << k, 24 << k) for k in rang
 MISSING = 0.25  # share of missing values in an input that allows them
 MAX_VALUES = 2 * 10**7  # of one sample of an input
 EITHER = (-2.0, 2.0)  # floats of both signs
+OTHER_WORDS = ("zq", "Zq", "É", "été", "!", "x" * 40)
+SPACES = (" ", "  ", "\n", "\t", "\r\n", "\u3000")
+MOST_WORDS = 40  # more than the words of a line that an artifact cuts in one table
 POSITIVE = (0.0, 10.0)  # for functions without a value for negative numbers, such as the logarithm
 
 
@@ -90,9 +94,26 @@ def draw(rng: np.random.Generator, type: Tensor, shape: tuple, between: tuple[fl
         return np.array(type.classes.names, dtype=object)[(even * 2).astype(np.int64)]
     if type.element in ("bool", "binary"):
         return even >= 0.5
+    if type.element == "string":
+        return draw_texts(rng, type.words, shape)
     limits = np.iinfo(type.element)
     low, high = max(limits.min, -1000), min(limits.max, 1000)
     return (low + even * (high - low + 1)).astype(type.element)
+
+
+def draw_texts(rng: np.random.Generator, words: Sequence[str], shape: tuple[int, ...]) -> np.ndarray:
+    """Random texts of known and other words: none, one or several. The first one is the longest."""
+    pool = (*words, *OTHER_WORDS)
+
+    def drawn(count: int) -> str:
+        picks = ((int(len(pool) * rng.random()), rng.random()) for _ in range(count))
+        return "".join(f"{pool[pick]}{SPACES[max(int(place * 40) - 34, 0)]}" for pick, place in picks)
+
+    counts = [int(rng.random() * MOST_WORDS) for _ in range(prod(shape))]
+    texts = [drawn(MOST_WORDS if not at else count) for at, count in enumerate(counts)]
+    exact = [pool[int(len(pool) * rng.random())] if rng.random() < 0.3 and at else text
+             for at, text in enumerate(texts)]  # fmt: skip
+    return np.array(exact, object).reshape(shape)
 
 
 def with_missing(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:

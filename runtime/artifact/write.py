@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from dlc.compiler.lower.initial_weights import check_known
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.folding import fold
 from dlc.compiler.passes.lengths import length_inputs
+from dlc.compiler.types import Classes
 from dlc.runtime.artifact.metadata import describe
 from dlc.runtime.files import naming_path, writable
 
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.graph import Graph, Value
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
 
+WORDS = 32  # of a vocabulary, of which random text is made
 MAX_BYTES = 2_000_000_000  # the limit of protobuf; larger weights are external data
 
 
@@ -68,10 +71,24 @@ def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir
 
 
 def raw_types(program: CompiledProgram, graph: Graph) -> dict[str, Tensor]:
-    """The raw types of the inputs that the graph reads."""
+    """The raw types of the inputs that the graph reads. Texts have some words that the model knows."""
     read = {v.name for v in graph.inputs}
-    types = {i.name: i.declared for i in program.inputs if i.name in read}
+    words = known_words(program)
+    given = [input for input in program.inputs if input.name in read]
+    types = {i.name: replace(i.declared, words=tuple(words.get(i.value, ()))) for i in given}
+    for tokens in (node.results[0] for node in program.readers if node.results[0].name in read):
+        classes = tokens.type.classes and Classes(tokens.type.classes.count)
+        types[tokens.name] = replace(tokens.type, classes=classes)
     return types | {v.name: v.type for v in graph.inputs if v.kind == "length"}
+
+
+def known_words(program: CompiledProgram) -> dict[Value, list[str]]:
+    """Some of the texts or words that operators know, from all of each vocabulary, by the text they read."""
+    found: dict[Value, list[str]] = {}
+    for node in program.readers:
+        known = () if node.operator.outside else node.operator.vocabulary.spellings
+        found.setdefault(node.operands[0], []).extend(known[:: max(len(known) // WORDS, 1)][:WORDS])
+    return found
 
 
 def length_dims(program: CompiledProgram, graph: Graph) -> dict[str, str]:

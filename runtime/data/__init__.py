@@ -19,7 +19,7 @@ from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.program import Facts
 from dlc.compiler.types import Classes, Tensor
-from dlc.runtime.data import data_errors
+from dlc.runtime.data import data_errors, vocabularies
 from dlc.runtime.data.classes import ColumnValues, labels_of
 from dlc.runtime.data.complete import complete_rows
 from dlc.runtime.data.conversion import refusal
@@ -83,10 +83,10 @@ def facts(
     """The facts about a program that depend on the data. Only the columns they need are decoded."""
     wanted = required_fields(program)
     chosen = [w for w in wanted if fields is None or w.name in fields]
-    if not any(w.learns or (w.declared.free_axis is not None and not w.drawn) for w in chosen):
+    if not any(w.learns or w.readers or (w.declared.free_axis is not None and not w.drawn) for w in chosen):
         return program.facts
     dataset = gather(_data_of(program, source), wanted, folder, (), fields)
-    return Facts(dataset.classes, lengths=dataset.lengths)
+    return Facts(dataset.classes, lengths=dataset.lengths, vocabularies=dataset.vocabularies)
 
 
 def read_rows(source: Path | sections.DataSource | Opened, wanted: Sequence[RequiredField],
@@ -140,7 +140,7 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
     read = partial(_read, data, wanted, folder, fields)
     main, note = read(data.source)
     parts, crossing = _split(main, data)
-    classes = _find_classes(main, parts.train)
+    classes, learnt = _find_classes(main, parts.train), vocabularies.learn(main, parts.train)
     own = _own_sources(data, folder)
     dataset, notes, varies = {}, [*note, crossing], varying(main.lengths)
     vary = any(w.declared.free_axis is not None for w in chosen)
@@ -148,16 +148,16 @@ def gather(data: Data, wanted: Sequence[RequiredField], folder: Path, splits: Se
         filled, note = read(own[name], name)
         varies |= varying(filled.lengths)
         if name in splits:
-            dataset[name] = decode(filled, classes)
+            dataset[name] = vocabularies.with_classes(decode(filled, classes), chosen, learnt)
             notes += [f"{name} rows: {some}" for some in note]
     if asked := [name for name in splits if name not in own]:
-        decoded = decode(main, classes, strict=True)
+        decoded = vocabularies.with_classes(decode(main, classes, strict=True), chosen, learnt)
         dataset |= {name: _take(decoded, getattr(parts, name)) for name in asked}
     named = main.fields if main.opened.names or main.opened.numbered else []
     columns = {m.wanted.name: main.names(m.wanted.name) for m in named}
     return Dataset(
         **dataset, classes=classes, columns=columns, units=main.units,
-        notes=tuple(filter(None, notes)), lengths=varies,
+        notes=tuple(filter(None, notes)), lengths=varies, vocabularies=learnt,
     )  # fmt: skip
 
 

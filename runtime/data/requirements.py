@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Data, Field
     from dlc.compiler.diagnostics.source import Span
+    from dlc.compiler.ir.graph import Node, Value
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Classes, Tensor
 
@@ -24,7 +25,8 @@ SPLIT_COLUMN = "split = groups(...)"  # no field of a program has this name
 class RequiredField:
     """One required field. `declared` is its declared type; `source` is the columns or the distribution that
     the `data` section assigns to it, None if it is found by its name. A `measured` field is read only for
-    metrics. `unit` is what a text that fills it is cut into; empty if none does."""
+    metrics. `unit` is what a text that fills it is cut into; empty if none does. `readers` are the nodes that
+    turn its texts into classes."""
 
     name: str
     declared: Tensor
@@ -33,6 +35,7 @@ class RequiredField:
     span: Span | None = None
     measured: bool = False
     unit: str = ""
+    readers: tuple[Node, ...] = ()
 
     @property
     def drawn(self) -> bool:
@@ -107,9 +110,13 @@ def required_fields(program: CompiledProgram) -> list[RequiredField]:
     read = program.graph.needed_by(roots or [o.flowed for o in program.outputs])
     trained_on = program.graph.needed_by(program.losses) if program.phases else read
     sources = program.data.fields if program.data else {}
+    readers: dict[Value, list[Node]] = {}
+    for node in (node for node in program.readers if node.results[0] in read):
+        readers.setdefault(node.operands[0], []).append(node)
     fields = {
         i.name: RequiredField(i.name, i.declared, "input", sources.get(i.name), i.site.span,
-                              unit=unit_of(program.data, i.name, i.declared))
+                              unit=unit_of(program.data, i.name, i.declared),
+                              readers=tuple(readers.get(i.value, ())))
         for i in program.inputs
         if i.value in read
     }  # fmt: skip

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.sections import Field
     from dlc.compiler.types import Classes
+    from dlc.compiler.vocabularies import Vocabulary
     from dlc.runtime.data.float32_precision import PrecisionLoss
     from dlc.runtime.data.source import Opened
     from dlc.runtime.data.unknown_classes import UnknownValues
@@ -188,6 +189,16 @@ class InMemoryRows(dict[str, "np.ndarray | Ragged"], Rows):
                             self._class_indices, self._examples, self.precision_losses,
                             self.lengths)  # fmt: skip
 
+    def with_arrays(
+        self, arrays: Mapping[str, np.ndarray | Ragged], lengths: Mapping[str, np.ndarray]
+    ) -> InMemoryRows:
+        """The same rows with additional fields, and the lengths of those that differ in length."""
+        made = InMemoryRows({**self, **arrays}, self.count, self._origin, self.numbers, self.drawn,
+                            self._class_indices, self._examples, self.precision_losses,
+                            {**self.lengths, **lengths})  # fmt: skip
+        made.notes, made.what = self.notes, self.what
+        return made
+
     def held(self) -> Mapping[str, np.ndarray] | None:
         ragged = [array for array in self.values() if isinstance(array, Ragged)]
         if not all(array.is_uniform for array in ragged) or sum(array.nbytes for array in ragged) > HELD:
@@ -264,6 +275,7 @@ class Dataset:
     units: Mapping[str, str] = field(default_factory=dict)  # of the fields that were cut from texts
     notes: tuple[str, ...] = ()  # the numbers of rows that were left out
     lengths: frozenset[str] = frozenset()  # the free dimensions along which rows differ in length
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)  # by key
 
     def parts(self) -> Iterator[tuple[str, Rows]]:
         for name in PARTS:

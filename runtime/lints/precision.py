@@ -45,7 +45,7 @@ def imprecise_casts(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """Casts of a wider input to float32 before its offset is subtracted."""
-    graph = graph_rewrite.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.row_graph)
     if data.train is None:
         return
     for node in graph.nodes:

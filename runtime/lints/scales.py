@@ -27,7 +27,7 @@ def different_scales(
     program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
 ) -> Iterator[Diagnostic]:
     """A warning for each layer that reads features of the data on very different scales."""
-    graph = graph_rewrite.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.row_graph)
     if data.train is None:
         return
     for node in first_layers(graph, data.train.types):

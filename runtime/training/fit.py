@@ -31,7 +31,7 @@ def fit(
     """The weights after fitting operators to the rows, in topological order and in inference form. An
     operator that several uses of a net share is fitted to the inputs of all of them; average nets copy the
     values of their nets. Weights in `known` are kept."""
-    graph = graph_rewrite.at_inference(program.graph)
+    graph = graph_rewrite.at_inference(program.row_graph)
     fitted, dtypes = dict(weights), {w.value: dtype(w) for w in graph.weights}
     follows = {w.value: w.follows for w in graph.weights if w.follows}
     for uses in fitting_order.in_order(graph)[0]:
@@ -90,5 +90,5 @@ def fields_to_fit(program: CompiledProgram, given: Iterable[str]) -> set[str]:
     graph = program.graph
     flowing = {str(i): v for i, n in enumerate(graph.nodes) if n.operator.is_fitted() for v in n.operands}
     read = {v.name for v in prune(graph, flowing).inputs}
-    read |= {field.name for field in rows_of.required_fields(program) if field.learns}
+    read |= {field.name for field in rows_of.required_fields(program) if field.learns or field.readers}
     return {*given, *read, *([program.data.stratify] if program.data and program.data.stratify else [])}

@@ -44,6 +44,7 @@ class Program:
         return compiler.compile(
             self._source, params=self._params, facts=facts, read=self._read,
             type_in=compiler.tensor_reader(self.folder), outputs=self._outputs,
+            tokenizer_in=compiler.tokenizer_reader(self.folder),
         )  # fmt: skip
 
     def learn(self, facts: Facts) -> None:

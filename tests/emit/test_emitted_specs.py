@@ -37,8 +37,15 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-# Average nets, and derivatives by many numbers.
-REFUSED = ("actor_critic", "adversarial_training", "byol", "contractive_autoencoder")
+# Average nets, derivatives by many numbers, and text.
+REFUSED = (
+    "actor_critic",
+    "adversarial_training",
+    "byol",
+    "contractive_autoencoder",
+    "gloss_subwords",
+    "spam",
+)
 NAMES = sorted(
     {path.relative_to(SPECS).with_suffix("").as_posix() for path in SPECS.rglob("*.dl")} - {*REFUSED}
 )

@@ -37,7 +37,7 @@ ROWS = [
     pytest.param(name, row, id=f"{', '.join(row.operands)} -> {row.call}")
     for name, operator in sorted(OPERATORS.items())
     for row in operator.examples
-    if not row.rejects
+    if not row.rejects and not operator.reads  # text is an error: `test_emitted_specs.py`
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,25 @@ from reference import REPAIRED
 from dlc.compiler import Source, compile
 from dlc.compiler.definitions.export_section import RUNTIMES
 from dlc.compiler.dims.dim import evaluate, names
-from dlc.compiler.ir.graph import Graph, Value
+from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.lower import onnx as to_onnx
 from dlc.compiler.lower import torch as to_torch
 from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
+from dlc.compiler.program import Facts
 from dlc.compiler.types import Tensor
+from dlc.compiler.vocabularies import Vocabulary
 from dlc.runtime.artifact import session as onnxruntime_session
 from dlc.runtime.artifact.model_scan import ModelScan
+from dlc.runtime.artifact.samples import draw_texts
 
 OPSETS = (RUNTIMES[0][1], RUNTIMES[-1][1])  # every form that depends on the opset is that of one of these
 BETWEEN = tuple(opset for _, opset, _, _ in RUNTIMES[1:-1])
 BATCHES = (0, 1, 2, 7)
 LIMIT = 1e-5  # how far engines may be apart where nothing else is said
 Arrays = Mapping[str, np.ndarray]
+WORDS = Vocabulary(4, ("red", "Red", "green", "New York"), (1, 1, 2, 3))
+KNOWN = Facts(vocabularies={"vocabulary": WORDS, "tokenize": WORDS})
 DTYPES = {"float": "float32", "class": "int64", "string": "object"}
 
 
@@ -45,14 +50,20 @@ class Bounds:
 def compile_flow(flow: str, takes: tuple[str, ...]) -> tuple[tuple[Value, ...], Graph]:
     """The value of `y = FLOW` for inputs `a`, `b`, ... of these types, and its graph."""
     inputs = [f"input {name}: {type}" for name, type in zip("abcdefgh", takes, strict=False)]
-    program = compile(Source("example.dl", "\n".join([*inputs, f"y = {flow}", ""])))
+    program = compile(Source("example.dl", "\n".join([*inputs, f"y = {flow}", ""])), facts=KNOWN)
     made = program.bindings["y"]
     return made if isinstance(made, tuple) else (made,), program.graph
 
 
 def inference(graph: Graph, values: tuple[Value, ...]) -> Graph:
-    """The inference form, with these values as outputs `y0`, `y1`, ..."""
+    """The inference form, with these values as outputs `y0`, `y1`, ... What is read outside of the artifact
+    is an input."""
     outputs = {f"y{i}": value for i, value in enumerate(values)}
+    read = [
+        v for node in graph.nodes if node.operator.outside for v in node.results if isinstance(v, GraphInput)
+    ]
+    nodes = tuple(node for node in graph.nodes if not node.operator.outside)
+    graph = replace(graph, inputs=(*graph.inputs, *read), nodes=nodes)
     return prune(graph_rewrite.at_inference(graph), outputs)
 
 
@@ -69,6 +80,8 @@ def draw_input(rng: np.random.Generator, type: Tensor, shape: tuple[int, ...], b
     if type.element == "class":
         assert type.classes is not None and isinstance(type.classes.count, int)
         return rng.integers(0, type.classes.count, shape)
+    if type.element == "string":
+        return draw_texts(rng, WORDS.spellings, shape)
     if type.element == "bool":
         return rng.random(shape) < 0.5
     if type.is_integer:
@@ -137,7 +150,8 @@ def answers(graph: Graph, bounds: Bounds, seed: int = 0,
     rng = np.random.default_rng(seed)
     weights = draw_weights(rng, graph)
     module = to_torch.Model(graph, graph.weights, weights)
-    engines = models(graph, weights, opsets)
+    least = max((node.operator.least_opset for node in graph.nodes), default=0)
+    engines = models(graph, weights, tuple(dict.fromkeys(max(opset, least) for opset in opsets)))
     for free in sizes(graph):
         for batch in BATCHES:
             feed = {}
@@ -145,11 +159,15 @@ def answers(graph: Graph, bounds: Bounds, seed: int = 0,
                 shape = (batch, *(evaluate(size, free) for size in value.type.shape))
                 feed[value.name] = draw_input(rng, value.type, shape, bounds)
             with torch.no_grad():
-                wanted = {
-                    n: t.numpy() for n, t in module({n: torch.from_numpy(x) for n, x in feed.items()}).items()
-                }
+                given = {n: x if x.dtype == object else torch.from_numpy(x) for n, x in feed.items()}
+                wanted = {n: t.numpy() for n, t in module(given).items()}
             for name, value in graph.outputs.items():
-                expected = (batch, *(evaluate(size, free) for size in value.type.shape))
+                sizes_of = zip(wanted[name].shape[1:], value.type.shape, strict=True)
+                # the number of words is read from the text
+                shape = (
+                    have if names(size) - free.keys() else evaluate(size, free) for have, size in sizes_of
+                )
+                expected = (batch, *shape)
                 assert wanted[name].shape == expected
                 assert wanted[name].dtype == np.dtype(DTYPES.get(value.type.element, value.type.element))
             yield from ((engine, run(feed), wanted) for engine, run in engines.items())

@@ -34,8 +34,9 @@ def rows_of(operator: type[Definition]) -> list[Example]:
 
 
 def in_reach() -> list[str]:
-    """Operators and combinators that a program can write by name or symbol."""
-    operators = (c for c in family("operator").values() if issubclass(c, Operator) and not c.training_only)
+    """Operators and combinators that a program can write by name or symbol, without those that read text."""
+    known = (c for c in family("operator").values() if issubclass(c, Operator) and not c.reads)
+    operators = (c for c in known if not c.training_only)
     return sorted((*(c.name for c in operators if rows_of(c)), *family("combinator")))
 
 

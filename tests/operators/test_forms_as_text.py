@@ -30,8 +30,8 @@ BATCH = 3
 def uses() -> Iterator[Any]:
     """The use of every operator in the spec of its page."""
     for word in words():
-        if not (isinstance(word.of, type) and issubclass(word.of, Operator)):
-            continue
+        if not (isinstance(word.of, type) and issubclass(word.of, Operator)) or word.of.reads:
+            continue  # text is no tensor
         program = compile(Source("model.dl", spec(word.of) or ""))
         graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
         node = next((n for g in graphs for n in g.nodes if type(n.operator) is word.of), None)

@@ -19,7 +19,8 @@ ROWS = [
     for members in (OPERATORS, LOSSES)
     for name, operator in sorted(members.items())
     for row in operator.examples
-    if not row.rejects and name != "detach"  # intentionally without a gradient
+    if not row.rejects
+    if name != "detach" and not operator.reads  # intentionally without a gradient; of text
 ]
 
 

@@ -23,7 +23,7 @@ from dlc.compiler.lower.onnx import serialize
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.passes import cost, specialize
 from dlc.runtime.artifact.session import open_session, run
-from dlc.runtime.artifact.write import onnx_model
+from dlc.runtime.artifact.write import onnx_model, raw_types
 from dlc.runtime.expectations import check_expectations, static_measures
 from dlc.runtime.loaded_tensors import tensors_of
 from dlc.show import stages
@@ -68,9 +68,9 @@ def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> Non
     program = program_of(name)
     constants = tensors_of(program, SPECS)
     graph, weights = specialize.inference(program), draw(program.graph, 0, constants)
-    needed = {value.field for value in graph.inputs}
-    inputs = {i.name: draw_rows(number, i.declared) for number, i in enumerate(program.inputs)
-              if i.name in needed}  # fmt: skip
+    needed, types = {value.field for value in graph.inputs}, raw_types(program, graph)
+    names = [*(i.name for i in program.inputs), *types]
+    inputs = {n: draw_rows(number, types[n]) for number, n in enumerate(dict.fromkeys(names)) if n in needed}
     with torch.no_grad():
         module = Model(graph, program.graph.weights, weights)
         answers = module(
@@ -106,6 +106,8 @@ def draw_rows(seed: int, type: Tensor) -> np.ndarray:
     shape = (ROWS, *(evaluate(size, dict.fromkeys(names(size), STEPS)) for size in type.shape))
     if type.classes is not None and type.classes.names:
         return np.array(type.classes.names, object)[rng.integers(0, len(type.classes.names), shape)]
+    if type.element == "string":
+        return np.array([" ".join(rng.choice(type.words, STEPS)) for _ in range(ROWS)], object)
     if type.element == "float":
         rows = rng.standard_normal(shape).astype(np.float32)
         return np.where(rng.random(shape) < 0.5, np.float32("nan"), rows) if type.missing else rows

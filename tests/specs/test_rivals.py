@@ -11,8 +11,10 @@ import pytest
 from scipy.sparse import csr_matrix, lil_matrix
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.metrics import r2_score
+from sklearn.naive_bayes import MultinomialNB
 
 import dlc
 from dlc.runtime.open_rows import open_data
@@ -75,6 +77,24 @@ def test_the_accuracy_of_a_logistic_regression_on_means() -> None:
         for strength in (0.1, 1, 10, 100)
     ]
     assert program.compiled.params["logistic"] == pytest.approx(max(accuracies), abs=1e-4)
+
+
+def test_the_accuracy_of_naive_bayes() -> None:
+    program = dlc.compile(SPECS / "spam.dl")
+    data = open_data(program, None)
+    assert data.test is not None
+    occur = CountVectorizer(token_pattern=r"\S+", binary=True)
+    bayes = MultinomialNB().fit(occur.fit_transform(data.train["mail"]), data.train["kind"])
+    accuracy = bayes.score(occur.transform(data.test["mail"]), data.test["kind"])
+    assert program.compiled.params["bayes"] == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_specs_with_the_same_rival_have_the_same_rows() -> None:
+    one, other = (dlc.compile(SPECS / f"{name}.dl") for name in ("gloss_transformer", "gloss_subwords"))
+    data, of_other = open_data(one, None), open_data(other, None)
+    assert data.test is not None and of_other.test is not None
+    assert np.array_equal(data.test["category"], of_other.test["category"])
+    assert one.compiled.params["logistic"] == other.compiled.params["logistic"]
 
 
 @pytest.mark.slow

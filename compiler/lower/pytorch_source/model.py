@@ -210,7 +210,7 @@ def check(program: CompiledProgram) -> None:
         raise emit_error("E0820", program.export.spans["lengths"], message, "leave `lengths` out")
     for name, average in program.averages.items():
         raise emit_error("E0820", average.span, f"`{name}` is an average net", "train it with `dlc train`")
-    for weight in program.graph.weights:
+    for weight in () if program.readers else program.graph.weights:  # text is refused where it is read
         if any(isinstance(size, Dim) for size in weight.value.type.shape):
             message = f"the shape of `{weight.name}` is not known before the training rows are read"
             raise emit_error("E0822", weight.value.site.span, message, "list the classes: `class(a, b, ...)`")

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 STOPPED = 130  # the exit code that shells expect after Ctrl-C
 
-# Packages that only training needs; the others are installed with dlc.
-EXTRAS = {"torch": 'this command needs torch: pip install "dlc[train]"'}
+# Packages that only some models need; the others are installed with dlc.
+EXTRAS = {
+    "torch": 'this command needs torch: pip install "dlc[train]"',
+    "tokenizers": 'subwords need the package `tokenizers`: pip install "dlc[text]"',
+}
 
 
 @contextmanager

@@ -42,10 +42,12 @@ def command(spec: str, output: str | None, model_alone: bool, settings: tuple[tu
 
 
 def with_classes(program: Program) -> CompiledProgram:
-    """The program with the classes of the training rows, if it has `class(auto)` and a source."""
+    """The program with the classes of the training rows, if it learns some and has a source."""
     compiled = program.compiled
     declared = (field.declared for field in (*compiled.inputs, *compiled.outputs))
     is_open = any(type.classes and not isinstance(type.classes.count, int) for type in declared)
+    readings = (node.operator.reading for node in compiled.readers)
+    is_open |= any(reading is not None and reading.vocabulary is None for reading in readings)
     if is_open and compiled.data is not None and compiled.data.source is not None:
         from dlc.runtime import data
 

@@ -43,10 +43,10 @@ def compile_here(path: str, params: Mapping[str, Any] | None = None) -> Compiled
 
 def compile_at(path: str, name: str, folder: str, params: Mapping[str, Any] | None = None,
                *, facts: Facts | None = None) -> CompiledProgram:  # fmt: skip
-    from dlc.compiler import compile, reader, tensor_reader
+    from dlc.compiler import compile, reader, tensor_reader, tokenizer_reader
 
-    readers = {"read": reader(folder), "type_in": tensor_reader(folder)}
-    return compile(read(path, name), params=params, facts=facts, **readers)
+    return compile(read(path, name), params=params, facts=facts, read=reader(folder),
+                   type_in=tensor_reader(folder), tokenizer_in=tokenizer_reader(folder))  # fmt: skip
 
 
 def read(path: str, name: str) -> Source:

@@ -76,7 +76,7 @@ def of(program: CompiledProgram, operator: type[Operator]) -> Iterator[tuple[str
     graphs = [program.graph, *(training(program, o) for p in program.phases for o in p.objectives)]
     node = next((n for graph in graphs for n in graph.nodes if type(n.operator) is operator), None)
     written = {"In PyTorch": in_torch} | ({} if operator.training_only else {"In ONNX": in_onnx})
-    if node is None:
+    if node is None or node.operator.reads_text:  # text is no tensor, and ONNX cuts it at each white space
         return
     for heading, write in written.items():
         try:

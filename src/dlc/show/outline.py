@@ -35,7 +35,8 @@ class OutlineStep:
 
     @property
     def makes(self) -> str:
-        return ", ".join(print_type(v.type) for v in self.node.results)
+        results = self.node.results[:1] if self.node.operator.reads_text else self.node.results
+        return ", ".join(print_type(v.type) for v in results)
 
     @property
     def parameters(self) -> Size:

@@ -8,6 +8,7 @@ from dlc.compiler import CompileError, Source, among, compile
 from dlc.compiler.definitions.definition import spell_value
 from dlc.compiler.elaborate.given_settings import is_setting
 from dlc.compiler.program import Facts
+from dlc.compiler.vocabularies import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,8 @@ def program_of(metadata: Metadata, *, as_written: bool = False) -> CompiledProgr
 
     types = map(type_from_json, (*metadata.inputs.values(), *metadata.outputs.values()))
     classes = {t.classes.found_in: t.classes for t in types if t.classes and t.classes.found_in}
-    facts = Facts(classes, types_from_json(metadata.tensors))
+    known = {key: Vocabulary(count) for key, count in metadata.vocabularies.items()}
+    facts = Facts(classes, types_from_json(metadata.tensors), vocabularies=known)
     read = among(Source(name, text) for name, text in metadata.imports.items())
     return compile(source_of(metadata), params={} if as_written else metadata.params, facts=facts, read=read)
 

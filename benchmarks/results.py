@@ -60,6 +60,11 @@ def specs() -> list[Path]:
     return sorted(SPECS.rglob("*.dl"))
 
 
+def long_specs(results: Results) -> list[str]:
+    """The specs that take more than 20 s, which tests do not train to the end."""
+    return [name for name, of in results.items() if of["seconds"] > 20]
+
+
 def recorded() -> Results:
     """The recorded results of the specs that exist."""
     found = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}

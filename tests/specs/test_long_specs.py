@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPECS = Path(__file__).parents[2] / "specs"
-LONG = [name for name, of in results.recorded().items() if of["seconds"] > 20]
+LONG = results.long_specs(results.recorded())
 
 
 def short(name: str) -> Iterator[str]:

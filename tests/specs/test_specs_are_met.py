@@ -20,7 +20,7 @@ def dlc(*arguments: object) -> Result:
 
 
 RESULTS = results.recorded()  # of `python -m benchmarks results`
-LONG = [name for name, of in RESULTS.items() if of["seconds"] > 20]
+LONG = results.long_specs(RESULTS)
 NAMES = [path.relative_to(SPECS).with_suffix("").as_posix() for path in results.specs()]
 SHORT = [name for name in NAMES if name not in LONG]
 

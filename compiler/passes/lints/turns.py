@@ -145,8 +145,8 @@ def is_given(program: CompiledProgram, weight: Weight) -> bool:
 
 
 def mixed_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
-    """A derivative through an operator that mixes the rows of a batch, such as `batchnorm`: for each such
-    operator, the first derivative. A derivative is a bit of a mark, so that one pass follows all of them."""
+    """A derivative through an operator that mixes the rows of a batch, such as `batchnorm`: the first such
+    operator of each derivative. A derivative is a bit of a mark, so that one pass follows all of them."""
     graph = program.graph
     derivatives = [node for node in graph.nodes if node.operator.wrt is not None]
     mixing = [node for node in graph.nodes if node.operator.needs_many_rows] if derivatives else []
@@ -156,12 +156,15 @@ def mixed_gradients(program: CompiledProgram) -> Iterator[Diagnostic]:
     before = graph.affects(marks(n.operands[0] for n in derivatives))
     losses = [(objective, graph.needed_by([objective.loss])) for objective in program.objectives]
     weights = {w.value: w.name for w in graph.weights}
+    told = 0  # the derivatives whose first such operator is reported
     for node in mixing:
         through = union(behind.get(v, 0) for v in node.reads) & union(before.get(v, 0) for v in node.results)
         names = {weights[v] for v in node.weights.values()}
-        passing = (n for i, n in enumerate(derivatives) if through >> i & 1)
-        derivative = next((n for n in passing if not is_frozen(names, n, losses)), None)
-        if derivative is not None:
+        found = [i for i, n in enumerate(derivatives)
+                 if (through & ~told) >> i & 1 and not is_frozen(names, n, losses)]  # fmt: skip
+        told |= union(1 << i for i in found)
+        if found:
+            derivative = derivatives[found[0]]
             yield Diagnostic.at(node.site, "W0424",
                                 f"`{node.operator.name}` mixes the rows of a batch, and "
                                 f"`{derivative.operator.name}` passes through it: the gradient of a row "

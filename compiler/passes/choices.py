@@ -1,0 +1,83 @@
+"""How the loop of a decoder chooses the symbols of a step: one class for each way of decoding."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from dlc.compiler.definitions import decoders
+from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.passes.decoding import Decoding
+    from dlc.compiler.types import Tensor
+
+
+class Choice(ABC):
+    """Adds the choice of a symbol to the loop of a decoder. The rows of the loop are those of the batch, or
+    those that `widening` makes of them. `last` are the types of those states that grow in the loop."""
+
+    widening: ClassVar[Operator | None] = None
+
+    def __init__(self, loop: Decoding):
+        self.loop = loop
+        classes = loop.classes
+        self.end = classes.count - 1 if classes.end else None
+        self.symbols = loop.symbol.classes.count if loop.symbol.classes else 0
+        self.stacked: list[Value] = []
+        self.last: dict[Value, Tensor] = {}
+
+    @abstractmethod
+    def choose(self, scores: Value) -> Value:
+        """The symbol of each row of the loop, from the scores of one step."""
+
+    def kept(self, state: Value) -> Value:
+        """A state of the rows before the choice, for the rows after it."""
+        return state
+
+    @abstractmethod
+    def continues(self) -> Value:
+        """Whether another step follows."""
+
+    @abstractmethod
+    def answer(self, states: Mapping[Value, Value], stacked: Sequence[Value]) -> Value:
+        """The answer, from the results of the loop: the last states, by the states in its body, and the
+        stacked values."""
+
+
+class ChoiceOfRows(Choice):
+    """Each row continues with one symbol, until it ends."""
+
+    def choose(self, scores):
+        finished = self.loop.state("finished", FINISHED)
+        symbol, answer, self._finishes = self.add_choice(scores, finished)
+        self.loop.carry(self.loop.before(NewRows(made=[FINISHED]), "unfinished"), finished, self._finishes)
+        self.stacked = [answer]
+        return symbol
+
+    @abstractmethod
+    def add_choice(self, scores: Value, finished: Value) -> tuple[Value, ...]:
+        """The symbol as the next step reads it, the symbol as an answer, and which rows have ended then."""
+
+    def continues(self):
+        return self.loop.add(Unfinished(), (self._finishes,), "continues")[0]
+
+    def answer(self, states, stacked):
+        return stacked[0]
+
+
+class GreedySteps(ChoiceOfRows):
+    def add_choice(self, scores, finished):
+        choice = GreedyChoice(end=self.end, symbols=self.symbols)
+        return self.loop.add(choice, (scores, finished), "choice")
+
+
+CHOICES: dict[type[decoders.Decoder], type[Choice]] = {decoders.Greedy: GreedySteps}
+
+
+def choice_of(loop: Decoding) -> Choice:
+    return CHOICES[type(loop.decoder)](loop)

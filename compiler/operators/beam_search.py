@@ -52,9 +52,9 @@ class BestBeams(OfBeams):
 
 
 class FirstBeams(OfBeams):
-    """The rows of the first beams of the same row of the batch; and the log-probability of each beam before the
-    first step, at which only the first one counts, because all are the same. The operand is any value of the
-    beams."""
+    """The rows of the first beams of the same row of the batch; and the log-probability of each beam before
+    the first step, at which only the first one counts, because all are the same. The operand is any value of
+    the beams."""
 
     def type(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return ROW, TOTAL
@@ -72,9 +72,9 @@ class FirstBeams(OfBeams):
 
 
 class BeamChoice(SymbolChoice):
-    """The `width` continuations of the beams of a row with the greatest log-probabilities, the best first, the
-    first of equal ones. `totals` are the log-probabilities of the beams, and `first` the rows of the first
-    beams. A beam that has ended continues with the end alone, and keeps its log-probability.
+    """The `width` continuations of the beams of a row with the greatest log-probabilities, the best first,
+    the first of equal ones. `totals` are the log-probabilities of the beams, and `first` the rows of the
+    first beams. A beam that has ended continues with the end alone, and keeps its log-probability.
 
     The results are the symbols, the new log-probabilities, which beams have ended, and the rows of the beams
     that they continue.

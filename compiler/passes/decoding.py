@@ -1,9 +1,9 @@
 """Decoding: an output whose answer is made step by step, in a loop.
 
 The graph as written computes the scores of all steps from a sequence of symbols. A step of the loop computes
-the scores of one step, chooses a symbol (`passes/choices.py`), and feeds it to the next. Operators say how they
-are computed one step at a time (`Operator.stepwise`): what they computed for earlier steps is carried as a
-state, and what does not change with the steps is computed before the loop.
+the scores of one step, chooses a symbol (`passes/choices.py`), and feeds it to the next. Operators say how
+they are computed one step at a time (`Operator.stepwise`): what they computed for earlier steps is carried as
+a state, and what does not change with the steps is computed before the loop.
 
 What is fed is either the target, shifted by one step, or an input. An input is a prompt: the graph computes
 all its steps before the loop, and the states after them.

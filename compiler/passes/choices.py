@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dlc.compiler.definitions import decoders
 from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
+from dlc.compiler.operators.sampling import DrawOfStep, Draws, SampledChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +77,20 @@ class GreedySteps(ChoiceOfRows):
         return self.loop.add(choice, (scores, finished), "choice")
 
 
-CHOICES: dict[type[decoders.Decoder], type[Choice]] = {decoders.Greedy: GreedySteps}
+class SampledSteps(ChoiceOfRows):
+    def add_choice(self, scores, finished):
+        decoder = self.loop.decoder
+        drawn = self.loop.before(Draws(most=decoder.max), "draws", self.loop.seed)
+        (draw,) = self.loop.add(DrawOfStep(), (drawn, self.loop.step), "draw")
+        settings = {name: getattr(decoder, name) for name in ("temperature", "top_k", "top_p")}
+        choice = SampledChoice(end=self.end, symbols=self.symbols, **settings)
+        return self.loop.add(choice, (scores, finished, draw), "choice")
+
+
+CHOICES: dict[type[decoders.Decoder], type[Choice]] = {
+    decoders.Greedy: GreedySteps,
+    decoders.Sample: SampledSteps,
+}
 
 
 def choice_of(loop: Decoding) -> Choice:

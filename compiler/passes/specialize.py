@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dlc.compiler.diagnostics.problems import CompileError
+from dlc.compiler.definitions.decoders import SEED
 from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
+from dlc.compiler.operators.sampling import SEED as SEED_TYPE
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.decoding import decode
 from dlc.compiler.passes.graph_checks import reached
@@ -173,7 +175,8 @@ def inference(program: CompiledProgram) -> Graph:
     rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     graph = with_raw_lengths(program, graph)
-    return with_decoding(graph, [o for _, o in program.exports if not isinstance(o, Value) and o.decoder])
+    decoded = [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
+    return with_decoding(graph, decoded, program.train.seed)
 
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
@@ -186,10 +189,13 @@ def check_decoding(program: CompiledProgram, problems: Problems) -> None:
                 problems.add(diagnostic)
 
 
-def with_decoding(graph: Graph, outputs: list[Output]) -> Graph:
-    """The graph with the answers that are made step by step, in place of the scores that it has."""
+def with_decoding(graph: Graph, outputs: list[Output], seed: int) -> Graph:
+    """The graph with the answers that are made step by step, in place of the scores that it has. If they are
+    drawn, it takes a seed, by default this one."""
     extension, answers = Extension(graph), dict(graph.outputs)
     for output in outputs:
+        if output.decoder and output.decoder.random:
+            extension.inputs.append(GraphInput(SEED, SEED_TYPE, output.site, "seed", SEED, seed))
         value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
         for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
             value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)

@@ -81,7 +81,9 @@ class Sample(Decoder):
                                  Number(LEAST_TEMPERATURE), 1.0)  # fmt: skip
     top_k: int | None = setting("the number of classes to draw from, at most all",
                                 OneOf(Integer(1), Nothing()), None, shown="all classes")  # fmt: skip
-    top_p: float = setting("the probability of the classes to draw from, at least", Number(above=0, maximum=1), 1.0)
+    top_p: float = setting(
+        "the probability of the classes to draw from, at least", Number(above=0, maximum=1), 1.0
+    )
 
     usage = """
     input  spelling: class(30)[S]

@@ -1,8 +1,8 @@
 """Sampling: the random numbers of an artifact, and the choice of a class with them.
 
-The numbers come from the generator Philox2x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy
-as 1, 2, 3", SC 2011). It computes two random words from a key and a counter: a number does not depend on those
-drawn before it. The key is the seed, the counter is (step, row).
+The numbers come from the generator Philox2x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As
+Easy as 1, 2, 3", SC 2011). It computes two random words from a key and a counter: a number does not depend on
+those drawn before it. The key is the seed, the counter is (step, row).
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def draws(steps: Any, rows: Any, seed: Any) -> Any:
 
 class Draws(Operator):
     """Numbers in [0, 1) for each row, one for each of `most` steps: 24 bits of Philox2x32-10 (Salmon et al.
-    2011) with the counter (step, row), and the seed modulo 2^32 as the key. The number of the first row is the
-    seed divided by 2^32, rounded down. The operands are any value of the batch, and the seed."""
+    2011) with the counter (step, row), and the seed modulo 2^32 as the key. The number of the first row is
+    the seed divided by 2^32, rounded down. The operands are any value of the batch, and the seed."""
 
     public = False
     takes = "any"

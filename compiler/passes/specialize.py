@@ -6,8 +6,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.definitions.decoders import SEED
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.sampling import SEED as SEED_TYPE
@@ -175,18 +176,33 @@ def inference(program: CompiledProgram) -> Graph:
     rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     graph = with_raw_lengths(program, graph)
-    decoded = [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
-    return with_decoding(graph, decoded, program.train.seed)
+    return with_decoding(graph, decoded_outputs(program), program.train.seed)
+
+
+def decoded_outputs(program: CompiledProgram) -> list[Output]:
+    """The exported outputs whose answers are made step by step."""
+    return [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
 
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    if any(not isinstance(exported, Value) and exported.decoder for _, exported in program.exports):
+    if decoded := decoded_outputs(program):
+        if any(output.decoder.random for output in decoded if output.decoder):
+            check_seed(program, problems)
         try:
             inference(program)
         except CompileError as error:
             for diagnostic in error.diagnostics:
                 problems.add(diagnostic)
+
+
+def check_seed(program: CompiledProgram, problems: Problems) -> None:
+    """Report what has the name of the seed that the artifact takes."""
+    named = [x for x in (*program.inputs, *program.graph.values()) if x.name == SEED]
+    named += [o for o in program.outputs if SEED in (o.name, o.target)]
+    for found in named:
+        message = f"`{SEED}` is the name of the seed that the artifact takes, which draws its answers"
+        problems.add(Diagnostic.at(found.site, "E0607", message, "give it another name"))
 
 
 def with_decoding(graph: Graph, outputs: list[Output], seed: int) -> Graph:

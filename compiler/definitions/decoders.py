@@ -8,7 +8,7 @@ from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import Integer, Nothing, Number, OneOf, ParameterType
 from dlc.compiler.record import record
 
-MOST_STEPS = 100_000
+MOST_STEPS, MOST_BEAMS = 100_000, 1_000
 LEAST_TEMPERATURE = 1e-6
 SEED = "seed"  # the input of artifacts that draw random numbers
 
@@ -63,6 +63,23 @@ class Greedy(Decoder):
     """
 
 
+class Beam(Decoder):
+    """Answers the sequence with the greatest sum of log-probabilities that beam search finds: each step keeps
+    the `width` best continuations, those that have ended included; the sum is not divided by the length. The
+    best is answered as soon as it has ended, because others can only become less probable."""
+
+    usage = """
+    input  spelling: class(30)[S]
+    output sounds: class(40)[T]
+
+    heard = spelling -> embedding(32) -> gru(32, final=true)
+    (shift(sounds.target) -> embedding(32), heard) -> gru(32) -> dense(sounds.classes) -> sounds
+
+    export { decode = beam(sounds, width=4, max=20) }
+    """
+    width: int = setting("the number of continuations that are kept", Integer(1, MOST_BEAMS), 4)
+
+
 class Sample(Decoder):
     """Draws the class of each step with its probability. A row ends at the class that means the end, and is
     filled with it.
@@ -81,9 +98,8 @@ class Sample(Decoder):
                                  Number(LEAST_TEMPERATURE), 1.0)  # fmt: skip
     top_k: int | None = setting("the number of classes to draw from, at most all",
                                 OneOf(Integer(1), Nothing()), None, shown="all classes")  # fmt: skip
-    top_p: float = setting(
-        "the probability of the classes to draw from, at least", Number(above=0, maximum=1), 1.0
-    )
+    top_p: float = setting("the least probability of the classes to draw from, together",
+                           Number(above=0, maximum=1), 1.0)  # fmt: skip
 
     usage = """
     input  spelling: class(30)[S]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
     from dlc.compiler.diagnostics.problems import Problems
-    from dlc.compiler.ir.graph import Node, Output, Weight
+    from dlc.compiler.ir.graph import Input, Node, Output, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.regularizers import Regularizer
@@ -198,8 +198,9 @@ def check_decoding(program: CompiledProgram, problems: Problems) -> None:
 
 def check_seed(program: CompiledProgram, problems: Problems) -> None:
     """Report what has the name of the seed that the artifact takes."""
-    named = [x for x in (*program.inputs, *program.graph.values()) if x.name == SEED]
+    named: list[Input | Output | Value] = [i for i in program.inputs if i.name == SEED]
     named += [o for o in program.outputs if SEED in (o.name, o.target)]
+    named += [exported for name, exported in program.exports if name == SEED]
     for found in named:
         message = f"`{SEED}` is the name of the seed that the artifact takes, which draws its answers"
         problems.add(Diagnostic.at(found.site, "E0607", message, "give it another name"))

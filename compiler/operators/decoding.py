@@ -51,9 +51,9 @@ class NewRows(Operator):
 
 
 class SymbolChoice(Operator, abstract=True):
-    """Chooses the next symbol of each row from the scores of a step `[1, classes]`. `end` is the number of the
-    class that ends a row; a row that has ended is filled with it. `tolerance` is a function of the operands of
-    all steps, `[rows, steps, ...]`."""
+    """Chooses the next symbol of each row from the scores of a step `[1, classes]`. `end` is the number of
+    the class that ends a row; a row that has ended is filled with it. `tolerance` is a function of the
+    operands of all steps, `[rows, steps, ...]`."""
 
     public = False
     takes = "any"

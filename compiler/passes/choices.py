@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions import decoders
+from dlc.compiler.dims.dim import free
+from dlc.compiler.operators.beam_search import (
+    TOTAL,
+    BeamChoice,
+    BestBeams,
+    FirstBeams,
+    KeptRows,
+    LongerAnswers,
+    RepeatRows,
+)
 from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
 
 if TYPE_CHECKING:
@@ -21,10 +31,9 @@ class Choice(ABC):
     """Adds the choice of a symbol to the loop of a decoder. The rows of the loop are those of the batch, or
     those that `widening` makes of them. `last` are the types of those states that grow in the loop."""
 
-    widening: ClassVar[Operator | None] = None
-
     def __init__(self, loop: Decoding):
         self.loop = loop
+        self.widening: Operator | None = None
         classes = loop.classes
         self.end = classes.count - 1 if classes.end else None
         self.symbols = loop.symbol.classes.count if loop.symbol.classes else 0
@@ -76,7 +85,50 @@ class GreedySteps(ChoiceOfRows):
         return self.loop.add(choice, (scores, finished), "choice")
 
 
-CHOICES: dict[type[decoders.Decoder], type[Choice]] = {decoders.Greedy: GreedySteps}
+class BeamSteps(Choice):
+    """The rows of the loop are the beams of each row of the batch, the best first."""
+
+    def __init__(self, loop):
+        super().__init__(loop)
+        self.width = loop.decoder.width
+        self.widening = RepeatRows(width=self.width)
+
+    def choose(self, scores):
+        loop = self.loop
+        finished, totals = loop.state("finished", FINISHED), loop.state("total", TOTAL)
+        unfinished = loop.before(NewRows(made=[FINISHED]), "unfinished")
+        first, alone = loop.around(FirstBeams(width=self.width), unfinished, "first_beams")
+        choice = BeamChoice(width=self.width, end=self.end, symbols=self.symbols)
+        symbol, after, self._finishes, self._rows = loop.add(
+            choice, (scores, totals, finished, first), "choice"
+        )
+        loop.carry(unfinished, finished, self._finishes)
+        loop.carry(alone, totals, after)
+        self._add_answers(symbol)
+        return symbol
+
+    def _add_answers(self, symbol: Value) -> None:
+        loop, type = self.loop, self.loop.symbol
+        self._answers = loop.state("answers", type.with_shape(free("answered")))
+        (longer,) = loop.add(LongerAnswers(), (self.kept(self._answers), symbol), "longer_answers")
+        loop.carry(loop.before(NewRows(made=[type.with_shape(0)]), "no_answers"), self._answers, longer)
+        self.last = {self._answers: type.with_shape(loop.steps)}
+
+    def kept(self, state):
+        return self.loop.add(KeptRows(), (state, self._rows), f"{state.name}_kept")[0]
+
+    def continues(self):
+        best = self.loop.add(BestBeams(width=self.width), (self._finishes,), "best_finishes")
+        return self.loop.add(Unfinished(), best, "continues")[0]
+
+    def answer(self, states, stacked):
+        return self.loop.after(BestBeams(width=self.width), states[self._answers], "best_answers")
+
+
+CHOICES: dict[type[decoders.Decoder], type[Choice]] = {
+    decoders.Greedy: GreedySteps,
+    decoders.Beam: BeamSteps,
+}
 
 
 def choice_of(loop: Decoding) -> Choice:

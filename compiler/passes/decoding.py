@@ -1,9 +1,9 @@
 """Decoding: an output whose answer is made step by step, in a loop.
 
 The graph as written computes the scores of all steps from a sequence of symbols. A step of the loop computes
-the scores of one step, chooses a symbol (`passes/choices.py`), and feeds it to the next. Operators say how they
-are computed one step at a time (`Operator.stepwise`): what they computed for earlier steps is carried as a
-state, and what does not change with the steps is computed before the loop.
+the scores of one step, chooses a symbol (`passes/choices.py`), and feeds it to the next. Operators say how
+they are computed one step at a time (`Operator.stepwise`): what they computed for earlier steps is carried as
+a state, and what does not change with the steps is computed before the loop.
 
 What is fed is either the target, shifted by one step, or an input. An input is a prompt: the graph computes
 all its steps before the loop, and the states after them.
@@ -109,6 +109,7 @@ class Decoding:
         assert output.declared.classes is not None
         self.decoder, self.classes = output.decoder, output.declared.classes
         self.name, self.site, self.symbol = output.name, scores.site, fed[0].type.with_shape(1)
+        self.steps = free(f"{output.name}_steps")
         self._extension, self._graph, self._fed, self._scores = extension, graph, fed, scores
         (self._steps,) = fed[0].type.shape
         self._rows = rows_of(graph)
@@ -119,6 +120,7 @@ class Decoding:
         self._seen: Value | None = None
         self._counts = counts_of(graph, fed[0])
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
+        self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch
         self._choice = choice_of(self)
 
     def symbols(self) -> Value:
@@ -145,6 +147,13 @@ class Decoding:
         """A value of every row before the first step, by an operator of any value of the batch."""
         return self._widened(self._extension.add(operator, (self._rows,), name, self.site))
 
+    def around(self, operator: Operator, value: Value, name: str) -> tuple[Value, ...]:
+        """The results of an operator of a value of all rows of the loop, before the first step."""
+        node = self._node(operator, (value,), {}, name)
+        self._extension.nodes.append(node)
+        self._wide |= {result: result for result in node.results}
+        return node.results
+
     def add(self, operator: Operator, operands: Sequence[Value], name: str) -> tuple[Value, ...]:
         """The results of an operator in the body of the loop."""
         return self._add(operator, operands, {}, name, self.site)
@@ -161,11 +170,10 @@ class Decoding:
         states = [state for _, state, _ in self._states]
         inputs = (self.state("step", ITERATION), *states)
         body = self._widening(Graph(inputs, (), tuple(self._nodes), outputs))
-        steps = free(f"{self.name}_steps")
         operator = Loop(
             most=self.decoder.max,
             states=[self._choice.last.get(state, state.type) for state in states],
-            stacked=[value.type.with_shape(steps, *value.type.shape) for value in self._choice.stacked],
+            stacked=[value.type.with_shape(self.steps, *value.type.shape) for value in self._choice.stacked],
         )
         initial = [before for before, _, _ in self._states]
         node = self._node(operator, initial, {}, f"{self.name}_loop")
@@ -173,19 +181,19 @@ class Decoding:
         return self._choice.answer(dict(zip(states, node.results, strict=False)), node.results[len(states) :])
 
     def _widening(self, body: Graph) -> Graph:
-        """The body of a loop of more rows than the batch, which reads values around it repeated."""
-        batched = [value for value in body.captured if value.type.batched]
-        replaced = {value: self._widened(value) for value in batched}
+        """The body of the loop, which reads values of the batch around it as values of all its rows."""
+        replaced = {value: self._widened(value) for value in body.captured if value.type.batched}
         return replace(body, nodes=tuple(rewired(node, replaced) for node in body.nodes))
 
     def _widened(self, value: Value) -> Value:
-        """A value around the loop, for the rows of the loop."""
+        """A value of the batch for the rows of the loop."""
         operator = self._choice.widening
-        return (
-            value
-            if operator is None
-            else self._extension.add(operator, (value,), f"{value.name}_rows", value.site)
-        )
+        if operator is None:
+            return value
+        if value not in self._wide:
+            made = self._extension.add(operator, (value,), f"{value.name}_rows", value.site)
+            self._wide |= {value: made, made: made}
+        return self._wide[value]
 
     def _places(self) -> Value:
         """The number of the step in each row, from 0."""

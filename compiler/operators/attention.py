@@ -8,7 +8,7 @@ from dlc.compiler.definitions.initializers import XavierNormal, Zeros
 from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators import attention_onnx
 from dlc.compiler.operators.attention_masks import torch_masks
-from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
+from dlc.compiler.operators.base import Example, Operator, WeightSpec
 from dlc.compiler.operators.multihead import MultiHead
 from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.operators.rotary import torch_rotated, torch_waves

@@ -23,7 +23,7 @@ from dlc.compiler.operators.stepwise import PAST, BoundOperator, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.operators.attention import Attention
@@ -51,7 +51,11 @@ def stepwise(a: Attention, changing: Sequence[int], steps: Size) -> Stepwise | N
     one = sources[0].with_axis(-2, 1)
     if not carries:
         kept = tuple(range(count, len(a.operands)))
-        of = a.with_settings(**masks).knowing(lengths=a.lengths).bind(one, *sources[1:], *types, *a.operands[count + len(given) :])
+        of = (
+            a.with_settings(**masks)
+            .knowing(lengths=a.lengths)
+            .bind(one, *sources[1:], *types, *a.operands[count + len(given) :])
+        )
         step = AttentionStep(of=of)
         return Stepwise(step, once=MemoryKeys(of=of), kept=kept, rows=rows, placed=a.rotary is not None)
     longer = [x.with_axis(-2, PAST + 1) for x in (sources[1:] if count > 1 else sources)]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import Integer, Number
+from dlc.compiler.definitions.parameter_types import Integer, Number, Text
 from dlc.compiler.operators.base import Operator, Reject, setting
-from dlc.compiler.operators.indexing import END
-from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
+from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_cast
 from dlc.compiler.operators.padding import (
     APART,
     LENGTHS,
@@ -22,6 +21,8 @@ from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
+
+END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 
 
 def over_recent(of: Operator, x: Tensor, axis: int, count: int, start: float = 0) -> Stepwise:
@@ -47,7 +48,9 @@ def over_windows(whole: Any, plain: Operator, steps: Size, help: str) -> Stepwis
     extent, stride = whole.extents()[axis - 1], whole.axes("stride")[axis - 1]
     before, after = whole.pads()[axis - 1]
     if stride != 1:
-        raise Reject("it makes fewer steps than it reads", at="stride", help="steps are made one by one, at `stride=1`")
+        raise Reject(
+            "it makes fewer steps than it reads", at="stride", help="steps are made one by one, at `stride=1`"
+        )
     if extent == 1 and before == after == 0:
         return ALONE
     if after != 0:
@@ -156,6 +159,48 @@ class LongerSteps(Operator):
 
     def onnx(self, op, steps, x):
         return op.Concat(steps, x, axis=self.axis + 1)
+
+
+class SameStep(Operator):
+    """The step itself, of another element where the first operand is cast to it. The other operands stand
+    before the first step."""
+
+    public = False
+    takes = "any"
+    element: str = setting("the element", Text())
+
+    def type(self, x: Tensor, *before: Tensor) -> Tensor:
+        return x if x.element == self.element else x.with_element(self.element)
+
+    def torch(self, F, x, *before):
+        return torch_cast(F, x, self.operands[0].element, self.element)
+
+    def onnx(self, op, x, *before):
+        return op.Cast(x, to=DTYPES[self.element][1])
+
+
+class StepsBefore(Operator):
+    """Some steps of a number, and those of the operand behind them, of which there may be none."""
+
+    public = False
+    takes = "any"
+    axis: int = setting("the axis of the steps", Integer(0))
+    count: int = setting("their number", Integer(1))
+    value: float = setting("the number", Number(keeps_whole=True))
+
+    def type(self, x: Tensor) -> Tensor:
+        return x.with_axis(self.axis, x.shape[self.axis] + self.count)
+
+    def torch(self, F, x):
+        pads = [0, 0] * (self.operands[0].rank - 1 - self.axis) + [self.count, 0]
+        return F.pad(x, pads, value=self.value)
+
+    def onnx(self, op, x):
+        have = self.operands[0]
+        number = op.constant(self.value, DTYPES[have.element][0])
+        return op.Concat(
+            op.Expand(number, op.shape(have.with_axis(self.axis, self.count))), x, axis=self.axis + 1
+        )
 
 
 class StepOfSum(Operator):

@@ -10,6 +10,9 @@ from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
 from dlc.compiler.operators.padding import APART, LENGTHS, Fill, onnx_column, onnx_take, torch_take
+from dlc.compiler.operators.recent_steps import SameStep, StepsBefore
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -237,6 +240,20 @@ class Pad(ShapeOperator):
                          at="before" if self.before >= size else "after", code="E0403",
                          help="`mode=edge` adds any number")  # fmt: skip
         return x.with_axis(axis, size + self.before + self.after)
+
+    def stepwise(self, changing, steps):
+        x = self.operands[0]
+        axis = only_axis(x, self.axis, "pad")
+        if not on_axis(steps, x, axis):
+            return None
+        if self.after:
+            raise Reject(
+                "it adds later steps", at="after", help="`pad(n, 0, ...)` adds steps before the first"
+            )
+        if self.mode != "constant":
+            raise Reject("it repeats steps that come later", at="mode", help="`mode=constant` adds a number")
+        early = StepsBefore(axis=axis, count=self.before, value=self.value)
+        return Stepwise(SameStep(element=x.element), early=early) if self.before else ALONE
 
     @property
     def padded(self) -> tuple[int, Size]:

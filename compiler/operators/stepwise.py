@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import ParameterType
 from dlc.compiler.dims.dim import free
-from dlc.compiler.record import record
+from dlc.compiler.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +42,8 @@ class Stepwise:
     - The states after a prompt: `prefix` takes what the operator takes, and has them as further results;
       `recent` takes the first operand that changes, or the first result if it is `of_result`, and the lengths
       of rows if they differ. One of them is needed where there are states.
+    - `early` computes those entries of the results which are there before the first step, of those of the
+      operands; by default the operator itself.
     - `rows` are the types of operands that are read as a whole up to the step, by their places: `past + 1` steps
       in place of one.
     - `placed`: the number of the step in its row, from 0, is the last operand.
@@ -55,13 +56,14 @@ class Stepwise:
     prefix: Operator | None = None
     recent: Operator | None = None
     of_result: bool = False
+    early: Operator | None = None
     once: Operator | None = None
     states: tuple[Tensor, ...] = ()
     start: float = 0
     carried: tuple[Tensor, ...] = ()
     given: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
-    rows: Mapping[int, Tensor] = MappingProxyType({})
+    rows: Mapping[int, Tensor] = field(default_factory=dict)
     placed: bool = False
     masked: Operator | None = None
     window: int | None = None

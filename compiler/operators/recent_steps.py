@@ -176,7 +176,8 @@ class SameStep(Operator):
         return torch_cast(F, x, self.operands[0].element, self.element)
 
     def onnx(self, op, x, *before):
-        return op.Cast(x, to=DTYPES[self.element][1])
+        have = self.operands[0].element
+        return op.Identity(x) if have == self.element else onnx_cast(op, x, have, self.element)
 
 
 class StepsBefore(Operator):

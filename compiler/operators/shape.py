@@ -303,8 +303,12 @@ class Pad(ShapeOperator):
         have = self.operands[0]
         number = int(self.value) if have.is_integer else float(self.value)
         value = op.constant(number, DTYPES[have.element][0]) if self.mode == "constant" else None
-        pads, axes = op.constant([self.before, self.after], "int64"), op.constant([axis], "int64")
-        return op.Pad(x, pads, value, axes, mode=self.mode)
+        every = range(have.axis(-1) + 1)
+        pads = [count if at == axis else 0 for count in (self.before, self.after) for at in every]
+        # ONNX Runtime (1.31) moves a `Transpose` over a `Pad` of some `axes` wrongly, and without `axes` it
+        # joins it with a `MaxPool`, whose padding is no number.
+        axes = op.constant([*every], "int64")
+        return op.Pad(x, op.constant(pads, "int64"), value, axes, mode=self.mode)
 
     def reflected(self, op: Any, last: Any, size: Size) -> Any:
         """The indices of the entries of the result along an axis of free size. `last` is the entry at which

@@ -79,11 +79,15 @@ def counts_of(graph: Graph, prompt: Value) -> Value | None:
     return next((v for v in graph.inputs if v.kind == "length" and v.field in fields), None)
 
 
-def rows_of(graph: Graph) -> Value:
+def rows_of(graph: Graph, output: Output) -> Value:
     """A value of the batch that is known before any step: no text and no target."""
     targets = graph.depends({v: 1 for v in graph.inputs if v.kind == "target"})
     values = (v for v in graph.values() if v.type.batched and v not in targets)
-    return next(v for v in values if v.type.element != "string")
+    found = next((v for v in values if v.type.element != "string"), None)
+    if found is None:
+        message = f"`{output.name}` is decoded, and it is computed of no input: how many answers to make is not known"
+        raise failed(output.site, message, "give the model an input that its steps read, such as a prompt")
+    return found
 
 
 class Decoding(SingleSteps):
@@ -100,7 +104,7 @@ class Decoding(SingleSteps):
         self.steps = free(f"{output.name}_steps")
         super().__init__(extension, graph, fed[0].type.shape[0], self.decoder.max)
         self._fed, self._scores = fed, scores
-        self._rows = rows_of(graph)
+        self._rows = rows_of(graph, output)
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
         self._counts = counts_of(graph, fed[0])
         self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch

@@ -16,6 +16,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim, free, names, substitute
 from dlc.compiler.ir.graph import GraphInput, Node, Value
+from dlc.compiler.operators.base import Operator
 from dlc.compiler.operators.decoding import PLACE, NewRows, NextPlace, SeenSteps
 from dlc.compiler.operators.padding import APART
 from dlc.compiler.operators.recent_steps import LongerSteps
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph
-    from dlc.compiler.operators.base import Operator
     from dlc.compiler.operators.stepwise import Stepwise
     from dlc.compiler.passes.graph_rewrite import Extension
     from dlc.compiler.types import Tensor
@@ -236,6 +236,8 @@ class SingleSteps(ABC):
     def _add_prefix(self, node: Node, operator: Operator) -> list[Value]:
         """The states after what is there before the first step."""
         operands = [self._entries(v) for v in node.operands]
+        if operands != [*node.operands]:
+            operator = at_size(operator, self._steps, 0)
         added = self._node(operator, operands, node.weights, f"{node.name}_prefix", node.site)
         self._replace(node, added)
         count = len(node.results)
@@ -422,6 +424,8 @@ def replaced(value: Any, steps: Size, count: Size) -> Any:
     """A size, or a setting, with another number of steps."""
     if isinstance(value, (list, tuple)):
         return type(value)(replaced(part, steps, count) for part in value)
+    if isinstance(value, Operator):  # with the types of its operands
+        return at_size(value, steps, count).bind(*(sized(x, steps, count) for x in value.operands))
     return substitute(value, {str(steps): count}) if isinstance(value, Dim) else value
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.dims.dim import is_free
+from dlc.compiler.elaborate.exports import can_be_decoded
 from dlc.compiler.elaborate.shared_classes import reads_text
 from dlc.compiler.elaborate.values import OutputRef
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.export_section import Export
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
+    from dlc.compiler.ir.graph import Value
 
 
 def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[str]:
@@ -45,7 +46,7 @@ def named(tree: syntax.File) -> str:
     return ""
 
 
-def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
+def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) -> None:
     """Check the output that is decoded, and keep its decoder."""
     decoder = export.decode
     if decoder is None:
@@ -56,12 +57,34 @@ def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
             state.problems.report("E0301", span, f"no output is called `{decoder.output.name}`",
                                   help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
         return
+    if named(tree) != output.name:
+        state.problems.report("E0602", export.spans["decode"], "`decode` cannot stand in an `if`: the number of "
+                              "classes depends on it", help="write it on its own in `export`")  # fmt: skip
+        return
     declared = output.declared
-    if declared.element != "class" or declared.rank != 1 or not is_free(declared.shape[0]) or declared.blank:
-        state.problems.report("E0403", span, f"`{output.name}` is {declared}, and a decoded output is a sequence of "
-                              "classes of any length", help="declare it as `class(...)[T]`")  # fmt: skip
+    if not can_be_decoded(declared):
+        message = (
+            f"`{output.name}` is {declared}, and a decoded output is a sequence of classes of any length"
+        )
+        state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
     state.decoder = decoder
+
+
+def is_decoded(state: Elaboration, output: OutputRef) -> bool:
+    """Whether the answer of an output is made step by step."""
+    return state.decoder is not None and state.decoder.output.name == output.name
+
+
+def continues_prompt(state: Elaboration, output: OutputRef) -> bool:
+    """Whether the decoded answer of an output comes after an input, since it does not read its target."""
+    if not is_decoded(state, output):
+        return False
+    read: set[Value] = {value for field, value in state.targets.items() if field == output.target}
+    for node in state.builder.nodes if read else ():
+        if not read.isdisjoint(node.operands):
+            read.update(node.results)
+    return output.scores not in read
 
 
 def section(tree: syntax.File, name: str) -> syntax.Section | None:

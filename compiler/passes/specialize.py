@@ -178,8 +178,10 @@ def inference(program: CompiledProgram) -> Graph:
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    if any(not isinstance(exported, Value) and exported.decoder for _, exported in program.exports):
+    outputs = [output for output in program.outputs if output.decoder]
+    if outputs:
         try:
+            decoding(program, outputs)
             inference(program)
         except CompileError as error:
             for diagnostic in error.diagnostics:
@@ -210,6 +212,15 @@ def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
         return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, *phase.objectives)
     return with_lengths(program, with_answers(program, graph, graph.outputs))
+
+
+def decoding(program: CompiledProgram, outputs: list[Output]) -> Graph:
+    """The inference form from rows of training, with the answers of these outputs, which are made step by
+    step."""
+    exports = tuple((output.name, output) for output in outputs)
+    graph = at_inference(program.row_graph)
+    graph = with_answers(replace(program, exports=exports), graph, decoded=True)
+    return with_decoding(with_lengths(program, graph), outputs)
 
 
 def samples(program: CompiledProgram, phase: Phase) -> Graph:

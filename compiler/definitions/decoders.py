@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definitions.definition import Definition, setting
-from dlc.compiler.definitions.parameter_types import Integer, ParameterType
+from dlc.compiler.definitions.parameter_types import Integer, MemberOf, ParameterType, Reject
 from dlc.compiler.record import record
 
-MOST_STEPS = 100_000
+MOST_STEPS, MOST_BEAMS = 100_000, 1_000
 
 
 @record
@@ -28,12 +28,28 @@ class OutputName(ParameterType):
     def read(self, expr: Any) -> Any:
         from dlc.compiler import syntax
 
-        return NamedOutput(expr.id, expr) if isinstance(expr, syntax.Name) else None
+        return NamedOutput(expr.id if isinstance(expr, syntax.Name) else expr.span.text, expr)
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, NamedOutput):
             raise self.mismatch(value)
         return value
+
+
+class OneDecoder(MemberOf):
+    """One way of decoding. A list of them is read too, for its error message."""
+
+    def __init__(self) -> None:
+        super().__init__("decoder")
+
+    def item(self) -> ParameterType:
+        return MemberOf(self.of)
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            raise Reject("an artifact decodes one output",
+                         help="write one way of decoding, without brackets")  # fmt: skip
+        return super().accept(value)
 
 
 class Decoder(Definition, family="decoder", what="a way of decoding"):
@@ -56,3 +72,20 @@ class Greedy(Decoder):
 
     export { decode = greedy(sounds, max=20) }
     """
+
+
+class Beam(Decoder):
+    """Answers the sequence with the greatest sum of log-probabilities that beam search finds: each step keeps
+    the `width` best continuations, those that have ended included; the sum is not divided by the length. The
+    best is answered as soon as it has ended, because others can only become less probable."""
+
+    usage = """
+    input  spelling: class(30)[S]
+    output sounds: class(40)[T]
+
+    heard = spelling -> embedding(32) -> gru(32, final=true)
+    (shift(sounds.target) -> embedding(32), heard) -> gru(32) -> dense(sounds.classes) -> sounds
+
+    export { decode = beam(sounds, width=4, max=20) }
+    """
+    width: int = setting("the number of continuations that are kept", Integer(1, MOST_BEAMS), 4)

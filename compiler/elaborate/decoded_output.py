@@ -58,14 +58,14 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
                                   help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
         return
     if named(tree) != output.name:
-        state.problems.report("E0602", export.spans["decode"], "`decode` cannot stand in an `if`: the number of "
-                              "classes depends on it", help="write it on its own in `export`")  # fmt: skip
+        message = "`decode` cannot stand in an `if`: the number of classes depends on it"
+        state.problems.report(
+            "E0602", export.spans["decode"], message, help="write it on its own in `export`"
+        )
         return
     declared = output.declared
     if not can_be_decoded(declared):
-        message = (
-            f"`{output.name}` is {declared}, and a decoded output is a sequence of classes of any length"
-        )
+        message = f"`{output.name}` is {declared}: a sequence of classes of any length can be decoded"
         state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
     state.decoder = decoder

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def exported(
     state: Elaboration, ev: Evaluator, export: Export, *, lost_decoder: bool = False
 ) -> tuple[tuple[str, Output | Value], ...]:
-    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names. `lost_decoder`:
-    after an error in `decode`, outputs may read targets."""
+    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names. After an error
+    in `decode` (`lost_decoder`), they may read targets."""
     outputs = {o.name: o for o in state.outputs(ev.scope.file)}
     check_opset(state, export)
     if export.outputs == ():

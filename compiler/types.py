@@ -84,8 +84,9 @@ class Classes:
 
     @property
     def filler(self) -> str | int:
-        """The label outside of the graph behind the last step of a row: that of the end, or of no class."""
-        return self.texts[-1] if self.end else self.unknown
+        """The label outside of the graph behind the last step of a row: that of the end, or of no class. The
+        count has to be known."""
+        return (self.names or self.numbers or ())[-1] if self.end else self.unknown
 
 
 @record

@@ -47,7 +47,7 @@ class OneDecoder(MemberOf):
 
     def accept(self, value: Any) -> Any:
         if isinstance(value, (list, tuple)):
-            raise Reject("an artifact decodes one output",
+            raise Reject("an artifact decodes one output", code="E0403",
                          help="write one way of decoding, without brackets")  # fmt: skip
         return super().accept(value)
 

@@ -21,7 +21,7 @@ from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dlc.compiler.types import Tensor
@@ -117,7 +117,20 @@ class OpenArtifact:
                 if not self._by_rows or step < 2:
                     raise
                 self._max_rows = step // 2
-        return parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+        if len(parts) == 1:
+            return parts[0]
+        return {name: joined(self.outputs.get(name), [part[name] for part in parts]) for name in parts[0]}
+
+
+def joined(type: Tensor | None, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """An output of all rows from those of some rows each. What is decoded has as many steps as the longest
+    answer, and is filled as ONNX Runtime fills it."""
+    if type is not None and type.decoded and type.classes and type.classes.end:
+        longest = max(part.shape[1] for part in parts)
+        filler = np.array(type.classes.filler, parts[0].dtype)
+        parts = [np.concatenate([part, np.full((len(part), longest - part.shape[1]), filler)], 1)
+                 for part in parts]  # fmt: skip
+    return np.concatenate(parts)
 
 
 def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:

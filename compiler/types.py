@@ -86,7 +86,8 @@ class Classes:
     def filler(self) -> str | int:
         """The label outside of the graph behind the last step of a row: that of the end, or of no class. The
         count has to be known."""
-        return (self.names or self.numbers or ())[-1] if self.end else self.unknown
+        known = self.names or self.numbers
+        return known[-1] if self.end and known else self.unknown
 
 
 @record

@@ -58,10 +58,9 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
                                   help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
         return
     if named(tree) != output.name:
-        message = "`decode` cannot stand in an `if`: the number of classes depends on it"
-        state.problems.report(
-            "E0602", export.spans["decode"], message, help="write it on its own in `export`"
-        )
+        state.problems.report("E0602", export.spans["decode"],
+                              "`decode` cannot stand in an `if`: the number of classes depends on it",
+                              help="write it on its own in `export`")  # fmt: skip
         return
     declared = output.declared
     if not can_be_decoded(declared):

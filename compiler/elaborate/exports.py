@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def exported(
     state: Elaboration, ev: Evaluator, export: Export, *, lost_decoder: bool = False
 ) -> tuple[tuple[str, Output | Value], ...]:
-    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names. After an error
-    in `decode` (`lost_decoder`), they may read targets."""
+    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names. They may read
+    targets after an error in `decode` (`lost_decoder`)."""
     outputs = {o.name: o for o in state.outputs(ev.scope.file)}
     check_opset(state, export)
     if export.outputs == ():
@@ -117,9 +117,9 @@ def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
 
 def help_for(state: Elaboration, name: str, value: Output | Value, target: GraphInput) -> str:
     """The help for an export that depends on a target."""
-    if isinstance(value, Output) and value.target == target.field and state.decoder is None:
-        if can_be_decoded(value.declared):
-            return f"make its answer step by step: `export {{ decode = greedy({name}, max=32) }}`"
+    own = isinstance(value, Output) and value.target == target.field and can_be_decoded(value.declared)
+    if own and state.decoder is None:
+        return f"make its answer step by step: `export {{ decode = greedy({name}, max=32) }}`"
     return "leave it out of `export { outputs = ... }`, or compute it from inputs"
 
 

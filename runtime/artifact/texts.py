@@ -1,5 +1,5 @@
-"""Answers as texts: a sequence of classes that was learnt from texts is one text a row. What a model decodes is
-answered without the end."""
+"""Answers as texts: a sequence of classes that was learnt from texts is one text a row. What a model decodes
+is answered without the end."""
 
 from __future__ import annotations
 

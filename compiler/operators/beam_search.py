@@ -143,7 +143,7 @@ class BeamChoice(SymbolChoice):
             ended = np.where(np.arange(scores.shape[-1]) == self.end, 0.0, NEVER)
             scores = np.where(finished[..., None], ended, scores)
         made = (totals[..., None] + scores).reshape(-1, self.width, *scores.shape[1:])
-        return made.transpose(0, 2, 1, 3).reshape(len(made), scores.shape[1], -1)
+        return made.transpose(0, 2, 1, 3).reshape(len(made), scores.shape[1], self.width * scores.shape[2])
 
 
 def gap(np: Any, pairs: Any) -> Any:

@@ -28,10 +28,17 @@ def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[
     data = section(tree, "data")
     if not name or (data and reads_text(data.body)):
         return frozenset()
-    outputs = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
+    declared = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
+    outputs = (s for s in declared if may_be_of_any_length(s.type))
     targets = {(s.target or s.name).id for s in outputs}
     owners = {sharing[field] for field in targets if field in sharing}
     return frozenset(targets | {field for field, owner in sharing.items() if owner in owners})
+
+
+def may_be_of_any_length(type: syntax.Expr) -> bool:
+    """Whether a type has one axis, of a size that is written as a name: `class(auto)[T]`."""
+    sizes = type.items if isinstance(type, syntax.Index) else ()
+    return len(sizes) == 1 and isinstance(sizes[0], syntax.Name)
 
 
 def named(tree: syntax.File) -> str:

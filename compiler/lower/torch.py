@@ -356,6 +356,8 @@ def recurrent_by_length(kind: str, x: torch.Tensor, states: Sequence[torch.Tenso
         return steps, *last
     packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
+    assert order is not None
+    assert back is not None
     hx = [s.index_select(1, order) for s in states]
     given = tuple(hx) if len(hx) > 1 else hx[0]
     _, *last = function(packed.data, packed.batch_sizes, given, weights, bias, layers, 0.0, False, False)

@@ -90,6 +90,7 @@ class BeamSteps(Choice):
 
     def __init__(self, loop):
         super().__init__(loop)
+        assert isinstance(loop.decoder, decoders.Beam)
         self.width = loop.decoder.width
         self.widening = RepeatRows(width=self.width)
 

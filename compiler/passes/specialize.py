@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
-from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.output_kinds import ClassKind, kind_of
 from dlc.compiler.passes.decoding import decode
 from dlc.compiler.passes.graph_checks import reached
 from dlc.compiler.passes.graph_rewrite import (
@@ -193,6 +193,7 @@ def with_decoding(graph: Graph, outputs: list[Output]) -> Graph:
     extension, answers = Extension(graph), dict(graph.outputs)
     for output in outputs:
         value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
+        assert isinstance(kind, ClassKind)
         for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
             value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)
         answers[output.name] = value

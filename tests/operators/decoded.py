@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import torch
 from engines import draw_weights, run_onnxruntime, run_reference, versions
 
-import onnx
 from dlc.compiler import Source, compile
 from dlc.compiler.ir.graph import Graph
 from dlc.compiler.lower import onnx as to_onnx
@@ -101,7 +101,7 @@ class Engines:
             far = (best[..., 0] - best[..., 1] > 1e-4 * largest).all(1)
             model, feed = self.onnx(), {name: x.numpy() for name, x in given.items()}
             engines = [run_onnxruntime(model)] + [run_reference(model)] * reference
-            for found in ([run(feed)["said"] for run in engines]):
+            for found in [run(feed)["said"] for run in engines]:
                 assert (found[far] == said[far].numpy()).all()
         return said
 

@@ -228,9 +228,9 @@ class Decoding:
         if found is None:
             operands = [self._at.get(v, v) for v in node.operands]
             settings = {key: at_one(value, self._steps) for key, value in node.operator.values().items()}
-            made = self._add(
-                node.operator.with_settings(**settings), operands, node.weights, node.name, node.site
-            )
+            operator = node.operator.with_settings(**settings)
+            operator = operator.of_known() if {*node.operands} <= {*self._fed} else operator
+            made = self._add(operator, operands, node.weights, node.name, node.site)
         else:
             made = self._add_stateful(node, changing, found)
         self._at.update(zip(node.results, made, strict=False))

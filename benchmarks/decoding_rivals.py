@@ -1,0 +1,190 @@
+"""Answers made step by step without dlc: `generate` of transformers, loops in Python around an ONNX model of
+one step, and around modules in torch."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.nn import functional as F
+from transformers import GPT2Config, GPT2LMHeadModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Weights = Mapping[str, np.ndarray]
+    Answer = Callable[[np.ndarray], np.ndarray]
+
+LINEAR = {"c_proj": "attention.output", "c_fc": "dense", "mlp.c_proj": "dense_2"}
+
+
+def layer_name(place: int) -> str:
+    """The name of a block of the spec."""
+    return "layer" if place == 0 else f"layer_{place + 1}"
+
+
+# --- transformers -----------------------------------------------------------------------------------------
+
+
+def by_generate(weights: Weights, layers: int, heads: int, most: int) -> Answer:
+    """`generate` with its cache of keys and values."""
+    classes, width = weights["embedding.weight"].shape
+    config = GPT2Config(
+        vocab_size=classes, n_positions=len(weights["position_embedding.weight"]), n_embd=width, n_layer=layers,
+        n_head=heads, activation_function="gelu", tie_word_embeddings=False, bos_token_id=0, eos_token_id=None,
+        pad_token_id=0,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config).eval()
+    fill(model, weights)
+    settings = {"max_new_tokens": most, "do_sample": False, "use_cache": True}
+
+    @torch.no_grad()
+    def answer(prompt: np.ndarray) -> np.ndarray:
+        text = torch.from_numpy(prompt)
+        found = model.generate(text, attention_mask=torch.ones_like(text), **settings)
+        return found[:, prompt.shape[1] :].numpy()
+
+    return answer
+
+
+@torch.no_grad()
+def fill(model: GPT2LMHeadModel, weights: Weights) -> None:
+    """Copy the weights of the spec. The matrices of GPT-2 are transposed."""
+    body = model.transformer
+    pairs = {
+        "embedding.weight": body.wte.weight, "position_embedding.weight": body.wpe.weight,
+        "layernorm.weight": body.ln_f.weight, "layernorm.bias": body.ln_f.bias,
+        "dense.weight": model.lm_head.weight,
+    }  # fmt: skip
+    for name, tensor in pairs.items():
+        tensor.copy_(torch.from_numpy(weights[name]))
+    for place, block in enumerate(body.h):
+        own, (weight, bias) = layer_name(place), projections(weights, layer_name(place))
+        block.attn.c_attn.weight.copy_(torch.from_numpy(weight))
+        block.attn.c_attn.bias.copy_(torch.from_numpy(bias))
+        for module, name in ((block.ln_1, "layernorm"), (block.attn.c_proj, "attention.output"),
+                             (block.ln_2, "layernorm_2"), (block.mlp.c_fc, "dense"),
+                             (block.mlp.c_proj, "dense_2")):  # fmt: skip
+            module.weight.copy_(torch.from_numpy(weights[f"{own}.{name}.weight"].T))
+            module.bias.copy_(torch.from_numpy(weights[f"{own}.{name}.bias"]))
+
+
+def projections(weights: Weights, layer: str) -> tuple[np.ndarray, np.ndarray]:
+    """Queries, keys and values as one matrix `[features, units]`, and its bias."""
+    parts = [f"{layer}.attention.{part}" for part in ("query", "key", "value")]
+    matrix = np.concatenate([weights[f"{part}.weight"] for part in parts]).T
+    return matrix, np.concatenate([weights[f"{part}.bias"] for part in parts])
+
+
+# --- a model of one step in ONNX Runtime ------------------------------------------------------------------
+
+
+class Nodes:
+    """Collects the nodes and tensors of an ONNX graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.tensors: list[onnx.TensorProto] = []
+
+    def add(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
+        names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(op_type, inputs, names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def tensor(self, array: Any) -> str:
+        name = f"t{len(self.tensors)}"
+        self.tensors.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+
+class StepModel(Nodes):
+    """GPT-2 with the weights of the spec. For one step: from a symbol of each row, its place, and keys and
+    values so far, to scores, and keys and values with those of the step. Or for the steps of a prompt."""
+
+    def __init__(self, weights: Weights, layers: int, heads: int, *, prompt: bool):
+        super().__init__()
+        self.weights, self.prompt, self.heads = weights, prompt, heads
+        self.width = weights["embedding.weight"].shape[1]
+        self.caches = [f"{part}_{layer}" for layer in range(layers) for part in ("keys", "values")]
+        self.carried: list[str] = []
+        self.layers = layers
+
+    def build(self) -> bytes:
+        x = self.add("Gather", self.tensor(self.weights["embedding.weight"]), "text")
+        places = self.add("Gather", self.tensor(self.weights["position_embedding.weight"]), "places")
+        x = self.add("Add", x, places)
+        for place in range(self.layers):
+            x = self.block(layer_name(place), x, self.caches[2 * place : 2 * place + 2])
+        if self.prompt:
+            x = self.add("Gather", x, self.tensor(np.int64(-1)), axis=1)
+        x = self.norm(x, "layernorm")
+        scores = self.add("MatMul", x, self.tensor(self.weights["dense.weight"].T))
+        return self.model(scores)
+
+    def block(self, own: str, x: str, caches: list[str]) -> str:
+        y = self.attention(own, self.norm(x, f"{own}.layernorm"), caches)
+        x = self.add("Add", x, self.linear(y, *self.dense(f"{own}.attention.output")))
+        y = self.linear(self.norm(x, f"{own}.layernorm_2"), *self.dense(f"{own}.dense"))
+        y = self.linear(self.add("Gelu", y), *self.dense(f"{own}.dense_2"))
+        return self.add("Add", x, y)
+
+    def attention(self, own: str, x: str, caches: list[str]) -> str:
+        joined = self.linear(x, *projections(self.weights, own))
+        q, k, v = (self.split(y) for y in self.add("Split", joined, outputs=3, axis=-1, num_outputs=3))
+        if not self.prompt:
+            k, v = (self.add("Concat", cache, y, axis=2) for cache, y in zip(caches, (k, v), strict=True))
+        self.carried += [k, v]
+        q = self.add("Mul", q, self.tensor(np.float32(1 / sqrt(self.width // self.heads))))
+        scores = self.add("MatMul", q, self.add("Transpose", k, perm=[0, 1, 3, 2]))
+        if self.prompt:
+            hidden = self.add("Less", self.add("Unsqueeze", "places", self.tensor(np.array([1]))), "places")
+            far = self.tensor(np.float32(-1e9)), self.tensor(np.float32(0))
+            scores = self.add("Add", scores, self.add("Where", hidden, *far))
+        found = self.add("MatMul", self.add("Softmax", scores, axis=-1), v)
+        if not self.prompt:
+            return self.add("Reshape", found, self.tensor(np.array([-1, self.width])))
+        found = self.add("Transpose", found, perm=[0, 2, 1, 3])
+        return self.add("Reshape", found, self.tensor(np.array([0, 0, self.width])))
+
+    def split(self, x: str) -> str:
+        """The heads, `[batch, heads, steps, features]`."""
+        size = self.width // self.heads
+        if not self.prompt:
+            return self.add("Reshape", x, self.tensor(np.array([-1, self.heads, 1, size])))
+        x = self.add("Reshape", x, self.tensor(np.array([0, 0, self.heads, size])))
+        return self.add("Transpose", x, perm=[0, 2, 1, 3])
+
+    def dense(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        return self.weights[f"{name}.weight"].T, self.weights[f"{name}.bias"]
+
+    def linear(self, x: str, matrix: np.ndarray, bias: np.ndarray) -> str:
+        matrix, bias = self.tensor(matrix), self.tensor(bias)
+        if self.prompt:
+            return self.add("Add", self.add("MatMul", x, matrix), bias)
+        return self.add("Gemm", x, matrix, bias)
+
+    def norm(self, x: str, name: str) -> str:
+        given = (self.tensor(self.weights[f"{name}.{leaf}"]) for leaf in ("weight", "bias"))
+        return self.add("LayerNormalization", x, *given, axis=-1, epsilon=1e-5)
+
+    def model(self, scores: str) -> bytes:
+        def declared(names: list[str], steps: str) -> list[onnx.ValueInfoProto]:
+            shape = ["batch", self.heads, steps, self.width // self.heads]
+            return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names]
+
+        text, places = (["batch", "steps"], ["steps"]) if self.prompt else (["batch"], [])
+        inputs = [helper.make_tensor_value_info("text", TensorProto.INT64, text),
+                  helper.make_tensor_value_info("places", TensorProto.INT64, places)]  # fmt: skip
+        inputs += [] if self.prompt else declared(self.caches, "past")
+        outputs = [helper.make_tensor_value_info(scores, TensorProto.FLOAT, ["batch", "classes"])]
+        outputs += declared(self.carried, "steps" if self.prompt else "longer")
+        graph = helper.make_graph(self.nodes, "steps", inputs, outputs, self.tensors)
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+        onnx.checker.check_model(made)
+        return made.SerializeToString()

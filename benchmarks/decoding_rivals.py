@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2LMHeadModel
+
+from benchmarks.one_thread import session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from transformers import GPT2LMHeadModel
+
     Weights = Mapping[str, np.ndarray]
     Answer = Callable[[np.ndarray], np.ndarray]
-
-LINEAR = {"c_proj": "attention.output", "c_fc": "dense", "mlp.c_proj": "dense_2"}
 
 
 def layer_name(place: int) -> str:
@@ -34,12 +34,21 @@ def layer_name(place: int) -> str:
 
 def by_generate(weights: Weights, layers: int, heads: int, most: int) -> Answer:
     """`generate` with its cache of keys and values."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
     classes, width = weights["embedding.weight"].shape
     config = GPT2Config(
-        vocab_size=classes, n_positions=len(weights["position_embedding.weight"]), n_embd=width, n_layer=layers,
-        n_head=heads, activation_function="gelu", tie_word_embeddings=False, bos_token_id=0, eos_token_id=None,
+        vocab_size=classes,
+        n_positions=len(weights["position_embedding.weight"]),
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
+        activation_function="gelu",
+        tie_word_embeddings=False,
+        bos_token_id=0,
+        eos_token_id=None,
         pad_token_id=0,
-    )  # fmt: skip
+    )
     model = GPT2LMHeadModel(config).eval()
     fill(model, weights)
     settings = {"max_new_tokens": most, "do_sample": False, "use_cache": True}
@@ -109,11 +118,10 @@ class StepModel(Nodes):
 
     def __init__(self, weights: Weights, layers: int, heads: int, *, prompt: bool):
         super().__init__()
-        self.weights, self.prompt, self.heads = weights, prompt, heads
+        self.weights, self.layers, self.heads, self.prompt = weights, layers, heads, prompt
         self.width = weights["embedding.weight"].shape[1]
-        self.caches = [f"{part}_{layer}" for layer in range(layers) for part in ("keys", "values")]
-        self.carried: list[str] = []
-        self.layers = layers
+        self.caches = caches(layers)
+        self.carried: list[str] = []  # keys and values, with those of the step
 
     def build(self) -> bytes:
         x = self.add("Gather", self.tensor(self.weights["embedding.weight"]), "text")
@@ -188,3 +196,78 @@ class StepModel(Nodes):
         made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
         onnx.checker.check_model(made)
         return made.SerializeToString()
+
+
+def caches(layers: int) -> list[str]:
+    """The names of keys and values as inputs."""
+    return [f"{part}_{layer}" for layer in range(layers) for part in ("keys", "values")]
+
+
+def by_steps(weights: Weights, layers: int, heads: int, most: int) -> Answer:
+    """A loop in Python around the model of one step. With arrays it is faster than with `OrtValue`s or an
+    `IOBinding`, whose outputs grow."""
+    of_prompt, of_step = (
+        session(StepModel(weights, layers, heads, prompt=prompt).build()) for prompt in (True, False)
+    )
+    names = caches(layers)
+
+    def answer(prompt: np.ndarray) -> np.ndarray:
+        steps = prompt.shape[1]
+        scores, *carried = of_prompt.run(None, {"text": prompt, "places": np.arange(steps)})
+        found = [scores.argmax(-1)]
+        for place in range(steps, steps + most - 1):
+            given = {"text": found[-1], "places": np.array(place)} | dict(zip(names, carried, strict=True))
+            scores, *carried = of_step.run(None, given)
+            found.append(scores.argmax(-1))
+        return np.stack(found, 1)
+
+    return answer
+
+
+# --- an encoder and a decoder in torch --------------------------------------------------------------------
+
+
+class Speller(nn.Module):
+    """A recurrent encoder, and a recurrent decoder with attention, one step at a time."""
+
+    def __init__(self, weights: Weights, heads: int, most: int) -> None:
+        super().__init__()
+        self.weights = {name: torch.from_numpy(array) for name, array in weights.items()}
+        self.heads, self.most = heads, most
+        width, units = weights["embedding.weight"].shape[1], weights["gru.weight_hh_l0"].shape[1]
+        self.encoder = nn.GRU(width, units, batch_first=True, bidirectional=True)
+        self.decoder = nn.GRU(width, units, batch_first=True)
+        for name, module in (("gru", self.encoder), ("speak.gru", self.decoder)):
+            module.load_state_dict({key: self.weights[f"{name}.{key}"] for key in module.state_dict()})
+
+    def linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        return F.linear(x, self.weights[f"speak.{name}.weight"], self.weights[f"speak.{name}.bias"])
+
+    def split(self, x: torch.Tensor, part: str) -> torch.Tensor:
+        return self.linear(x, f"attention.{part}").unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, spelling: torch.Tensor) -> torch.Tensor:
+        memory, _ = self.encoder(F.embedding(spelling, self.weights["embedding.weight"]))
+        keys, values = self.split(memory, "key"), self.split(memory, "value")
+        table = self.weights["speak.embedding.weight"]
+        said, state = torch.full((len(spelling), 1), len(table) - 1), None
+        found, ended = [], torch.zeros(len(spelling), 1, dtype=torch.bool)
+        while len(found) < self.most and not ended.all():
+            heard, state = self.decoder(F.embedding(said, table), state)
+            read = F.scaled_dot_product_attention(self.split(heard, "query"), keys, values)
+            read = self.linear(read.transpose(1, 2).flatten(2), "attention.output")
+            said = self.linear(torch.cat([heard, read], -1), "dense").argmax(-1)
+            said = said.masked_fill(ended, len(table) - 2)
+            ended = said == len(table) - 2
+            found.append(said)
+        return torch.cat(found, 1)
+
+
+def by_modules(weights: Weights, heads: int, most: int) -> Answer:
+    model = Speller(weights, heads, most).eval()
+
+    def answer(spelling: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model(torch.from_numpy(spelling)).numpy()
+
+    return answer

@@ -50,7 +50,7 @@ def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) 
 
 
 def is_one(x: Tensor) -> bool:
-    """Whether there is one step, so that heads and steps are in each other's place without a transposition."""
+    """Whether there is one step, so that swapping heads and steps moves nothing."""
     return same(x.shape[-2], 1)
 
 

@@ -62,8 +62,8 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
         9: ("metadata_props", ENTRY),
     },
     ATTRIBUTE: {
-        1: ("name", TEXT), 2: ("f", REAL), 3: ("i", NUMBER), 4: ("s", TEXT), 6: ("g", GRAPH), 7: ("floats", REAL),
-        8: ("ints", NUMBER), 9: ("strings", TEXT), 13: ("doc_string", TEXT), 20: ("type", NUMBER),
+        1: ("name", TEXT), 2: ("f", REAL), 3: ("i", NUMBER), 4: ("s", TEXT), 6: ("g", GRAPH),
+        7: ("floats", REAL), 8: ("ints", NUMBER), 9: ("strings", TEXT), 13: ("doc_string", TEXT), 20: ("type", NUMBER),
     },
     TENSOR: {
         1: ("dims", NUMBER), 2: ("data_type", NUMBER), 6: ("string_data", TEXT), 8: ("name", TEXT),
@@ -76,7 +76,7 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
     "TensorShapeProto": {1: ("dim", "Dimension")},
     "Dimension": {1: ("dim_value", NUMBER), 2: ("dim_param", TEXT), 3: ("denotation", TEXT)},
 }  # fmt: skip
-GRAPH_FIELD, NODE_FIELD, OP_TYPE_FIELD = 7, 1, 4
+GRAPH_FIELD, NODE_FIELD, OP_TYPE_FIELD, ATTRIBUTE_FIELD, BODY_FIELD = 7, 1, 4, 5, 6
 KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # message types that are kept in their parent
 # Bytes of a value, by the number of its ONNX element type.
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
@@ -130,14 +130,22 @@ def mapped(path: Path) -> Iterator[Buffer]:
 
 
 def node_types(content: Buffer) -> set[str]:
-    """The operators of the nodes of a model that is not scanned. ValueError if it is not an ONNX file."""
+    """The operators of the nodes of a model that is not scanned, also in loops. ValueError if it is not an
+    ONNX file."""
 
     def parts(place: Place, wanted: int) -> Iterator[Place]:
         found = (value for number, _, value in fields(content, place) if number == wanted)
         return (value for value in found if isinstance(value, tuple))
 
-    graphs = parts((0, len(content)), GRAPH_FIELD)
-    nodes = (node for graph in graphs for node in parts(graph, NODE_FIELD))
+    graphs = [*parts((0, len(content)), GRAPH_FIELD)]
+    outer = [node for graph in graphs for node in parts(graph, NODE_FIELD)]
+    bodies = [
+        body
+        for node in outer
+        for attribute in parts(node, ATTRIBUTE_FIELD)
+        for body in parts(attribute, BODY_FIELD)
+    ]
+    nodes = outer + [node for body in bodies for node in parts(body, NODE_FIELD)]
     return {bytes(content[start:end]).decode("utf-8", "replace")
             for node in nodes for start, end in parts(node, OP_TYPE_FIELD)}  # fmt: skip
 
@@ -148,8 +156,10 @@ class ModelScan:
     def __init__(self, content: Buffer, folder: Path) -> None:
         self._content, self._folder = content, folder
         self._parts = self._items = self._depth = 0
+        self._bodies = 0  # of the node that is read
         self._bounds: list[str] = []  # the names of the values that bound loops
         self._counts: dict[str, int] = {}  # constants of one integer, by name
+        self._inputs: set[str] = set()  # a caller may give another value for a constant of such a name
         self.contents = ModelContents()
         place = (0, len(content))
         self._model = self._message("ModelProto", place, opaque=GRAPH)
@@ -177,7 +187,8 @@ class ModelScan:
                 raise ValueError(f"it has operators of `{shorten(domain)}`, and dlc writes none of those")
         for place in self._model.get("graph", []):
             self._message(GRAPH, place)
-        if any(not 0 < self._counts.get(name, 0) <= MOST_STEPS for name in self._bounds):
+        bounds = [0 if name in self._inputs else self._counts.get(name, 0) for name in self._bounds]
+        if any(not 0 < count <= MOST_STEPS for count in bounds):
             raise ValueError(f"it has a loop that is not bounded by {MOST_STEPS:_} steps")
         return self.contents
 
@@ -210,20 +221,23 @@ class ModelScan:
             self._node(part)
         elif what == ATTRIBUTE:
             self._attribute(part)
+        elif what == TENSOR and self._depth:
+            raise ValueError("it has a loop with weights of its own, which dlc does not write")
         elif what == TENSOR:
             self._tensor(part)
-        elif kind == GRAPH and name == "input":
+        elif kind == GRAPH and name == "input" and not self._depth:
             self._input(part)
         if what in KEPT:
             found.setdefault(name, []).append(part)
 
     def _body(self, place: Place) -> None:
-        """The body of a loop, which has no loops itself."""
+        """The body of a loop, which has no loops and no weights itself."""
         if self._depth:
             raise ValueError("it has a loop in a loop, which dlc does not write")
         self._depth += 1
         self._message(GRAPH, place)
         self._depth -= 1
+        self._bodies += 1
 
     def _count(self, name: str) -> None:
         if name in ITEMS:
@@ -249,6 +263,11 @@ class ModelScan:
         name, domain = self._text_of(node, "op_type"), self._text_of(node, "domain")
         if name not in WRITTEN.get(domain, ()):
             raise ValueError(f"it has the operator `{shorten(name)}`, which dlc does not write")
+        if self._bodies != (name == LOOP):
+            raise ValueError(
+                "it has a loop without one body, or a body without a loop, which dlc does not write"
+            )
+        self._bodies = 0
         if name == LOOP:
             self._bounds.append(self._text(node.get("input", [(0, 0)])[0]))
 
@@ -258,6 +277,7 @@ class ModelScan:
             raise ValueError("it turns numbers into text, which dlc does not write")
 
     def _input(self, value: Fields) -> None:
+        self._inputs.add(self._text_of(value, "name"))
         types = [t for of in value.get("type", ()) for t in of.get("tensor_type", ())]
         self.contents.takes_text |= any(STRING in t.get("elem_type", ()) for t in types)
 
@@ -277,10 +297,10 @@ class ModelScan:
         self._texts(*texts)
         self.contents.weights += size
         if element == INT64 and not shape and tensor.get("raw_data"):
-            start, end = tensor["raw_data"][-1]
-            self._counts[self._text_of(tensor, "name")] = int.from_bytes(
-                self._content[start:end], "little", signed=True
-            )
+            name, (start, end) = self._text_of(tensor, "name"), tensor["raw_data"][-1]
+            if name in self._counts:
+                raise ValueError(f"it has two constants `{shorten(name)}`")
+            self._counts[name] = int.from_bytes(self._content[start:end], "little", signed=True)
 
     def _external(self, tensor: Fields, size: int) -> None:
         """Check external data: its file is in the folder of the model, and contains all of it."""

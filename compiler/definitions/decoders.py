@@ -39,6 +39,7 @@ class OutputName(ParameterType):
 class Decoder(Definition, family="decoder", what="a way of decoding"):
     """Makes an output step by step: each step reads what the steps before it have answered."""
 
+    takes_best = False  # whether the answer of each step is the class with the highest score
     output: Any = setting("the output, a sequence of classes", OutputName())
     max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 100)
 
@@ -47,6 +48,7 @@ class Greedy(Decoder):
     """Answers the class with the highest score in each step, the first of equal ones (torch and ONNX
     `argmax`). A row ends at the class that means the end, and is filled with it."""
 
+    takes_best = True
     usage = """
     input  spelling: class(30)[S]
     output sounds: class(40)[T]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.definition import Definition, Reject, setting
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.record import record
 
@@ -13,7 +13,7 @@ MOST_STEPS = 100_000
 
 @record
 class NamedOutput:
-    """The name of an output, and where it stands."""
+    """The name of an output, empty for other expressions, and where it stands."""
 
     name: str
     expr: Any
@@ -28,11 +28,13 @@ class OutputName(ParameterType):
     def read(self, expr: Any) -> Any:
         from dlc.compiler import syntax
 
-        return NamedOutput(expr.id, expr) if isinstance(expr, syntax.Name) else None
+        return NamedOutput(expr.id if isinstance(expr, syntax.Name) else "", expr)
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, NamedOutput):
             raise self.mismatch(value)
+        if not value.name:
+            raise Reject(f"expected {self.describe()}, found an expression", code="E0403")
         return value
 
 

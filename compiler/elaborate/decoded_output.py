@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.definitions.export_section import Export
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
+    from dlc.compiler.types import Tensor
 
 
 def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[str]:
@@ -28,27 +29,39 @@ def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[
     if not name or (data and reads_text(data.body)):
         return frozenset()
     outputs = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
-    targets = {(s.target or s.name).id for s in outputs}
+    targets = {(s.target or s.name).id for s in outputs if isinstance(s.type, syntax.Index)}  # sequences
     owners = {sharing[field] for field in targets if field in sharing}
     return frozenset(targets | {field for field, owner in sharing.items() if owner in owners})
 
 
 def named(tree: syntax.File) -> str:
     """The name of the output that is decoded; empty if there is none."""
-    written = section(tree, "export")
-    for statement in written.body if written else ():
+    call = written(tree)
+    given = call.arguments if isinstance(call, syntax.Call) else ()
+    first = next((a.value for a in given if a.name in (None, "output")), None)
+    return first.id if isinstance(first, syntax.Name) else ""
+
+
+def written(tree: syntax.File) -> syntax.Expr | None:
+    """The value of `decode`, if the file has it."""
+    export = section(tree, "export")
+    for statement in export.body if export else ():
         if isinstance(statement, syntax.Bind) and statement.targets[0].id == "decode":
-            call = statement.value
-            given = call.arguments if isinstance(call, syntax.Call) else ()
-            first = next((a.value for a in given if a.name in (None, "output")), None)
-            return first.id if isinstance(first, syntax.Name) else ""
-    return ""
+            return statement.value
+    return None
 
 
-def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
+def is_sequence(declared: Tensor) -> bool:
+    """Whether a type is that of a sequence of classes of any length, with an entry for each step."""
+    sequence = declared.element == "class" and declared.rank == 1 and is_free(declared.shape[0])
+    return sequence and not declared.blank
+
+
+def check(state: Elaboration, ev: Evaluator, tree: syntax.File, export: Export) -> None:
     """Check the output that is decoded, and keep its decoder."""
-    decoder = export.decode
+    decoder, state.decode_failed = export.decode, written(tree) is not None
     if decoder is None:
+        state.decode_failed &= "decode" not in export.spans
         return
     output, span = ev.scope.file.outputs.get(decoder.output.name), decoder.output.expr.span
     if not isinstance(output, OutputRef):
@@ -57,11 +70,13 @@ def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
                                   help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
         return
     declared = output.declared
-    if declared.element != "class" or declared.rank != 1 or not is_free(declared.shape[0]) or declared.blank:
-        state.problems.report("E0403", span, f"`{output.name}` is {declared}, and a decoded output is a sequence of "
-                              "classes of any length", help="declare it as `class(...)[T]`")  # fmt: skip
+    if not is_sequence(declared):
+        message = (
+            f"`{output.name}` is {declared}, and a decoded output is a sequence of classes of any length"
+        )
+        state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
-    state.decoder = decoder
+    state.decoder, state.decode_failed = decoder, False
 
 
 def section(tree: syntax.File, name: str) -> syntax.Section | None:

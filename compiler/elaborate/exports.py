@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.export_section import runtime_opset
 from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.elaborate.decoded_output import is_sequence
 from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Output, Value
@@ -36,7 +37,17 @@ def exported(state: Elaboration, ev: Evaluator, export: Export) -> tuple[tuple[s
                 continue
     check_names(state, chosen)
     check_targets(state, chosen)
+    check_decoded(state, chosen)
     return tuple(chosen)
+
+
+def check_decoded(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
+    """Check that the output that is decoded is exported."""
+    decoder = state.decoder
+    if decoder and decoder.output.name not in dict(chosen) and not state.problems.failed:
+        name = decoder.output.name
+        state.problems.report("E0403", decoder.output.expr.span, f"`{name}` is decoded, and not exported",
+                              help=f"write `{name}` into `outputs`, or leave `decode` out")  # fmt: skip
 
 
 def check_opset(state: Elaboration, export: Export) -> None:
@@ -100,11 +111,13 @@ def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
         if target is not None:
             depends.update(dict.fromkeys(node.results, target))
     for name, value in chosen:
-        if isinstance(value, Output) and value.decoder:
+        if isinstance(value, Output) and (value.decoder or state.decode_failed):
             continue  # `passes/decoding.py` reads its own answers in place of the target
         target = depends.get(value.flowed if isinstance(value, Output) else value)
         if target is not None:
+            help = "leave it out of `export { outputs = ... }`, or compute it from inputs"
+            if isinstance(value, Output) and target.field == value.target and is_sequence(value.declared):
+                help = f"write `export {{ decode = greedy({name}, max=...) }}`, which answers it step by step"
             state.problems.report("E0608", value.site.span,
                                   f"`{name}` depends on the target `{target.field}`, known only in training",
-                                  help="leave it out of `export { outputs = ... }`, or "
-                                       "compute it from inputs")  # fmt: skip
+                                  help=help)  # fmt: skip

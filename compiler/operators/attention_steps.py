@@ -45,6 +45,11 @@ def heads_type(a: Attention, steps: Any) -> Tensor:
     return Tensor("float", (a.groups, steps, a.width))
 
 
+def kept_by_a_step(a: Attention, key: Tensor, value: Tensor) -> Any:
+    """The multiply-adds of the key and the value of one step."""
+    return a.groups * a.width * (key.shape[-1] + value.shape[-1])
+
+
 class MemoryKeys(AttentionPart):
     """The keys and values of a memory, for all steps that read it."""
 
@@ -54,6 +59,10 @@ class MemoryKeys(AttentionPart):
     def type(self, memory: Tensor, values: Tensor | None = None) -> tuple[Tensor, Tensor]:
         made = heads_type(self.whole, memory.shape[0])
         return made, made
+
+    def multiply_adds(self):
+        memory, *values = self.operands
+        return memory.shape[0] * kept_by_a_step(self.whole, memory, (values or [memory])[0])
 
     def torch(self, F, *sources, **weights):
         return tuple(torch_heads(F, self.whole, part, x, weights)
@@ -79,6 +88,9 @@ class AttentionPrefix(AttentionPart):
     def type(self, x: Tensor, counts: Tensor | None = None):
         made = heads_type(self.whole, x.shape[0])
         return x, made, made
+
+    def multiply_adds(self):
+        return self.whole.multiply_adds()
 
     def torch(self, F, x, counts=None, **weights):
         a = self.whole
@@ -121,6 +133,12 @@ class AttentionStep(AttentionPart):
             return x
         longer = (k.with_axis(1, k.shape[1] + 1) for k in (keys, values))
         return x, *longer
+
+    def multiply_adds(self):
+        x, keys = self.operands[:2]
+        (features,), read = x.shape[-1:], keys.shape[1] + self.carries
+        own = kept_by_a_step(self.whole, x, x) if self.carries else 0
+        return 2 * features * features + own + 2 * read * features
 
     def torch(self, F, x, keys, values, *given, **weights):
         a = self.whole

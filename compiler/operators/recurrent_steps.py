@@ -33,6 +33,9 @@ class RecurrentStep(Operator):
     def type(self, x: Tensor, *states: Tensor):
         return x.with_shape(1, self.whole.units), *states
 
+    def multiply_adds(self):
+        return self.whole.multiply_adds()
+
     def torch(self, F, x, *states, **weights):
         layer = self.whole
         made = layer.torch_run(F, x, layer.torch_states(x, states), [*weights.values()], layer.layers, 1)

@@ -98,11 +98,15 @@ def counts_of(graph: Graph, prompt: Value) -> Value | None:
     return next((v for v in graph.inputs if v.kind == "length" and v.field in fields), None)
 
 
-def rows_of(graph: Graph) -> Value:
+def rows_of(graph: Graph, output: Output) -> Value:
     """A value of the batch that is known before any step: no text and no target."""
     targets = graph.depends({v: 1 for v in graph.inputs if v.kind == "target"})
     values = (v for v in graph.values() if v.type.batched and v not in targets)
-    return next(v for v in values if v.type.element != "string")
+    found = next((v for v in values if v.type.element != "string"), None)
+    if found is None:
+        message = f"the answer of `{output.name}` is the same for every sample: it depends on no input"
+        raise failed(output.site, message, "let the steps read an input, or what a net makes of it")
+    return found
 
 
 class Decoding:
@@ -119,7 +123,7 @@ class Decoding:
         assert classes is not None
         self._count, self._end = classes.count, classes.count - 1 if classes.end else None
         (self._steps,) = fed[0].type.shape
-        self._rows = rows_of(graph)
+        self._rows = rows_of(graph, output)
         self._nodes: list[Node] = []
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
         self._place: Value | None = None

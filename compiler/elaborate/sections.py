@@ -48,6 +48,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     train = train_sections.read(ev, written.get("train"))
     export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
     decoded_output.check(state, ev, tree, export)
+    state.decode_failed |= not state.decoder and has_error(state, written.get("export"))
     names = names_in(written.get("train"))
     lost = state.problems.failed and "loss" in names and train.loss is None and not train.phases
     wanted = bool(written.get("train") or written.get("data")) and not has_error(state, written.get("train"))

@@ -45,14 +45,19 @@ def may_be_of_any_length(type: syntax.Expr) -> bool:
 
 def named(tree: syntax.File) -> str:
     """The name of the output that is decoded; empty if there is none."""
-    written = section(tree, "export")
-    for statement in written.body if written else ():
+    call = written(tree)
+    given = call.arguments if isinstance(call, syntax.Call) else ()
+    first = next((a.value for a in given if a.name in (None, "output")), None)
+    return first.id if isinstance(first, syntax.Name) else ""
+
+
+def written(tree: syntax.File) -> syntax.Expr | None:
+    """The value of `decode`, if the file has it."""
+    export = section(tree, "export")
+    for statement in export.body if export else ():
         if isinstance(statement, syntax.Bind) and statement.targets[0].id == "decode":
-            call = statement.value
-            given = call.arguments if isinstance(call, syntax.Call) else ()
-            first = next((a.value for a in given if a.name in (None, "output")), None)
-            return first.id if isinstance(first, syntax.Name) else ""
-    return ""
+            return statement.value
+    return None
 
 
 def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) -> None:

@@ -92,7 +92,16 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     s = op.Softmax(s if added is None else op.Add(s, added), axis=-1)
     if sees_nothing(a):
         s = op.Mul(s, op.Cast(allowed, to=1))
-    return apart(op.MatMul(grouped(s, products), v), results)
+    return apart(means_of(op, products, grouped(s, products), v), results)
+
+
+def means_of(op: Any, products: Tensor, s: Any, v: Any) -> Any:
+    """The values weighted by `s`. For one step over a memory whose length grows from 1, a product of matrices
+    gives wrong numbers in OpenVINO (2026.4), so it gets a sum of products."""
+    if not op.in_openvino or products.shape[-2] != 1 or not has_free(products.shape[-1]):
+        return op.MatMul(s, v)
+    s, v = (op.Unsqueeze(x, op.constant([axis], "int64")) for x, axis in ((s, -1), (v, -3)))
+    return op.ReduceSum(op.Mul(s, v), op.constant([-2], "int64"), keepdims=0)
 
 
 def has_operator(op: Any, a: MultiHead) -> bool:

@@ -118,6 +118,11 @@ class AttentionPart(Operator, abstract=True):
         return torch_rotated(F, x, *torch_waves(F, x, steps, a.width, a.rotary))
 
 
+def kept_by_a_step(a: Attention, key: Tensor, value: Tensor) -> Any:
+    """The multiply-adds of the key and the value of one step."""
+    return a.groups * a.width * (key.shape[-1] + value.shape[-1])
+
+
 class MemoryKeys(AttentionPart):
     """The keys and values of a memory, for all steps that read it."""
 
@@ -127,6 +132,10 @@ class MemoryKeys(AttentionPart):
     def type(self, memory: Tensor, values: Tensor | None = None) -> tuple[Tensor, Tensor]:
         made = heads_type(self.whole, "key", memory)
         return made, made
+
+    def multiply_adds(self):
+        memory, *values = self.operands
+        return memory.shape[0] * kept_by_a_step(self.whole, memory, (values or [memory])[0])
 
     def torch(self, F, *sources, **weights):
         _, *types = self.whole.sources
@@ -148,6 +157,9 @@ class AttentionPrefix(AttentionPart):
     def type(self, *operands: Tensor):
         made = heads_type(self.whole, "key", operands[0])
         return operands[0], made, made
+
+    def multiply_adds(self):
+        return self.whole.multiply_adds()
 
     def torch(self, F, *operands, **weights):
         a = self.whole
@@ -206,6 +218,15 @@ class AttentionStep(AttentionPart):
         place = others[-1] if self.whole.rotary is not None else None
         rest = others[:-1] if place is not None else others
         return rest[-1] if self.masked else None, place
+
+    def multiply_adds(self):
+        x, *others = self.operands
+        keys, (features,) = self.memory(others)[0], x.shape[-1:]
+        carries = int(self.sources > 0)
+        own = (
+            kept_by_a_step(self.whole, *self.whole.three(self.operands[: self.sources])[1:]) if carries else 0
+        )
+        return 2 * features * features + own + 2 * (keys.shape[-2] + carries) * features
 
     def torch(self, F, x, *others, **weights):
         a, (keys, values, given), (seen, place) = self.whole, self.memory(others), self.last(others)

@@ -43,6 +43,10 @@ class StepOrder:
     delays: ClassVar[bool] | property = False
     # True if it cuts an image into patches that do not overlap, and computes each alone.
     cuts_patches: ClassVar[bool] | property = False
+    # The graphs within its node that it runs.
+    runs: ClassVar[tuple[str, ...]] = ()
+    # What it computes and OpenVINO does not; empty if there is nothing.
+    not_in_openvino: ClassVar[str] | property = ""
     # For attention: what its steps see of each other.
     sight: ClassVar[Sight | None] | property = None
 

@@ -8,7 +8,7 @@ from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.record import record
 
-MOST_STEPS = 100_000
+MOST_STEPS, MOST_BEAMS = 100_000, 1_000
 
 
 @record
@@ -56,3 +56,20 @@ class Greedy(Decoder):
 
     export { decode = greedy(sounds, max=20) }
     """
+
+
+class Beam(Decoder):
+    """Answers the sequence with the greatest sum of log-probabilities that beam search finds: each step keeps
+    the `width` best continuations, those that have ended included; the sum is not divided by the length. The
+    best is answered as soon as it has ended, because others can only become less probable."""
+
+    usage = """
+    input  spelling: class(30)[S]
+    output sounds: class(40)[T]
+
+    heard = spelling -> embedding(32) -> gru(32, final=true)
+    (shift(sounds.target) -> embedding(32), heard) -> gru(32) -> dense(sounds.classes) -> sounds
+
+    export { decode = beam(sounds, width=4, max=20) }
+    """
+    width: int = setting("the number of continuations that are kept", Integer(1, MOST_BEAMS), 4)

@@ -58,8 +58,10 @@ def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
         return
     declared = output.declared
     if declared.element != "class" or declared.rank != 1 or not is_free(declared.shape[0]) or declared.blank:
-        state.problems.report("E0403", span, f"`{output.name}` is {declared}, and a decoded output is a sequence of "
-                              "classes of any length", help="declare it as `class(...)[T]`")  # fmt: skip
+        message = (
+            f"`{output.name}` is {declared}, and a decoded output is a sequence of classes of any length"
+        )
+        state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
     state.decoder = decoder
 

@@ -118,15 +118,14 @@ class Operators:
         that is true, and its other inputs, and reads the values around it."""
         builder, inner = self._builder, dict(values)
         with builder.scope() as nodes:
-            for value in graph.inputs:
-                inner[value] = builder.inputs[value] = typed(
-                    ir.Value(name=builder.names.claim(value.name)), value.type
-                )
+            own = {v: typed(ir.Value(name=builder.names.claim(v.name)), v.type) for v in graph.inputs}
+            builder.inputs = own | builder.inputs
+            inner.update(own)
             for node in graph.nodes:
                 builder.name, builder.site = node.name, node.site
                 inner.update(zip(node.results, run_node(node, self, inner), strict=True))
             outputs = []
-            for name, value in graph.outputs.items():
+            for value in graph.outputs.values():
                 lowered = inner[value]
                 if lowered.producer() not in nodes or lowered in outputs:
                     lowered = self.Identity(lowered)
@@ -177,9 +176,11 @@ class OnnxBuilder:
 
     @contextmanager
     def scope(self) -> Iterator[list[ir.Node]]:
-        """Collects the nodes of a graph within a node. What its nodes share, they do not share with others."""
+        """Collects the nodes of a graph within a node. What its nodes share, they do not share with others.
+        The rows of its inputs are its own."""
         outer = dict(vars(self))
         self.nodes, self.inputs, self._shared = [], dict(self.inputs), dict(self._shared)
+        self._shared.pop((BATCH, None), None)
         vars(self).pop("dim_sources", None)
         yield self.nodes
         kept = ("nodes", "inputs", "_shared", "dim_sources", "name", "site")

@@ -103,8 +103,8 @@ def torch_output(F: Any, y: Any, weights: Any) -> Any:
 
 class AttentionStep(AttentionPart):
     """One step of attention over keys and values. `of` is bound to a query of one step and to a memory of the
-    steps that are read; `counts` are the steps of each row of the memory. Where it `carries` them, the step's own key and value are appended, and are results
-    too."""
+    steps that are read; `counts` are the steps of each row of the memory. Where it `carries` them, the step's
+    own key and value are appended, and are results too."""
 
     carries: bool = setting("whether keys and values of earlier steps are carried", Boolean(), False)
 

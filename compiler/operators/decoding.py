@@ -50,18 +50,27 @@ class NewRows(Operator):
         return onnx_cast(op, op.Expand(number, op.shape(made)), wide, made.element)
 
 
-class GreedyChoice(Operator):
-    """The class with the highest score, as the next symbol; the end in rows that have ended. `end` is the
-    number of the class that ends a row."""
+class SymbolChoice(Operator, abstract=True):
+    """Chooses the next symbol of each row from the scores of a step `[1, classes]`. `end` is the number of
+    the class that ends a row; a row that has ended is filled with it. `tolerance` is a function of the
+    operands of all steps, `[rows, steps, ...]`."""
 
     public = False
     takes = "any"
     end: Any = setting("the class that ends a row", OneOf(Integer(symbolic=True), Nothing()), None)
     symbols: Any = setting("the number of symbols", Integer(symbolic=True))
 
+    @property
+    def symbol_type(self) -> Tensor:
+        """The type of a symbol as the next step reads it."""
+        return Tensor("class", (1,), Classes(self.symbols))
+
+
+class GreedyChoice(SymbolChoice):
+    """The class with the highest score, as the next symbol and as an answer, and which rows have ended."""
+
     def type(self, scores: Tensor, finished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        symbol = Tensor("class", (1,), Classes(self.symbols))
-        return symbol, symbol.with_shape(), FINISHED
+        return self.symbol_type, self.symbol_type.with_shape(), FINISHED
 
     def tolerance(self, np):
         return lambda scores, finished: near_maximum(np, -1)(scores)
@@ -100,8 +109,8 @@ class NextPlace(Operator):
 
 class PromptMask(Operator):
     """Which of the steps that are carried are no padding of a prompt: those before the end of each row, and
-    those behind the prompt. The operands are the prompt, the lengths of its rows, and keys `[groups, past, n]`.
-    """
+    those behind the prompt. The operands are the prompt, the lengths of its rows, and keys
+    `[groups, past, n]`."""
 
     public = False
     takes = "any"

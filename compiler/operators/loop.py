@@ -27,10 +27,10 @@ class TensorTypes(ParameterType):
 class Loop(Operator):
     """Runs its `body` until that ends it, at most `most` times and at least once (ONNX `Loop`).
 
-    The operands are the initial states. The body takes the number of the iteration and the states; it returns
-    whether it `continues`, the next states, and any values to stack. The results are the last states, of the
-    types `states`, which may grow along a free dimension, and the stacked values: each has a first axis of the
-    sample with an entry for each iteration that ran.
+    The operands are the initial states. The body takes the number of the iteration and the states; it
+    returns whether it `continues`, the next states, and any values to stack. The results are the last states,
+    of the types `states`, which may grow along a free dimension, and the stacked values: each has a first
+    axis of the sample with an entry for each iteration that ran.
     """
 
     public = False

@@ -40,6 +40,6 @@ class StepOrder:
 
     def stepwise(self, changing: Sequence[int], steps: Size) -> Stepwise | None:
         """How it is computed one step at a time, if operands at the places `changing` change with the steps,
-        which are on an axis of size `steps`. None if it treats each step alone, as `padding_of` tells; `Reject`
-        if it reads later steps."""
+        which are on an axis of size `steps`. None if it treats each step alone, as `padding_of` tells;
+        `Reject` if it reads later steps."""
         return None

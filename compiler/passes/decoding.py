@@ -1,12 +1,12 @@
 """Decoding: an output whose answer is made step by step, in a loop.
 
 The graph as written computes the scores of all steps from a sequence of symbols. A step of the loop computes
-the scores of one step, chooses a symbol, and feeds it to the next. Operators say how they are computed one step
-at a time (`Operator.stepwise`): what they computed for earlier steps is carried as a state, and what does not
-change with the steps is computed before the loop.
+the scores of one step, chooses a symbol (`passes/choices.py`), and feeds it to the next. Operators say how
+they are computed one step at a time (`Operator.stepwise`): what they computed for earlier steps is carried as
+a state, and what does not change with the steps is computed before the loop.
 
-What is fed is either the target, shifted by one step, or an input. An input is a prompt: the graph computes all
-its steps before the loop, and the states after them.
+What is fed is either the target, shifted by one step, or an input. An input is a prompt: the graph computes
+all its steps before the loop, and the states after them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,12 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim, free, names, substitute
 from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
-from dlc.compiler.operators.decoding import (
-    FINISHED,
-    PLACE,
-    GreedyChoice,
-    LastScores,
-    NewRows,
-    NextPlace,
-    PromptMask,
-    Unfinished,
-)
+from dlc.compiler.operators.decoding import PLACE, LastScores, NewRows, NextPlace, PromptMask
 from dlc.compiler.operators.lengths import SequenceLength
 from dlc.compiler.operators.loop import ITERATION, Loop
 from dlc.compiler.operators.padding import APART
+from dlc.compiler.passes.choices import choice_of
+from dlc.compiler.passes.graph_rewrite import rewired
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import Tensor
 
@@ -113,66 +106,101 @@ class Decoding:
         self, extension: Extension, graph: Graph, output: Output, fed: Sequence[Value], scores: Value
     ):
         assert output.decoder is not None
+        assert output.declared.classes is not None
+        self.decoder, self.classes = output.decoder, output.declared.classes
+        self.name, self.site, self.symbol = output.name, scores.site, fed[0].type.with_shape(1)
+        self.steps = free(f"{output.name}_steps")
         self._extension, self._graph, self._fed, self._scores = extension, graph, fed, scores
-        self._decoder, self._name, self._site = output.decoder, output.name, scores.site
-        classes = output.declared.classes
-        assert classes is not None
-        self._count, self._end = classes.count, classes.count - 1 if classes.end else None
         (self._steps,) = fed[0].type.shape
         self._rows = rows_of(graph)
         self._nodes: list[Node] = []
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
+        self._of_steps: list[tuple[Value, GraphInput, Value]] = []  # those of operators
         self._place: Value | None = None
         self._seen: Value | None = None
         self._counts = counts_of(graph, fed[0])
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
+        self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch
+        self._choice = choice_of(self)
 
     def symbols(self) -> Value:
         """The chosen symbols of all steps, a class for each."""
-        symbol = self._fed[0].type.with_shape(1)
-        first = self._before(NewRows(made=[symbol], value=self._count), "first")
-        previous, finished = self._input("symbol", symbol), self._input("finished", FINISHED)
-        unfinished = self._before(NewRows(made=[FINISHED]), "unfinished")
+        first = self.before(NewRows(made=[self.symbol], value=self.classes.count), "first")
+        previous = self.state("symbol", self.symbol)
         self._add_steps(previous)
-        chosen, answer, finishes = self._choose(self._at[self._scores], finished)
-        self._states += [(first, previous, chosen), (unfinished, finished, finishes)]
-        return self._loop(answer, finishes)
-
-    def _choose(self, scores: Value, finished: Value) -> tuple[Value, ...]:
-        choice = GreedyChoice(end=self._end, symbols=self._fed[0].type.classes.count)
-        return self._add(choice, (scores, finished), {}, "choice", self._site)
+        self.carry(first, previous, self._choice.choose(self._at[self._scores]))
+        for before, state, after in self._of_steps:
+            self.carry(before, state, self._choice.kept(after))
+        return self._loop()
 
     # --- the loop -----------------------------------------------------------------------------------------
 
-    def _loop(self, answer: Value, finishes: Value) -> Value:
-        """The loop, and the answers that it stacks."""
-        (continues,) = self._add(Unfinished(), (finishes,), {}, "continues", self._site)
-        outputs = {"continues": continues}
-        outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(self._states)} | {"answer": answer}
-        inside = tuple(state for _, state, _ in self._states)
-        body = Graph((self._input("step", ITERATION), *inside), (), tuple(self._nodes), outputs)
-        answers, last = answer.type.with_shape(free(f"{self._name}_steps")), [state.type for state in inside]
-        operator = Loop(most=self._decoder.max, states=last, stacked=[answers])
-        given = {"graphs": {"body": body}}
-        node = self._node(
-            operator, [before for before, _, _ in self._states], {}, f"{self._name}_loop", **given
-        )
+    def state(self, name: str, type: Tensor) -> GraphInput:
+        """A state in the body of the loop, before a step."""
+        return GraphInput(self._extension.names.claim(name), type, self.site, "state", name)
+
+    def carry(self, before: Value, state: GraphInput, after: Value) -> None:
+        """Carry a state, with its values before the first step and after each step."""
+        self._states.append((before, state, after))
+
+    def before(self, operator: Operator, name: str) -> Value:
+        """A value of every row before the first step, by an operator of any value of the batch."""
+        return self._widened(self._extension.add(operator, (self._rows,), name, self.site))
+
+    def around(self, operator: Operator, value: Value, name: str) -> tuple[Value, ...]:
+        """The results of an operator of a value of all rows of the loop, before the first step."""
+        node = self._node(operator, (value,), {}, name)
         self._extension.nodes.append(node)
-        return node.results[-1]
+        self._wide |= {result: result for result in node.results}
+        return node.results
 
-    def _input(self, name: str, type: Tensor) -> GraphInput:
-        return GraphInput(self._extension.names.claim(name), type, self._site, "state", name)
+    def add(self, operator: Operator, operands: Sequence[Value], name: str) -> tuple[Value, ...]:
+        """The results of an operator in the body of the loop."""
+        return self._add(operator, operands, {}, name, self.site)
 
-    def _before(self, operator: Operator, name: str) -> Value:
-        """A value of every row before the first step."""
-        return self._extension.add(operator, (self._rows,), name, self._site)
+    def after(self, operator: Operator, value: Value, name: str) -> Value:
+        """The result of an operator behind the loop."""
+        return self._extension.add(operator, (value,), name, self.site)
+
+    def _loop(self) -> Value:
+        """The loop, and the answers that its choices make."""
+        outputs = {"continues": self._choice.continues()}
+        outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(self._states)}
+        outputs |= {f"answer {i}": value for i, value in enumerate(self._choice.stacked)}
+        states = [state for _, state, _ in self._states]
+        inputs = (self.state("step", ITERATION), *states)
+        body = self._widening(Graph(inputs, (), tuple(self._nodes), outputs))
+        operator = Loop(
+            most=self.decoder.max,
+            states=[self._choice.last.get(state, state.type) for state in states],
+            stacked=[value.type.with_shape(self.steps, *value.type.shape) for value in self._choice.stacked],
+        )
+        initial = [before for before, _, _ in self._states]
+        node = self._node(operator, initial, {}, f"{self.name}_loop")
+        self._extension.nodes.append(replace(node, graphs={"body": body}))
+        return self._choice.answer(dict(zip(states, node.results, strict=False)), node.results[len(states) :])
+
+    def _widening(self, body: Graph) -> Graph:
+        """The body of the loop, which reads values of the batch around it as values of all its rows."""
+        replaced = {value: self._widened(value) for value in body.captured if value.type.batched}
+        return replace(body, nodes=tuple(rewired(node, replaced) for node in body.nodes))
+
+    def _widened(self, value: Value) -> Value:
+        """A value of the batch for the rows of the loop."""
+        operator = self._choice.widening
+        if operator is None:
+            return value
+        if value not in self._wide:
+            made = self._extension.add(operator, (value,), f"{value.name}_rows", value.site)
+            self._wide |= {value: made, made: made}
+        return self._wide[value]
 
     def _places(self) -> Value:
         """The number of the step in each row, from 0."""
         if self._place is None:
-            before, self._place = self._first_place(), self._input("place", PLACE)
-            (after,) = self._add(NextPlace(), (self._place,), {}, "next_place", self._site)
-            self._states.append((before, self._place, after))
+            self._place = state = self.state("place", PLACE)
+            (after,) = self.add(NextPlace(), (state,), "next_place")
+            self.carry(self._first_place(), state, after)
         return self._place
 
     # --- one step -----------------------------------------------------------------------------------------
@@ -214,21 +242,26 @@ class Decoding:
         others = [v for i, v in enumerate(node.operands) if i not in apart]
         operands += self._once(found.once, others, node) if found.once else others
         operands += [node.operands[i] for i in found.kept]
-        inside = [self._input(f"{node.name}_state", type) for type in found.carried]
+        states = [self.state(f"{node.name}_state", type) for type in found.carried]
+        inside = [self._before_step(state) for state in states]
         mask = self._mask(inside[0]) if found.masked else []
         operands += [*inside, *mask, *([self._places()] if found.placed else [])]
         step = found.masked if mask and found.masked else found.step
         made = self._add(step, operands, node.weights, node.name, node.site)
-        self._states += zip(self._initial(node, found), inside, made[1:], strict=True)
+        self._of_steps += zip(self._initial(node, found), states, made[1:], strict=True)
         return made
 
+    def _before_step(self, state: Value) -> Value:
+        """A state as a step reads it."""
+        return state
+
     def _first_place(self) -> Value:
-        return self._before(NewRows(made=[PLACE]), "place")
+        return self.before(NewRows(made=[PLACE]), "place")
 
     def _initial(self, node: Node, found: Stepwise) -> list[Value]:
         """The states before the first step."""
-        given = [node.operands[i] for i in found.given]
-        return given or [self._before(NewRows(made=[t]), f"{node.name}_initial") for t in found.states]
+        given = [self._widened(node.operands[i]) for i in found.given]
+        return given or [self.before(NewRows(made=[t]), f"{node.name}_initial") for t in found.states]
 
     def _mask(self, keys: Value) -> list[Value]:
         """Which of the steps that are carried are seen; nothing if all are."""
@@ -254,28 +287,30 @@ class Decoding:
         return added.results
 
     def _node(self, operator: Operator, operands: Sequence[Value], weights: Mapping[str, Value], name: str,
-              site: Site | None = None, **given: Any) -> Node:  # fmt: skip
+              site: Site | None = None) -> Node:  # fmt: skip
         """A node with those weights that its operator declares."""
-        bound, site = operator.bind(*(v.type for v in operands)), site or self._site
+        bound, site = operator.bind(*(v.type for v in operands)), site or self.site
         name = self._extension.names.claim(name)
         results = tuple(Value(self._extension.names.claim(name), type, site) for type in bound.results)
         leaves = {spec.leaf for spec in bound.weights(*bound.positional)}
         own = {leaf: value for leaf, value in weights.items() if leaf in leaves}
-        return Node(bound, tuple(operands), own, results, name, site, **given)
+        return Node(bound, tuple(operands), own, results, name, site)
 
 
 class PromptDecoding(Decoding):
     """The loop that continues a prompt. Before it, the graph computes all steps of the prompt."""
 
     def symbols(self) -> Value:
-        finished = self._input("finished", FINISHED)
-        scores = self._input("scores", self._scores.type.with_axis(0, 1))
-        chosen, answer, finishes = self._choose(scores, finished)
-        self._add_steps(chosen)
-        first = self._of_prompt(LastScores(), self._scores, "prompt_scores")
-        unfinished = self._before(NewRows(made=[FINISHED]), "unfinished")
-        self._states += [(first, scores, self._at[self._scores]), (unfinished, finished, finishes)]
-        return self._loop(answer, finishes)
+        scores = self.state("scores", self._scores.type.with_axis(0, 1))
+        self._add_steps(self._choice.choose(scores))
+        self.carry(
+            self._of_prompt(LastScores(), self._scores, "prompt_scores"), scores, self._at[self._scores]
+        )
+        self._states += self._of_steps
+        return self._loop()
+
+    def _before_step(self, state: Value) -> Value:
+        return self._choice.kept(state)
 
     def _first_place(self) -> Value:
         return self._of_prompt(SequenceLength(), self._fed[0], "prompt_length")
@@ -288,23 +323,24 @@ class PromptDecoding(Decoding):
         added = replace(added, results=(*node.results, *added.results[1:]))
         nodes = self._extension.nodes
         nodes[nodes.index(node)] = added
-        return [*added.results[1:]]
+        return [self._widened(value) for value in added.results[1:]]
 
     def _mask(self, keys: Value) -> list[Value]:
         """Which of the steps that are carried are no padding of the prompt."""
         if self._counts is None:
             return []
         if self._seen is None:
-            operands = (self._fed[0], self._counts, keys)
-            (self._seen,) = self._add(PromptMask(), operands, {}, "seen", self._site)
+            (self._seen,) = self.add(PromptMask(), (self._fed[0], self._counts, keys), "seen")
         return [self._seen]
 
     def _of_prompt(self, operator: Operator, value: Value, name: str) -> Value:
         """The result of an operator that takes the lengths of rows, if prompts have them."""
         if self._counts is None:
-            return self._extension.add(operator, (value,), name, self._site)
-        knowing = operator.knowing(lengths=self._steps)
-        return self._extension.add(knowing, (value, self._counts), name, self._site)
+            made = self._extension.add(operator, (value,), name, self.site)
+        else:
+            knowing = operator.knowing(lengths=self._steps)
+            made = self._extension.add(knowing, (value, self._counts), name, self.site)
+        return self._widened(made)
 
 
 def check_apart(node: Node, changing: Sequence[int], steps: Size) -> None:

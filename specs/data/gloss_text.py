@@ -1,4 +1,4 @@
-"""Writes `gloss_text.txt.gz`, the definitions of `gloss_categories.csv.gz` as one text, for models of language:
+"""Writes `gloss_text.txt`, the definitions of `gloss_categories.csv.gz` as one text, for models of language:
 `python specs/data/gloss_text.py`. Each ends with `;`, and rare words are `UNKNOWN`."""
 
 import csv
@@ -17,8 +17,7 @@ def main() -> None:
     lines = (
         " ".join(word if times[word] >= FEWEST else "UNKNOWN" for word in gloss) + " ;\n" for gloss in glosses
     )
-    content = gzip.compress("".join(lines).encode(), 9, mtime=0)
-    here.with_name("gloss_text.txt.gz").write_bytes(content)
+    here.with_name("gloss_text.txt").write_text("".join(lines), "utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Writes `number_words.csv.gz`, numbers in English words and in digits: `python specs/data/number_words.py`."""
+"""Writes `number_words.csv.gz`, numbers in English words and in digits:
+`python specs/data/number_words.py`."""
 
 import csv
 import gzip
@@ -8,22 +9,20 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-NUMBERS, ZERO = 12_000, 0.35
-SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+NUMBERS, ZERO = 14_000, 0.3
+SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen"""
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 
 
 def in_words(number: int) -> str:
     """As British English says it: `two thousand three hundred and five`."""
     if number < 20:
-        return SMALL[number]
+        return SMALL.split()[number]
     if number < 100:
-        return joined(TENS[number // 10 - 2], number % 10, " ")
+        return joined(TENS.split()[number // 10 - 2], number % 10, " ")
     if number < 1000:
-        return joined(f"{SMALL[number // 100]} hundred", number % 100, " and ")
+        return joined(f"{in_words(number // 100)} hundred", number % 100, " and ")
     rest = number % 1000
     return joined(f"{in_words(number // 1000)} thousand", rest, " and " if rest < 100 else " ")
 
@@ -33,10 +32,10 @@ def joined(words: str, rest: int, between: str) -> str:
 
 
 def numbers(rng: random.Random) -> Iterator[int]:
-    """Numbers up to 999,999, in which many a digit is 0."""
+    """Numbers of four to six digits, of which many are 0."""
     while True:
-        digits = ("0" if rng.random() < ZERO else rng.choice("123456789") for _ in range(rng.randint(3, 6)))
-        yield int("".join(digits))
+        others = ("0" if rng.random() < ZERO else rng.choice("123456789") for _ in range(rng.randint(3, 5)))
+        yield int(rng.choice("123456789") + "".join(others))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""Writes `pronunciations.csv.gz`, English words and how they sound: `python specs/data/pronunciations.py FILE`, with the
-file `index.js` of the npm package `cmu-pronouncing-dictionary` (3.0.0), the dictionary of Carnegie Mellon University.
-Their licences are in `licenses/cmudict.txt`."""
+"""Writes `pronunciations.csv.gz`, English words and how they sound:
+`python specs/data/pronunciations.py FILE`, with the file `index.js` of the npm package
+`cmu-pronouncing-dictionary` (3.0.0), the dictionary of Carnegie Mellon University. The licences of both are
+in `licenses/cmudict.txt`."""
 
 import csv
 import gzip

@@ -1,5 +1,5 @@
-"""The examples `translate.dl` and `char_lm.dl` of the language, as they stand there, on data that is in `specs/data`:
-trained for a few steps, exported, verified and asked."""
+"""`translate.dl` and `char_lm.dl`, examples of the language, on data of `specs/data`: they are trained for
+a few steps, exported, verified and asked."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def data(tmp_path: Path) -> Path:
 
 def test_spellings_are_answered_with_phonemes(data: Path, tmp_path: Path) -> None:
     with gzip.open(DATA / "pronunciations.csv.gz", "rt", encoding="utf-8") as file:
-        lines = [next(file) for _ in range(201)]
+        lines = [next(file) for _ in range(301)]
     (data / "pronunciations.csv").write_text("".join(lines), "utf-8")
-    model = trained("translate", tmp_path, "--set", "train.epochs=2")
+    model = trained("translate", tmp_path, "--set", "train.epochs=5")
 
     known = {phoneme for row in csv.DictReader(lines) for phoneme in row["phonemes"].split()}
     words = ["whisper", "at", "incomprehensible"]

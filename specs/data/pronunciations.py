@@ -9,23 +9,19 @@ import io
 import random
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 WORDS = 20_000
 ENTRY = re.compile(r'^  "?([a-z]{3,12})"?: "([A-Z0-9 ]+)"', re.MULTILINE)
-STRESS = re.compile(r"\d")
 
 
-def entries(path: Path) -> Iterator[tuple[str, str]]:
-    """Words of letters alone and their phonemes, without the stress of vowels; of several
-    pronunciations the first."""
-    for word, phonemes in ENTRY.findall(path.read_text("utf-8")):
-        yield word, STRESS.sub("", phonemes)
+def entries(path: Path) -> list[tuple[str, str]]:
+    """Words of letters alone and their phonemes, those of vowels with stress; the first of several."""
+    return sorted(ENTRY.findall(path.read_text("utf-8")))
 
 
 def main(path: Path) -> None:
-    rows = random.Random(1).sample(sorted(entries(path)), WORDS)
+    rows = random.Random(1).sample(entries(path), WORDS)
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("spelling", "phonemes"))

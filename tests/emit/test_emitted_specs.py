@@ -45,7 +45,7 @@ REFUSED = (
     "char_gpt",
     "contractive_autoencoder",
     "gloss_subwords",
-    "pronounce_transformer",
+    "pronounce_gru",
     "spam",
 )
 NAMES = sorted(
@@ -101,7 +101,7 @@ MODEL_ALONE = {
     "perceiver": "E0822",
     "persistent_chains": "E0821",
     "pinn": "E0822",
-    "pronounce_gru": "E0821",
+    "pronounce_transformer": "E0821",
     "real_nvp": "E0822",
     "simclr": "E0821",
     "similarity_search": "E0821",

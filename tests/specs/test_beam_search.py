@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data.ragged import Ragged
 
-SPEC = Path(__file__).parents[2] / "specs" / "pronounce_transformer.dl"
+SPEC = Path(__file__).parents[2] / "specs" / "pronounce_gru.dl"
 
 
 def program_of(decode: str) -> CompiledProgram:

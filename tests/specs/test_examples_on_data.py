@@ -45,9 +45,10 @@ def data(tmp_path: Path) -> Path:
 
 def test_spellings_are_answered_with_phonemes(data: Path, tmp_path: Path) -> None:
     with gzip.open(DATA / "pronunciations.csv.gz", "rt", encoding="utf-8") as file:
-        lines = [next(file) for _ in range(301)]
+        lines = [next(file) for _ in range(129)]
     (data / "pronunciations.csv").write_text("".join(lines), "utf-8")
-    model = trained("translate", tmp_path, "--set", "train.epochs=5")
+    settings = ("--set", "train.epochs=4", "--set", "train.optimizer=adam(lr=0.01)")
+    model = trained("translate", tmp_path, *settings)
 
     known = {phoneme for row in csv.DictReader(lines) for phoneme in row["phonemes"].split()}
     words = ["whisper", "at", "incomprehensible"]

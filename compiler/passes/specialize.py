@@ -186,10 +186,12 @@ def decoded_outputs(program: CompiledProgram) -> list[Output]:
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    if decoded := decoded_outputs(program):
-        if any(output.decoder.random for output in decoded if output.decoder):
+    outputs = [output for output in program.outputs if output.decoder]
+    if outputs:
+        if any(output.decoder.random for output in outputs if output.decoder):
             check_seed(program, problems)
         try:
+            decoding(program, outputs)
             inference(program)
         except CompileError as error:
             for diagnostic in error.diagnostics:
@@ -234,6 +236,15 @@ def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
         return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, *phase.objectives)
     return with_lengths(program, with_answers(program, graph, graph.outputs))
+
+
+def decoding(program: CompiledProgram, outputs: list[Output]) -> Graph:
+    """The inference form from rows of training, with the answers of these outputs, which are made step by
+    step."""
+    exports = tuple((output.name, output) for output in outputs)
+    graph = at_inference(program.row_graph)
+    graph = with_answers(replace(program, exports=exports), graph, decoded=True)
+    return with_decoding(with_lengths(program, graph), outputs, program.train.seed)
 
 
 def samples(program: CompiledProgram, phase: Phase) -> Graph:

@@ -113,11 +113,12 @@ def onnx_type(value: Any) -> str:
 
 
 def print_initializer(value: Any) -> str:
-    if value.meta["weight"]:
+    if value.meta.get("weight"):
         return f"weight {print_onnx_value(value)}"
+    kind = "default" if value.is_graph_input() else "constant"
     numbers = value.const_value.numpy()
     shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MAX_NUMBERS else ""
-    return f"constant {print_onnx_value(value)}{shown}"
+    return f"{kind} {print_onnx_value(value)}{shown}"
 
 
 def spell_constant(value: Any) -> str:

@@ -37,13 +37,15 @@ if TYPE_CHECKING:
 
 SPECS = Path(__file__).parents[2] / "specs"
 GOLDEN = Path(__file__).parent / "golden"
-# Average nets, derivatives by many numbers, and text.
+# Average nets, derivatives by many numbers, text, inputs with lengths, and beam search.
 REFUSED = (
     "actor_critic",
     "adversarial_training",
     "byol",
+    "char_gpt",
     "contractive_autoencoder",
     "gloss_subwords",
+    "pronounce_gru",
     "spam",
 )
 NAMES = sorted(
@@ -61,7 +63,7 @@ GOLDEN_NAMES = (
     "iris",
     "vgg11",
 )
-SIZES = {"T": 5, "N": 3, "U": 1, "H": 6, "W": 4}  # of the free dimensions
+SIZES = {"T": 5, "N": 3, "S": 4, "U": 1, "H": 6, "W": 4}  # of the free dimensions
 # Specs whose training script is not supported, so that only `--model` emits them, with the error code.
 MODEL_ALONE = {
     "adding": "E0821",
@@ -94,12 +96,14 @@ MODEL_ALONE = {
     "manual": "E0821",
     "missing_targets": "E0822",
     "narma": "E0821",
+    "number_words": "E0821",
     "optimizers/lbfgs": "E0821",
     "optimizers/muon": "E0821",
     "patch_tst": "E0822",
     "perceiver": "E0822",
     "persistent_chains": "E0821",
     "pinn": "E0822",
+    "pronounce_transformer": "E0821",
     "real_nvp": "E0822",
     "simclr": "E0821",
     "similarity_search": "E0821",
@@ -109,6 +113,7 @@ MODEL_ALONE = {
     "sunspots": "E0821",
     "transfer": "E0821",
     "wgan_gp": "E0821",
+    "word_lstm": "E0821",
 }
 KNOWN = {"copy", "gzip", "math", "numpy", "os", "pandas", "re", "safetensors", "sklearn", "torch"}
 

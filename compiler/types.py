@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlc.compiler.dims.dim import has_free
 from dlc.compiler.record import record
@@ -41,7 +41,8 @@ class Classes:
         next integer among integers."""
         if self.end:
             return self
-        last: Any = "" if self.names else max(self.labels or (0,), default=0) + 1
+        numbers = [label for label in self.labels or () if isinstance(label, int)]
+        last = "" if self.names else max(numbers, default=0) + 1
         labels = (*self.labels, last) if self.labels else None
         return replace(self, count=self.count + 1, labels=labels, end=True)
 

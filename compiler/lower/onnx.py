@@ -118,7 +118,9 @@ class Operators:
         that is true, and its other inputs, and reads the values around it."""
         builder, inner = self._builder, dict(values)
         with builder.scope() as nodes:
-            own = {v: typed(ir.Value(name=builder.names.claim(v.name)), v.type) for v in graph.inputs}
+            own: dict[Value, ir.Value] = {
+                v: typed(ir.Value(name=builder.names.claim(v.name)), v.type) for v in graph.inputs
+            }
             builder.inputs = own | builder.inputs
             inner.update(own)
             for node in graph.nodes:

@@ -136,7 +136,7 @@ class AttentionStep(AttentionPart):
     def onnx(self, op, x, keys, values, *given, **weights):
         a = self.whole
         if self.carries:
-            one = a.with_settings(mask=None).bind(self.operands[0])
+            one: Any = a.with_settings(mask=None).bind(self.operands[0])
             keys = op.Concat(keys, attention_onnx.heads(op, one, "key", x, weights), axis=2)
             values = op.Concat(values, attention_onnx.heads(op, one, "value", x, weights), axis=2)
         q = attention_onnx.heads(op, a, "query", x, weights)

@@ -45,9 +45,10 @@ class NewRows(Operator):
 
     def onnx(self, op, x):
         (made,) = self.made
-        wide = WIDER.get(made.element, made.element)
+        element: Any = made.element
+        wide = WIDER.get(element, element)
         number = op.constant(self.value, DTYPES[wide][0])
-        return onnx_cast(op, op.Expand(number, op.shape(made)), wide, made.element)
+        return onnx_cast(op, op.Expand(number, op.shape(made)), wide, element)
 
 
 class SymbolChoice(Operator, abstract=True):

@@ -12,7 +12,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.sampling import SEED as SEED_TYPE
-from dlc.compiler.output_kinds import kind_of
+from dlc.compiler.output_kinds import ClassKind, kind_of
 from dlc.compiler.passes.decoding import decode
 from dlc.compiler.passes.graph_checks import reached
 from dlc.compiler.passes.graph_rewrite import (
@@ -176,7 +176,7 @@ def inference(program: CompiledProgram) -> Graph:
     rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     graph = with_raw_lengths(program, graph)
-    return with_decoding(graph, decoded_outputs(program), program.train.seed)
+    return with_decoding(graph, decoded_outputs(program), seed_of(program))
 
 
 def decoded_outputs(program: CompiledProgram) -> list[Output]:
@@ -184,10 +184,16 @@ def decoded_outputs(program: CompiledProgram) -> list[Output]:
     return [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
 
 
+def seed_of(program: CompiledProgram) -> int | None:
+    """The default of the seed that the artifact takes; none if it draws nothing."""
+    drawn = any(output.decoder and output.decoder.random for output in decoded_outputs(program))
+    return program.train.seed if drawn else None
+
+
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    if decoded := decoded_outputs(program):
-        if any(output.decoder.random for output in decoded if output.decoder):
+    if decoded_outputs(program):
+        if seed_of(program) is not None:
             check_seed(program, problems)
         try:
             inference(program)
@@ -206,14 +212,15 @@ def check_seed(program: CompiledProgram, problems: Problems) -> None:
         problems.add(Diagnostic.at(found.site, "E0607", message, "give it another name"))
 
 
-def with_decoding(graph: Graph, outputs: list[Output], seed: int) -> Graph:
-    """The graph with the answers that are made step by step, in place of the scores that it has. If they are
-    drawn, it takes a seed, by default this one."""
+def with_decoding(graph: Graph, outputs: list[Output], seed: int | None) -> Graph:
+    """The graph with the answers that are made step by step, in place of the scores that it has. With a
+    `seed`, it takes a seed, by default this one."""
     extension, answers = Extension(graph), dict(graph.outputs)
+    if seed is not None:
+        extension.inputs.append(GraphInput(SEED, SEED_TYPE, outputs[0].site, "seed", SEED, seed))
     for output in outputs:
-        if output.decoder and output.decoder.random:
-            extension.inputs.append(GraphInput(SEED, SEED_TYPE, output.site, "seed", SEED, seed))
         value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
+        assert isinstance(kind, ClassKind)
         for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
             value = extension.add(operator, (value,), f"{output.name}_{step}", output.site)
         answers[output.name] = value

@@ -63,7 +63,8 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
     },
     ATTRIBUTE: {
         1: ("name", TEXT), 2: ("f", REAL), 3: ("i", NUMBER), 4: ("s", TEXT), 6: ("g", GRAPH),
-        7: ("floats", REAL), 8: ("ints", NUMBER), 9: ("strings", TEXT), 13: ("doc_string", TEXT), 20: ("type", NUMBER),
+        7: ("floats", REAL), 8: ("ints", NUMBER), 9: ("strings", TEXT),
+        13: ("doc_string", TEXT), 20: ("type", NUMBER),
     },
     TENSOR: {
         1: ("dims", NUMBER), 2: ("data_type", NUMBER), 6: ("string_data", TEXT), 8: ("name", TEXT),

@@ -132,7 +132,7 @@ class Reference:
             if decoded := decoding_loop(value, producers):
                 loop, choice = decoded
                 graph, operands = with_stacked(graph, loop, choice.operands)
-                self.choices[name], self.ends[name] = choice, choice.operator.end
+                self.choices[name], self.ends[name] = choice, choice.operator.values()["end"]
                 outputs |= {f"{name}{OPERAND}{i}": operand for i, operand in enumerate(operands)}
             elif node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node

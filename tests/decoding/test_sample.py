@@ -224,6 +224,30 @@ def test_a_wrong_seed_is_noticed_by_the_proof(artifact, tmp_path):
     assert not verify(tmp_path / "other.onnx").holds
 
 
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [(True, "a loop that is not bounded by 100_000 steps"), (False, "inputs do not match its metadata")],
+)
+def test_no_other_constant_may_be_replaced(artifact, tmp_path, bounds, message):
+    model = onnx.load(artifact)
+    (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
+    names = [t.name for t in model.graph.initializer if not t.dims and t.data_type == onnx.TensorProto.INT64]
+    other = next(name for name in names if name not in (loop.input[0], "seed"))
+    name = loop.input[0] if bounds else other
+    model.graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, []))
+    (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match=message):
+        dlc.load(tmp_path / "other.onnx")
+
+
+def test_the_stages_of_a_spec_show_the_seed(tmp_path):
+    (tmp_path / "spec.dl").write_text(SEQUENCES)
+    for stage, line in (("inference", "input %seed : int64 unbatched"), ("onnx", "input %seed : int64")):
+        shown = CliRunner().invoke(commands, ["show", str(tmp_path / "spec.dl"), "--stage", stage])
+        assert shown.exit_code == 0, shown.output
+        assert line in shown.output
+
+
 def test_each_row_is_drawn_by_its_number_however_rows_run(artifact):
     """Rows of other lengths run apart, and large batches run in parts."""
     loaded, rng = dlc.load(artifact), np.random.default_rng(0)

@@ -85,8 +85,10 @@ class Classes:
 
     @property
     def filler(self) -> str | int:
-        """The label outside of the graph behind the last step of a row: that of the end, or of no class."""
-        return self.texts[-1] if self.end else self.unknown
+        """The label outside of the graph behind the last step of a row: that of the end, or of no class. The
+        count has to be known."""
+        known = self.names or self.numbers
+        return known[-1] if self.end and known else self.unknown
 
 
 @record

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from dlc.compiler.definitions.definition import Definition, setting
-from dlc.compiler.definitions.parameter_types import Integer, Nothing, Number, OneOf, ParameterType
+from dlc.compiler.definitions.parameter_types import (
+    Integer,
+    MemberOf,
+    Nothing,
+    Number,
+    OneOf,
+    ParameterType,
+    Reject,
+)
 from dlc.compiler.record import record
 
 MOST_STEPS, MOST_BEAMS = 100_000, 1_000
@@ -30,12 +38,28 @@ class OutputName(ParameterType):
     def read(self, expr: Any) -> Any:
         from dlc.compiler import syntax
 
-        return NamedOutput(expr.id, expr) if isinstance(expr, syntax.Name) else None
+        return NamedOutput(expr.id if isinstance(expr, syntax.Name) else expr.span.text, expr)
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, NamedOutput):
             raise self.mismatch(value)
         return value
+
+
+class OneDecoder(MemberOf):
+    """One way of decoding. A list of them is read too, for its error message."""
+
+    def __init__(self) -> None:
+        super().__init__("decoder")
+
+    def item(self) -> ParameterType:
+        return MemberOf(self.of)
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            raise Reject("an artifact decodes one output", code="E0403",
+                         help="write one way of decoding, without brackets")  # fmt: skip
+        return super().accept(value)
 
 
 class Decoder(Definition, family="decoder", what="a way of decoding"):

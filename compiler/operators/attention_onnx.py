@@ -34,17 +34,29 @@ def output(op: Any, a: MultiHead, y: Any, weights: Mapping[str, Any]) -> Any:
 
 def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) -> Any:
     """The projections of all heads, rotated by position, `[batch, ..., heads, steps, features]`."""
-    have, count = a.sources[a.PARTS.index(part)], a.heads if part == "query" else a.groups
+    have = a.sources[a.PARTS.index(part)]
+    y = projected(op, a, part, x, weights, have)
+    if a.rotary is None or part == "value":
+        return y
+    return onnx_rotated(op, y, heads_type(a, part, have), a.rotary)
+
+
+def heads_type(a: MultiHead, part: str, have: Tensor) -> Tensor:
+    """The type of all heads of what is made of a tensor."""
+    count = a.heads if part == "query" else a.groups
+    return Tensor("float", (*have.shape[:-2], count, have.shape[-2], a.width))
+
+
+def projected(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any], have: Tensor) -> Any:
+    """The projections of all heads of a tensor of this type, without rotation."""
+    count = a.heads if part == "query" else a.groups
     rows = onnx_rows(op, x, have)
     y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
     split = Tensor("float", (*have.shape[:-1], count, a.width), batched=have.batched)
     y = onnx_reshape(op, y, split, batch=-1)
     if not have.batched:
         y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), split.rank)
-    y = op.Transpose(y, perm=swapped(a))
-    if a.rotary is None or part == "value":
-        return y
-    return onnx_rotated(op, y, Tensor("float", (*have.shape[:-2], count, have.shape[-2], a.width)), a.rotary)
+    return op.Transpose(y, perm=swapped(a))
 
 
 def swapped(a: MultiHead) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from dlc.compiler.dims.dim import names
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.operators.stepwise import Stepwise
+    from dlc.compiler.types import Tensor
+
+
+def on_axis(steps: Size, x: Tensor, axis: int) -> bool:
+    """Whether an axis of `x` has a size that depends on the number of steps."""
+    return bool(names(steps) & names(x.shape[axis]))
 
 
 @record

@@ -31,7 +31,7 @@ from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Input, Node, Output, Weight
@@ -176,7 +176,7 @@ def inference(program: CompiledProgram) -> Graph:
     rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     graph = with_raw_lengths(program, graph)
-    return with_decoding(graph, decoded_outputs(program), seed_of(program))
+    return with_decoding(graph, decoded_outputs(program), program.train.seed)
 
 
 def decoded_outputs(program: CompiledProgram) -> list[Output]:
@@ -186,16 +186,22 @@ def decoded_outputs(program: CompiledProgram) -> list[Output]:
 
 def seed_of(program: CompiledProgram) -> int | None:
     """The default of the seed that the artifact takes; none if it draws nothing."""
-    drawn = any(output.decoder and output.decoder.random for output in decoded_outputs(program))
-    return program.train.seed if drawn else None
+    return program.train.seed if draw(decoded_outputs(program)) else None
+
+
+def draw(outputs: Iterable[Output]) -> bool:
+    """Whether one of these outputs is drawn."""
+    return any(output.decoder and output.decoder.random for output in outputs)
 
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    if decoded_outputs(program):
-        if seed_of(program) is not None:
+    outputs = [output for output in program.outputs if output.decoder]
+    if outputs:
+        if draw(outputs):
             check_seed(program, problems)
         try:
+            decoding(program, outputs)
             inference(program)
         except CompileError as error:
             for diagnostic in error.diagnostics:
@@ -212,11 +218,11 @@ def check_seed(program: CompiledProgram, problems: Problems) -> None:
         problems.add(Diagnostic.at(found.site, "E0607", message, "give it another name"))
 
 
-def with_decoding(graph: Graph, outputs: list[Output], seed: int | None) -> Graph:
-    """The graph with the answers that are made step by step, in place of the scores that it has. With a
-    `seed`, it takes a seed, by default this one."""
+def with_decoding(graph: Graph, outputs: list[Output], seed: int) -> Graph:
+    """The graph with the answers that are made step by step, in place of the scores that it has. If they are
+    drawn, it takes a seed, by default this one."""
     extension, answers = Extension(graph), dict(graph.outputs)
-    if seed is not None:
+    if draw(outputs):
         extension.inputs.append(GraphInput(SEED, SEED_TYPE, outputs[0].site, "seed", SEED, seed))
     for output in outputs:
         value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
@@ -240,6 +246,15 @@ def validation(program: CompiledProgram, phase: Phase | None = None) -> Graph:
         return with_lengths(program, with_answers(program, graph))
     graph = with_losses(graph, *phase.objectives)
     return with_lengths(program, with_answers(program, graph, graph.outputs))
+
+
+def decoding(program: CompiledProgram, outputs: list[Output]) -> Graph:
+    """The inference form from rows of training, with the answers of these outputs, which are made step by
+    step."""
+    exports = tuple((output.name, output) for output in outputs)
+    graph = at_inference(program.row_graph)
+    graph = with_answers(replace(program, exports=exports), graph, decoded=True)
+    return with_decoding(with_lengths(program, graph), outputs, program.train.seed)
 
 
 def samples(program: CompiledProgram, phase: Phase) -> Graph:

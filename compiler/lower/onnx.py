@@ -244,6 +244,7 @@ class OnnxBuilder:
     def default(self, value: ir.Value, number: int) -> None:
         """Give an input a value that it has where it is left out: an initializer of its name."""
         value.const_value = ir.tensor(np.array(number, np.int64), name=value.name)
+        value.meta["weight"] = False
         self.initializers[str(value.name)] = value
 
     def stored(self, name: str, function: Callable[..., np.ndarray], weights: Sequence[ir.Value]) -> ir.Value:

@@ -14,7 +14,7 @@ import torch.fx.proxy
 from torch import fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from dlc.compiler.dims.dim import BATCH, Dim, evaluate
+from dlc.compiler.dims.dim import BATCH, Dim, evaluate, names
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.random_draws import Draws
@@ -180,8 +180,6 @@ class TorchFunctions(Draws):
         """A dimension as a number, or as a value that is known at run time."""
         if not isinstance(size, Dim):
             return size
-        from dlc.compiler.dims.dim import names
-
         return evaluate(size, {name: self._free(name) for name in names(size)})
 
     def _free(self, name: str) -> Any:

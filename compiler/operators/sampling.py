@@ -68,7 +68,7 @@ def draws(steps: Any, rows: Any, seed: Any) -> Any:
     return philox(steps, rows, key) // 2 ** (32 - BITS)
 
 
-class Draws(Operator):
+class UniformNumbers(Operator):
     """Numbers in [0, 1) for each row, one for each of `most` steps: 24 bits of Philox2x32-10 (Salmon et al.
     2011) with the counter (step, row), and the seed modulo 2^32 as the key. The number of the first row is
     the seed divided by 2^32, rounded down. The operands are any value of the batch, and the seed."""

@@ -17,7 +17,7 @@ from dlc.compiler.operators.beam_search import (
     RepeatRows,
 )
 from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
-from dlc.compiler.operators.sampling import DrawOfStep, Draws, SampledChoice
+from dlc.compiler.operators.sampling import DrawOfStep, SampledChoice, UniformNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ class GreedySteps(ChoiceOfRows):
 class SampledSteps(ChoiceOfRows):
     def add_choice(self, scores, finished):
         decoder = self.loop.decoder
-        drawn = self.loop.before(Draws(most=decoder.max), "draws", self.loop.seed)
+        drawn = self.loop.before(UniformNumbers(most=decoder.max), "draws", self.loop.seed)
         (draw,) = self.loop.add(DrawOfStep(), (drawn, self.loop.step), "draw")
         settings = {name: getattr(decoder, name) for name in ("temperature", "top_k", "top_p")}
         choice = SampledChoice(end=self.end, symbols=self.symbols, **settings)

@@ -31,7 +31,7 @@ from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import FLOATS, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from dlc.compiler.diagnostics.problems import Problems
     from dlc.compiler.ir.graph import Input, Node, Output, Weight
@@ -184,11 +184,21 @@ def decoded_outputs(program: CompiledProgram) -> list[Output]:
     return [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
 
 
+def seed_of(program: CompiledProgram) -> int | None:
+    """The default of the seed that the artifact takes; none if it draws nothing."""
+    return program.train.seed if draw(decoded_outputs(program)) else None
+
+
+def draw(outputs: Iterable[Output]) -> bool:
+    """Whether one of these outputs is drawn."""
+    return any(output.decoder and output.decoder.random for output in outputs)
+
+
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
     outputs = [output for output in program.outputs if output.decoder]
     if outputs:
-        if any(output.decoder.random for output in outputs if output.decoder):
+        if draw(outputs):
             check_seed(program, problems)
         try:
             decoding(program, outputs)
@@ -212,9 +222,9 @@ def with_decoding(graph: Graph, outputs: list[Output], seed: int) -> Graph:
     """The graph with the answers that are made step by step, in place of the scores that it has. If they are
     drawn, it takes a seed, by default this one."""
     extension, answers = Extension(graph), dict(graph.outputs)
+    if draw(outputs):
+        extension.inputs.append(GraphInput(SEED, SEED_TYPE, outputs[0].site, "seed", SEED, seed))
     for output in outputs:
-        if output.decoder and output.decoder.random:
-            extension.inputs.append(GraphInput(SEED, SEED_TYPE, output.site, "seed", SEED, seed))
         value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
         assert isinstance(kind, ClassKind)
         for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,9 @@ from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.lower.dim_bindings import as_linear
 from dlc.compiler.operators.lengths import LENGTH
 from dlc.compiler.operators.sampling import WORD
-from dlc.compiler.passes.specialize import decoded_outputs
+from dlc.compiler.passes.specialize import seed_of
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
+from dlc.runtime.artifact.versions import versions
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.data.column_match import numbered_columns
 from dlc.runtime.data.requirements import required_fields
@@ -138,7 +138,8 @@ def check(metadata: Metadata) -> None:
         wrong.append("text")
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
-    if metadata.seed is not None and not is_seed(metadata.seed):
+    seed = metadata.seed
+    if seed is not None and not (is_integer(seed) and 0 <= seed < WORD):
         wrong.append("seed")
     if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
         wrong.append("metrics")
@@ -169,10 +170,6 @@ def are_lengths(lengths: Mapping[str, str], inputs: Mapping[str, dict[str, Any]]
     dims = {size for name, type in inputs.items() if name not in lengths for size in type["shape"]}
     given = [type_from_json(inputs[name]) for name in lengths if name in inputs]
     return given == [LENGTH] * len(lengths) and dims >= {*lengths.values()}
-
-
-def is_seed(value: Any) -> bool:
-    return is_integer(value) and 0 <= value < WORD
 
 
 def are_units(value: Any) -> bool:
@@ -354,12 +351,6 @@ def describe(
     )
 
 
-def seed_of(program: CompiledProgram) -> int | None:
-    """The default of the seed of the artifact, if it draws random numbers."""
-    drawn = any(o.decoder and o.decoder.random for o in decoded_outputs(program))
-    return program.train.seed if drawn else None
-
-
 def limits_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[str, int]:
     """The maximum sizes of the axes of inputs of which an operator takes only so many entries."""
     limits: dict[str, int] = {}
@@ -401,17 +392,3 @@ def units_of(program: CompiledProgram) -> dict[str, str]:
     if program.data is None or not isinstance(program.data.source, (Csv, TextSource)):
         return {}
     return {w.name: w.unit for w in required_fields(program) if w.unit}
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The versions of the installed packages that an artifact depends on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for package in ("dlc", "torch", "onnx-ir", "numpy", "onnxruntime-gpu", "onnxruntime"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

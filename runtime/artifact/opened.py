@@ -58,8 +58,9 @@ class OpenArtifact:
         refused = f"{self.path} has no answer for rows without steps, as `{empty}` has"
         if empty and needs_steps(self.session):
             raise ArtifactError(refused)
+        seed = self.seed_of(seed)
         try:
-            return self._answer(feed, min(map(len, feed.values())), self.seed_of(seed), first)
+            return self._answer(feed, min(map(len, feed.values())), seed, first)
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
             if empty:
                 raise ArtifactError(refused) from None

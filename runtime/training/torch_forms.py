@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -15,6 +16,7 @@ from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.operators.sampling import WORD
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
@@ -62,18 +64,21 @@ class TorchForm:
                  precision: str = "float32", fields: Sequence[str] = ()) -> None:  # fmt: skip
         self.graph, self.early = graph, early
         self.execution = Execution(weights, device, precision)
-        read = [value.field for value in graph.inputs]
-        self.fields = list(fields or read)
+        self.fields = list(fields or [value.field for value in graph.inputs if value.default is None])
         self.means = Means(graph, figures, self.execution, self.fields)
-        self._indices = [self.fields.index(field) for field in read]
+        self._indices = [self.fields.index(value.field) for value in graph.inputs if value.default is None]
+        self._seeds = [(n, v.default) for n, v in enumerate(graph.inputs) if v.default is not None]
         self.module = self.execution.module(self.means.graph)
         self.weights = self.execution.weights(graph)
         self.dtypes = [dtype_of(w) for w in graph.weights]  # of the exported weights
         self._moves = any(node.operator.moves for node in graph.nodes)
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
-    def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
-        return self._run(*self.given(batch), *(weights or self.weights))
+    def __call__(
+        self, batch: Batch, weights: list[torch.Tensor] | None = None, first: int = 0
+    ) -> dict[str, Any]:
+        """What it computes for a batch. `first` is the number of the first row, on which draws depend."""
+        return self._run(*self.given(batch, first), *(weights or self.weights))
 
     def exported_weights(self) -> list[torch.Tensor]:
         """The weights with the dtypes of the artifact, whatever the precision of training."""
@@ -84,9 +89,12 @@ class TorchForm:
         if self._moves:
             self.execution.at_step(step)
 
-    def given(self, batch: Batch) -> Batch:
-        """The tensors of a batch that the graph reads."""
-        return [batch[index] for index in self._indices]
+    def given(self, batch: Batch, first: int = 0) -> Batch:
+        """The tensors of a batch that the graph reads, and the seed of decoded answers that are drawn."""
+        given = [batch[index] for index in self._indices]
+        for place, seed in self._seeds:
+            given.insert(place, torch.tensor(seed + first * WORD))
+        return given
 
     def _under_autocast(self, *given: torch.Tensor) -> dict[str, Any]:
         with self.execution.autocast():
@@ -230,9 +238,11 @@ class Forms:
         batches = self.loader(rows, form, seed=seed).batches(sizes) if sizes else ()
         with torch.inference_mode(not self.differentiates):
             weights = form.exported_weights()
-        for batch, of_batch in zip(batches, rows.batches(sizes, targets | lengths), strict=True):
+        starts = accumulate(sizes, initial=0)
+        of_rows = rows.batches(sizes, targets | lengths)
+        for first, batch, of_batch in zip(starts, batches, of_rows, strict=False):
             with torch.inference_mode(not self.differentiates):
-                made = form(batch, weights)
+                made = form(batch, weights, first)
             yield made, of_batch
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:

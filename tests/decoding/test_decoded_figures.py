@@ -141,6 +141,22 @@ def test_eval_finds_the_figures_of_the_training(home: Path, trained: dlc.Result)
     assert "edit_distance" in run("eval", trained.model, home / "test.csv").stdout
 
 
+def test_eval_draws_what_training_has_drawn(tmp_path: Path) -> None:
+    """Each row by its number, although rows of other lengths run apart. Another seed draws other answers."""
+    decoder = "sample(words, max=12, temperature=1.5)"
+    folder_with(tmp_path, spec("edit_distance, bleu", decoder, epochs="epochs = 2"), rows=64)
+    result = dlc.train(tmp_path / "m.dl", out=tmp_path / "runs")
+
+    def found(*seed: Any) -> dict[str, float]:
+        done = run("eval", result.model, tmp_path / "test.csv", "--format", "json", *seed)
+        return {name: value for name, value in json.loads(done.stdout).items() if name != "rows"}
+
+    wanted = {name: value for name, value in result.figures["test"].items() if name != "loss"}
+    assert found() == pytest.approx(wanted)
+    assert found("--seed", 0) == found()
+    assert found("--seed", 1)["edit_distance"] != pytest.approx(wanted["edit_distance"])
+
+
 def test_the_table_and_the_files_of_a_run_have_them(home: Path, trained: dlc.Result) -> None:
     figures = json.loads((trained.folder / "figures.json").read_text())["figures"]
     assert figures == trained.figures

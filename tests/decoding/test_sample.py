@@ -212,8 +212,13 @@ def test_the_artifact_takes_a_seed_that_may_be_left_out(artifact):
     assert verify(artifact).holds
     loaded = dlc.load(artifact)
     assert [*loaded.inputs] == ["spelling"]
-    rows = {"spelling": [[1, 2, 3], [4, 5, 6]]}
-    assert loaded.predict(rows)["sounds"] == loaded.predict(rows, seed=7)["sounds"]
+    rows = [[1, 2, 3], [4, 5, 6]]
+    assert answered(loaded, rows) == answered(loaded, rows, seed=7)
+
+
+def answered(loaded: Any, rows: Any, **given: Any) -> list[list[int]]:
+    """The answers of an artifact, without the end."""
+    return [row.tolist() for row in loaded.predict({"spelling": rows}, **given)["sounds"]]
 
 
 def test_a_wrong_seed_is_noticed_by_the_proof(artifact, tmp_path):
@@ -224,22 +229,42 @@ def test_a_wrong_seed_is_noticed_by_the_proof(artifact, tmp_path):
     assert not verify(tmp_path / "other.onnx").holds
 
 
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [(True, "a loop that is not bounded by 100_000 steps"), (False, "inputs do not match its metadata")],
+)
+def test_no_other_constant_may_be_replaced(artifact, tmp_path, bounds, message):
+    model = onnx.load(artifact)
+    (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
+    names = [t.name for t in model.graph.initializer if not t.dims and t.data_type == onnx.TensorProto.INT64]
+    other = next(name for name in names if name not in (loop.input[0], "seed"))
+    name = loop.input[0] if bounds else other
+    model.graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, []))
+    (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match=message):
+        dlc.load(tmp_path / "other.onnx")
+
+
+def test_the_stages_of_a_spec_show_the_seed(tmp_path):
+    (tmp_path / "spec.dl").write_text(SEQUENCES)
+    for stage, line in (("inference", "input %seed : int64 unbatched"), ("onnx", "input %seed : int64")):
+        shown = CliRunner().invoke(commands, ["show", str(tmp_path / "spec.dl"), "--stage", stage])
+        assert shown.exit_code == 0, shown.output
+        assert line in shown.output
+
+
 def test_each_row_is_drawn_by_its_number_however_rows_run(artifact):
     """Rows of other lengths run apart, and large batches run in parts."""
     loaded, rng = dlc.load(artifact), np.random.default_rng(0)
     rows = [rng.integers(0, 8, length).tolist() for length in (3, 5, 3, 3, 5, 2, 3)]
-
-    def text(answer: Any) -> list[int]:
-        return [symbol for symbol in np.asarray(answer).tolist() if symbol != 6]
-
-    together = [text(answer) for answer in loaded.predict({"spelling": rows}, seed=5)["sounds"]]
+    together = answered(loaded, rows, seed=5)
     for place, row in enumerate(rows):
-        alike = loaded.predict({"spelling": [row] * len(rows)}, seed=5)["sounds"]
-        assert text(alike[place]) == together[place]
-    equal = {"spelling": rng.integers(0, 8, (20, 4))}
-    whole = loaded.predict(equal, seed=5)["sounds"]
+        assert answered(loaded, [row] * len(rows), seed=5)[place] == together[place]
+    equal = rng.integers(0, 8, (20, 4))
+    whole = answered(loaded, equal, seed=5)
+    assert len({*map(len, whole)}) > 2
     loaded._max_rows = 3
-    assert loaded.predict(equal, seed=5)["sounds"] == whole
+    assert answered(loaded, equal, seed=5) == whole
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, "3"])
@@ -271,8 +296,7 @@ def test_predict_and_eval_take_a_seed(artifact, tmp_path):
         assert called(command) == called(command, "--seed", "7")
         assert called(command, "--seed", "1") != called(command, "--seed", "2")
     found = [row["sounds"] for row in called("predict", "--seed", "3")]
-    wanted = dlc.load(artifact).predict({"spelling": [row["spelling"] for row in rows]}, seed=3)
-    assert found == wanted["sounds"].tolist()
+    assert found == answered(dlc.load(artifact), [row["spelling"] for row in rows], seed=3)
     refused = CliRunner().invoke(commands, ["predict", str(artifact), "-", "--seed", "-1"], input="[]")
     assert refused.exit_code != 0
 

@@ -64,7 +64,7 @@ def draws(rows: int, most: int, seed: int) -> np.ndarray:
     """The numbers of rows and steps, which are equal in each engine."""
     types = {"x": Tensor("int64"), "seed": sampling.SEED}
     given = {"x": np.zeros(rows, np.int64), "seed": np.array(seed)}
-    found = in_each_engine(sampling.Draws(most=most), types, given)
+    found = in_each_engine(sampling.UniformNumbers(most=most), types, given)
     (numbers,) = found["ONNX Runtime"]
     assert numbers.dtype == np.float32
     for other in ("onnx.reference", "PyTorch"):

@@ -77,6 +77,7 @@ class Elaborator(Elaboration):
         params.reject_unknown(ev)
         self.sharing = shared_classes.from_syntax(ev, tree)
         self.ended = decoded_output.fields_with_end(tree, self.sharing)
+        self.decoded = decoded_output.named(tree)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
         declarations = (
@@ -98,7 +99,8 @@ class Elaborator(Elaboration):
         if not self.problems.failed:
             program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
             lengths.check(program, self.problems)
-            specialize.check_decoding(program, self.problems)
+            if not self.problems.failed:
+                specialize.check_decoding(program, self.problems)
             runtimes.check(program, self.problems)
             text_lengths.check(program, self.problems)
             learners.check_steps(program, self.problems)

@@ -305,7 +305,8 @@ class Recurrent(Operator, abstract=True):
         return op.Reshape(states, op.constant([0] * (axis + 1) + [2 * self.units], "int64"))
 
     def onnx_layer(self, op: Any, x: Any, limits: Any, states: Sequence[Any], weights: Mapping[str, Any],
-                   layer: int, directions: Sequence[str], mask: Any = None, outputs: int = 2) -> Any:  # fmt: skip
+                   layer: int, directions: Sequence[str], mask: Any = None,
+                   outputs: int = 2) -> Any:  # fmt: skip
         """One layer: all its states, `[steps, directions, batch, units]`, and the last ones. `limits` are the
         steps of each row. With a `mask` of them, the padding holds a weight of this layer, so that no other
         layer reads the same tensor: OpenVINO (2026.4) takes batches for steps where recurrent layers share

@@ -167,5 +167,5 @@ def values_of(type: Tensor, free: Mapping[str, int]) -> int:
 def fits(graph: Graph, most: Sequence[tuple[Size, int]], free: Mapping[str, int]) -> bool:
     sizes = (s for node in graph.nodes for v in node.results for s in v.type.shape)
     return not any(too_long(size, bound, free) for size, bound in most) and all(
-        known_size(s, free) >= 1 for s in sizes if names(s) <= set(free)
+        known_size(s, free) >= 1 for s in sizes if names(s) and names(s) <= set(free)
     )

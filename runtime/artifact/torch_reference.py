@@ -10,7 +10,7 @@ import torch
 
 from dlc.compiler.ir.graph import producer_through_index
 from dlc.compiler.lower.torch import Model
-from dlc.compiler.passes.loops import stacked_node, stacking
+from dlc.compiler.passes.loops import decoding_loop, with_stacked
 from dlc.runtime.artifact.compare import (
     CHOICES,
     FLOOR,
@@ -34,7 +34,8 @@ NOISE = 10.0  # factor on the rounding error of torch, for other orders of summa
 @dataclass(frozen=True)
 class ReferenceOutput:
     """An output of torch: its values, the labels that the artifact returns in their place, and the slack of
-    each value for rounding. An answer may be made `stepwise`; `end` is then the value with which rows are filled after their end."""
+    each value for rounding. An answer may be made `stepwise`; `end` is then the value with which rows are
+    filled after their end."""
 
     values: np.ndarray
     names: tuple[str, ...] = ()
@@ -128,11 +129,10 @@ class Reference:
                 filled = texts and last is not None and last.operator.fills_padding
                 self.named[name] = (*texts, "") if filled else texts  # class -1 in padding
                 node = producers.get(node.operands[0])
-            if node is not None and (
-                chooser := stacked_node(node, value if value in node.results else last.operands[0])
-            ):
-                graph, operands = with_stacked(graph, node, chooser)
-                self.choices[name], self.ends[name] = chooser, chooser.operator.end
+            if decoded := decoding_loop(value, producers):
+                loop, choice = decoded
+                graph, operands = with_stacked(graph, loop, choice.operands)
+                self.choices[name], self.ends[name] = choice, choice.operator.values()["end"]
                 outputs |= {f"{name}{OPERAND}{i}": operand for i, operand in enumerate(operands)}
             elif node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node
@@ -143,7 +143,7 @@ class Reference:
 
     def __call__(self, raw: Mapping[str, np.ndarray], *, exact: bool = False) -> dict[str, ReferenceOutput]:
         """The outputs of torch; `exact` computes everything in float64."""
-        given = {name: to_torch(raw[name]) for name in self.inputs}
+        given = {name: to_torch(raw[name]) for name in self.inputs if name in raw}
         with torch.no_grad():
             made = self.model.exactly(given) if exact else self.model(given)
         arrays = {n: array_of(tensor) for n, tensor in made.items()}
@@ -164,12 +164,6 @@ class Reference:
         operands = [arrays[f"{name}{OPERAND}{i}"] for i in range(len(node.operands))]
         weights = {leaf: self.weights[value.name] for leaf, value in node.weights.items()}
         return slack(*operands, **weights).reshape(arrays[name].shape)
-
-
-def with_stacked(graph: Graph, node: Node, chooser: Node) -> tuple[Graph, list[Value]]:
-    """The graph with the operands of a choice in a loop stacked, and the results that hold them."""
-    changed, made = stacking(node, chooser.operands)
-    return replace(graph, nodes=tuple(changed if n is node else n for n in graph.nodes)), made
 
 
 def is_probability(value: Value, producers: Mapping[Value, Node]) -> bool:

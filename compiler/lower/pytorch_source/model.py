@@ -29,7 +29,7 @@ from dlc.compiler.record import record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.ir.graph import Node, Output
+    from dlc.compiler.ir.graph import Node
     from dlc.compiler.program import CompiledProgram
 
     Labels = tuple[str, ...] | tuple[int, ...]

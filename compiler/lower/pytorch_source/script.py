@@ -10,7 +10,7 @@ from dlc.compiler.lower.python_code import Code, attribute, call, inline, lines,
 from dlc.compiler.lower.pytorch_source.model import emit_error
 from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, SourceReader
 from dlc.compiler.lower.pytorch_source.weights import initialize
-from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, inlined
+from dlc.compiler.lower.symbolic import argument
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes import specialize
 from dlc.compiler.training.train_section import EPOCHS

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import total
 from dlc.compiler.format.printer import print_type
 from dlc.compiler.ir.graph import Output
 from dlc.compiler.passes import specialize
-from dlc.compiler.passes.cost import multiply_adds, spell
+from dlc.compiler.passes.cost import multiply_adds, spell, summed
 from dlc.show.columns import columns
 from dlc.show.objectives import objectives_table
 from dlc.show.outline import Group, Outline, OutlineStep, last, visible
@@ -109,8 +108,8 @@ def number(size: Size) -> str:
 
 def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> Iterator[str]:
     steps = [s for part in parts for s in part.steps()]
-    parameters = total(s.parameters for s in steps)
-    work = spell(total(s.multiply_adds for s in steps))
+    parameters = summed(s.parameters for s in steps)
+    work = spell(summed(s.multiply_adds for s in steps))
     yield f"{spell(parameters)} parameters{memory(parameters)}, {work} multiply-adds for one sample"
     yield from decoded(program)
     fitted = [last(s.node.name) for s in steps if any(w.role == "fitted" for w in s.weights)]
@@ -131,8 +130,8 @@ def decoded(program: CompiledProgram) -> Iterator[str]:
     for output in outputs:
         work = spell(multiply_adds(specialize.inference(program).nodes))
         assert output.decoder is not None
-        yield f"`{output.name}` is answered step by step ({output.decoder.name}, at most {output.decoder.max:_} " \
-              f"steps): {work} multiply-adds for one sample"  # fmt: skip
+        how = f"({output.decoder.name}, at most {output.decoder.max:_} steps)"
+        yield f"`{output.name}` is answered step by step {how}: {work} multiply-adds for one sample"
 
 
 def memory(parameters: Size) -> str:

@@ -23,7 +23,7 @@ SEED = "seed"  # the input of artifacts that draw random numbers
 
 @record
 class NamedOutput:
-    """The name of an output, empty for other expressions, and where it stands."""
+    """The name of an output, and where it stands."""
 
     name: str
     expr: Any
@@ -43,8 +43,6 @@ class OutputName(ParameterType):
     def accept(self, value: Any) -> Any:
         if not isinstance(value, NamedOutput):
             raise self.mismatch(value)
-        if not value.name:
-            raise Reject(f"expected {self.describe()}, found an expression", code="E0403")
         return value
 
 
@@ -69,7 +67,9 @@ class Decoder(Definition, family="decoder", what="a way of decoding"):
 
     # True if it draws random numbers, from the seed that the artifact takes.
     random: ClassVar[bool] = False
-    takes_best = False  # whether the answer of each step is the class with the highest score
+    # True if the answer of each step is the class with the highest score.
+    takes_best: ClassVar[bool] = False
+
     output: Any = setting("the output, a sequence of classes", OutputName())
     max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 100)
 

@@ -45,19 +45,14 @@ def may_be_of_any_length(type: syntax.Expr) -> bool:
 
 def named(tree: syntax.File) -> str:
     """The name of the output that is decoded; empty if there is none."""
-    call = written(tree)
-    given = call.arguments if isinstance(call, syntax.Call) else ()
-    first = next((a.value for a in given if a.name in (None, "output")), None)
-    return first.id if isinstance(first, syntax.Name) else ""
-
-
-def written(tree: syntax.File) -> syntax.Expr | None:
-    """The value of `decode`, if the file has it."""
-    export = section(tree, "export")
-    for statement in export.body if export else ():
+    written = section(tree, "export")
+    for statement in written.body if written else ():
         if isinstance(statement, syntax.Bind) and statement.targets[0].id == "decode":
-            return statement.value
-    return None
+            call = statement.value
+            given = call.arguments if isinstance(call, syntax.Call) else ()
+            first = next((a.value for a in given if a.name in (None, "output")), None)
+            return first.id if isinstance(first, syntax.Name) else ""
+    return ""
 
 
 def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) -> None:

@@ -53,9 +53,6 @@ def decoding_lines(output: Output, names: Mapping[Value, str], split: NetworkAnd
         yield f"{INDENT}    best = torch.where(ended, {end}, best)"
     yield f"{INDENT}    made = torch.cat([made, best[:, None]], 1)"
     if end is not None:
-        yield from (
-            f"{INDENT}    ended = best == {end}",
-            f"{INDENT}    if ended.all():",
-            f"{INDENT}        break",
-        )
+        yield f"{INDENT}    ended = best == {end}"
+        yield from (f"{INDENT}    if ended.all():", f"{INDENT}        break")
     yield f"{INDENT}return made"

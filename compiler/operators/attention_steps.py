@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.definitions.parameter_types import Boolean, Integer
+from dlc.compiler.dims.dim import product
 from dlc.compiler.operators import attention_onnx
 from dlc.compiler.operators.attention_masks import onnx_raised, torch_masks, torch_raised
 from dlc.compiler.operators.attention_onnx import heads_type
@@ -104,6 +105,12 @@ class AttentionPart(Operator, abstract=True):
         specs = self.whole.weights(*self.whole.positional)
         return (spec for spec in specs if spec.leaf.split(".")[0] in self.parts())
 
+    def kept_adds(self, steps: Size) -> Size:
+        """The multiply-adds of the keys and values of so many steps of a memory."""
+        _, key, value = self.whole.sources
+        own = self.whole.groups * self.whole.width * (key.shape[-1] + value.shape[-1])
+        return product(key.shape[:-2]) * steps * own
+
     def torch_heads(self, F: Any, part: str, x: Any, have: Tensor, weights: Any) -> Any:
         """The projections of all heads of a tensor of this type, without rotation."""
         projected = F.linear(x, weights[f"{part}.weight"], weights.get(f"{part}.bias"))
@@ -118,11 +125,6 @@ class AttentionPart(Operator, abstract=True):
         return torch_rotated(F, x, *torch_waves(F, x, steps, a.width, a.rotary))
 
 
-def kept_by_a_step(a: Attention, key: Tensor, value: Tensor) -> Any:
-    """The multiply-adds of the key and the value of one step."""
-    return a.groups * a.width * (key.shape[-1] + value.shape[-1])
-
-
 class MemoryKeys(AttentionPart):
     """The keys and values of a memory, for all steps that read it."""
 
@@ -134,8 +136,7 @@ class MemoryKeys(AttentionPart):
         return made, made
 
     def multiply_adds(self):
-        memory, *values = self.operands
-        return memory.shape[0] * kept_by_a_step(self.whole, memory, (values or [memory])[0])
+        return self.kept_adds(self.whole.sources[1].shape[-2])
 
     def torch(self, F, *sources, **weights):
         _, *types = self.whole.sources
@@ -205,6 +206,10 @@ class AttentionStep(AttentionPart):
     def type(self, x: Tensor, *others: Tensor):
         keys, *_ = self.memory(others)
         return (x, *[keys.with_axis(-2, keys.shape[-2] + 1)] * 2) if self.sources else x
+
+    def multiply_adds(self):
+        others = self.kept_adds(self.whole.sources[1].shape[-2] - (1 if self.sources else 0))
+        return self.whole.multiply_adds() - others
 
     def memory(self, others: Sequence[Any]) -> tuple[Any, ...]:
         """Keys, values and what `of` is given, by its names, of the operands behind the query."""

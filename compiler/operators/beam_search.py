@@ -24,6 +24,10 @@ class OfBeams(Operator, abstract=True):
 class RepeatRows(OfBeams):
     """Each row of the batch `width` times, one after the other (torch `repeat_interleave`)."""
 
+    @property
+    def row_copies(self) -> int:
+        return self.width
+
     def type(self, x: Tensor) -> Tensor:
         return x
 

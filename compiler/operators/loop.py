@@ -52,7 +52,8 @@ class Loop(Operator):
     def body_faults(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[str]:
         """What is wrong with a body of these types, a sentence each. A state may grow in each step along the
         axes whose size is free."""
-        if list(inputs) != [ITERATION, *self.states]:
+        taken = [as_grown(x, state) for x, state in zip(inputs[1:], self.states, strict=False)]
+        if [*inputs[:1], *taken, *inputs[1 + len(self.states) :]] != [ITERATION, *self.states]:
             yield f"takes {listed(inputs)}, not the iteration and the states {listed(self.states)}"
         grown = [as_grown(x, state) for x, state in zip(outputs[1:], self.states, strict=False)]
         entries = [stacked.with_shape(*stacked.shape[1:]) for stacked in self.stacked]

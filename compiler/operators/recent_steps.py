@@ -72,6 +72,9 @@ class StepOverRecent(Operator):
     def type(self, x: Tensor, recent: Tensor):
         return (*self.of.results, recent)
 
+    def multiply_adds(self):
+        return self.of.multiply_adds()
+
     def torch(self, F, x, recent, **weights):
         joined = F.cat((recent, x), self.axis + 1)
         count = self.operands[1].shape[self.axis]

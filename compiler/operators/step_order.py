@@ -43,6 +43,8 @@ class StepOrder:
     delays: ClassVar[bool] | property = False
     # True if it cuts an image into patches that do not overlap, and computes each alone.
     cuts_patches: ClassVar[bool] | property = False
+    # How many rows of its result each row of its operand becomes.
+    row_copies: ClassVar[int] | property = 1
     # The graphs within its node that it runs.
     runs: ClassVar[tuple[str, ...]] = ()
     # What it computes and OpenVINO does not; empty if there is nothing.

@@ -41,19 +41,20 @@ def weight_size(weight: Weight) -> Size:
 def multiply_adds(nodes: Iterable[Node]) -> Size:
     """Multiply-adds per sample, of all steps of loops."""
     nodes = [*nodes]
-    loops = (of_steps(node, body) for node in nodes for body in node.graphs.values())
+    made = {value: node.operator.row_copies for node in nodes for value in node.results}
+    loops = (of_steps(node, body) * max([1, *(made.get(value, 1) for value in node.reads)])
+             for node in nodes for body in node.graphs.values())  # fmt: skip
     return summed([*(node.operator.multiply_adds() for node in nodes), *loops])
 
 
 def of_steps(node: Node, body: Graph) -> Size:
-    """The multiply-adds of all steps of a loop. A step adds one entry to each state that grows."""
+    """The multiply-adds of all steps of a loop for a row. A step adds an entry to each state that grows."""
     operator: Any = node.operator
     step = multiply_adds(body.nodes)
     steps = operator.stacked[0].shape[0] if operator.stacked else operator.most
     pairs = zip(node.operands, body.inputs[1:], strict=True)
-    sizes = [
-        pair for given, inside in pairs for pair in zip(inside.type.shape, given.type.shape, strict=True)
-    ]
+    shapes = ((inside.type.shape, given.type.shape) for given, inside in pairs)
+    sizes = [pair for shape in shapes for pair in zip(*shape, strict=True)]
     grown = {name: first for size, first in sizes if size != first for name in names(size)}
     first, second = (substitute(step, {name: at + more for name, at in grown.items()}) for more in (0, 1))
     return first * steps + (second - first) * ((steps - 1) * steps // 2)

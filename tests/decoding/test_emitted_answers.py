@@ -10,8 +10,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from decoded_specs import STEPS, drawn, prompts, sequences
 from safetensors.numpy import save_file
-from test_greedy import PROMPTS, SEQUENCES, STEPS, drawn
 
 import dlc
 from dlc.compiler.lower.pytorch_source import emit
@@ -56,7 +56,7 @@ def artifact(program: dlc.Program, weights: dict[str, np.ndarray], raw: dict[str
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_the_answer_is_that_of_the_artifact(steps: str, tmp_path: Path) -> None:
-    program = dlc.compile(text=SEQUENCES.replace("STEPS", steps))
+    program = dlc.compile(text=sequences(steps))
     weights = drawn(program, 4)
     weights["speak.dense.bias"][6] += 1
     spelling = np.random.default_rng(0).integers(0, 8, (9, 5))
@@ -69,7 +69,7 @@ def test_the_answer_is_that_of_the_artifact(steps: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_a_prompt_is_continued_as_the_artifact_does(steps: str, tmp_path: Path) -> None:
-    program = dlc.compile(text=PROMPTS.replace("STEPS", steps).replace("LENGTHS", "false"))
+    program = dlc.compile(text=prompts(steps))
     weights = drawn(program, 2)
     prompt = np.random.default_rng(0).integers(0, 9, (4, 5))
     found = emitted(program, weights, tmp_path).predict(torch.from_numpy(prompt))
@@ -92,7 +92,7 @@ def test_other_outputs_and_names_stand_beside_a_decoded_one(tmp_path: Path) -> N
 
 
 def test_the_loss_is_that_of_the_right_answers_so_far(tmp_path: Path) -> None:
-    program = dlc.compile(text=SEQUENCES.replace("STEPS", "gru(16)"))
+    program = dlc.compile(text=sequences("gru(16)"))
     weights = drawn(program, 4)
     rng = torch.Generator().manual_seed(0)
     spelling, sounds = torch.randint(8, (3, 5), generator=rng), torch.randint(7, (3, 6), generator=rng)
@@ -103,22 +103,18 @@ def test_the_loss_is_that_of_the_right_answers_so_far(tmp_path: Path) -> None:
 
 
 def test_lengths_of_prompts_are_refused() -> None:
-    program = dlc.compile(text=PROMPTS.replace("STEPS", "gru(8)").replace("LENGTHS", "true"))
+    program = dlc.compile(text=prompts("gru(8)", lengths=True))
     with pytest.raises(dlc.CompileError) as caught:
         emit(program.compiled, model_alone=True)
     assert [d.code for d in caught.value.diagnostics] == ["E0820"]
 
 
-def test_other_ways_of_decoding_are_refused(families: None) -> None:
-    """Only the highest score is the same in every program."""
-    from dlc.compiler.definitions.decoders import Decoder
-
-    class Lowest(Decoder):
-        """Answers the class with the lowest score."""
-
-    program = dlc.compile(text=SEQUENCES.replace("STEPS", "gru(8)").replace("greedy", "lowest"))
+@pytest.mark.parametrize("decoder", ["beam, width=2", "sample, top_k=2"])
+def test_other_ways_of_decoding_are_refused(decoder: str) -> None:
+    """Draws are those of the artifact alone, and a beam is no short loop."""
+    program = dlc.compile(text=sequences("gru(8)", decoder))
     with pytest.raises(dlc.CompileError) as caught:
         emit(program.compiled, model_alone=True)
     (found,) = caught.value.diagnostics
     assert found.code == "E0820"
-    assert found.message == "an emitted model does not decode with `lowest`"
+    assert found.message == f"an emitted model does not decode with `{decoder.split(',')[0]}`"

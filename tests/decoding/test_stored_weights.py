@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import onnx
 import pytest
-from test_greedy import PROMPTS, drawn
+from decoded_specs import drawn, prompts
 
 import dlc
 
@@ -31,10 +31,7 @@ def stored(model: onnx.ModelProto) -> Counter[bytes]:
 @pytest.mark.parametrize("steps", ["gru(32)", "lstm(32, layers=2)", "attention(4, causal=true) -> dense(32)"])
 def test_a_prompt_and_its_continuation_read_the_same_weights(steps: str) -> None:
     """The graph before the loop computes the prompt with the weights that the loop reads."""
-    text = (
-        PROMPTS.replace("embedding(16)", "embedding(32)").replace("STEPS", steps).replace("LENGTHS", "false")
-    )
-    program = dlc.compile(text=text)
+    program = dlc.compile(text=prompts(steps).replace("embedding(16)", "embedding(32)"))
     model = program.onnx(drawn(program, 0))
     loop = next(node for node in model.graph.node if node.op_type == "Loop")
     body = loop.attribute[0].g

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
-from test_greedy import PROMPTS, SEQUENCES, drawn
+from decoded_specs import drawn, prompts, sequences
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,29 +24,11 @@ from dlc.show import stages, table
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPEC = SEQUENCES.replace("STEPS", "gru(16)")
-SPANNED = "(shift(sounds.target) -> embedding(8), memory) -> gru(8)"
-PAIR = f"""input  spelling: class(8)[S]
-output sounds: class(6)[T]
-output tone: class(2)
-memory = spelling -> embedding(16) -> gru(8, final=true)
-memory -> dense(2) -> tone
-heard = {SPANNED}
-heard -> dense(sounds.classes) -> sounds
-train {{ clip = norm(1) }}
-export {{ decode = greedy(sounds, max=12)
-  outputs = [sounds, tone] }}
-"""
+SPEC = sequences("gru(16)")
 
 
 def program(text: str) -> dlc.Program:
     return dlc.compile(text=text)
-
-
-def errors(text: str) -> list[tuple[str, str, str]]:
-    with pytest.raises(dlc.CompileError) as caught:
-        dlc.compile(text=text)
-    return [(d.code, d.message, d.help) for d in caught.value.diagnostics if d.severity == "error"]
 
 
 # --- show -------------------------------------------------------------------------------------------------
@@ -65,7 +47,7 @@ def test_the_table_says_how_an_answer_is_made() -> None:
 @pytest.mark.parametrize("steps", [3, 5, 12])
 def test_the_operations_of_all_steps_are_those_that_torch_counts(steps: int) -> None:
     """A transformer that runs to its last step, counted by PyTorch while it answers."""
-    text = PROMPTS.replace("STEPS", "attention(4, causal=true) -> dense(16)").replace("LENGTHS", "false")
+    text = prompts("attention(4, causal=true) -> dense(16)")
     made = program(text.replace("max=12", f"max={steps}"))
     module = made.torch("infer", drawn(made, 0))
     prompt = torch.from_numpy(np.random.default_rng(0).integers(0, 9, (1, 6)))
@@ -120,66 +102,6 @@ def test_a_picture_is_of_what_is_trained(tmp_path: Path) -> None:
     picture = (tmp_path / "m.svg").read_text()
     assert ">shift<" in picture
     assert "loop" not in picture
-
-
-# --- check ------------------------------------------------------------------------------------------------
-
-
-def test_a_target_in_the_way_is_answered_by_decoding() -> None:
-    (found,) = errors(PAIR.replace("decode = greedy(sounds, max=12)", ""))
-    assert found == (
-        "E0608",
-        "`sounds` depends on the target `sounds`, known only in training",
-        "write `export { decode = greedy(sounds, max=...) }`, which answers it step by step",
-    )
-
-
-MISTAKES = {
-    "greedy(sound)": ("E0301", "no output is called `sound`"),
-    "greedy(spelling)": ("E0301", "no output is called `spelling`"),
-    "greedy(tone)": (
-        "E0403",
-        "`tone` is class, and a decoded output is a sequence of classes of any length",
-    ),
-    "greedy(sounds.target)": (
-        "E0403",
-        "`output` of `greedy`: expected the name of an output, found an expression",
-    ),
-    "greedy": ("E0405", "`greedy` needs `output`"),
-    "greedy(sounds, max=0)": (
-        "E0403",
-        "`max` of `greedy`: expected a whole number of at least 1 and at most 100000, found `0`",
-    ),
-    "greed(sounds)": ("E0305", "there is no way of decoding `greed`"),
-    "greedy(sounds) max": ("E0102", "expected a newline, found the name `max`"),
-}
-
-
-@pytest.mark.parametrize("written", MISTAKES)
-def test_a_mistake_in_decode_is_one_error(written: str) -> None:
-    """The target in the way of `sounds` is no second one."""
-    found = errors(PAIR.replace("greedy(sounds, max=12)", written))
-    assert [(code, message) for code, message, _ in found] == [MISTAKES[written]]
-
-
-def test_what_is_decoded_is_exported() -> None:
-    (found,) = errors(PAIR.replace("outputs = [sounds, tone]", "outputs = [tone]"))
-    assert found == ("E0403", "`sounds` is decoded, and not exported",
-                     "write `sounds` into `outputs`, or leave `decode` out")  # fmt: skip
-
-
-@pytest.mark.parametrize("more", ["heard", "sounds.logits"])
-def test_what_depends_on_the_target_is_not_exported_beside_it(more: str) -> None:
-    (found,) = errors(PAIR.replace("outputs = [sounds, tone]", f"outputs = [sounds, {more}]"))
-    assert found[0] == "E0608"
-
-
-def test_an_answer_that_depends_on_no_input_is_an_error() -> None:
-    (found,) = errors(PAIR.replace(SPANNED, "shift(sounds.target) -> embedding(8) -> gru(8)").replace(
-        "outputs = [sounds, tone]", "outputs = [sounds]"))  # fmt: skip
-    assert found[:2] == (
-        "E0520", "the answer of `sounds` is the same for every sample: it depends on no input"
-    )  # fmt: skip
 
 
 # --- words ------------------------------------------------------------------------------------------------

@@ -123,6 +123,11 @@ def without(name: str) -> Callable[[Graph], dict[str, Any]]:
     return lambda body: {"outputs": {k: v for k, v in body.outputs.items() if k != name}}
 
 
+def without_answer(body: Graph) -> dict[str, Any]:
+    """The stacked value comes last."""
+    return {"outputs": dict([*body.outputs.items()][:-1])}
+
+
 def exchanged(body: Graph) -> dict[str, Any]:
     """Two states of different types, in the other order."""
     names = [name for name in body.outputs if name.startswith("state")]
@@ -135,7 +140,7 @@ def exchanged(body: Graph) -> dict[str, Any]:
 FAULTS: dict[str, tuple[Callable[[Graph], dict[str, Any]], str]] = {
     "a state is not returned": (without("state 0"), "returns ["),
     "nothing says whether it continues": (without("continues"), "returns ["),
-    "the answer is missing": (without("answer"), "returns ["),
+    "the answer is missing": (without_answer, "returns ["),
     "states are exchanged": (exchanged, "returns ["),
     "a state is not taken": (lambda body: {"inputs": body.inputs[:-1]}, "takes ["),
     "the number of the step is not taken": (lambda body: {"inputs": body.inputs[1:]}, "takes ["),

@@ -130,8 +130,8 @@ def decoded(program: CompiledProgram) -> Iterator[str]:
     for output in outputs:
         work = spell(multiply_adds(specialize.inference(program).nodes))
         assert output.decoder is not None
-        yield f"`{output.name}` is answered step by step ({output.decoder.name}, at most {output.decoder.max:_} " \
-              f"steps): {work} multiply-adds for one sample"  # fmt: skip
+        how = f"({output.decoder.name}, at most {output.decoder.max:_} steps)"
+        yield f"`{output.name}` is answered step by step {how}: {work} multiply-adds for one sample"
 
 
 def memory(parameters: Size) -> str:

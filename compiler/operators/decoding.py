@@ -109,10 +109,11 @@ class NextPlace(Operator):
 
 
 class SeenSteps(Operator):
-    """Which of the steps that are carried, and of the step itself, are seen. The operands are the keys so far,
-    `[..., past, n]`; with a `window`, the number of the step in its row; for prompts with padding, the prompt
-    and the lengths of its rows. Steps are seen that are no padding of the prompt, and less than `window` steps
-    away. `more` entries are before the prompt.
+    """Which of the steps that are carried, and of the step itself, are seen: those that are no padding of a
+    prompt, and less than `window` steps away.
+
+    The operands are the keys so far, `[..., past, n]`; with a `window`, the number of the step in its row;
+    for prompts with padding, the prompt and the lengths of its rows. `more` entries stand before the prompt.
     """
 
     public = False

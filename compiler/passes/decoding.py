@@ -85,7 +85,7 @@ def rows_of(graph: Graph, output: Output) -> Value:
     values = (v for v in graph.values() if v.type.batched and v not in targets)
     found = next((v for v in values if v.type.element != "string"), None)
     if found is None:
-        message = f"`{output.name}` is decoded, and it is computed of no input: how many answers to make is not known"
+        message = f"`{output.name}` is decoded from no input, so the number of answers is not known"
         raise failed(output.site, message, "give the model an input that its steps read, such as a prompt")
     return found
 

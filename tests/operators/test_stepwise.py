@@ -355,9 +355,11 @@ ERRORS = [
     (TURNED.format("pad(1, 0, axis=1, mode=edge) -> conv(3, 2)"), "come later", "`mode=constant`"),
     ("h -> gru(8, bidirectional=true)", "from the last to the first", "`bidirectional=true`"),
     ("h + sum(attention(reshape(m, 2, 4), h, heads=1) -> reshape(8))", "waits for the last step", ""),
-    ("h @ transpose(h) @ h", "it reads pairs of steps", "`attention(causal=true, scores=...)`"),
+    ("h @ transpose(h) @ h", "`@` cannot be computed step by step: it reads several steps", ""),
+    ("h -> attention(2, causal=true, scores=cumsum(h @ transpose(h), axis=0))", "it reads pairs of steps",
+     "`attention(causal=true, scores=...)`"),
     ("h -> position_embedding(4)", "it knows 4 steps, and there may be 6", "give it 6"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("flow", "message", "help"), ERRORS)

@@ -213,7 +213,7 @@ class AttentionStep(AttentionPart):
         def made(part: str, x: Any) -> Any:
             have = self.operands[0].with_axis(-1, x.shape[-1])
             y = self.torch_heads(F, part, x, have, weights)
-            if place is None or part == "value":
+            if a.rotary is None or part == "value":
                 return y
             return torch_rotated_at(F, y, place, heads_type(a, part, self.operands[0]), a.rotary)
 
@@ -236,7 +236,7 @@ class AttentionStep(AttentionPart):
 
         def made(part: str, x: Any, have: Tensor) -> Any:
             y = attention_onnx.projected(op, a, part, x, weights, have)
-            if place is None or part == "value":
+            if a.rotary is None or part == "value":
                 return y
             return onnx_rotated_at(op, y, place, heads_type(a, part, have), a.rotary)
 
@@ -253,7 +253,7 @@ class AttentionStep(AttentionPart):
         y = attention_onnx.output(op, a, attention_onnx.attend(op, a, q, keys, values, *masks), weights)
         return (y, keys, values) if self.sources else y
 
-    def with_seen(self) -> Attention:
+    def with_seen(self) -> Any:
         """The attention whose mask hides what is not seen of the steps that are carried."""
         a = self.whole
         if not self.masked:

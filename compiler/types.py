@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlc.compiler.dims.dim import has_free
 from dlc.compiler.record import record
@@ -41,7 +41,8 @@ class Classes:
         next integer among integers."""
         if self.end:
             return self
-        last: Any = "" if self.names else max(self.labels or (0,), default=0) + 1
+        numbers = [label for label in self.labels or () if isinstance(label, int)]
+        last = "" if self.names else max(numbers, default=0) + 1
         labels = (*self.labels, last) if self.labels else None
         return replace(self, count=self.count + 1, labels=labels, end=True)
 
@@ -84,8 +85,10 @@ class Classes:
 
     @property
     def filler(self) -> str | int:
-        """The label outside of the graph behind the last step of a row: that of the end, or of no class."""
-        return self.texts[-1] if self.end else self.unknown
+        """The label outside of the graph behind the last step of a row: that of the end, or of no class. The
+        count has to be known."""
+        known = self.names or self.numbers
+        return known[-1] if self.end and known else self.unknown
 
 
 @record

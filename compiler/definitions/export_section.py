@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dlc.compiler.definitions import decoders  # noqa: F401  defines the family
+from dlc.compiler.definitions import decoders
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import (
     Boolean,
     Integer,
     ListOf,
-    MemberOf,
     Nothing,
     OneOf,
     ParameterType,
@@ -129,7 +128,7 @@ class Export(Section):
         shown="that of the target",
     )
     decode: Any = setting("how an answer is made step by step, such as `greedy(y, max=32)`",
-                          OneOf(MemberOf("decoder"), Nothing()), None)  # fmt: skip
+                          OneOf(decoders.OneDecoder(), Nothing()), None)  # fmt: skip
     lengths: bool = setting(
         "whether the artifact takes the length of each row of a sequence, as `NAME_length`", Boolean(), False
     )

@@ -5,11 +5,11 @@ The number of classes is part of shapes, so the name of the output is read befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.dims.dim import is_free
+from dlc.compiler.elaborate.exports import can_be_decoded
 from dlc.compiler.elaborate.shared_classes import reads_text
 from dlc.compiler.elaborate.values import OutputRef
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.definitions.export_section import Export
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
+    from dlc.compiler.ir.graph import Value
+    from dlc.compiler.types import Tensor
 
 
 def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[str]:
@@ -27,10 +30,17 @@ def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[
     data = section(tree, "data")
     if not name or (data and reads_text(data.body)):
         return frozenset()
-    outputs = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
+    declared = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
+    outputs = (s for s in declared if may_be_of_any_length(s.type))
     targets = {(s.target or s.name).id for s in outputs}
     owners = {sharing[field] for field in targets if field in sharing}
     return frozenset(targets | {field for field, owner in sharing.items() if owner in owners})
+
+
+def may_be_of_any_length(type: syntax.Expr) -> bool:
+    """Whether a type has one axis, of a size that is written as a name: `class(auto)[T]`."""
+    sizes = type.items if isinstance(type, syntax.Index) else ()
+    return len(sizes) == 1 and isinstance(sizes[0], syntax.Name)
 
 
 def named(tree: syntax.File) -> str:
@@ -45,7 +55,7 @@ def named(tree: syntax.File) -> str:
     return ""
 
 
-def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
+def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) -> None:
     """Check the output that is decoded, and keep its decoder."""
     decoder = export.decode
     if decoder is None:
@@ -56,14 +66,46 @@ def check(state: Elaboration, ev: Evaluator, export: Export) -> None:
             state.problems.report("E0301", span, f"no output is called `{decoder.output.name}`",
                                   help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
         return
+    if named(tree) != output.name:
+        state.problems.report("E0602", export.spans["decode"],
+                              "`decode` cannot stand in an `if`: the number of classes depends on it",
+                              help="write it on its own in `export`")  # fmt: skip
+        return
     declared = output.declared
-    if declared.element != "class" or declared.rank != 1 or not is_free(declared.shape[0]) or declared.blank:
-        message = (
-            f"`{output.name}` is {declared}, and a decoded output is a sequence of classes of any length"
-        )
+    if not can_be_decoded(declared):
+        message = f"`{output.name}` is {declared}: a sequence of classes of any length can be decoded"
         state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
+    if decoder.random:
+        check_drawn(state, decoder, declared, export.spans.get("decode", span))
     state.decoder = decoder
+
+
+def check_drawn(state: Elaboration, decoder: Any, declared: Tensor, span: Span) -> None:
+    """Check the settings of a decoder that draws classes."""
+    assert declared.classes is not None
+    count = declared.classes.count
+    if decoder.top_k is not None and isinstance(count, int) and decoder.top_k > count:
+        end = ", the end included" if declared.classes.end else ""
+        message = f"`top_k` is {decoder.top_k}, and `{decoder.output.name}` has {count} classes{end}"
+        help = f"write at most {count}, or leave it out to draw from all"
+        state.problems.report("E0403", span, message, help=help)
+
+
+def is_decoded(state: Elaboration, output: OutputRef) -> bool:
+    """Whether the answer of an output is made step by step."""
+    return state.decoder is not None and state.decoder.output.name == output.name
+
+
+def continues_prompt(state: Elaboration, output: OutputRef) -> bool:
+    """Whether the decoded answer of an output comes after an input, since it does not read its target."""
+    if not is_decoded(state, output):
+        return False
+    read: set[Value] = {value for field, value in state.targets.items() if field == output.target}
+    for node in state.builder.nodes if read else ():
+        if not read.isdisjoint(node.operands):
+            read.update(node.results)
+    return output.scores not in read
 
 
 def section(tree: syntax.File, name: str) -> syntax.Section | None:

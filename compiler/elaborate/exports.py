@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.export_section import runtime_opset
 from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.dims.dim import is_free
 from dlc.compiler.elaborate.tensor_operands import not_a_tensor
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.ir.graph import Output, Value
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.export_section import Export
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import GraphInput
+    from dlc.compiler.types import Tensor
 
 
-def exported(state: Elaboration, ev: Evaluator, export: Export) -> tuple[tuple[str, Output | Value], ...]:
-    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names."""
+def exported(
+    state: Elaboration, ev: Evaluator, export: Export, *, lost_decoder: bool = False
+) -> tuple[tuple[str, Output | Value], ...]:
+    """The outputs of the artifact: all outputs, or the outputs and tensors that `export` names. They may read
+    targets after an error in `decode` (`lost_decoder`)."""
     outputs = {o.name: o for o in state.outputs(ev.scope.file)}
     check_opset(state, export)
     if export.outputs == ():
@@ -35,7 +40,8 @@ def exported(state: Elaboration, ev: Evaluator, export: Export) -> tuple[tuple[s
             except Halt:
                 continue
     check_names(state, chosen)
-    check_targets(state, chosen)
+    if not lost_decoder:
+        check_targets(state, chosen)
     return tuple(chosen)
 
 
@@ -100,11 +106,24 @@ def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
         if target is not None:
             depends.update(dict.fromkeys(node.results, target))
     for name, value in chosen:
-        if isinstance(value, Output) and value.decoder:
+        if isinstance(value, Output) and value.name == state.decoded:
             continue  # `passes/decoding.py` reads its own answers in place of the target
         target = depends.get(value.flowed if isinstance(value, Output) else value)
         if target is not None:
             state.problems.report("E0608", value.site.span,
                                   f"`{name}` depends on the target `{target.field}`, known only in training",
-                                  help="leave it out of `export { outputs = ... }`, or "
-                                       "compute it from inputs")  # fmt: skip
+                                  help=help_for(state, name, value, target))  # fmt: skip
+
+
+def help_for(state: Elaboration, name: str, value: Output | Value, target: GraphInput) -> str:
+    """The help for an export that depends on a target."""
+    own = isinstance(value, Output) and value.target == target.field and can_be_decoded(value.declared)
+    if own and state.decoder is None:
+        return f"make its answer step by step: `export {{ decode = greedy({name}, max=32) }}`"
+    return "leave it out of `export { outputs = ... }`, or compute it from inputs"
+
+
+def can_be_decoded(declared: Tensor) -> bool:
+    """Whether an output can be answered step by step: a sequence of classes of any length."""
+    free = declared.rank == 1 and is_free(declared.shape[0])
+    return declared.element == "class" and free and not declared.blank

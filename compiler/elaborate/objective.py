@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.elaborate import flow, outputs
+from dlc.compiler.elaborate import decoded_output, flow, outputs
 from dlc.compiler.elaborate.values import DefinedStage, Halt, Operand, OutputRef
 from dlc.compiler.operators.arithmetic import Add
 from dlc.compiler.operators.operands import spell_classes
-from dlc.compiler.output_kinds import KINDS, kind_of
+from dlc.compiler.output_kinds import DECODED, KINDS, kind_of
 from dlc.compiler.passes.ignored_targets import unreduced_losses
 from dlc.compiler.passes.loss_terms import by_output, named_losses, terms
 from dlc.compiler.record import record
@@ -183,15 +183,23 @@ def reported_losses(
 def chosen_metrics(state: Elaboration, ev: Evaluator, train: Train) -> Iterator[tuple[str, Metric]]:
     """The pairs of output and metric: written metrics that fit, or those implied by the type."""
     filled = [o for o in ev.scope.file.outputs.values() if isinstance(o, OutputRef) and o.scores is not None]
+    continuing = next((o for o in filled if decoded_output.continues_prompt(state, o)), None)
     for metric in train.metrics or ():
-        create_targets(state, ev, metric, filled)
+        create_targets(state, ev, metric, filled, continuing)
     used = {o.target for o in filled if o.target_value is not None}
     for output in filled:
         if output.target in used:  # also the target of another output
             create_target(ev, output)
         if output.target_value is not None:
-            wanted = implied_metrics(output.declared) if train.metrics is None else train.metrics
-            yield from ((output.name, m) for m in wanted if m.fits(output.declared))
+            answered = decoded_output.is_decoded(state, output) and output is not continuing
+            wanted = implied_metrics(output.declared, answered) if train.metrics is None else train.metrics
+            yield from ((output.name, m) for m in wanted if can_measure(m, output, continuing))
+
+
+def can_measure(metric: Metric, output: OutputRef, continuing: OutputRef | None) -> bool:
+    """Whether a metric fits an output. The answer of an output that is `continuing` a prompt comes after what
+    its target has."""
+    return metric.fits(output.declared) and not (metric.whole_rows and output is continuing)
 
 
 def create_target(ev: Evaluator, output: OutputRef) -> None:
@@ -200,13 +208,25 @@ def create_target(ev: Evaluator, output: OutputRef) -> None:
         outputs.target(ev, output)
 
 
-def create_targets(state: Elaboration, ev: Evaluator, metric: Metric, filled: list[OutputRef]) -> None:
+def create_targets(
+    state: Elaboration,
+    ev: Evaluator,
+    metric: Metric,
+    filled: list[OutputRef],
+    continuing: OutputRef | None,
+) -> None:
     """Create the targets of the outputs that a written metric fits, if no loss uses them."""
-    fitting = [o for o in filled if metric.fits(o.declared)]
+    fitting = [o for o in filled if can_measure(metric, o, continuing)]
     if not any(o.target_value is not None for o in fitting):
         for output in fitting:
             create_target(ev, output)
     if fitting or state.problems.failed:  # failed outputs might have fitted
+        return
+    if continuing is not None and metric.fits(continuing.declared):
+        state.problems.report("E0604", metric.span,
+                              f"`{metric.name}` compares a decoded answer with its target, and that of "
+                              f"`{continuing.name}` continues its prompt, beyond the target",
+                              help="measure `perplexity`, of the steps that the target has")  # fmt: skip
         return
     decoded = next(
         (o for o in filled if o.declared.blank and o.declared.element in metric.for_elements), None
@@ -246,6 +266,7 @@ def reject_duplicates(
         seen |= names
 
 
-def implied_metrics(declared: Tensor) -> list[Any]:
-    """The metrics that an output's type implies."""
-    return [family("metric")[name]() for name in kind_of(declared).metrics]
+def implied_metrics(declared: Tensor, decoded: bool) -> list[Any]:
+    """The metrics that an output's type implies; those of decoded answers too, if they are."""
+    names = (*kind_of(declared).metrics, *(DECODED.metrics if decoded else ()))
+    return [family("metric")[name]() for name in names]

@@ -47,7 +47,8 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     data = data_section(state, ev, tree, written.get("data"))
     train = train_sections.read(ev, written.get("train"))
     export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
-    decoded_output.check(state, ev, export)
+    decoded_output.check(state, ev, export, tree)
+    lost_decoder = "decode" in names_in(written.get("export")) and has_error(state, written.get("export"))
     names = names_in(written.get("train"))
     lost = state.problems.failed and "loss" in names and train.loss is None and not train.phases
     wanted = bool(written.get("train") or written.get("data")) and not has_error(state, written.get("train"))
@@ -65,7 +66,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         phases.append(phase)
     train_sections.check_weights(state, train, written.get("train"))
     expected = expectations.read(ev, written.get("expect"), measured)
-    answers = exports.exported(state, ev, export)
+    answers = exports.exported(state, ev, export, lost_decoder=lost_decoder)
     losses = {f"loss {n}": loss for n, loss in enumerate(t.loss for p in phases for t in p.turns)}
     graph = initial_values.choose(state.graph(losses))
     check_graph(graph, state.problems)

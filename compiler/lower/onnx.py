@@ -15,6 +15,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.ir.names import UniqueNames, stored_name
 from dlc.compiler.lower.dim_bindings import dim_sources
+from dlc.compiler.lower.fixed_nodes import take_fixed
 from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.operators.operands import DTYPES
@@ -115,15 +116,19 @@ class Operators:
 
     def subgraph(self, graph: Graph, values: Mapping[Value, ir.Value]) -> ir.Graph:
         """A graph within a node, as the body of a `Loop`: it takes the number of the iteration, a condition
-        that is true, and its other inputs, and reads the values around it."""
-        builder, inner = self._builder, dict(values)
+        that is true, and its other inputs, and reads the values around it. What depends on none of
+        its inputs is computed in front of the node."""
+        builder, inner, around = self._builder, dict(values), self._builder.nodes
         with builder.scope() as nodes:
-            own = {v: typed(ir.Value(name=builder.names.claim(v.name)), v.type) for v in graph.inputs}
+            own: dict[Value, ir.Value] = {
+                v: typed(ir.Value(name=builder.names.claim(v.name)), v.type) for v in graph.inputs
+            }
             builder.inputs = own | builder.inputs
             inner.update(own)
             for node in graph.nodes:
                 builder.name, builder.site = node.name, node.site
                 inner.update(zip(node.results, run_node(node, self, inner), strict=True))
+            around += take_fixed(nodes, [inner[value] for value in graph.inputs])
             outputs = []
             for value in graph.outputs.values():
                 lowered = inner[value]
@@ -236,6 +241,11 @@ class OnnxBuilder:
         self.initializers[name] = value
         return value
 
+    def default(self, value: ir.Value, number: int) -> None:
+        """Give an input a value that it has where it is left out: an initializer of its name."""
+        value.const_value = ir.tensor(np.array(number, np.int64), name=value.name)
+        self.initializers[str(value.name)] = value
+
     def stored(self, name: str, function: Callable[..., np.ndarray], weights: Sequence[ir.Value]) -> ir.Value:
         """An initializer of another form of weights. Equal arrays are stored once."""
         array = np.asarray(function(*map(self.array, weights)), order="C")
@@ -309,6 +319,8 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     values: dict[Value, ir.Value] = {}
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
+        if value.default is not None:
+            builder.default(values[value], value.default)
     for weight in graph.weights:
         array = np.asarray(weights[weight.name], dtype(weight))
         values[weight.value] = builder.initializer(weight.name, array, weight=True)

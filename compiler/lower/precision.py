@@ -82,7 +82,8 @@ def rewritten(module: fx.GraphModule, change: Callable[[fx.Graph, fx.Node, fx.No
     graph, root = fx.Graph(), nn.Module()
     for name, tensor in module.named_buffers(recurse=False):
         root.register_buffer(name, constant(tensor), persistent=False)
-    for name, loop in module.named_children():
+    loops: Any = module.named_children()
+    for name, loop in loops:
         root.add_module(name, loop.with_body(rewritten(loop.body, change, constant)))
     replaced: dict[fx.Node, fx.Node] = {}
     for node in module.graph.nodes:

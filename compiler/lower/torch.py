@@ -218,6 +218,7 @@ class Model(nn.Module):
     def attach(self, graph: Graph) -> None:
         """Use this graph, another form of the same program, with the same weights."""
         self._inputs = [v.field for v in graph.inputs]
+        self._defaults = {v.field: torch.tensor(v.default) for v in graph.inputs if v.default is not None}
         self._reads = [w.name for w in graph.weights]
         self._text = {
             v.name: n.operator for n in graph.nodes for v in n.operands if v.type.element == "string"
@@ -256,6 +257,7 @@ class Model(nn.Module):
     def _arguments(self, inputs: Mapping[str, Any]) -> list[torch.Tensor | Texts]:
         if not isinstance(inputs, Mapping):
             raise TypeError(f"the model takes a dict of tensors: {', '.join(self._inputs)}")
+        inputs = {**self._defaults, **inputs}
         missing = [n for n in self._inputs if n not in inputs]
         if missing:
             raise KeyError(f"the model needs the inputs {', '.join(missing)}")
@@ -356,6 +358,8 @@ def recurrent_by_length(kind: str, x: torch.Tensor, states: Sequence[torch.Tenso
         return steps, *last
     packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
+    assert order is not None
+    assert back is not None
     hx = [s.index_select(1, order) for s in states]
     given = tuple(hx) if len(hx) > 1 else hx[0]
     _, *last = function(packed.data, packed.batch_sizes, given, weights, bias, layers, 0.0, False, False)

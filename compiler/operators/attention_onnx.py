@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import has_free
+from dlc.compiler.dims.dim import has_free, same
 from dlc.compiler.operators.attention_masks import onnx_added, onnx_allowed, sees_nothing
 from dlc.compiler.operators.operands import onnx_repeat, onnx_reshape, onnx_rows
 from dlc.compiler.operators.rotary import onnx_rotated
@@ -27,7 +27,8 @@ def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[s
 
 def output(op: Any, a: MultiHead, y: Any, weights: Mapping[str, Any]) -> Any:
     """The heads joined and projected, `[batch, ..., steps, features]`."""
-    rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
+    y = y if is_one(a.results[0]) else op.Transpose(y, perm=swapped(a))
+    rows = onnx_rows(op, y, a.results[0])
     y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
     return onnx_reshape(op, y, a.results[0], batch=-1)
 
@@ -52,11 +53,17 @@ def projected(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, An
     count = a.heads if part == "query" else a.groups
     rows = onnx_rows(op, x, have)
     y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
-    split = Tensor("float", (*have.shape[:-1], count, a.width), batched=have.batched)
-    y = onnx_reshape(op, y, split, batch=-1)
+    steps = have.shape[-2]
+    split = (count, steps) if is_one(have) else (steps, count)
+    y = onnx_reshape(op, y, have.with_shape(*have.shape[:-2], *split, a.width), batch=-1)
     if not have.batched:
-        y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), split.rank)
-    return op.Transpose(y, perm=swapped(a))
+        y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), have.rank + 1)
+    return y if is_one(have) else op.Transpose(y, perm=swapped(a))
+
+
+def is_one(x: Tensor) -> bool:
+    """Whether there is one step, so that swapping heads and steps moves nothing."""
+    return same(x.shape[-2], 1)
 
 
 def swapped(a: MultiHead) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.dims.dim import number
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.decoding import FINISHED, SymbolChoice
 from dlc.compiler.operators.operands import CLOSE
@@ -102,7 +103,7 @@ class BeamChoice(SymbolChoice):
     def onnx(self, op, scores, totals, finished, first):
         one = op.constant([1], "int64")
         scores = op.LogSoftmax(op.Cast(op.Squeeze(scores, one), to=1), axis=-1)
-        count = self.operands[0].shape[-1]
+        count = number(self.operands[0].shape[-1])
         if self.end is not None:
             ended = op.constant([0 if n == self.end else NEVER for n in range(count)], "float32")
             scores = op.Where(op.Unsqueeze(finished, one), ended, scores)
@@ -119,18 +120,14 @@ class BeamChoice(SymbolChoice):
         def slack(scores: Any, totals: Any, finished: Any, first: Any) -> Any:
             """Any answer is accepted of a row where a beam was nearly kept or left out, or two answers are
             nearly equal in the last step."""
-            scores, open_rows = scores[:, :, -1].astype(np.float64), ~finished[:: self.width]
-            near = (
-                CLOSE
-                / 10
-                * np.maximum(1, np.abs(scores).max(-1)).reshape(-1, self.width, scores.shape[1]).max(1)
-            )
+            scores = scores[:, :, -1].astype(np.float64)
+            largest = of_batch(np.maximum(1, np.abs(scores).max(-1)), self.width).max(1)
             best = -np.sort(-self.candidates(np, scores, totals, finished), -1)
-            cut = best[..., self.width - 1 : self.width + 1]
-            close = open_rows & (gap(np, cut) < near) & (cut[..., 0] > NEVER / 2)
+            cut, near = best[..., self.width - 1 : self.width + 1], CLOSE / 10 * largest
+            close = ~finished[:: self.width] & (gap(np, cut) < near) & (cut[..., 0] > NEVER / 2)
             tie = gap(np, best[:, -1:, :2]) < near[:, -1:]
-            decided = (close.any(1) | tie[:, 0]) if best.shape[1] else np.zeros(len(best), bool)
-            return np.broadcast_to(np.where(decided, np.inf, 0.0)[:, None], best.shape[:2]).copy()
+            free = close.any(1, keepdims=True) | tie.any(1, keepdims=True)
+            return np.where(free, np.inf, np.zeros(near.shape))
 
         return slack
 
@@ -142,8 +139,13 @@ class BeamChoice(SymbolChoice):
         if self.end is not None:
             ended = np.where(np.arange(scores.shape[-1]) == self.end, 0.0, NEVER)
             scores = np.where(finished[..., None], ended, scores)
-        made = (totals[..., None] + scores).reshape(-1, self.width, *scores.shape[1:])
-        return made.transpose(0, 2, 1, 3).reshape(len(made), scores.shape[1], -1)
+        made = of_batch(totals[..., None] + scores, self.width).swapaxes(1, 2)
+        return made.reshape(*made.shape[:2], made.shape[2] * made.shape[3])
+
+
+def of_batch(beams: Any, width: int) -> Any:
+    """Rows of beams as `[batch, beams, ...]`."""
+    return beams.reshape(len(beams) // width, width, *beams.shape[1:])
 
 
 def gap(np: Any, pairs: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf, ParameterType
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, Nothing, OneOf, ParameterType
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.loop import CONTINUES
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
@@ -45,9 +45,10 @@ class NewRows(Operator):
 
     def onnx(self, op, x):
         (made,) = self.made
-        wide = WIDER.get(made.element, made.element)
+        element = str(made.element)
+        wide = WIDER.get(element, element)
         number = op.constant(self.value, DTYPES[wide][0])
-        return onnx_cast(op, op.Expand(number, op.shape(made)), wide, made.element)
+        return onnx_cast(op, op.Expand(number, op.shape(made)), wide, element)
 
 
 class SymbolChoice(Operator, abstract=True):
@@ -83,12 +84,13 @@ class GreedyChoice(SymbolChoice):
         return best.unsqueeze(1), best, finished
 
     def onnx(self, op, scores, finished):
-        best = op.ArgMax(op.Squeeze(scores, op.constant([1], "int64")), axis=-1, keepdims=0)
+        symbol, axis = op.ArgMax(scores, axis=-1, keepdims=0), op.constant([1], "int64")
+        best = op.Squeeze(symbol, axis)
         if self.end is not None:
             end = op.constant(self.end, "int64")
             best = op.Where(finished, end, best)
-            finished = op.Equal(best, end)
-        return op.Unsqueeze(best, op.constant([1], "int64")), best, finished
+            symbol, finished = op.Unsqueeze(best, axis), op.Equal(best, end)
+        return symbol, best, finished
 
 
 class NextPlace(Operator):
@@ -154,18 +156,21 @@ class SeenSteps(Operator):
 
 
 class Unfinished(Operator):
-    """Whether a row has not ended."""
+    """Whether a row has not ended. Where no class ends a row, that is always so."""
 
     public = False
     takes = "any"
+    ends: bool = setting("whether a class ends a row", Boolean())
 
     def type(self, finished: Tensor) -> Tensor:
         return CONTINUES
 
     def torch(self, F, finished):
-        return (~finished).any()
+        return (~finished).any() if self.ends else finished.new_ones(())
 
     def onnx(self, op, finished):
+        if not self.ends:
+            return op.constant(True, "bool")
         open_rows = op.Cast(op.Not(finished), to=7)
         count = op.ReduceSum(open_rows, op.constant([0], "int64"), keepdims=0)
         return op.Greater(count, op.constant(0, "int64"))

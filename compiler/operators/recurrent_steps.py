@@ -76,7 +76,8 @@ def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[An
              weights: Any) -> tuple[Any, ...]:  # fmt: skip
     """All steps, and the last states of all layers as initial states."""
     given, x = layer.onnx_states(op, states), op.Transpose(x, perm=[1, 0, 2])
-    count, found = layer.state_count(), []
+    count = layer.state_count()
+    found: list[list[Any]] = []
     for place in range(layer.layers):
         initial = [layer.onnx_part(op, s, place) for s in given]
         y, *last = layer.onnx_layer(
@@ -84,7 +85,8 @@ def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[An
         )
         found.append(last)
         x = layer.onnx_join(op, y, 1)
-    joined = [op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0] for parts in zip(*found, strict=True)]
+    states_of = [[last[i] for last in found] for i in range(count)]
+    joined = [op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0] for parts in states_of]
     axis = op.constant([0], "int64")
     made = (op.Squeeze(s, axis) if layer.layers == 1 else op.Transpose(s, perm=[1, 0, 2]) for s in joined)
     return op.Transpose(x, perm=[1, 0, 2]), *made

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.operators.stepwise import Stepwise
     from dlc.compiler.types import Tensor
 
@@ -50,3 +51,7 @@ class StepOrder:
         which are on an axis of size `steps`. None if it treats each step alone, as `padding_of` tells;
         `Reject` if it reads later steps."""
         return None
+
+    def of_known(self) -> Operator:
+        """Its form of classes that are never missing, such as the symbol that a step has chosen."""
+        return self  # type: ignore[return-value]

@@ -17,6 +17,7 @@ from dlc.compiler.operators.beam_search import (
     RepeatRows,
 )
 from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
+from dlc.compiler.operators.sampling import DrawOfStep, Draws, SampledChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ class ChoiceOfRows(Choice):
         """The symbol as the next step reads it, the symbol as an answer, and which rows have ended then."""
 
     def continues(self):
-        return self.loop.add(Unfinished(), (self._finishes,), "continues")[0]
+        return self.loop.add(Unfinished(ends=self.end is not None), (self._finishes,), "continues")[0]
 
     def answer(self, states, stacked):
         return stacked[0]
@@ -85,11 +86,22 @@ class GreedySteps(ChoiceOfRows):
         return self.loop.add(choice, (scores, finished), "choice")
 
 
+class SampledSteps(ChoiceOfRows):
+    def add_choice(self, scores, finished):
+        decoder = self.loop.decoder
+        drawn = self.loop.before(Draws(most=decoder.max), "draws", self.loop.seed)
+        (draw,) = self.loop.add(DrawOfStep(), (drawn, self.loop.step), "draw")
+        settings = {name: getattr(decoder, name) for name in ("temperature", "top_k", "top_p")}
+        choice = SampledChoice(end=self.end, symbols=self.symbols, **settings)
+        return self.loop.add(choice, (scores, finished, draw), "choice")
+
+
 class BeamSteps(Choice):
     """The rows of the loop are the beams of each row of the batch, the best first."""
 
     def __init__(self, loop):
         super().__init__(loop)
+        assert isinstance(loop.decoder, decoders.Beam)
         self.width = loop.decoder.width
         self.widening = RepeatRows(width=self.width)
 
@@ -119,7 +131,7 @@ class BeamSteps(Choice):
 
     def continues(self):
         best = self.loop.add(BestBeams(width=self.width), (self._finishes,), "best_finishes")
-        return self.loop.add(Unfinished(), best, "continues")[0]
+        return self.loop.add(Unfinished(ends=self.end is not None), best, "continues")[0]
 
     def answer(self, states, stacked):
         return self.loop.after(BestBeams(width=self.width), states[self._answers], "best_answers")
@@ -127,6 +139,7 @@ class BeamSteps(Choice):
 
 CHOICES: dict[type[decoders.Decoder], type[Choice]] = {
     decoders.Greedy: GreedySteps,
+    decoders.Sample: SampledSteps,
     decoders.Beam: BeamSteps,
 }
 

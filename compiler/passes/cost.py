@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import product, total
+from dlc.compiler.dims.dim import DimError, free, product, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,9 +14,24 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
 
 
+# Stands for sizes that are known once the data is read, where there are too many of them for one expression.
+REST = free("(more, known with the data)")
+
+
+def summed(sizes: Iterable[Size]) -> Size:
+    """The sum of the sizes. If it depends on too many class counts, it is the sum of the known ones, and
+    `REST`."""
+    given = list(sizes)
+    try:
+        return total(given)
+    except DimError:
+        known = total(size for size in given if isinstance(size, int))
+        return REST + known
+
+
 def parameters(graph: Graph) -> Size:
     """The number of trainable parameters."""
-    return total(weight_size(w) for w in graph.weights if w.trainable)
+    return summed(weight_size(w) for w in graph.weights if w.trainable)
 
 
 def weight_size(weight: Weight) -> Size:
@@ -25,7 +40,7 @@ def weight_size(weight: Weight) -> Size:
 
 def multiply_adds(nodes: Iterable[Node]) -> Size:
     """Multiply-adds per sample."""
-    return total(node.operator.multiply_adds() for node in nodes)
+    return summed(node.operator.multiply_adds() for node in nodes)
 
 
 def flops(program: CompiledProgram) -> Size:

@@ -107,6 +107,7 @@ class Decoding(SingleSteps):
         self._rows = rows_of(graph, output)
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
         self._counts = counts_of(graph, fed[0])
+        self.step = self.state("step", ITERATION)
         self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch
         self._choice = choice_of(self)
 
@@ -130,9 +131,14 @@ class Decoding(SingleSteps):
         """Carry a state, with its values before the first step and after each step."""
         self._states.append((before, state, after))
 
-    def before(self, operator: Operator, name: str) -> Value:
+    def before(self, operator: Operator, name: str, *more: Value) -> Value:
         """A value of every row before the first step, by an operator of any value of the batch."""
-        return self._widened(self._extension.add(operator, (self._rows,), name, self.site))
+        return self._widened(self._extension.add(operator, (self._rows, *more), name, self.site))
+
+    @property
+    def seed(self) -> Value:
+        """The seed of random draws, an input of the artifact."""
+        return next(value for value in self._extension.inputs if value.kind == "seed")
 
     def around(self, operator: Operator, value: Value, name: str) -> tuple[Value, ...]:
         """The results of an operator of a value of all rows of the loop, before the first step."""
@@ -155,7 +161,7 @@ class Decoding(SingleSteps):
         outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(self._states)}
         outputs |= {f"answer {i}": value for i, value in enumerate(self._choice.stacked)}
         states = [state for _, state, _ in self._states]
-        inputs = (self.state("step", ITERATION), *states)
+        inputs = (self.step, *states)
         body = self._widening(Graph(inputs, (), tuple(self._nodes), outputs))
         operator = Loop(
             most=self.decoder.max,

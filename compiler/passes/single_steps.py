@@ -55,9 +55,9 @@ class SingleSteps(ABC):
         self._extension, self._graph, self._steps, self._most = extension, graph, steps, most
         self._producers = graph.producers()
         self._nodes: list[Node] = []
-        self._of_steps: list[
-            tuple[Value, GraphInput, Value]
-        ] = []  # before the loop, in its body, after a step
+        self._chosen: set[Value] = set()  # values whose steps are the symbols
+        # states before the loop, in its body, and after a step
+        self._of_steps: list[tuple[Value, GraphInput, Value]] = []
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
         self._pairs: set[Value] = set()  # values that have the steps on two axes
         self._early: dict[Value, Value] = {}  # the entries of values that are there before the first step
@@ -118,6 +118,7 @@ class SingleSteps(ABC):
         """Add one step of all nodes that change with the symbols to the body."""
         needed = self._graph.needed_by([scores])
         self._at |= dict.fromkeys(fed, symbol)
+        self._chosen = {*fed}
         for node in self._graph.nodes:
             changing = [i for i, v in enumerate(node.operands) if v in self._at or v in self._pairs]
             if changing and not needed.isdisjoint(node.results):
@@ -159,6 +160,7 @@ class SingleSteps(ABC):
             return
         operands = [self._one(v) for v in node.operands]
         operator = at_size(node.operator, self._steps, 1 - more)
+        operator = operator.of_known() if self._chosen.issuperset(node.operands) else operator
         results = self._add(operator, operands, node.weights, node.name, node.site)
         for whole, one in zip(node.results, results, strict=True):
             if one.type.shape != sized(whole.type, self._steps, 1 - more).shape:

@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.compiler.definitions.definition import Definition, Reject
 from dlc.compiler.definitions.sections import ColumnField, Columns
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import VALUES, listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
-from dlc.compiler.training.figures import titles
 from dlc.runtime import memory
 from dlc.runtime.artifact import tokens
-from dlc.runtime.artifact.equal_lengths import equally_long, in_order
-from dlc.runtime.artifact.metadata import source_like, type_from_json
+from dlc.runtime.artifact.equal_lengths import in_order
+from dlc.runtime.artifact.measured import measured_of
+from dlc.runtime.artifact.metadata import source_like
 from dlc.runtime.artifact.texts import as_texts
 from dlc.runtime.data import RequiredField, open_rows, read_rows
 from dlc.runtime.data.data_errors import MISSING_COLUMN, REPEATED, fail
 from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.extras import install_command, lacking_package
 from dlc.runtime.training.meter import Meter, OutputMetric
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from dlc.runtime.training.history import Figures
 
 CHUNK = 1024
-COUNT_BYTES = 64  # maximum bytes of a count
 
 
 def inputs_of(artifact: OpenArtifact) -> list[RequiredField]:
@@ -69,7 +66,7 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
 
 
 def run_chunks(
-    artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField]
+    artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField], seed: int | None = None
 ) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
     """For each chunk of rows whose inputs are equally long: their numbers, their fields and the outputs.
     Without rows, one empty chunk, which gives the shapes of the outputs."""
@@ -78,9 +75,9 @@ def run_chunks(
     batches = rows.batches(sizes, [*rows.types, *rows.length_names.values()])
     for start, size, batch in zip(starts, sizes, batches, strict=False):
         lengths = {name: batch[name] for name in rows.length_names.values()}
-        for some in equally_long(artifact.fields, lengths, size):
-            taken = some.of(types, batch)
-            answers = artifact.run({name: taken[name] for name in artifact.inputs})
+        for some in artifact.groups(lengths, size):
+            taken, first = some.of(types, batch), start + int(some.rows[0]) if size else 0
+            answers = artifact.run({name: taken[name] for name in artifact.inputs}, seed, first)
             check_rows(artifact, answers, len(some.rows))
             yield start + some.rows, taken, answers
 
@@ -109,7 +106,7 @@ class Predicted:
 @dataclass(frozen=True)
 class Evaluated:
     """The number of rows, the metrics on them (numbers and tables), the class inputs that have missing or
-    unknown values, and notes that count the rows that were left out."""
+    unknown values, and notes on the metrics and the number of rows that were left out."""
 
     rows: int
     what: str  # what the rows are: rows of a table, windows or series
@@ -119,16 +116,19 @@ class Evaluated:
     notes: tuple[str, ...] = ()
 
 
-def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Predicted:
+def predict(
+    artifact: OpenArtifact, source: Any, keep: Sequence[str] = (), seed: int | None = None
+) -> Predicted:
     """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows. An
     artifact of windows answers each window, and keeps values of its last row; one of series keeps values of
-    their first rows."""
+    their first rows. `seed` is that of random draws, by default that of the artifact."""
+    artifact.seed_of(seed)
     opened = open_rows(source, source_like(artifact.metadata))
     rows = tokens.in_rows(artifact, read_rows(opened, inputs_of(artifact), empty=True))
     kept = read_kept(opened, keep, rows.numbers)
     numbers: list[np.ndarray] = []
     parts: list[dict[str, np.ndarray]] = []
-    for places, _, answers in run_chunks(artifact, rows, taken_by(artifact)):
+    for places, _, answers in run_chunks(artifact, rows, taken_by(artifact), seed):
         if not parts:
             check_size(answers, len(places), rows.count or 0)
         numbers.append(places)
@@ -186,19 +186,26 @@ def check_size(answers: Mapping[str, np.ndarray], given: int, rows: int) -> None
         raise ArtifactError(f"the answers to {rows} rows take {sizes}: give fewer rows at a time")
 
 
-def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
-    """The artifact's metrics on the rows of a file or data set."""
-    measured = measured_of(artifact)
+def evaluate(artifact: OpenArtifact, source: Any, seed: int | None = None) -> Evaluated:
+    """The artifact's metrics on the rows of a file or data set. `seed` is that of random draws, by default
+    that of the artifact."""
+    artifact.seed_of(seed)
+    measured, left_out = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
     rows = tokens.in_rows(artifact, read_rows(source, fields, source_like(metadata), drop=metadata.drop))
     meter = Meter(measured)
-    for _, batch, answers in run_chunks(artifact, rows, [*taken_by(artifact), *targets.values()]):
+    for _, batch, answers in run_chunks(artifact, rows, [*taken_by(artifact), *targets.values()], seed):
         for m in measured:
             check_answers(artifact, m, answers, batch)
         meter.add(answers, batch)
     return Evaluated(
-        rows.count or 0, rows.what, meter.figures(), meter.tables(), rows.unknown_values(), rows.notes
+        rows.count or 0,
+        rows.what,
+        meter.figures(),
+        meter.tables(),
+        rows.unknown_values(),
+        (*left_out, *rows.notes),
     )
 
 
@@ -234,77 +241,3 @@ def is_known(type: Tensor, values: np.ndarray) -> bool:
 
 def is_numeric(values: np.ndarray) -> bool:
     return values.dtype.kind in "fiub" or values.dtype.name == "bfloat16"
-
-
-def measured_of(artifact: OpenArtifact) -> list[OutputMetric]:
-    """The metrics that the artifact records. `ArtifactError` if there are none, or for an unknown metric."""
-    outputs = artifact.metadata.outputs
-    pairs = [
-        (name, metric_of(written))
-        for name, metrics in artifact.metadata.metrics.items()
-        if name in outputs
-        for written in metrics
-    ]
-    types = {name: type_from_json(type) for name, type in outputs.items()}
-    pairs = [(name, metric) for name, metric in pairs if metric.whole_rows or not types[name].decoded]
-    left_out = [
-        name for name, metrics in artifact.metadata.metrics.items() if metrics and name not in outputs
-    ]
-    if not pairs and left_out:
-        raise ArtifactError(not_among(artifact, left_out))
-    if not pairs:
-        raise ArtifactError(
-            f"{artifact.path} has no output that can be measured: training compared none with a target; "
-            "name what to measure in `train { metrics = [...] }`, and train again"
-        )
-    for output, metric in pairs:
-        if not metric.fits(type := type_from_json(outputs[output])):
-            raise ArtifactError(f"{artifact.path} measures the {metric.name} of `{output}`, which is {type}")
-    counts = sum(m.counts(type_from_json(outputs[output])) for output, m in pairs)
-    if COUNT_BYTES * counts > memory.free():
-        raise ArtifactError(f"{artifact.path} measures {counts} counts, which takes more memory than is free")
-    for _, metric in pairs:
-        if lacking := lacking_package(metric):
-            raise ArtifactError(f"{lacking}: {install_command(metric.package)}")
-    names, units = titles(tuple(pairs)), artifact.metadata.units
-    return [
-        OutputMetric(name, output, type_from_json(outputs[output]), target, metric, units.get(target, ""))
-        for name, (output, metric) in zip(names, pairs, strict=True)
-        for target in [target_of(artifact, output)]
-    ]
-
-
-def not_among(artifact: OpenArtifact, measured: Sequence[str]) -> str:
-    """The error message if training measured outputs, but none of them was exported."""
-    given = [export_name(name, measured) for name in artifact.metadata.outputs]
-    names = shorten(", ".join([*measured, *given]), 200)
-    what = f"{artifact.path} has no output that can be measured: {listed(measured)}"
-    if len(measured) == 1:
-        return f'{what} is not among its outputs: export it too: `--outputs "{names}"`'
-    return f'{what} are not among its outputs: export them too: `--outputs "{names}"`'
-
-
-def export_name(name: str, measured: Iterable[str]) -> str:
-    """The name of an artifact output in `--outputs`: `y.logits` for `y_logits`."""
-    owner = next((o for o in measured if name.startswith(f"{o}_")), None)
-    return f"{owner}.{name.removeprefix(f'{owner}_')}" if owner else name
-
-
-def metric_of(written: dict[str, Any]) -> Any:
-    import dlc.compiler.training  # noqa: F401  defines the metrics
-
-    known = Definition.families["metric"]
-    settings = dict(written)
-    name = settings.pop("name", None)
-    try:
-        definition = known[name]
-        return definition(**{key: definition.settings[key].kind.accept(v) for key, v in settings.items()})
-    except (KeyError, TypeError, Reject):
-        raise ArtifactError(f"this version of dlc does not know the metric {shorten(written, 80)}") from None
-
-
-def target_of(artifact: OpenArtifact, output: str) -> str:
-    target = artifact.metadata.outputs[output].get("target")
-    if not isinstance(target, str):
-        raise ArtifactError(f"{artifact.path} does not say which target `{output}` is compared with")
-    return target

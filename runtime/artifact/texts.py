@@ -1,4 +1,5 @@
-"""Answers as texts: a sequence of classes that was learnt from texts is one text a row."""
+"""Answers as texts: a sequence of classes that was learnt from texts is one text a row. What a model decodes
+is answered without the end."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
 
 def as_texts(artifact: OpenArtifact, answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers; each sequence of classes whose target was cut from texts as an array of texts."""
-    made = dict(answers)
-    for name, unit in text_outputs(artifact).items():
-        classes = artifact.outputs[name].classes
-        made[name] = texts_of(answers[name], unit, classes.filler if classes else None)
+    """The answers; each sequence of classes whose target was cut from texts as an array of texts, and any
+    other that was decoded as a list of arrays, each without the end."""
+    made, units = dict(answers), text_outputs(artifact)
+    for name, type in artifact.outputs.items():
+        if name in units:
+            made[name] = texts_of(answers[name], units[name], type.classes.filler if type.classes else None)
+        elif type.decoded and type.classes and type.classes.end:
+            made[name] = [row[row != type.classes.filler] for row in answers[name]]
     return made
 
 

@@ -132,7 +132,7 @@ class Reference:
             if decoded := decoding_loop(value, producers):
                 loop, choice = decoded
                 graph, operands = with_stacked(graph, loop, choice.operands)
-                self.choices[name], self.ends[name] = choice, choice.operator.end
+                self.choices[name], self.ends[name] = choice, choice.operator.values()["end"]
                 outputs |= {f"{name}{OPERAND}{i}": operand for i, operand in enumerate(operands)}
             elif node is not None and node.operator.tolerance(np) is not None:
                 self.choices[name] = node
@@ -143,7 +143,7 @@ class Reference:
 
     def __call__(self, raw: Mapping[str, np.ndarray], *, exact: bool = False) -> dict[str, ReferenceOutput]:
         """The outputs of torch; `exact` computes everything in float64."""
-        given = {name: to_torch(raw[name]) for name in self.inputs}
+        given = {name: to_torch(raw[name]) for name in self.inputs if name in raw}
         with torch.no_grad():
             made = self.model.exactly(given) if exact else self.model(given)
         arrays = {n: array_of(tensor) for n, tensor in made.items()}

@@ -263,7 +263,8 @@ def _sequence_problem(
         steps: Any = "..."
         return _shape_error(filled.opened, m, (steps, *step_shape(columns)), "")
     try:
-        longer = [replace(column, lengths=column.lengths + m.wanted.has_end) for column in columns]
+        longer = [replace(column, lengths=column.lengths + m.wanted.has_end)
+                  for column in columns if column.lengths is not None]  # fmt: skip
         check_lengths(m.wanted.declared, longer, axis, sizes)
     except Refused as refused:
         refused.of_rows = True

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Phase
     from dlc.runtime.data.rows import Dataset
+    from dlc.runtime.training.meter import Meter
     from dlc.runtime.training.training_plan import TrainingPlan
 
 STEP_INTERVAL = 0.1  # minimum seconds between two calls of the `step` listeners
@@ -159,7 +160,7 @@ def train_phase(
             weights, other = kept_and_other(forms, best, best_at, done, len(history), kept)
             if not is_complete:
                 copy(best, live)
-            meters = {part: forms.measure(part, rows) for part, rows in data.parts() if rows.count}
+            meters = at_end(forms, data)
     figures = {part: meter.figures() for part, meter in meters.items()}
     tables = {part: meter.tables() for part, meter in meters.items()}
     best_at = best_epoch.number(best_at, done)
@@ -181,10 +182,29 @@ def kept_and_other(
 
 def after_epoch(forms: Forms, data: Dataset, losses: Figures, validate: bool) -> dict[str, Figures]:
     """The figures after an epoch: those of the validation rows, and those of the training rows if they are
-    watched. `losses` are the mean losses of the steps."""
-    settings = forms.phase.settings
-    stopping, until = settings.early_stop, settings.until
-    watched = stopping is not None and stopping.part == "train" and stopping.figure not in losses
-    watched |= until is not None and "train" in until.parts()
-    parts = {"train": data.train if watched else None, "validation": data.validation if validate else None}
-    return {part: forms.measure(part, rows).figures() for part, rows in parts.items() if rows is not None}
+    watched; of decoded answers only what is watched. `losses` are the mean losses of the steps."""
+    watched = {part: training_plan.watched(forms.phase, part) for part in ("train", "validation")}
+    until = forms.phase.settings.until
+    compared = until is not None and "train" in until.parts()
+    parts = {
+        "train": data.train if compared or watched["train"] - losses.keys() else None,
+        "validation": data.validation if validate else None,
+    }
+    return {
+        part: forms.measure(part, rows, watched[part]).figures()
+        for part, rows in parts.items()
+        if rows is not None
+    }
+
+
+def at_end(forms: Forms, data: Dataset) -> dict[str, Meter]:
+    """The losses and metrics of all parts at the end of a phase; of decoded answers to the training rows only
+    what is watched or expected, if there are other rows."""
+    parts = {part: rows for part, rows in data.parts() if rows.count}
+    asked = training_plan.watched(forms.phase, "train") | {
+        path.removeprefix("train.") for e in forms.program.expectations for path in e.measures()
+    }
+    return {
+        part: forms.measure(part, rows, asked if part == "train" and len(parts) > 1 else None)
+        for part, rows in parts.items()
+    }

@@ -26,10 +26,18 @@ class Meter:
         self._measured = [(m, m.metric.start(m.updated_with, m.unit)) for m in measured]
         self._losses = losses
 
-    def add(self, answers: Mapping[str, Any], targets: Mapping[str, Any]) -> None:
-        """Add one batch. `targets` has the lengths of its rows too, as `y_length`, where they differ."""
+    def add(
+        self,
+        answers: Mapping[str, Any],
+        targets: Mapping[str, Any],
+        of: Sequence[OutputMetric] | None = None,
+    ) -> None:
+        """Add one batch to the metrics `of` these answers, by default to all. `targets` has the lengths of
+        its rows too, as `y_length`, where they differ."""
         predictions: dict[str, Prediction] = {}
         for m, state in self._measured:
+            if of is not None and m not in of:
+                continue
             if m.output not in predictions:
                 predictions[m.output] = prediction_of(answers, m.output, m.type)
             answer, target = predictions[m.output], targets[m.target]
@@ -62,14 +70,19 @@ class Meter:
 
 class OutputMetric:
     """A metric of an output: its name (`accuracy`, or `OUTPUT.accuracy` if several outputs are measured), the
-    output, its declared type, the target field, the metric, and what texts were cut into to make the target,
-    if they were."""
+    output, the type of the answers that it compares, the target field, the metric, and what texts were cut
+    into to make the target, if they were."""
 
     def __init__(
         self, name: str, output: str, type: Tensor, target: str, metric: Metric, unit: str = ""
     ) -> None:
         self.name, self.output, self.type, self.target, self.metric = name, output, type, target, metric
         self.unit = unit
+
+    @property
+    def figures(self) -> set[str]:
+        """The names of its figures."""
+        return {f"{self.name}{part}" for part in self.metric.parts(self.type) or ()}
 
     @property
     def leaves_out(self) -> bool:

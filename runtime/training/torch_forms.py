@@ -20,6 +20,7 @@ from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
 from dlc.runtime.data import required_fields
+from dlc.runtime.data.rows import batch_sizes
 from dlc.runtime.training import device as device_of
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batch_means import Means
@@ -30,7 +31,7 @@ from dlc.runtime.training.meter import Meter, OutputMetric
 from dlc.runtime.training.training_plan import sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Value, Weight
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 EVALUATED = 4  # minimum ratio of the rows of a batch without gradients to those of a training batch
 ROOM = 1 << 24  # maximum entries of the largest tensor in larger batches
 CACHED = 1 << 20  # the same on a CPU, to fit its caches
+DECODED = 1024  # maximum rows of a batch whose answers are made step by step, as `dlc eval` takes them
 LONG = 1000  # assumed size of a free dimension
 
 
@@ -107,12 +109,13 @@ class Forms:
         self.phase = phase = phase or program.last_phase
         self.measured = measured(program, phase, units or {})
         settings, objectives = phase.settings, phase.objectives
-        parted, (early_answering, answering), (early_sampling, sampling) = self._cut_graphs()
+        parted, *answered = self._cut_graphs()
+        (early_answering, answering), (early_sampling, sampling), (early_decoding, decoding) = answered
         late = [graph for _, graph in parted]
         device_of.check_precision(device, settings)
-        device_of.check_elements(device, *late, answering)
-        read = {w for graph in (answering, sampling, *late) for w in graph.weights}
-        early_graphs = (early_answering, early_sampling, *(graph for graph, _ in parted))
+        device_of.check_elements(device, *late, answering, decoding)
+        read = {w for graph in (answering, sampling, decoding, *late) for w in graph.weights}
+        early_graphs = (early_answering, early_sampling, early_decoding, *(graph for graph, _ in parted))
         early = {w for graph in early_graphs for w in graph.weights}
         held = [w for w in program.graph.weights if w in read or w not in early]
         model = Model(answering, held, values).to(device)
@@ -130,6 +133,7 @@ class Forms:
         figures = {name: at for o in objectives for name, at in specialize.figures_of(o).items()}
         self.answering = TorchForm(answering, early_answering, figures, self.weights, device)
         self.sampling = TorchForm(sampling, early_sampling, {}, self.weights, device)
+        self.decoding = TorchForm(decoding, early_decoding, {}, self.weights, device)
         self._prepared: list[tuple[Rows, Graph, Rows]] = []
         self.differentiates = any(n.operator.wrt is not None for n in self.answering.graph.nodes)
         self.work = sum(work(form.graph) for form in self.training)
@@ -141,11 +145,12 @@ class Forms:
         self.trained = [self.weights[w.name] for w in used if any(w.name in o.learns for o in objectives)]
         self.statistics = [self.weights[w.name] for w in used if any(w.name in o.updates for o in objectives)]
 
-    def _cut_graphs(self) -> tuple[list[CutGraph], CutGraph, CutGraph]:
-        """The training forms, the inference form with losses and metrics, and that of samples; each as what
-        is computed once from all rows, and the rest."""
+    def _cut_graphs(self) -> tuple[list[CutGraph], CutGraph, CutGraph, CutGraph]:
+        """The training forms, the inference form with losses and metrics, that of samples, and that of
+        decoded answers; each as what is computed once from all rows, and the rest."""
         program, phase = self.program, self.phase
-        asked = tuple(dict.fromkeys(m.output for m in self.measured))
+        asked = tuple(dict.fromkeys(m.output for m in self.measured if not m.type.decoded))
+        decoded = dict.fromkeys(m.output for m in self.decoded)
         answered = replace(program, exports=tuple((name, program.output(name)) for name in asked))
         drawn = {field.name for field in required_fields(program) if field.drawn}
         # rows that differ in length have no array of what is computed early
@@ -154,7 +159,8 @@ class Forms:
         cut_training = not_hoisted if phase.settings.precision == "float64" else cut
         pursued = [cut_training(specialize.training(program, objective)) for objective in phase.objectives]
         answering = cut(specialize.validation(answered, phase))
-        return pursued, answering, cut(specialize.samples(program, phase))
+        decoding = cut(specialize.decoding(program, [program.output(name) for name in decoded]))
+        return pursued, answering, cut(specialize.samples(program, phase)), decoding
 
     def of_step(self, objective: Objective) -> dict[str, torch.Tensor]:
         """The weights, without gradients for those that the objective does not train. They share memory."""
@@ -191,27 +197,43 @@ class Forms:
         self._prepared.append((rows, early, made))
         return made
 
-    def measure(self, part: str, rows: Rows) -> Meter:
-        """A meter with the losses and metrics of a part of the rows, in inference form. What is drawn is the
-        same each time, and differs from what is drawn for other parts."""
-        train, losses = self.phase.settings, Losses([self.answering.means])
-        meter = Meter(self.measured, losses)
+    @property
+    def decoded(self) -> list[OutputMetric]:
+        """The metrics of answers that are made step by step."""
+        return [m for m in self.measured if m.type.decoded]
+
+    def measure(self, part: str, rows: Rows, watched: Container[str] | None = None) -> Meter:
+        """A meter with the losses and metrics of a part of the rows, in inference form. Metrics of decoded
+        answers are measured if their figures are `watched`, by default all. What is drawn is the same each
+        time, and differs from what is drawn for other parts."""
         assert rows.count is not None, "drawn rows are not measured"
-        sizes = sizes_of(
-            rows.count, "all" if train.batch == "all" else max(EVALUATED * train.batch, self._fitting)
-        )
-        batches = self.loader(rows, self.answering, seed=seed_of(train.seed, part)).batches(sizes)
-        targets = {m.target for m in self.measured}
-        lengths = {name for field, name in rows.length_names.items() if field in targets}
-        target_batches = rows.batches(sizes, targets | lengths)
-        with torch.inference_mode(not self.differentiates):
-            weights = self.answering.exported_weights()
-            for batch, targets in zip(batches, target_batches, strict=True):
-                made = self.answering(batch, weights)
-                losses.add(made)
-                outputs = self.answering.graph.outputs.keys() - {*self.answering.means.figures.values()}
-                meter.add({name: made[name].detach().cpu().numpy() for name in outputs}, targets)
+        decoded = [m for m in self.decoded if watched is None or any(name in watched for name in m.figures)]
+        plain = [m for m in self.measured if not m.type.decoded]
+        losses = Losses([self.answering.means])
+        meter = Meter([m for m in self.measured if m in plain or m in decoded], losses)
+        seed, batch = seed_of(self.phase.settings.seed, part), self.phase.settings.batch
+        sizes = sizes_of(rows.count, "all" if batch == "all" else max(EVALUATED * batch, self._fitting))
+        for made, targets in self._answers(self.answering, rows, sizes, seed, plain):
+            losses.add(made)
+            meter.add(as_arrays(made, self.answering), targets, plain)
+        sizes = batch_sizes(rows.count, min(DECODED, rows.inspected(rows.types))) if decoded else []
+        for made, targets in self._answers(self.decoding, rows, sizes, seed, decoded):
+            meter.add(as_arrays(made, self.decoding), targets, decoded)
         return meter
+
+    def _answers(
+        self, form: TorchForm, rows: Rows, sizes: Sequence[int], seed: int, measured: Sequence[OutputMetric]
+    ) -> Iterator[tuple[dict[str, Any], Mapping[str, np.ndarray]]]:
+        """What a form returns for each batch, and the targets of what is measured."""
+        targets = {m.target for m in measured}
+        lengths = {name for field, name in rows.length_names.items() if field in targets}
+        batches = self.loader(rows, form, seed=seed).batches(sizes) if sizes else ()
+        with torch.inference_mode(not self.differentiates):
+            weights = form.exported_weights()
+        for batch, of_batch in zip(batches, rows.batches(sizes, targets | lengths), strict=True):
+            with torch.inference_mode(not self.differentiates):
+                made = form(batch, weights)
+            yield made, of_batch
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:
         """The weights as arrays, in the order of the spec; `tensors` replaces their values."""
@@ -220,6 +242,12 @@ class Forms:
             w.name: as_array(held[w.name], dtype_of(w)) if w.name in held else self._values[w.name]
             for w in self.program.graph.weights
         }
+
+
+def as_arrays(made: Mapping[str, Any], form: TorchForm) -> dict[str, np.ndarray]:
+    """The answers of a form, without its losses."""
+    names = form.graph.outputs.keys() - {*form.means.figures.values()}
+    return {name: made[name].detach().cpu().numpy() for name in names}
 
 
 def seed_of(seed: int, use: str) -> int:
@@ -269,11 +297,12 @@ def estimate(size: Size) -> int:
 
 
 def measured(program: CompiledProgram, phase: Phase, units: Mapping[str, str]) -> list[OutputMetric]:
-    """The metrics of a phase. `units` are those of the fields that were cut from texts."""
-    names = titles(phase.metrics)
+    """The metrics of a phase. `units` are those of the fields that were cut from texts. Metrics that compare
+    whole rows are of the answers that the artifact makes, all others of each step after the right ones."""
     outputs = {o.name: o for o in program.outputs}
-    pairs = [(outputs[output], metric) for output, metric in phase.metrics]
     return [
-        OutputMetric(name, output.name, output.declared, output.target, metric, units.get(output.target, ""))
-        for name, (output, metric) in zip(names, pairs, strict=True)
-    ]
+        OutputMetric(name, of.name, of.answered if metric.whole_rows else of.declared, of.target, metric,
+                     units.get(of.target, ""))
+        for name, (output, metric) in zip(titles(phase.metrics), phase.metrics, strict=True)
+        for of in [outputs[output]]
+    ]  # fmt: skip

@@ -141,6 +141,14 @@ def check_statistics(graph: Graph, plan: TrainingPlan) -> None:
                                               text="one value of each feature in a step")])  # fmt: skip
 
 
+def watched(phase: Phase, part: str) -> set[str]:
+    """The figures of a part of the data that decide when a phase ends and which epoch is the best."""
+    settings = phase.settings
+    paths = settings.until.measures() if settings.until is not None else []
+    paths += [settings.early_stop.on] if settings.early_stop is not None else []
+    return {path.removeprefix(f"{part}.") for path in paths if path.startswith(f"{part}.")}
+
+
 def lower_is_better(program: CompiledProgram, phase: Phase) -> bool:
     """Whether a lower value of the figure that early stopping watches is better."""
     stopping, known = phase.settings.early_stop, known_figures(program, phase)

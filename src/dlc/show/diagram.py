@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import total
+from dlc.compiler.passes.cost import summed
 from dlc.show.layers import TooLarge
 from dlc.show.outline import Group, Outline, OutlineStep, visible
 
@@ -61,7 +61,7 @@ class Box(DrawnPart):
 
     @property
     def parameters(self) -> Size:
-        return total(s.parameters for s in self.steps)
+        return summed(s.parameters for s in self.steps)
 
 
 @dataclass(eq=False)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import spell_value
 from dlc.compiler.diagnostics.quoting import listed
-from dlc.compiler.dims.dim import total
-from dlc.compiler.passes.cost import spell, weight_size
+from dlc.compiler.passes.cost import spell, summed, weight_size
 from dlc.compiler.passes.learners import in_words
 from dlc.compiler.passes.specialize import changed
 from dlc.compiler.record import record
@@ -63,7 +62,7 @@ def trained_part(program: CompiledProgram, phase: Phase, objective: Objective) -
     times = f" (\u00d7 {objective.times})" if objective.times > 1 else ""
     return TrainedPart(
         title=title_of(phase.name, objective.step), phase=phase.name, step=f"{objective.step}{times}",
-        trains=in_words(program, objective, "{}"), parameters=spell(total(map(weight_size, weights))),
+        trains=in_words(program, objective, "{}"), parameters=spell(summed(map(weight_size, weights))),
         freezes=listed(frozen, "{}"), loss=written_loss(program, phase, objective),
         optimizer=optimizer_of(objective), weights=frozenset(weight.name for weight in weights),
     )  # fmt: skip

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import total
 from dlc.compiler.format.printer import print_call, print_type, print_value
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.passes import graph_rewrite
-from dlc.compiler.passes.cost import weight_size
+from dlc.compiler.passes.cost import summed, weight_size
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.record import record
 
@@ -40,7 +39,7 @@ class OutlineStep:
 
     @property
     def parameters(self) -> Size:
-        return total(weight_size(w) for w in self.weights if w.trainable)
+        return summed(weight_size(w) for w in self.weights if w.trainable)
 
     @property
     def multiply_adds(self) -> Size:
@@ -75,11 +74,11 @@ class Group:
 
     @property
     def parameters(self) -> Size:
-        return total(s.parameters for s in self.steps())
+        return summed(s.parameters for s in self.steps())
 
     @property
     def multiply_adds(self) -> Size:
-        return total(s.multiply_adds for s in self.steps())
+        return summed(s.multiply_adds for s in self.steps())
 
     def steps(self) -> Iterator[OutlineStep]:
         for part in self.parts:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import total
 from dlc.compiler.format.printer import print_type
-from dlc.compiler.passes.cost import spell
+from dlc.compiler.passes.cost import spell, summed
 from dlc.show.columns import columns
 from dlc.show.objectives import objectives_table
 from dlc.show.outline import Group, Outline, OutlineStep, last, visible
@@ -107,8 +106,8 @@ def number(size: Size) -> str:
 
 def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> Iterator[str]:
     steps = [s for part in parts for s in part.steps()]
-    parameters = total(s.parameters for s in steps)
-    work = spell(total(s.multiply_adds for s in steps))
+    parameters = summed(s.parameters for s in steps)
+    work = spell(summed(s.multiply_adds for s in steps))
     yield f"{spell(parameters)} parameters{memory(parameters)}, {work} multiply-adds for one sample"
     fitted = [last(s.node.name) for s in steps if any(w.role == "fitted" for w in s.weights)]
     if fitted:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import total
-from dlc.compiler.passes.cost import parameters, spell, weight_size
+from dlc.compiler.passes.cost import parameters, spell, summed, weight_size
 from dlc.show.columns import columns
 
 if TYPE_CHECKING:
@@ -21,6 +20,6 @@ def weights(program: CompiledProgram) -> str:
     ]
     if not rows:
         return "no weights\n"
-    fixed = total(weight_size(w) for w in program.graph.weights if not w.trainable)
+    fixed = summed(weight_size(w) for w in program.graph.weights if not w.trainable)
     held = f", and {spell(fixed)} numbers that no optimizer changes" if fixed != 0 else ""
     return f"{columns(HEAD, rows, (2,))}\n\n{spell(parameters(program.graph))} parameters{held}\n"

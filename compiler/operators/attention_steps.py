@@ -139,9 +139,8 @@ class MemoryKeys(AttentionPart):
         return self.kept_adds(self.whole.sources[1].shape[-2])
 
     def torch(self, F, *sources, **weights):
-        _, *types = self.whole.sources
-        k, v = (self.torch_heads(F, part, x, have, weights)
-                for part, x, have in zip(self.parts(), (sources[0], sources[-1]), types, strict=True))  # fmt: skip
+        given = zip(self.parts(), (sources[0], sources[-1]), self.whole.sources[1:], strict=True)
+        k, v = (self.torch_heads(F, part, x, have, weights) for part, x, have in given)
         return self.torch_rotated(F, "key", k), v
 
     def onnx(self, op, *sources, **weights):
@@ -190,11 +189,11 @@ class AttentionStep(AttentionPart):
     """One step of attention over keys and values. `of` is bound to a query of one step and to a memory of the
     steps that are read.
 
-    Its operands are the query, the keys and the values of a memory, and what `of` is given. With `sources`, the
-    keys and values of earlier steps are carried: its operands are one step of what queries, keys and values are
-    made of, what `of` is given, and the keys and values so far; and if it is `masked`, which of them are seen.
-    The step's own key and value are appended, and are results too. The place of the step follows, if `of` is
-    `rotary`.
+    Its operands are the query, the keys and the values of a memory, and what `of` is given. With `sources`,
+    the keys and values of earlier steps are carried: its operands are one step of what queries, keys and
+    values are made of, what `of` is given, and the keys and values so far; and if it is `masked`, which of
+    them are seen. The step's own key and value are appended, and are results too. The place of the step
+    follows, if `of` is `rotary`.
     """
 
     sources: int = setting("the number of sources; 0 if nothing is carried", Integer(0), 0)
@@ -224,15 +223,6 @@ class AttentionStep(AttentionPart):
         rest = others[:-1] if place is not None else others
         return rest[-1] if self.masked else None, place
 
-    def multiply_adds(self):
-        x, *others = self.operands
-        keys, (features,) = self.memory(others)[0], x.shape[-1:]
-        carries = int(self.sources > 0)
-        own = (
-            kept_by_a_step(self.whole, *self.whole.three(self.operands[: self.sources])[1:]) if carries else 0
-        )
-        return 2 * features * features + own + 2 * (keys.shape[-2] + carries) * features
-
     def torch(self, F, x, *others, **weights):
         a, (keys, values, given), (seen, place) = self.whole, self.memory(others), self.last(others)
         own = a.three((x, *others[: self.sources - 1])) if self.sources else (x,)
@@ -240,7 +230,7 @@ class AttentionStep(AttentionPart):
         def made(part: str, x: Any) -> Any:
             have = self.operands[0].with_axis(-1, x.shape[-1])
             y = self.torch_heads(F, part, x, have, weights)
-            if place is None or part == "value":
+            if a.rotary is None or part == "value":
                 return y
             return torch_rotated_at(F, y, place, heads_type(a, part, self.operands[0]), a.rotary)
 
@@ -263,7 +253,7 @@ class AttentionStep(AttentionPart):
 
         def made(part: str, x: Any, have: Tensor) -> Any:
             y = attention_onnx.projected(op, a, part, x, weights, have)
-            if place is None or part == "value":
+            if a.rotary is None or part == "value":
                 return y
             return onnx_rotated_at(op, y, place, heads_type(a, part, have), a.rotary)
 
@@ -280,7 +270,7 @@ class AttentionStep(AttentionPart):
         y = attention_onnx.output(op, a, attention_onnx.attend(op, a, q, keys, values, *masks), weights)
         return (y, keys, values) if self.sources else y
 
-    def with_seen(self) -> Attention:
+    def with_seen(self) -> Any:
         """The attention whose mask hides what is not seen of the steps that are carried."""
         a = self.whole
         if not self.masked:

@@ -34,6 +34,8 @@ from dlc.compiler.operators.sliding_window import (
     same_pads,
     slide,
 )
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -332,6 +334,13 @@ class ConvTranspose(_Convolution):
         return module(self.operands[0].shape[0], self.channels, self.kernel, stride=self.stride,
                       padding=self.padding, output_padding=self.output_padding, groups=self.groups,
                       bias=self.bias, dilation=self.dilation)  # fmt: skip
+
+    def stepwise(self, changing, steps):
+        axis = next(
+            (axis for axis in range(1, self.operands[0].rank) if on_axis(steps, self.operands[0], axis)), 0
+        )
+        names = ("kernel", "stride", "padding", "output_padding")
+        return ALONE if axis and [self.axes(name)[axis - 1] for name in names] == [1, 1, 0, 0] else None
 
     def torch(self, F, x, weight, bias=None):
         conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.operands[0].rank - 2]

@@ -111,10 +111,11 @@ class NextPlace(Operator):
 
 
 class SeenSteps(Operator):
-    """Which of the steps that are carried, and of the step itself, are seen. The operands are the keys so far,
-    `[..., past, n]`; with a `window`, the number of the step in its row; for prompts with padding, the prompt
-    and the lengths of its rows. Steps are seen that are no padding of the prompt, and less than `window` steps
-    away. `more` entries are before the prompt.
+    """Which of the steps that are carried, and of the step itself, are seen: those that are no padding of a
+    prompt, and less than `window` steps away.
+
+    The operands are the keys so far, `[..., past, n]`; with a `window`, the number of the step in its row;
+    for prompts with padding, the prompt and the lengths of its rows. `more` entries stand before the prompt.
     """
 
     public = False
@@ -127,24 +128,24 @@ class SeenSteps(Operator):
 
     def torch(self, F, keys, *others):
         places = F.arange(keys.shape[-2] + 1, device=keys.device).unsqueeze(0)
-        own, seen = places, None
+        own, seen = places, F.full_like(places, True, dtype=F.bool)
         if len(others) > 1:
             prompt, counts = others[-2], others[-1].unsqueeze(1) + self.more
             end = prompt.shape[1] + self.more
             own = F.where(places < end, places, places - end + counts)
             seen = (places < counts) | (places >= end)
         if self.window is not None:
-            near = others[0].unsqueeze(1) - own < self.window
-            seen = near if seen is None else seen & near
+            seen = seen & (others[0].unsqueeze(1) - own < self.window)
         return seen.unsqueeze(1).unsqueeze(1)
 
     def onnx(self, op, keys, *others):
-        places, one = onnx_places(op, self.operands[0].shape[-2] + 1), op.constant([1], "int64")
+        have, *given = self.operands
+        places, one = onnx_places(op, have.shape[-2] + 1), op.constant([1], "int64")
         own, seen = places, None
         if len(others) > 1:
             more = op.constant(self.more, "int64")
             counts = op.Add(op.Unsqueeze(others[-1], one), more)
-            end = op.Add(op.size(self.operands[-2].shape[0]), more)
+            end = op.Add(op.size(given[-2].shape[0]), more)
             own = op.Where(op.Less(places, end), places, op.Add(op.Sub(places, end), counts))
             seen = op.Or(op.Less(places, counts), op.GreaterOrEqual(places, end))
         if self.window is not None:

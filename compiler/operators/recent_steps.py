@@ -1,4 +1,4 @@
-"""Steps that are computed from a few steps before them, which are carried: convolutions, pooling and shifts."""
+"""Steps that are computed from a few steps before them, which are carried: windows, shifts and sums."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 
 
 def over_recent(of: Operator, x: Tensor, axis: int, count: int, start: float = 0) -> Stepwise:
-    """How an operator is computed that reads a step of `x` and the `count` steps before it on an axis. `of` is
-    bound to so many steps; before the first step there are steps of the number `start`."""
+    """How an operator is computed that reads a step of `x` and the `count` steps before it on an axis. `of`
+    is bound to so many steps; before the first step there are steps of the number `start`."""
     state = x.with_axis(axis, count)
     return Stepwise(
         StepOverRecent(of=of, axis=axis),
@@ -106,8 +106,8 @@ class FirstStep(Operator):
 
 
 class RecentSteps(Operator):
-    """The last steps of each row; where there are fewer, steps of the number `start` before them. `more` is the
-    number of steps of a row beyond its length."""
+    """The last steps of each row; where there are fewer, steps of the number `start` before them. A row has
+    `more` steps than its length."""
 
     public = False
     takes = "any"

@@ -104,14 +104,12 @@ class Recurrent(Operator, abstract=True):
         from dlc.compiler.operators.recurrent_steps import RecurrentPrefix, RecurrentStep
 
         if self.bidirectional or self.final:
-            what = (
-                "reads the steps from the last to the first"
-                if self.bidirectional
-                else "waits for the last step"
-            )
-            raise Reject(f"`{self.name}` {what}", at=0)
+            if self.bidirectional:
+                raise Reject("it reads the steps from the last to the first", at=0,
+                             help="leave `bidirectional=true` out")  # fmt: skip
+            raise Reject("it waits for the last step", at=0, help="without `final=true` it gives all states")
         if tuple(changing) != (0,):
-            raise Reject(f"the initial state of `{self.name}` changes with the steps", at=changing[-1])
+            raise Reject("its initial state changes with the steps", at=changing[-1])
         x, *states = self.positional
         one = self.knowing(lengths=None).bind(x.with_axis(0, 1), *states)
         state = Tensor("float", self.state_shape())

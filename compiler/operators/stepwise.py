@@ -31,8 +31,8 @@ class BoundOperator(ParameterType):
 @record
 class Stepwise:
     """`step` takes one step of each operand that changes with the steps; then the results of `once`, or the
-    other operands if there is none; then the operands at the places `kept`, one step of those that change; then
-    the states. Its results are one step of each result, and the next states.
+    other operands if there is none; then the operands at the places `kept`; then the states. Its results are
+    one step of each result, and the next states.
 
     Without a `step`, each step is computed alone, by the operator itself.
 
@@ -44,11 +44,11 @@ class Stepwise:
       of rows if they differ. One of them is needed where there are states.
     - `early` computes those entries of the results which are there before the first step, of those of the
       operands; by default the operator itself.
-    - `rows` are the types of operands that are read as a whole up to the step, by their places: `past + 1` steps
-      in place of one.
+    - `rows` are the types in which operands that are `kept` are read, by their places: one step of them, or
+      all steps so far, `past + 1`.
     - `placed`: the number of the step in its row, from 0, is the last operand.
-    - `masked` is the step with one operand more, before the place: a mask of the steps that are carried. It is
-      used for prompts with padding, and where a step sees those alone that are less than `window` steps away.
+    - `masked` is the step with one operand more, before the place: a mask of the steps that are carried. It
+      is used for prompts with padding, and where a step sees only those less than `window` steps away.
     - `most` is the greatest number of steps.
     """
 

@@ -85,8 +85,8 @@ def rows_of(graph: Graph, output: Output) -> Value:
     values = (v for v in graph.values() if v.type.batched and v not in targets)
     found = next((v for v in values if v.type.element != "string"), None)
     if found is None:
-        message = f"the answer of `{output.name}` is the same for every sample: it depends on no input"
-        raise failed(output.site, message, "let the steps read an input, or what a net makes of it")
+        message = f"`{output.name}` is decoded from no input, so the number of answers is not known"
+        raise failed(output.site, message, "give the model an input that its steps read, such as a prompt")
     return found
 
 

@@ -1,7 +1,7 @@
 """One step of a graph: what each of its nodes computes of a step, and of what it computed for earlier steps.
 
-Values that change with the steps have them on an axis of `steps` entries, or of some more: those are there before
-the first step. A value with two such axes holds pairs of steps. Only the last row of it is ever computed.
+Values that change with the steps have them on an axis of `steps` entries, or of some more: those are there
+before the first step. A value with two such axes holds pairs of steps. Only its last row is ever computed.
 """
 
 from __future__ import annotations
@@ -287,8 +287,8 @@ class SingleSteps(ABC):
         return self._place[more]
 
     def _mask(self, keys: Value, window: int | None, more: int) -> list[Value]:
-        """Which of the steps that are carried are seen: no padding of a prompt, and no step farther away than a
-        window; nothing if all are."""
+        """Which of the steps that are carried are seen: no padding of a prompt, and none outside of a window;
+        nothing if all are."""
         padded = self._padded()
         if window is None and not padded:
             return []
@@ -299,8 +299,7 @@ class SingleSteps(ABC):
         return [self._masks[window, more]]
 
     def _form(self, value: Value, wanted: Tensor) -> Value:
-        """One step of a value, or all steps so far, on the axes where the wanted type has so many; or the last
-        row of pairs."""
+        """A value in the wanted type: one step of it, all steps so far, or the last row of pairs."""
         if value in self._at and wanted.shape == self._at[value].type.shape:
             return self._at[value]
         key = (value, wanted.shape)
@@ -314,8 +313,8 @@ class SingleSteps(ABC):
     def _so_far(self, value: Value, axis: int) -> Value:
         """All steps of a value so far."""
         state = self.state(f"{value.name}_steps", value.type.with_axis(axis, PAST))
-        (longer,) = self._add(LongerSteps(axis=axis), (self._before_step(state), self._at[value]), {}, state.name,
-                              value.site)  # fmt: skip
+        operands = self._before_step(state), self._at[value]
+        (longer,) = self._add(LongerSteps(axis=axis), operands, {}, state.name, value.site)
         self._of_steps.append((self._widened(self._entries(value)), state, longer))
         return longer
 
@@ -378,7 +377,8 @@ def with_place(node: Node, add: Callable[[], object]) -> None:
     try:
         add()
     except Reject as reject:
-        message = f"`{node.operator.symbol or node.operator.name}` cannot be computed step by step: {reject.message}"
+        name = node.operator.symbol or node.operator.name
+        message = f"`{name}` cannot be computed step by step: {reject.message}"
         raise failed(node.site, message, reject.help or HELP) from None
 
 
@@ -397,8 +397,16 @@ def check_apart(node: Node, changing: Sequence[int], steps: Size) -> None:
         raise Reject("its result depends on the place of a step")
     for place in changing:
         for axis in step_axes(node.operands[place].type, steps):
-            if not operator.elementwise and operator.padding_of(place, axis) != APART:
+            if not operator.elementwise and not is_apart(operator, place, axis):
                 raise Reject("it reads several steps", at=place)
+
+
+def is_apart(operator: Operator, place: int, axis: int) -> bool:
+    """Whether entries at different places of an axis never meet."""
+    try:
+        return operator.padding_of(place, axis) == APART
+    except Reject:
+        return False
 
 
 def beyond(type: Tensor, steps: Size) -> int:

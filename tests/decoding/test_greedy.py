@@ -122,7 +122,7 @@ def test_prompts_of_different_lengths_are_continued_as_each_alone(steps: str) ->
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ("gru(8, bidirectional=true)", "`gru` reads the steps from the last to the first"),
+        ("gru(8, bidirectional=true)", "it reads the steps from the last to the first"),
         ("attention(4)", "it reads later steps"),
         ("softmax(axis=0)", "it reads several steps"),
     ],

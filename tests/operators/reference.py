@@ -87,14 +87,16 @@ class RowByRow:
         steps, rows = x.shape[:2]
         directions, units = r.shape[0], r.shape[2]
         y = np.zeros((steps, directions, rows, units), x.dtype)
-        last = np.zeros((directions, rows, units), x.dtype)
+        last = [np.zeros((directions, rows, units), x.dtype) for _ in range(self.n_outputs - 1)]  # type: ignore[attr-defined]
         for row, length in enumerate(np.full(rows, steps) if lengths is None else lengths):
             if length:
                 one, own = slice(row, row + 1), x[:length, row : row + 1]
                 given = [state[:, one] for state in states]
                 made = super()._run(own, w, r, b, None, *given, **settings)  # type: ignore[misc]
-                y[:length, :, one], last[:, one] = made[:2]
-        return y, last
+                y[:length, :, one] = made[0]
+                for state, found in zip(last, made[1:], strict=True):
+                    state[:, one] = found
+        return y, *last
 
 
 class LSTM(RowByRow, TheirLSTM):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from dlc.compiler.definitions.definition import Definition, setting
-from dlc.compiler.definitions.parameter_types import Integer, MemberOf, ParameterType, Reject
+from dlc.compiler.definitions.parameter_types import (
+    Integer,
+    MemberOf,
+    Nothing,
+    Number,
+    OneOf,
+    ParameterType,
+    Reject,
+)
 from dlc.compiler.record import record
 
 MOST_STEPS, MOST_BEAMS = 100_000, 1_000
+LEAST_TEMPERATURE = 1e-6
+SEED = "seed"  # the input of artifacts that draw random numbers
 
 
 @record
@@ -55,6 +65,9 @@ class OneDecoder(MemberOf):
 class Decoder(Definition, family="decoder", what="a way of decoding"):
     """Makes an output step by step: each step reads what the steps before it have answered."""
 
+    # True if it draws random numbers, from the seed that the artifact takes.
+    random: ClassVar[bool] = False
+
     output: Any = setting("the output, a sequence of classes", OutputName())
     max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 100)
 
@@ -89,3 +102,35 @@ class Beam(Decoder):
     export { decode = beam(sounds, width=4, max=20) }
     """
     width: int = setting("the number of continuations that are kept", Integer(1, MOST_BEAMS), 4)
+
+
+class Sample(Decoder):
+    """Draws the class of each step with its probability. A row ends at the class that means the end, and is
+    filled with it.
+
+    In this order: the scores are divided by `temperature`; the `top_k` best classes are kept; of these, the
+    best until their probabilities, which add up to 1 again, reach `top_p`, at least one; one of the classes
+    that are left is drawn. Of equal scores, the first are better.
+
+    The artifact has one more input, `seed`, a whole number that may be left out: then it is the seed of
+    `train`. The draws of a row depend on the seed, the number of the row in the batch and the step alone
+    (Philox2x32-10, Salmon et al. 2011). `greedy` is what is left at temperature 0, and with `top_k=1`.
+    """
+
+    random = True
+    temperature: float = setting("the divisor of the scores: below 1, probable classes are drawn more often",
+                                 Number(LEAST_TEMPERATURE), 1.0)  # fmt: skip
+    top_k: int | None = setting("the number of classes to draw from, at most all",
+                                OneOf(Integer(1), Nothing()), None, shown="all classes")  # fmt: skip
+    top_p: float = setting("the least probability of the classes to draw from, together",
+                           Number(above=0, maximum=1), 1.0)  # fmt: skip
+
+    usage = """
+    input  spelling: class(30)[S]
+    output sounds: class(40)[T]
+
+    heard = spelling -> embedding(32) -> gru(32, final=true)
+    (shift(sounds.target) -> embedding(32), heard) -> gru(32) -> dense(sounds.classes) -> sounds
+
+    export { decode = sample(sounds, max=20, temperature=0.8, top_k=10) }
+    """

@@ -5,7 +5,7 @@ The number of classes is part of shapes, so the name of the output is read befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.diagnostics.quoting import listed
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlc.compiler.definitions.export_section import Export
+    from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import Value
+    from dlc.compiler.types import Tensor
 
 
 def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[str]:
@@ -74,6 +76,8 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
         message = f"`{output.name}` is {declared}: a sequence of classes of any length can be decoded"
         state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
+    if decoder.random:
+        check_drawn(state, decoder, declared, export.spans.get("decode", span))
     state.decoder = decoder
 
 
@@ -91,6 +95,17 @@ def continues_prompt(state: Elaboration, output: OutputRef) -> bool:
         if not read.isdisjoint(node.operands):
             read.update(node.results)
     return output.scores not in read
+
+
+def check_drawn(state: Elaboration, decoder: Any, declared: Tensor, span: Span) -> None:
+    """Check the settings of a decoder that draws classes."""
+    assert declared.classes is not None
+    count = declared.classes.count
+    if decoder.top_k is not None and isinstance(count, int) and decoder.top_k > count:
+        end = ", the end included" if declared.classes.end else ""
+        message = f"`top_k` is {decoder.top_k}, and `{decoder.output.name}` has {count} classes{end}"
+        help = f"write at most {count}, or leave it out to draw from all"
+        state.problems.report("E0403", span, message, help=help)
 
 
 def section(tree: syntax.File, name: str) -> syntax.Section | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
 
-InputKind = Literal["input", "target", "length", "state"]
+InputKind = Literal["input", "target", "length", "state", "seed"]
 
 
 @record(eq=False)
@@ -41,11 +41,13 @@ class GraphInput(Value):
 
     `kind` is its role: an `input` of the model; a `target`, with which the loss compares an output; a
     `length`, the number of steps of a sequence dimension in each sample; a `state`, which a step of the model
-    passes to the next. `field` is the field of the data that provides the values.
+    passes to the next; the `seed` of random draws. `field` is the field of the data that provides the values.
+    `default` is the value of an input that may be left out.
     """
 
     kind: InputKind
     field: str
+    default: int | None = None
 
     __repr__ = Value.__repr__
 

@@ -238,6 +238,11 @@ class OnnxBuilder:
         self.initializers[name] = value
         return value
 
+    def default(self, value: ir.Value, number: int) -> None:
+        """Give an input a value that it has where it is left out: an initializer of its name."""
+        value.const_value = ir.tensor(np.array(number, np.int64), name=value.name)
+        self.initializers[str(value.name)] = value
+
     def stored(self, name: str, function: Callable[..., np.ndarray], weights: Sequence[ir.Value]) -> ir.Value:
         """An initializer of another form of weights. Equal arrays are stored once."""
         array = np.asarray(function(*map(self.array, weights)), order="C")
@@ -311,6 +316,8 @@ def model(graph: Graph, weights: Mapping[str, np.ndarray], *, opset: int, ml_ops
     values: dict[Value, ir.Value] = {}
     for value in graph.inputs:
         values[value] = builder.inputs[value] = typed(ir.Value(name=value.name), value.type)
+        if value.default is not None:
+            builder.default(values[value], value.default)
     for weight in graph.weights:
         array = np.asarray(weights[weight.name], dtype(weight))
         values[weight.value] = builder.initializer(weight.name, array, weight=True)

@@ -218,6 +218,7 @@ class Model(nn.Module):
     def attach(self, graph: Graph) -> None:
         """Use this graph, another form of the same program, with the same weights."""
         self._inputs = [v.field for v in graph.inputs]
+        self._defaults = {v.field: torch.tensor(v.default) for v in graph.inputs if v.default is not None}
         self._reads = [w.name for w in graph.weights]
         self._text = {
             v.name: n.operator for n in graph.nodes for v in n.operands if v.type.element == "string"
@@ -256,6 +257,7 @@ class Model(nn.Module):
     def _arguments(self, inputs: Mapping[str, Any]) -> list[torch.Tensor | Texts]:
         if not isinstance(inputs, Mapping):
             raise TypeError(f"the model takes a dict of tensors: {', '.join(self._inputs)}")
+        inputs = {**self._defaults, **inputs}
         missing = [n for n in self._inputs if n not in inputs]
         if missing:
             raise KeyError(f"the model needs the inputs {', '.join(missing)}")

@@ -45,7 +45,7 @@ class NewRows(Operator):
 
     def onnx(self, op, x):
         (made,) = self.made
-        element: Any = made.element
+        element = str(made.element)
         wide = WIDER.get(element, element)
         number = op.constant(self.value, DTYPES[wide][0])
         return onnx_cast(op, op.Expand(number, op.shape(made)), wide, element)

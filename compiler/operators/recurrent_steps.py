@@ -85,7 +85,7 @@ def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[An
         )
         found.append(last)
         x = layer.onnx_join(op, y, 1)
-    states_of = [[layer[i] for layer in found] for i in range(count)]
+    states_of = [[last[i] for last in found] for i in range(count)]
     joined = [op.Concat(*parts, axis=0) if len(parts) > 1 else parts[0] for parts in states_of]
     axis = op.constant([0], "int64")
     made = (op.Squeeze(s, axis) if layer.layers == 1 else op.Transpose(s, perm=[1, 0, 2]) for s in joined)

@@ -17,6 +17,7 @@ from dlc.compiler.operators.beam_search import (
     RepeatRows,
 )
 from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
+from dlc.compiler.operators.sampling import DrawOfStep, Draws, SampledChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +86,16 @@ class GreedySteps(ChoiceOfRows):
         return self.loop.add(choice, (scores, finished), "choice")
 
 
+class SampledSteps(ChoiceOfRows):
+    def add_choice(self, scores, finished):
+        decoder = self.loop.decoder
+        drawn = self.loop.before(Draws(most=decoder.max), "draws", self.loop.seed)
+        (draw,) = self.loop.add(DrawOfStep(), (drawn, self.loop.step), "draw")
+        settings = {name: getattr(decoder, name) for name in ("temperature", "top_k", "top_p")}
+        choice = SampledChoice(end=self.end, symbols=self.symbols, **settings)
+        return self.loop.add(choice, (scores, finished, draw), "choice")
+
+
 class BeamSteps(Choice):
     """The rows of the loop are the beams of each row of the batch, the best first."""
 
@@ -128,6 +139,7 @@ class BeamSteps(Choice):
 
 CHOICES: dict[type[decoders.Decoder], type[Choice]] = {
     decoders.Greedy: GreedySteps,
+    decoders.Sample: SampledSteps,
     decoders.Beam: BeamSteps,
 }
 

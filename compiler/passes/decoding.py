@@ -120,6 +120,7 @@ class Decoding:
         self._seen: Value | None = None
         self._counts = counts_of(graph, fed[0])
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
+        self.step = self.state("step", ITERATION)
         self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch
         self._choice = choice_of(self)
 
@@ -143,9 +144,14 @@ class Decoding:
         """Carry a state, with its values before the first step and after each step."""
         self._states.append((before, state, after))
 
-    def before(self, operator: Operator, name: str) -> Value:
+    def before(self, operator: Operator, name: str, *more: Value) -> Value:
         """A value of every row before the first step, by an operator of any value of the batch."""
-        return self._widened(self._extension.add(operator, (self._rows,), name, self.site))
+        return self._widened(self._extension.add(operator, (self._rows, *more), name, self.site))
+
+    @property
+    def seed(self) -> Value:
+        """The seed of random draws, an input of the artifact."""
+        return next(value for value in self._extension.inputs if value.kind == "seed")
 
     def around(self, operator: Operator, value: Value, name: str) -> tuple[Value, ...]:
         """The results of an operator of a value of all rows of the loop, before the first step."""
@@ -168,7 +174,7 @@ class Decoding:
         outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(self._states)}
         outputs |= {f"answer {i}": value for i, value in enumerate(self._choice.stacked)}
         states = [state for _, state, _ in self._states]
-        inputs = (self.state("step", ITERATION), *states)
+        inputs = (self.step, *states)
         body = self._widening(Graph(inputs, (), tuple(self._nodes), outputs))
         operator = Loop(
             most=self.decoder.max,

@@ -17,6 +17,8 @@ HELP_TEXT = (
 )
 HELP = "declare classes by their count, such as `class(3)`, or leave `target` out"
 
+HELP_DRAWN = "write `decode = greedy(...)`, or leave `target` out"
+
 
 def check(program: CompiledProgram, problems: Problems) -> None:
     """Report what the target of the artifact cannot compute."""
@@ -43,6 +45,10 @@ def check_openvino(program: CompiledProgram, problems: Problems) -> None:
     text, and no operators of ai.onnx.ml."""
     if program.export.target != OPENVINO:
         return
+    for output in specialize.decoded_outputs(program):
+        if output.decoder and output.decoder.random:
+            message = f"OpenVINO computes other random numbers, so it cannot draw `{output.name}`"
+            problems.add(Diagnostic.at(output.site, "E0403", message, HELP_DRAWN))
     graph = specialize.inference(program)
     values = [value for node in graph.nodes if node.operator.uses_ml for value in node.operands]
     values += [value for value in graph.values() if value.type.element == "string"]

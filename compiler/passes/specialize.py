@@ -6,9 +6,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dlc.compiler.definitions.decoders import SEED
+from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.arithmetic import Add
+from dlc.compiler.operators.sampling import SEED as SEED_TYPE
 from dlc.compiler.output_kinds import ClassKind, kind_of
 from dlc.compiler.passes.decoding import decode
 from dlc.compiler.passes.graph_checks import reached
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
     from dlc.compiler.diagnostics.problems import Problems
-    from dlc.compiler.ir.graph import Node, Output, Weight
+    from dlc.compiler.ir.graph import Input, Node, Output, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective, Phase
     from dlc.compiler.training.regularizers import Regularizer
@@ -173,13 +176,19 @@ def inference(program: CompiledProgram) -> Graph:
     rows differ in length only if `export` asks for their lengths, and in the number of words."""
     graph = from_raw(program, with_answers(program, at_inference(program.graph), decoded=True))
     graph = with_raw_lengths(program, graph)
-    return with_decoding(graph, [o for _, o in program.exports if not isinstance(o, Value) and o.decoder])
+    return with_decoding(graph, decoded_outputs(program), program.train.seed)
+
+
+def decoded_outputs(program: CompiledProgram) -> list[Output]:
+    """The exported outputs whose answers are made step by step."""
+    return [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
 
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    outputs = [output for output in program.outputs if output.decoder]
-    if outputs:
+    if outputs := [output for output in program.outputs if output.decoder]:
+        if any(output.decoder.random for output in decoded_outputs(program) if output.decoder):
+            check_seed(program, problems)
         try:
             decoding(program, outputs)
             inference(program)
@@ -188,10 +197,23 @@ def check_decoding(program: CompiledProgram, problems: Problems) -> None:
                 problems.add(diagnostic)
 
 
-def with_decoding(graph: Graph, outputs: list[Output]) -> Graph:
-    """The graph with the answers that are made step by step, in place of the scores that it has."""
+def check_seed(program: CompiledProgram, problems: Problems) -> None:
+    """Report what has the name of the seed that the artifact takes."""
+    named: list[Input | Output | Value] = [i for i in program.inputs if i.name == SEED]
+    named += [o for o in program.outputs if SEED in (o.name, o.target)]
+    named += [exported for name, exported in program.exports if name == SEED]
+    for found in named:
+        message = f"`{SEED}` is the name of the seed that the artifact takes, which draws its answers"
+        problems.add(Diagnostic.at(found.site, "E0607", message, "give it another name"))
+
+
+def with_decoding(graph: Graph, outputs: list[Output], seed: int) -> Graph:
+    """The graph with the answers that are made step by step, in place of the scores that it has. If they are
+    drawn, it takes a seed, by default this one."""
     extension, answers = Extension(graph), dict(graph.outputs)
     for output in outputs:
+        if output.decoder and output.decoder.random:
+            extension.inputs.append(GraphInput(SEED, SEED_TYPE, output.site, "seed", SEED, seed))
         value, kind = decode(extension, output, answers[output.name]), kind_of(output.answered)
         assert isinstance(kind, ClassKind)
         for step, operator in kind.named(output.declared.with_shape(*value.type.shape)):
@@ -221,7 +243,7 @@ def decoding(program: CompiledProgram, outputs: list[Output]) -> Graph:
     exports = tuple((output.name, output) for output in outputs)
     graph = at_inference(program.row_graph)
     graph = with_answers(replace(program, exports=exports), graph, decoded=True)
-    return with_decoding(with_lengths(program, graph), outputs)
+    return with_decoding(with_lengths(program, graph), outputs, program.train.seed)
 
 
 def samples(program: CompiledProgram, phase: Phase) -> Graph:

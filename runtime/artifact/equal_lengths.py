@@ -27,6 +27,12 @@ class EqualRows(NamedTuple):
         """These rows of the fields of a padded batch, as long as the longest of them; and their lengths."""
         return {name: self.cut(name, type, batch[name]) for name, type in types.items()} | {**self.lengths}
 
+    def stretches(self) -> list[EqualRows]:
+        """Groups of rows that follow each other."""
+        starts = [0, *np.flatnonzero(np.diff(self.rows) != 1) + 1]
+        cuts = map(slice, starts, [*starts[1:], len(self.rows)])
+        return [EqualRows(self.rows[cut], {n: of[cut] for n, of in self.lengths.items()}) for cut in cuts]
+
     def cut(self, name: str, type: Tensor, values: np.ndarray) -> np.ndarray:
         """These rows of a field, as long as the longest of them."""
         axis, lengths = type.free_axis, self.lengths.get(length_name(name))

@@ -16,7 +16,7 @@ from dlc.compiler.dims.dim import number
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.runtime import memory
 from dlc.runtime.artifact import tokens
-from dlc.runtime.artifact.equal_lengths import equally_long, in_order
+from dlc.runtime.artifact.equal_lengths import in_order
 from dlc.runtime.artifact.measured import measured_of
 from dlc.runtime.artifact.metadata import source_like
 from dlc.runtime.artifact.texts import as_texts
@@ -66,7 +66,7 @@ def required_field(artifact: OpenArtifact, name: str, type: Tensor, role: str = 
 
 
 def run_chunks(
-    artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField]
+    artifact: OpenArtifact, rows: Rows, fields: Iterable[RequiredField], seed: int | None = None
 ) -> Iterator[tuple[np.ndarray, Batch, Batch]]:
     """For each chunk of rows whose inputs are equally long: their numbers, their fields and the outputs.
     Without rows, one empty chunk, which gives the shapes of the outputs."""
@@ -75,9 +75,9 @@ def run_chunks(
     batches = rows.batches(sizes, [*rows.types, *rows.length_names.values()])
     for start, size, batch in zip(starts, sizes, batches, strict=False):
         lengths = {name: batch[name] for name in rows.length_names.values()}
-        for some in equally_long(artifact.fields, lengths, size):
-            taken = some.of(types, batch)
-            answers = artifact.run({name: taken[name] for name in artifact.inputs})
+        for some in artifact.groups(lengths, size):
+            taken, first = some.of(types, batch), start + int(some.rows[0]) if size else 0
+            answers = artifact.run({name: taken[name] for name in artifact.inputs}, seed, first)
             check_rows(artifact, answers, len(some.rows))
             yield start + some.rows, taken, answers
 
@@ -116,16 +116,19 @@ class Evaluated:
     notes: tuple[str, ...] = ()
 
 
-def predict(artifact: OpenArtifact, source: Any, keep: Sequence[str] = ()) -> Predicted:
+def predict(
+    artifact: OpenArtifact, source: Any, keep: Sequence[str] = (), seed: int | None = None
+) -> Predicted:
     """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows. An
     artifact of windows answers each window, and keeps values of its last row; one of series keeps values of
-    their first rows."""
+    their first rows. `seed` is that of random draws, by default that of the artifact."""
+    artifact.seed_of(seed)
     opened = open_rows(source, source_like(artifact.metadata))
     rows = tokens.in_rows(artifact, read_rows(opened, inputs_of(artifact), empty=True))
     kept = read_kept(opened, keep, rows.numbers)
     numbers: list[np.ndarray] = []
     parts: list[dict[str, np.ndarray]] = []
-    for places, _, answers in run_chunks(artifact, rows, taken_by(artifact)):
+    for places, _, answers in run_chunks(artifact, rows, taken_by(artifact), seed):
         if not parts:
             check_size(answers, len(places), rows.count or 0)
         numbers.append(places)
@@ -183,14 +186,16 @@ def check_size(answers: Mapping[str, np.ndarray], given: int, rows: int) -> None
         raise ArtifactError(f"the answers to {rows} rows take {sizes}: give fewer rows at a time")
 
 
-def evaluate(artifact: OpenArtifact, source: Any) -> Evaluated:
-    """The artifact's metrics on the rows of a file or data set."""
+def evaluate(artifact: OpenArtifact, source: Any, seed: int | None = None) -> Evaluated:
+    """The artifact's metrics on the rows of a file or data set. `seed` is that of random draws, by default
+    that of the artifact."""
+    artifact.seed_of(seed)
     measured, left_out = measured_of(artifact)
     targets = {m.target: required_field(artifact, m.target, m.type, "target") for m in measured}
     metadata, fields = artifact.metadata, [*inputs_of(artifact), *targets.values()]
     rows = tokens.in_rows(artifact, read_rows(source, fields, source_like(metadata), drop=metadata.drop))
     meter = Meter(measured)
-    for _, batch, answers in run_chunks(artifact, rows, [*taken_by(artifact), *targets.values()]):
+    for _, batch, answers in run_chunks(artifact, rows, [*taken_by(artifact), *targets.values()], seed):
         for m in measured:
             check_answers(artifact, m, answers, batch)
         meter.add(answers, batch)

@@ -147,12 +147,14 @@ def comparisons(
     lengths: Mapping[str, str],
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """The batches to compare on: random inputs with several batch sizes and lengths, and real rows."""
+    seeds = [v.name for v in graph.inputs if v.kind == "seed"]
     for free in free_sizes(graph):
         sizes = "".join(f", {n} = {size}" for n, size in free.items())
         known = sized(types, free)
         longest = longest_rows(lengths, types, known)
         for batch in BATCHES:
-            yield f"{batch} random rows{sizes}", sample(known, batch, seed + batch, longest=longest)
+            raw = sample(known, batch, seed + batch, longest=longest)
+            yield f"{batch} random rows{sizes}", raw | {name: np.array(seed + batch) for name in seeds}
         if any(type.is_float for type in types.values()):
             raw = sample(known, BATCH, seed, POSITIVE, longest)
             yield f"{BATCH} random rows of positive numbers{sizes}", raw

@@ -29,14 +29,17 @@ class Artifact(OpenArtifact):
         """Unpickling and copying load the artifact again from its file."""
         return load, (self._file, self._device)
 
-    def predict(self, inputs: Any) -> dict[str, Any]:
+    def predict(self, inputs: Any, *, seed: int | None = None) -> dict[str, Any]:
         """The outputs for a batch of raw inputs: a dict of arrays or lists with the batch axis first, or a
         data frame of pandas, polars or Arrow, which is read like a file of `dlc predict`. The batch may be
         empty: an empty list is valid for every input shape. A value that is not one of the classes of its
         input is class -1, with a warning. A text fills a sequence of classes that was learnt from texts, and
-        such an output is answered as a text. Large batches run in parts that fit in memory."""
+        such an output is answered as a text. Large batches run in parts that fit in memory. `seed`, from 0 to
+        2^32 - 1, is that of answers which are drawn, by default that of the training. The draws of a row
+        depend on the seed and the number of the row alone."""
+        self.seed_of(seed)
         if is_frame(inputs):
-            return self._predict_rows(open_frame(inputs))
+            return self._predict_rows(open_frame(inputs), seed)
         if not isinstance(inputs, Mapping):
             found = f"{type(inputs).__name__}{frame_help(inputs, [*self.inputs])}"
             raise TypeError(f"`predict` takes a dict of arrays or a frame, not {found}")
@@ -46,12 +49,12 @@ class Artifact(OpenArtifact):
         about = self.metadata
         feed, found = arrays(self.inputs, self.session.get_inputs(), given, about.units, about.lengths)
         warn_unknown(found)
-        return as_texts(self, self.run_rows(feed))
+        return as_texts(self, self.run_rows(feed, seed))
 
-    def _predict_rows(self, rows: Opened) -> dict[str, Any]:
+    def _predict_rows(self, rows: Opened, seed: int | None) -> dict[str, Any]:
         from dlc.runtime.artifact import evaluate
 
-        predicted = evaluate.predict(self, rows)
+        predicted = evaluate.predict(self, rows, seed=seed)
         warn_unknown(predicted.unknown_values)
         return predicted.answers
 

@@ -17,6 +17,8 @@ from dlc.compiler.dims.dim import evaluate, free, names, number
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.lower.dim_bindings import as_linear
 from dlc.compiler.operators.lengths import LENGTH
+from dlc.compiler.operators.sampling import WORD
+from dlc.compiler.passes.specialize import decoded_outputs
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.data.column_match import numbered_columns
@@ -51,6 +53,7 @@ class Metadata:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     lengths: dict[str, str] = field(default_factory=dict)  # inputs of lengths, each with its dimension
+    seed: int | None = None  # the default of the input `seed`, if it draws random numbers
     vocabularies: dict[str, int] = field(default_factory=dict)  # the classes of each, by key
     limits: dict[str, int] = field(default_factory=dict)  # maximum sizes of axes of inputs
     # The columns that fill a field, if they are not one column of its name.
@@ -135,6 +138,8 @@ def check(metadata: Metadata) -> None:
         wrong.append("text")
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
+    if metadata.seed is not None and not is_seed(metadata.seed):
+        wrong.append("seed")
     if not is_dict_of(metadata.metrics, list) or not all(all_are(dict, m) for m in metadata.metrics.values()):
         wrong.append("metrics")
     if wrong:
@@ -164,6 +169,10 @@ def are_lengths(lengths: Mapping[str, str], inputs: Mapping[str, dict[str, Any]]
     dims = {size for name, type in inputs.items() if name not in lengths for size in type["shape"]}
     given = [type_from_json(inputs[name]) for name in lengths if name in inputs]
     return given == [LENGTH] * len(lengths) and dims >= {*lengths.values()}
+
+
+def is_seed(value: Any) -> bool:
+    return is_integer(value) and 0 <= value < WORD
 
 
 def are_units(value: Any) -> bool:
@@ -330,6 +339,7 @@ def describe(
         inputs={n: type_to_json(t) for n, t in inputs.items()},
         outputs={name: answer_to_json(exported) for name, exported in program.exports},
         lengths=dict(lengths),
+        seed=seed_of(program),
         vocabularies={key: known.count for key, known in program.facts.vocabularies.items()},
         limits=limits_of(program, inputs),
         columns=other_columns(program, columns or {}),
@@ -342,6 +352,12 @@ def describe(
         metrics=metrics,
         versions=versions(),
     )
+
+
+def seed_of(program: CompiledProgram) -> int | None:
+    """The default of the seed of the artifact, if it draws random numbers."""
+    drawn = any(o.decoder and o.decoder.random for o in decoded_outputs(program))
+    return program.train.seed if drawn else None
 
 
 def limits_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[str, int]:

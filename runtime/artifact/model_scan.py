@@ -151,6 +151,7 @@ class ModelScan:
         self._parts = self._items = self._depth = 0
         self._bounds: list[str] = []  # the names of the values that bound loops
         self._counts: dict[str, int] = {}  # constants of one integer, by name
+        self._inputs: set[str] = set()  # a caller may give others in place of constants of these names
         self.contents = ModelContents()
         place = (0, len(content))
         self._model = self._message("ModelProto", place, opaque=GRAPH)
@@ -178,7 +179,8 @@ class ModelScan:
                 raise ValueError(f"it has operators of `{shorten(domain)}`, and dlc writes none of those")
         for place in self._model.get("graph", []):
             self._message(GRAPH, place)
-        if any(not 0 < self._counts.get(name, 0) <= MOST_STEPS for name in self._bounds):
+        counts = (0 if name in self._inputs else self._counts.get(name, 0) for name in self._bounds)
+        if any(not 0 < count <= MOST_STEPS for count in counts):
             raise ValueError(f"it has a loop that is not bounded by {MOST_STEPS:_} steps")
         return self.contents
 
@@ -259,6 +261,7 @@ class ModelScan:
             raise ValueError("it turns numbers into text, which dlc does not write")
 
     def _input(self, value: Fields) -> None:
+        self._inputs.add(self._text_of(value, "name"))
         types = [t for of in value.get("type", ()) for t in of.get("tensor_type", ())]
         self.contents.takes_text |= any(STRING in t.get("elem_type", ()) for t in types)
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlc.compiler.definitions.decoders import SEED
 from dlc.compiler.diagnostics.quoting import shorten
+from dlc.compiler.operators.sampling import WORD
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime import memory
-from dlc.runtime.artifact.equal_lengths import equally_long, in_order
+from dlc.runtime.artifact.compare import widened
+from dlc.runtime.artifact.equal_lengths import EqualRows, equally_long, in_order
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
@@ -21,7 +24,7 @@ from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dlc.compiler.types import Tensor
@@ -46,28 +49,50 @@ class OpenArtifact:
         self._by_rows = all(o.shape[:1] == [BATCH] for o in self.session.get_outputs())
         self._max_rows = sys.maxsize  # rows of one run
 
-    def run(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs for inputs that have the dtypes and shapes of the ONNX file."""
+    def run(
+        self, feed: Mapping[str, np.ndarray], seed: int | None = None, first: int = 0
+    ) -> dict[str, np.ndarray]:
+        """The outputs for inputs that have the dtypes and shapes of the ONNX file. `first` is the number of
+        the first row, on which random draws depend."""
         self._check_limits(feed)
         empty = next((name for name, array in feed.items() if len(array) and not array.size), "")
         refused = f"{self.path} has no answer for rows without steps, as `{empty}` has"
         if empty and needs_steps(self.session):
             raise ArtifactError(refused)
         try:
-            return self._answer(feed, min(map(len, feed.values())))
+            return self._answer(feed, min(map(len, feed.values())), self.seed_of(seed), first)
         except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no base of their own
             if empty:
                 raise ArtifactError(refused) from None
             raise ArtifactError(f"{self.path} cannot run these inputs: {first_line(error)}") from None
 
-    def run_rows(self, feed: Mapping[str, np.ndarray | Ragged]) -> dict[str, Any]:
+    def run_rows(self, feed: Mapping[str, np.ndarray | Ragged], seed: int | None = None) -> dict[str, Any]:
         """The outputs for rows that may differ in length, as arrays, or as lists of arrays if outputs differ
         in length. Rows of equal length run together."""
         lengths = {length_name(n): rows.lengths for n, rows in feed.items() if isinstance(rows, Ragged)}
-        groups = equally_long(self.fields, lengths, min(map(len, feed.values())))
-        parts = [self.run(self._with_lengths({n: array_of(rows[g.rows]) for n, rows in feed.items()}))
-                 for g in groups]  # fmt: skip
+        groups = self.groups(lengths, min(map(len, feed.values())))
+        parts = []
+        for group in groups:
+            given = self._with_lengths({n: array_of(rows[group.rows]) for n, rows in feed.items()})
+            parts.append(self.run(given, seed, int(group.rows[0]) if len(group.rows) else 0))
         return {name: in_order([g.rows for g in groups], [p[name] for p in parts]) for name in parts[0]}
+
+    def groups(self, lengths: Mapping[str, np.ndarray], count: int) -> list[EqualRows]:
+        """The rows that run together. They follow each other if random draws depend on their numbers."""
+        groups = equally_long(self.fields, lengths, count)
+        if self.metadata.seed is None:
+            return groups
+        return [stretch for group in groups for stretch in group.stretches()]
+
+    def seed_of(self, given: int | None) -> int | None:
+        """The seed of random draws, that of the artifact if none is given; none if it draws nothing."""
+        if given is None:
+            return self.metadata.seed
+        if self.metadata.seed is None:
+            raise ArtifactError(f"{self.path} draws no random numbers, so it takes no seed")
+        if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or not 0 <= given < WORD:
+            raise ArtifactError(f"a seed is a whole number from 0 to {WORD - 1}, found {shorten(given)}")
+        return int(given)
 
     def _check_limits(self, feed: Mapping[str, np.ndarray]) -> None:
         """Refuse rows that are longer than an operator takes."""
@@ -104,32 +129,31 @@ class OpenArtifact:
         except ValueError:
             raise ArtifactError(f"`{name}` takes {declared}, which is not a possible array type") from None
 
-    def _answer(self, feed: Mapping[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+    def _answer(
+        self, feed: Mapping[str, np.ndarray], rows: int, seed: int | None, first: int
+    ) -> dict[str, np.ndarray]:
         parts: list[dict[str, np.ndarray]] = []
         start = 0
         while start < rows or not parts:
             step = min(rows - start, self._max_rows)
             part = feed if step == rows else {name: a[start : start + step] for name, a in feed.items()}
+            drawn = {} if seed is None else {SEED: np.array(seed + (first + start) * WORD, np.int64)}
             try:
-                parts.append(run(self.session, part, self._longest))
+                parts.append(run(self.session, {**part, **drawn}, self._longest))
                 start += step
             except MemoryError:
                 if not self._by_rows or step < 2:
                     raise
                 self._max_rows = step // 2
-        if len(parts) == 1:
-            return parts[0]
-        return {name: joined(self.outputs.get(name), [part[name] for part in parts]) for name in parts[0]}
+        return parts[0] if len(parts) == 1 else {n: joined([p[n] for p in parts]) for n in parts[0]}
 
 
-def joined(type: Tensor | None, parts: Sequence[np.ndarray]) -> np.ndarray:
-    """An output of all rows from those of some rows each. What is decoded has as many steps as the longest
-    answer, and is filled as ONNX Runtime fills it."""
-    if type is not None and type.decoded and type.classes and type.classes.end:
-        longest = max(part.shape[1] for part in parts)
-        filler = np.array(type.classes.filler, parts[0].dtype)
-        parts = [np.concatenate([part, np.full((len(part), longest - part.shape[1]), filler)], 1)
-                 for part in parts]  # fmt: skip
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The outputs of parts of a batch. An answer that is made step by step has as many steps as the longest
+    row of its part; all rows of a part with fewer steps have ended."""
+    if len({part.shape[1:] for part in parts}) > 1 and all(part.ndim == 2 for part in parts):
+        most = max(part.shape[1] for part in parts)
+        parts = [widened(part, most) for part in parts]
     return np.concatenate(parts)
 
 
@@ -150,6 +174,9 @@ def open_artifact(path: Path, device: str = "cpu") -> tuple[Any, Metadata, int]:
             f"{path} is not an ONNX model that ONNX Runtime can run: {first_line(error)}"
         ) from None
     if metadata.inputs.keys() != {i.name for i in session.get_inputs()}:
+        raise not_an_artifact(path, "its inputs do not match its metadata")
+    optional = {i.name for i in session.get_overridable_initializers()}
+    if optional != (set() if metadata.seed is None else {SEED}):
         raise not_an_artifact(path, "its inputs do not match its metadata")
     if not output_names(metadata) <= {o.name for o in session.get_outputs()}:
         raise not_an_artifact(path, "its outputs do not match its metadata")

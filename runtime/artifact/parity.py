@@ -50,6 +50,7 @@ class Parity:
         self.stages = Stages(program, graph, weights)
         self.reference = Reference(graph, weights)
         producers = graph.producers()
+        self.defaults = {v.name: np.array(v.default) for v in graph.inputs if v.default is not None}
         self.choosing = {name: producers.get(value) for name, value in graph.outputs.items()}
         self._session: Any = None
 
@@ -61,7 +62,7 @@ class Parity:
         wrong = differing(answers, found)
         if not wrong:
             return self.comparison(answers, found, answers, [None] * rows_of(raw))
-        node, excuses = self.stages.first_fault(raw)
+        node, excuses = self.stages.first_fault(self.completed(raw))
         exact = self.reference(raw, exact=True)
         excused = np.array([excuse is not None for excuse in excuses], bool)
         allowed = {n: a.with_noise(exact[n]).without(excused) for n, a in answers.items()}
@@ -93,7 +94,13 @@ class Parity:
             on = f" on {what}"
             return {n: np.asarray(array) for n, array in run(self._session, raw).items()}
         except Exception as error:
-            raise CompileError([refused(on, self.stages.first_refused(raw), error)]) from error
+            raise CompileError(
+                [refused(on, self.stages.first_refused(self.completed(raw)), error)]
+            ) from error
+
+    def completed(self, raw: Batch) -> Batch:
+        """The inputs, with the defaults of those that are not given."""
+        return raw | {name: value for name, value in self.defaults.items() if name not in raw}
 
 
 def differing(answers: dict[str, ReferenceOutput], found: Batch) -> list[str]:

@@ -173,7 +173,7 @@ def run(
     text outputs is checked before they are converted. MemoryError if there is not enough memory.
 
     An empty batch that would end the process is answered from a made-up row."""
-    if needs_rows(session) and any(not len(array) for array in inputs.values()):
+    if needs_rows(session) and any(array.shape[:1] == (0,) for array in inputs.values()):
         answers = run(session, {name: made_up_row(array) for name, array in inputs.items()}, longest)
         by_rows = {output.name for output in session.get_outputs() if output.shape[:1] == [BATCH]}
         return {name: answer[:0] if name in by_rows else answer for name, answer in answers.items()}
@@ -188,8 +188,11 @@ def run(
 
 
 def made_up_row(array: np.ndarray) -> np.ndarray:
-    """A batch of one row of an input: zeros, or empty text."""
-    return np.full((1, *array.shape[1:]), "" if array.dtype.kind in "OUS" else 0, array.dtype)
+    """A batch of one row of an input: zeros, or empty text. The seed is none of rows."""
+    if not array.ndim:
+        return array
+    steps = (max(size, 1) for size in array.shape[1:])
+    return np.full((1, *steps), "" if array.dtype.kind in "OUS" else 0, array.dtype)
 
 
 def outputs_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -15,6 +16,7 @@ from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.torch import Model
 from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.operators.sampling import WORD
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
@@ -60,9 +62,10 @@ class TorchForm:
     def __init__(self, graph: Graph, early: Graph, figures: Mapping[str, str],
                  weights: Mapping[str, torch.Tensor], device: torch.device,
                  precision: str = "float32", fields: Sequence[str] = ()) -> None:  # fmt: skip
-        self.graph, self.early = graph, early
+        self.graph, self.early, self._device = graph, early, device
         self.execution = Execution(weights, device, precision)
-        read = [value.field for value in graph.inputs]
+        read = [value.field for value in graph.inputs if value.kind != "seed"]
+        self._seeds = [value.default or 0 for value in graph.inputs if value.kind == "seed"]
         self.fields = list(fields or read)
         self.means = Means(graph, figures, self.execution, self.fields)
         self._indices = [self.fields.index(field) for field in read]
@@ -72,8 +75,12 @@ class TorchForm:
         self._moves = any(node.operator.moves for node in graph.nodes)
         self._run = self._under_autocast if precision == "bf16" else self.module.forward
 
-    def __call__(self, batch: Batch, weights: list[torch.Tensor] | None = None) -> dict[str, Any]:
-        return self._run(*self.given(batch), *(weights or self.weights))
+    def __call__(
+        self, batch: Batch, weights: list[torch.Tensor] | None = None, first: int = 0
+    ) -> dict[str, Any]:
+        """The outputs for a batch. `first` is the number of its first row, on which drawn answers depend."""
+        seeds = [torch.tensor(seed + first * WORD, device=self._device) for seed in self._seeds]
+        return self._run(*self.given(batch), *seeds, *(weights or self.weights))
 
     def exported_weights(self) -> list[torch.Tensor]:
         """The weights with the dtypes of the artifact, whatever the precision of training."""
@@ -230,9 +237,10 @@ class Forms:
         batches = self.loader(rows, form, seed=seed).batches(sizes) if sizes else ()
         with torch.inference_mode(not self.differentiates):
             weights = form.exported_weights()
-        for batch, of_batch in zip(batches, rows.batches(sizes, targets | lengths), strict=True):
+        starts, targets_of = accumulate(sizes, initial=0), rows.batches(sizes, targets | lengths)
+        for batch, of_batch, first in zip(batches, targets_of, starts, strict=False):
             with torch.inference_mode(not self.differentiates):
-                made = form(batch, weights)
+                made = form(batch, weights, first)
             yield made, of_batch
 
     def arrays(self, tensors: list[torch.Tensor] | None = None) -> dict[str, np.ndarray]:

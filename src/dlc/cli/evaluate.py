@@ -6,6 +6,7 @@ import json
 
 import click
 
+from dlc.cli import options
 from dlc.cli.terminal_text import say
 
 
@@ -20,14 +21,15 @@ from dlc.cli.terminal_text import say
     show_default=True,
     help="A table, or JSON.",
 )
-def command(model: str, data: str, form: str) -> None:
+@options.seed
+def command(model: str, data: str, form: str, seed: int | None) -> None:
     """Compute the metrics of an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
     a built-in set, or `-` for csv or JSON on standard input."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of
     from dlc.runtime.artifact import evaluate, load
 
-    found = evaluate.evaluate(load(model), source_of(data, stdin=True))
+    found = evaluate.evaluate(load(model), source_of(data, stdin=True), seed)
     command_errors.note([*found.notes, *found.unknown_values])
     if form == "json":
         from dlc.runtime.run_folder import records

@@ -83,6 +83,12 @@ data_option = click.option(
 )  # fmt: skip
 
 
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="NUMBER",
+    help="The seed of answers that are drawn at random.  [default: that of the training]",
+)  # fmt: skip
+
+
 class DeviceType(click.Choice):
     """A kind of device, or a GPU by its index, such as `cuda:1`."""
 

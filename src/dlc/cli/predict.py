@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlc.cli import options
 from dlc.cli.terminal_text import pass_on
 
 if TYPE_CHECKING:
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 )
 @click.option("--keep", multiple=True, metavar="COLUMN",
               help="Copy a column of the rows in front of the outputs; may be repeated.")  # fmt: skip
+@options.seed
 @click.option("-o", "--output", metavar="FILE", help="Where to write.  [default: the screen]")
-def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str | None) -> None:
+def command(
+    model: str, data: str, form: str, keep: tuple[str, ...], seed: int | None, output: str | None
+) -> None:
     """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, a built-in set, or `-` for csv
     or JSON (an array or lines of objects) on standard input; a text file, for a model of `text(...)`. The
     rows need no targets. A model of windows answers each window of the rows. The number of values that are
@@ -50,7 +54,7 @@ def command(model: str, data: str, form: str, keep: tuple[str, ...], output: str
     if output is not None:
         spared(writable(output), [*files_of_rows(Path(data)), *parts_of(model_at(Path(model)))])
     artifact = load(model)
-    predicted = evaluate.predict(artifact, source_of(data, stdin=True), keep)
+    predicted = evaluate.predict(artifact, source_of(data, stdin=True), keep, seed)
     kept, answers = predicted.kept, predicted.answers
     command_errors.note([*predicted.notes, *predicted.unknown_values])
     names = {

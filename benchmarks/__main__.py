@@ -14,7 +14,7 @@ from benchmarks.report import page, row, section, sections
 from benchmarks.timing import Effort
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ("start", "training", "exporting", "recurrent", "transformers")
+PARTS = ("start", "training", "exporting", "recurrent", "transformers", "decoding")
 GPU, RESULTS = "gpu", "results"
 
 

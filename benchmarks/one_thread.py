@@ -32,13 +32,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_runtime(model: bytes) -> Answer:
-    """The first output of a model of one input."""
+def session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: np.asarray(session.run(None, {name: x})[0])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def in_runtime(model: bytes) -> Answer:
+    """The first output of a model of one input."""
+    opened = session(model)
+    name = opened.get_inputs()[0].name
+    return lambda x: np.asarray(opened.run(None, {name: x})[0])
 
 
 def compare_answers(ours: Once, theirs: Once, effort: Effort) -> Timing:

@@ -23,7 +23,7 @@ SEED = "seed"  # the input of artifacts that draw random numbers
 
 @record
 class NamedOutput:
-    """The name of an output, and where it stands."""
+    """The name of an output, empty for other expressions, and where it stands."""
 
     name: str
     expr: Any
@@ -43,6 +43,8 @@ class OutputName(ParameterType):
     def accept(self, value: Any) -> Any:
         if not isinstance(value, NamedOutput):
             raise self.mismatch(value)
+        if not value.name:
+            raise Reject(f"expected {self.describe()}, found an expression", code="E0403")
         return value
 
 
@@ -67,7 +69,7 @@ class Decoder(Definition, family="decoder", what="a way of decoding"):
 
     # True if it draws random numbers, from the seed that the artifact takes.
     random: ClassVar[bool] = False
-
+    takes_best = False  # whether the answer of each step is the class with the highest score
     output: Any = setting("the output, a sequence of classes", OutputName())
     max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 100)
 
@@ -76,6 +78,7 @@ class Greedy(Decoder):
     """Answers the class with the highest score in each step, the first of equal ones (torch and ONNX
     `argmax`). A row ends at the class that means the end, and is filled with it."""
 
+    takes_best = True
     usage = """
     input  spelling: class(30)[S]
     output sounds: class(40)[T]

@@ -98,7 +98,8 @@ class Elaborator(Elaboration):
         if not self.problems.failed:
             program = missing_values.mark_inputs(offsets.subtract_in_float64(program))
             lengths.check(program, self.problems)
-            specialize.check_decoding(program, self.problems)
+            if not self.problems.failed:
+                specialize.check_decoding(program, self.problems)
             runtimes.check(program, self.problems)
             text_lengths.check(program, self.problems)
             learners.check_steps(program, self.problems)

@@ -45,14 +45,19 @@ def may_be_of_any_length(type: syntax.Expr) -> bool:
 
 def named(tree: syntax.File) -> str:
     """The name of the output that is decoded; empty if there is none."""
-    written = section(tree, "export")
-    for statement in written.body if written else ():
+    call = written(tree)
+    given = call.arguments if isinstance(call, syntax.Call) else ()
+    first = next((a.value for a in given if a.name in (None, "output")), None)
+    return first.id if isinstance(first, syntax.Name) else ""
+
+
+def written(tree: syntax.File) -> syntax.Expr | None:
+    """The value of `decode`, if the file has it."""
+    export = section(tree, "export")
+    for statement in export.body if export else ():
         if isinstance(statement, syntax.Bind) and statement.targets[0].id == "decode":
-            call = statement.value
-            given = call.arguments if isinstance(call, syntax.Call) else ()
-            first = next((a.value for a in given if a.name in (None, "output")), None)
-            return first.id if isinstance(first, syntax.Name) else ""
-    return ""
+            return statement.value
+    return None
 
 
 def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) -> None:
@@ -81,6 +86,17 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
     state.decoder = decoder
 
 
+def check_drawn(state: Elaboration, decoder: Any, declared: Tensor, span: Span) -> None:
+    """Check the settings of a decoder that draws classes."""
+    assert declared.classes is not None
+    count = declared.classes.count
+    if decoder.top_k is not None and isinstance(count, int) and decoder.top_k > count:
+        end = ", the end included" if declared.classes.end else ""
+        message = f"`top_k` is {decoder.top_k}, and `{decoder.output.name}` has {count} classes{end}"
+        help = f"write at most {count}, or leave it out to draw from all"
+        state.problems.report("E0403", span, message, help=help)
+
+
 def is_decoded(state: Elaboration, output: OutputRef) -> bool:
     """Whether the answer of an output is made step by step."""
     return state.decoder is not None and state.decoder.output.name == output.name
@@ -95,17 +111,6 @@ def continues_prompt(state: Elaboration, output: OutputRef) -> bool:
         if not read.isdisjoint(node.operands):
             read.update(node.results)
     return output.scores not in read
-
-
-def check_drawn(state: Elaboration, decoder: Any, declared: Tensor, span: Span) -> None:
-    """Check the settings of a decoder that draws classes."""
-    assert declared.classes is not None
-    count = declared.classes.count
-    if decoder.top_k is not None and isinstance(count, int) and decoder.top_k > count:
-        end = ", the end included" if declared.classes.end else ""
-        message = f"`top_k` is {decoder.top_k}, and `{decoder.output.name}` has {count} classes{end}"
-        help = f"write at most {count}, or leave it out to draw from all"
-        state.problems.report("E0403", span, message, help=help)
 
 
 def section(tree: syntax.File, name: str) -> syntax.Section | None:

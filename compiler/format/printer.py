@@ -35,10 +35,7 @@ def inside(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
         yield f"{INDENT}{print_node(node)}"
         for role, inner in node.graphs.items():
-            yield from (
-                f"{INDENT}{line}"
-                for line in (f"{INDENT}{role} {{", *map(INDENT.__add__, inside(inner)), f"{INDENT}}}")
-            )
+            yield from (f"{INDENT * 2}{line}" for line in (f"{role} {{", *inside(inner), "}"))
     yield from (f"{INDENT}output {name} = %{v.name}" for name, v in graph.outputs.items())
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.format.printer import INDENT, MAX_NUMBERS, spell_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 WIDTH = 110
 SYMBOLS = {
@@ -22,25 +22,36 @@ SYMBOLS = {
 
 def print_torch(module: Any, name: str) -> str:
     """The code of an fx module, each line with its node of the graph and its source location."""
+    return "\n".join(fx_lines(module, name)) + "\n"
+
+
+def fx_lines(module: Any, name: str) -> Iterator[str]:
+    """The lines of a module as a function. The body of a loop is a function within it, before its call."""
     inputs = [n.name for n in module.graph.nodes if n.op == "placeholder"]
     head = f"def {name}({', '.join(inputs)}):"
-    lines = [head] if len(head) <= WIDTH else [f"def {name}(", *(f"{INDENT}{n}," for n in inputs), "):"]
+    yield from [head] if len(head) <= WIDTH else [f"def {name}(", *(f"{INDENT}{n}," for n in inputs), "):"]
     for node in module.graph.nodes:
         if node.op == "placeholder":
             continue
+        repeated = getattr(module, node.target) if node.op == "call_module" else None
+        if repeated is not None:
+            yield from (f"{INDENT}{line}" for line in fx_lines(repeated.body, f"{node.name}_body"))
         meta = node.meta
         where = f"  # {meta['name']}, {meta['place']}" if "place" in meta else ""
-        lines.append(f"{INDENT}{print_fx(node)}{where}")
-    return "\n".join(lines) + "\n"
+        yield f"{INDENT}{print_fx(node, repeated)}{where}"
 
 
-def print_fx(node: Any) -> str:
+def print_fx(node: Any, repeated: Any = None) -> str:
+    """The statement of a node. `repeated` is the loop that it calls."""
     if node.op == "output":
         answers = ", ".join(f"{spell_text(key)}: {value}" for key, value in node.args[0].items())
         return f"return {{{answers}}}"
     if node.op == "get_attr":
         return f"{node.name} = self.{node.target}"
     given = [print_argument(a) for a in node.args]
+    if repeated is not None:
+        given = [f"{node.name}_body", *given, f"most={repeated.most}", f"states={repeated.states}"]
+        return f"{node.name} = loop({', '.join(given)})"
     if node.op == "call_function" and has_symbol(node.target) and len(given) == 2:
         return f"{node.name} = {given[0]} {SYMBOLS[node.target.__name__]} {given[1]}"
     named = {k: v for k, v in node.kwargs.items() if v is not None and not k.startswith("_")}
@@ -87,7 +98,7 @@ def print_onnx(model: Any) -> str:
     lines = [f"onnx {graph.name}, IR {model.ir_version}, {versions} {{"]
     lines += [f"{INDENT}input {print_onnx_value(v)}" for v in graph.inputs]
     lines += [f"{INDENT}{print_initializer(v)}" for v in graph.initializers.values()]
-    lines += [f"{INDENT}{print_onnx_node(n)}" for n in graph]
+    lines += [f"{INDENT}{line}" for n in graph for line in onnx_node_lines(n)]
     lines += [f"{INDENT}output {print_onnx_value(v)}" for v in graph.outputs]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -102,11 +113,12 @@ def onnx_type(value: Any) -> str:
 
 
 def print_initializer(value: Any) -> str:
-    if value.meta["weight"]:
+    if value.meta.get("weight"):
         return f"weight {print_onnx_value(value)}"
+    kind = "default" if value.is_graph_input() else "constant"
     numbers = value.const_value.numpy()
     shown = f" = {spell_constant(numbers.tolist())}" if numbers.size <= MAX_NUMBERS else ""
-    return f"constant {print_onnx_value(value)}{shown}"
+    return f"{kind} {print_onnx_value(value)}{shown}"
 
 
 def spell_constant(value: Any) -> str:
@@ -123,9 +135,27 @@ def spell_constant(value: Any) -> str:
     )
 
 
+def onnx_node_lines(node: Any) -> Iterator[str]:
+    """The line of a node, then those of the graphs within it: `body {`, its lines, `}`."""
+    yield print_onnx_node(node)
+    for attribute in node.attributes.values():
+        if is_graph(attribute):
+            body = attribute.value
+            yield f"{INDENT}{attribute.name} {{"
+            yield from (f"{INDENT * 2}input {print_onnx_value(v)}" for v in body.inputs)
+            yield from (f"{INDENT * 2}{line}" for inner in body for line in onnx_node_lines(inner))
+            yield from (f"{INDENT * 2}output {print_onnx_value(v)}" for v in body.outputs)
+            yield f"{INDENT}}}"
+
+
+def is_graph(attribute: Any) -> bool:
+    return attribute.type.name == "GRAPH"
+
+
 def print_onnx_node(node: Any) -> str:
     results = ", ".join(f"%{v.name}" for v in node.outputs)
-    attributes = ", ".join(f"{a.name}={print_attribute(a)}" for a in node.attributes.values())
+    plain = (a for a in node.attributes.values() if not is_graph(a))
+    attributes = ", ".join(f"{a.name}={print_attribute(a)}" for a in plain)
     kind = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     call = f"{kind}({attributes})" if attributes else kind
     reads = [f"%{v.name}" if v is not None else "-" for v in node.inputs]

@@ -15,6 +15,7 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim, evaluate, names
 from dlc.compiler.ir.names import UniqueNames, stored_name
 from dlc.compiler.lower.dim_bindings import dim_sources
+from dlc.compiler.lower.fixed_nodes import take_fixed
 from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.operators.operands import DTYPES
@@ -115,8 +116,9 @@ class Operators:
 
     def subgraph(self, graph: Graph, values: Mapping[Value, ir.Value]) -> ir.Graph:
         """A graph within a node, as the body of a `Loop`: it takes the number of the iteration, a condition
-        that is true, and its other inputs, and reads the values around it."""
-        builder, inner = self._builder, dict(values)
+        that is true, and its other inputs, and reads the values around it. What depends on none of
+        its inputs is computed in front of the node."""
+        builder, inner, around = self._builder, dict(values), self._builder.nodes
         with builder.scope() as nodes:
             own: dict[Value, ir.Value] = {
                 v: typed(ir.Value(name=builder.names.claim(v.name)), v.type) for v in graph.inputs
@@ -126,6 +128,7 @@ class Operators:
             for node in graph.nodes:
                 builder.name, builder.site = node.name, node.site
                 inner.update(zip(node.results, run_node(node, self, inner), strict=True))
+            around += take_fixed(nodes, [inner[value] for value in graph.inputs])
             outputs = []
             for value in graph.outputs.values():
                 lowered = inner[value]

@@ -8,11 +8,10 @@ from dlc.compiler.definitions.initializers import XavierNormal, Zeros
 from dlc.compiler.dims.dim import Size, product, same
 from dlc.compiler.operators import attention_onnx
 from dlc.compiler.operators.attention_masks import torch_masks
-from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
+from dlc.compiler.operators.base import Example, Operator, WeightSpec
 from dlc.compiler.operators.multihead import MultiHead
 from dlc.compiler.operators.padding import APART, Fill
 from dlc.compiler.operators.rotary import torch_rotated, torch_waves
-from dlc.compiler.operators.stepwise import Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -85,39 +84,9 @@ class Attention(MultiHead):
         return product(lead) * (projections + 2 * steps * memory * features)
 
     def stepwise(self, changing, steps):
-        from dlc.compiler.operators.attention_steps import (
-            PAST,
-            AttentionPrefix,
-            AttentionStep,
-            MemoryKeys,
-            heads_type,
-        )
+        from dlc.compiler.operators.attention_steps import stepwise
 
-        query, *_ = self.positional
-        if self.mask is not None or self.scores is not None:
-            raise Reject("`mask` and `scores` of `attention` are of all steps at once", at="mask")
-        if query.rank != 2:
-            raise Reject(f"`attention` has axes before the steps of {query}", at=0)
-        if self.is_self:
-            if not self.causal:
-                raise Reject("`attention` reads later steps", at=0, help="`causal=true` hides them")
-            one = query.with_axis(0, 1)
-            plain, past = self.knowing(lengths=None).with_settings(causal=False), query.with_axis(0, PAST + 1)
-            seen = Tensor("bool", (1, 1, PAST + 1))
-            chosen = plain.with_settings(mask=seen).bind(one, past, seen)
-            state, carried = heads_type(self, 0), heads_type(self, PAST)
-            return Stepwise(
-                AttentionStep(of=plain.bind(one, past), carries=True),
-                masked=AttentionStep(of=chosen, carries=True),
-                prefix=AttentionPrefix(of=self),
-                states=(state,) * 2,
-                carried=(carried,) * 2,
-            )
-        if tuple(changing) != (0,):
-            raise Reject("the memory of `attention` changes with the steps", at=changing[-1])
-        whole = self.bind(query.with_axis(0, 1), *self.operands[1:])
-        kept = () if self.lengths is None else (len(self.operands) - 1,)
-        return Stepwise(AttentionStep(of=whole), once=MemoryKeys(of=whole), kept=kept)
+        return stepwise(self, changing, steps)
 
     def padding_of(self, place, axis):
         x, count = self.operands[place], len(self.positional)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import inf, sqrt
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import has_free
+from dlc.compiler.dims.dim import has_free, same
 from dlc.compiler.operators.attention_masks import onnx_added, onnx_allowed, sees_nothing
 from dlc.compiler.operators.operands import onnx_repeat, onnx_reshape, onnx_rows
 from dlc.compiler.operators.rotary import onnx_rotated
@@ -27,24 +27,43 @@ def attention(op: Any, a: MultiHead, operands: Sequence[Any], weights: Mapping[s
 
 def output(op: Any, a: MultiHead, y: Any, weights: Mapping[str, Any]) -> Any:
     """The heads joined and projected, `[batch, ..., steps, features]`."""
-    rows = onnx_rows(op, op.Transpose(y, perm=swapped(a)), a.results[0])
+    y = y if is_one(a.results[0]) else op.Transpose(y, perm=swapped(a))
+    rows = onnx_rows(op, y, a.results[0])
     y = op.Gemm(rows, weights["output.weight"], weights.get("output.bias"), transB=1)
     return onnx_reshape(op, y, a.results[0], batch=-1)
 
 
 def heads(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any]) -> Any:
     """The projections of all heads, rotated by position, `[batch, ..., heads, steps, features]`."""
-    have, count = a.sources[a.PARTS.index(part)], a.heads if part == "query" else a.groups
-    rows = onnx_rows(op, x, have)
-    y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
-    split = Tensor("float", (*have.shape[:-1], count, a.width), batched=have.batched)
-    y = onnx_reshape(op, y, split, batch=-1)
-    if not have.batched:
-        y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), split.rank)
-    y = op.Transpose(y, perm=swapped(a))
+    have = a.sources[a.PARTS.index(part)]
+    y = projected(op, a, part, x, weights, have)
     if a.rotary is None or part == "value":
         return y
-    return onnx_rotated(op, y, Tensor("float", (*have.shape[:-2], count, have.shape[-2], a.width)), a.rotary)
+    return onnx_rotated(op, y, heads_type(a, part, have), a.rotary)
+
+
+def heads_type(a: MultiHead, part: str, have: Tensor) -> Tensor:
+    """The type of all heads of what is made of a tensor."""
+    count = a.heads if part == "query" else a.groups
+    return Tensor("float", (*have.shape[:-2], count, have.shape[-2], a.width))
+
+
+def projected(op: Any, a: MultiHead, part: str, x: Any, weights: Mapping[str, Any], have: Tensor) -> Any:
+    """The projections of all heads of a tensor of this type, without rotation."""
+    count = a.heads if part == "query" else a.groups
+    rows = onnx_rows(op, x, have)
+    y = op.Gemm(rows, weights[f"{part}.weight"], weights.get(f"{part}.bias"), transB=1)
+    steps = have.shape[-2]
+    split = (count, steps) if is_one(have) else (steps, count)
+    y = onnx_reshape(op, y, have.with_shape(*have.shape[:-2], *split, a.width), batch=-1)
+    if not have.batched:
+        y = onnx_repeat(op, op.Unsqueeze(y, op.constant([0], "int64")), have.rank + 1)
+    return y if is_one(have) else op.Transpose(y, perm=swapped(a))
+
+
+def is_one(x: Tensor) -> bool:
+    """Whether there is one step, so that swapping heads and steps moves nothing."""
+    return same(x.shape[-2], 1)
 
 
 def swapped(a: MultiHead) -> list[int]:
@@ -73,7 +92,16 @@ def attend(op: Any, a: MultiHead, q: Any, k: Any, v: Any, lengths: Any, mask: An
     s = op.Softmax(s if added is None else op.Add(s, added), axis=-1)
     if sees_nothing(a):
         s = op.Mul(s, op.Cast(allowed, to=1))
-    return apart(op.MatMul(grouped(s, products), v), results)
+    return apart(means_of(op, products, grouped(s, products), v), results)
+
+
+def means_of(op: Any, products: Tensor, s: Any, v: Any) -> Any:
+    """The values weighted by `s`. For one step over a memory whose length grows from 1, a product of matrices
+    gives wrong numbers in OpenVINO (2026.4), so it gets a sum of products."""
+    if not op.in_openvino or products.shape[-2] != 1 or not has_free(products.shape[-1]):
+        return op.MatMul(s, v)
+    s, v = (op.Unsqueeze(x, op.constant([axis], "int64")) for x, axis in ((s, -1), (v, -3)))
+    return op.ReduceSum(op.Mul(s, v), op.constant([-2], "int64"), keepdims=0)
 
 
 def has_operator(op: Any, a: MultiHead) -> bool:

@@ -10,7 +10,10 @@ from dlc.compiler.dims.dim import Dim, Size, has_free, same, total
 from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.operands import mismatch, only_axis, onnx_cast, promote_types, torch_cast
 from dlc.compiler.operators.padding import APART
+from dlc.compiler.operators.recent_steps import SameStep
 from dlc.compiler.operators.shape import ShapeOperator
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import Stepwise
 from dlc.compiler.types import Tensor
 
 
@@ -81,6 +84,16 @@ class Concat(JoinOperator):
                          help="only the last tensor may differ in length; features are joined along "
                               "another axis")  # fmt: skip
         return APART
+
+    def stepwise(self, changing, steps):
+        axis = only_axis(self.results[0], self.axis, "concat")
+        last = len(self.operands) - 1
+        if not any(on_axis(steps, self.operands[i], axis) for i in changing):
+            return None
+        if tuple(changing) != (last,):
+            raise Reject("it puts other values behind the steps", at=changing[0],
+                         help="steps can be the last ones of what is joined")  # fmt: skip
+        return Stepwise(SameStep(element=self.element()))
 
     def torch(self, F, *xs):
         xs = self.torch_operands(F, xs)

@@ -20,6 +20,7 @@ from dlc.compiler.operators.padding import (
     onnx_take,
     torch_take,
 )
+from dlc.compiler.operators.recent_steps import over_windows
 from dlc.compiler.operators.sliding_window import (
     Pads,
     are_even,
@@ -115,6 +116,10 @@ class Conv(_Convolution):
 
     def windows(self) -> Tensor:
         return self.results[0]
+
+    def stepwise(self, changing, steps):
+        plain = self.with_settings(padding=0) if self.padding == "causal" else self
+        return over_windows(self, plain, steps, "`padding=causal` reads earlier steps alone")
 
     def pads(self) -> Pads:
         if self.padding == "same":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf, ParameterType
+from dlc.compiler.definitions.parameter_types import Boolean, Integer, Nothing, OneOf, ParameterType
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.loop import CONTINUES
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
@@ -84,66 +84,92 @@ class GreedyChoice(SymbolChoice):
         return best.unsqueeze(1), best, finished
 
     def onnx(self, op, scores, finished):
-        best = op.ArgMax(op.Squeeze(scores, op.constant([1], "int64")), axis=-1, keepdims=0)
+        symbol, axis = op.ArgMax(scores, axis=-1, keepdims=0), op.constant([1], "int64")
+        best = op.Squeeze(symbol, axis)
         if self.end is not None:
             end = op.constant(self.end, "int64")
             best = op.Where(finished, end, best)
-            finished = op.Equal(best, end)
-        return op.Unsqueeze(best, op.constant([1], "int64")), best, finished
+            symbol, finished = op.Unsqueeze(best, axis), op.Equal(best, end)
+        return symbol, best, finished
 
 
 class NextPlace(Operator):
-    """The number of the next step."""
+    """The number of the step that is `by` steps later."""
 
     public = False
     takes = "any"
+    by: int = setting("the number of steps", Integer(1), 1)
 
     def type(self, place: Tensor) -> Tensor:
         return place
 
     def torch(self, F, place):
-        return place + 1
+        return place + self.by
 
     def onnx(self, op, place):
-        return op.Add(place, op.constant(1, "int64"))
+        return op.Add(place, op.constant(self.by, "int64"))
 
 
-class PromptMask(Operator):
-    """Which of the steps that are carried are no padding of a prompt: those before the end of each row, and
-    those behind the prompt. The operands are the prompt, the lengths of its rows, and keys
-    `[groups, past, n]`."""
+class SeenSteps(Operator):
+    """Which of the steps that are carried, and of the step itself, are seen. The operands are the keys so far,
+    `[..., past, n]`; with a `window`, the number of the step in its row; for prompts with padding, the prompt
+    and the lengths of its rows. Steps are seen that are no padding of the prompt, and less than `window` steps
+    away. `more` entries are before the prompt.
+    """
 
     public = False
     takes = "any"
+    window: int | None = setting("the steps that are seen", OneOf(Integer(1), Nothing()), None)
+    more: int = setting("entries before the prompt", Integer(0), 0)
 
-    def type(self, prompt: Tensor, counts: Tensor, keys: Tensor) -> Tensor:
-        return Tensor("bool", (1, 1, keys.shape[1] + 1))
+    def type(self, keys: Tensor, *others: Tensor) -> Tensor:
+        return Tensor("bool", (1, 1, keys.shape[-2] + 1))
 
-    def torch(self, F, prompt, counts, keys):
-        places = F.arange(keys.shape[2] + 1, device=keys.device)
-        seen = (places < counts.unsqueeze(1)) | (places >= prompt.shape[1])
+    def torch(self, F, keys, *others):
+        places = F.arange(keys.shape[-2] + 1, device=keys.device).unsqueeze(0)
+        own, seen = places, None
+        if len(others) > 1:
+            prompt, counts = others[-2], others[-1].unsqueeze(1) + self.more
+            end = prompt.shape[1] + self.more
+            own = F.where(places < end, places, places - end + counts)
+            seen = (places < counts) | (places >= end)
+        if self.window is not None:
+            near = others[0].unsqueeze(1) - own < self.window
+            seen = near if seen is None else seen & near
         return seen.unsqueeze(1).unsqueeze(1)
 
-    def onnx(self, op, prompt, counts, keys):
-        places = onnx_places(op, self.operands[2].shape[1] + 1)
-        valid = op.Less(places, onnx_column(op, counts))
-        behind = op.GreaterOrEqual(places, op.size(self.operands[0].shape[0]))
-        return op.Unsqueeze(op.Or(valid, behind), op.constant([1, 2], "int64"))
+    def onnx(self, op, keys, *others):
+        places, one = onnx_places(op, self.operands[0].shape[-2] + 1), op.constant([1], "int64")
+        own, seen = places, None
+        if len(others) > 1:
+            more = op.constant(self.more, "int64")
+            counts = op.Add(op.Unsqueeze(others[-1], one), more)
+            end = op.Add(op.size(self.operands[-2].shape[0]), more)
+            own = op.Where(op.Less(places, end), places, op.Add(op.Sub(places, end), counts))
+            seen = op.Or(op.Less(places, counts), op.GreaterOrEqual(places, end))
+        if self.window is not None:
+            away = op.Sub(op.Unsqueeze(others[0], one), own)
+            near = op.Less(away, op.constant(self.window, "int64"))
+            seen = near if seen is None else op.And(seen, near)
+        return op.Unsqueeze(seen, op.constant([1, 2], "int64"))
 
 
 class Unfinished(Operator):
-    """Whether a row has not ended."""
+    """Whether a row has not ended. Where no class ends a row, that is always so."""
 
     public = False
     takes = "any"
+    ends: bool = setting("whether a class ends a row", Boolean())
 
     def type(self, finished: Tensor) -> Tensor:
         return CONTINUES
 
     def torch(self, F, finished):
-        return (~finished).any()
+        return (~finished).any() if self.ends else finished.new_ones(())
 
     def onnx(self, op, finished):
+        if not self.ends:
+            return op.constant(True, "bool")
         open_rows = op.Cast(op.Not(finished), to=7)
         count = op.ReduceSum(open_rows, op.constant([0], "int64"), keepdims=0)
         return op.Greater(count, op.constant(0, "int64"))

@@ -59,6 +59,9 @@ class Embedding(Layer):
     def torch(self, F, x, weight):
         return self.call(F, lambda known: F.embedding(known, weight), x)
 
+    def of_known(self):
+        return KnownEmbedding(**self.values())
+
     def onnx(self, op, x, weight):
         vectors = op.Gather(weight, x, axis=0)  # index -1 gives the last row
         unknown = op.Unsqueeze(op.Less(x, op.constant(0, "int64")), op.constant([-1], "int64"))
@@ -76,6 +79,19 @@ class Embedding(Layer):
         Example("embedding(4)", "int64[3]", rejects="E0202"),
         Example("embedding(4)", "string", rejects="E0202"),
     )
+
+
+class KnownEmbedding(Embedding):
+    """An embedding of classes that are never missing."""
+
+    public = False
+    examples = ()
+
+    def call(self, F, module, x):
+        return module(x)
+
+    def onnx(self, op, x, weight):
+        return op.Gather(weight, x, axis=0)
 
 
 class OneHot(Operator):

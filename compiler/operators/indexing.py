@@ -8,6 +8,9 @@ from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.padding import APART
+from dlc.compiler.operators.recent_steps import over_recent
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
 
 END = 2**63 - 1  # the end of an axis in ONNX `Slice`
@@ -61,6 +64,24 @@ class Slice(Operator):
             help = "`last` is the last step of each row" if entry == -1 else ""
             raise Reject("an index from the end would read padding", at=place, help=help)
         return APART
+
+    def stepwise(self, changing, steps):
+        x = self.operands[0]
+        axis = next(axis for axis in range(x.rank) if on_axis(steps, x, axis))
+        entry = self.entries[axis] if axis < len(self.entries) else (None, None, None)
+        if not isinstance(entry, tuple):
+            raise Reject("it reads a single step", help="`shift` reads an earlier step")
+        start, stop, step = entry
+        left = 0 if stop is None else -stop if is_negative(stop) else x.shape[axis] - stop
+        if step not in (None, 1) or isinstance(start, Dim) or is_negative(start) or isinstance(left, Dim):
+            raise Reject("it reads steps from the end, or some of them",
+                         help="`[n:]` and `[:-n]` can be computed step by step")  # fmt: skip
+        if not start and not left:
+            return ALONE
+        entries = list(self.entries)
+        entries[axis] = (None, 1, None) if left else (None, None, None)
+        one = self.with_settings(entries=entries)
+        return over_recent(one.bind(x.with_axis(axis, left + 1)), x, axis, left) if left else Stepwise(one)
 
     def least_along(self, place, axis):
         entry = self.entries[axis] if axis < len(self.entries) else ()

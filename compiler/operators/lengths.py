@@ -20,6 +20,9 @@ from dlc.compiler.operators.padding import (
     torch_mask,
     torch_take,
 )
+from dlc.compiler.operators.recent_steps import StepOfMask
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import Stepwise
 from dlc.compiler.operators.validity import torch_ignored
 from dlc.compiler.types import Tensor
 
@@ -84,6 +87,10 @@ class SequenceLength(SequenceOperator):
 
 class SequenceMask(SequenceOperator):
     """True for the steps of each row before its end, `x.mask`."""
+
+    def stepwise(self, changing, steps):
+        x = self.operands[0]
+        return Stepwise(StepOfMask()) if on_axis(steps, x, self.axis(x)) else None
 
     def type(self, x: Tensor) -> Tensor:
         return Tensor("bool", (x.shape[self.axis(x)],))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
+from dlc.compiler.dims.dim import has_free
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.types import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 ITERATION = Tensor("int64", (), batched=False)  # the number of an iteration, from 0
 CONTINUES = Tensor("bool", (), batched=False)  # whether another iteration follows
@@ -37,12 +41,24 @@ class Loop(Operator):
     takes = "any"
     batchless = True
     mixes = True
+    runs = ("body",)
     most: int = setting("the greatest number of iterations", Integer(1))
     states: Any = setting("the types of the last states", TensorTypes())
     stacked: Any = setting("the types of the stacked values", TensorTypes(), ())
 
     def type(self, *states: Tensor) -> tuple[Tensor, ...]:
         return (*self.states, *self.stacked)
+
+    def body_faults(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[str]:
+        """What is wrong with a body of these types, a sentence each. A state may grow in each step along the
+        axes whose size is free."""
+        if list(inputs) != [ITERATION, *self.states]:
+            yield f"takes {listed(inputs)}, not the iteration and the states {listed(self.states)}"
+        grown = [as_grown(x, state) for x, state in zip(outputs[1:], self.states, strict=False)]
+        entries = [stacked.with_shape(*stacked.shape[1:]) for stacked in self.stacked]
+        if [*outputs[:1], *grown, *outputs[1 + len(self.states) :]] != [CONTINUES, *self.states, *entries]:
+            wanted = f"the states {listed(self.states)} and the entries {listed(entries)}"
+            yield f"returns {listed(outputs)}, not whether it continues, {wanted}"
 
     def torch(self, F, *states, body):
         return F.loop(body, self.most, states)
@@ -55,6 +71,18 @@ class Loop(Operator):
         made = made if count > 1 else (made,)
         last, stacked = made[: len(self.states)], made[len(self.states) :]
         return (*last, *(batch_first(op, x, type) for x, type in zip(stacked, self.stacked, strict=True)))
+
+
+def as_grown(type: Tensor, state: Tensor) -> Tensor:
+    """The type of a state after a step, with the sizes of the state before it where these are free."""
+    if type.rank != state.rank:
+        return type
+    sizes = (own if has_free(own) else size for size, own in zip(type.shape, state.shape, strict=True))
+    return type.with_shape(*sizes)
+
+
+def listed(types: Iterable[Tensor]) -> str:
+    return f"[{', '.join(map(str, types))}]"
 
 
 def batch_first(op: Any, x: Any, type: Tensor) -> Any:

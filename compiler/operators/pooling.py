@@ -10,6 +10,7 @@ from dlc.compiler.dims.dim import Size, at_least, number
 from dlc.compiler.operators.base import Example, Operator, Reject, per_axis, setting
 from dlc.compiler.operators.operands import PASSES_NAN_OVER, onnx_cast
 from dlc.compiler.operators.padding import APART, Fill, onnx_column, onnx_on_axis, torch_on_axis
+from dlc.compiler.operators.recent_steps import over_windows
 from dlc.compiler.operators.sliding_window import (
     Pads,
     ceil_pads,
@@ -72,6 +73,10 @@ class _Pool(Operator, abstract=True):
 
     def padding_of(self, place, axis):
         return Fill("lowest") if axis else APART
+
+    def stepwise(self, changing, steps):
+        help = "`pad(n, 0, axis=...)` before it, for windows of n + 1 steps, and `stride=1`"
+        return over_windows(self, self, steps, help)
 
     def onnx_padded(self, op: Any, x: Any, value: float) -> tuple[Any, list[Size]]:
         """The operand, and pads for the attribute of an ONNX pooling operator. It takes known pads below the

@@ -9,7 +9,7 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
-from dlc.compiler.operators.rotary import onnx_angles, rates, torch_angles
+from dlc.compiler.operators.rotary import onnx_column_of_places, rates, torch_angles, torch_places
 from dlc.compiler.operators.stepwise import BoundOperator, Stepwise
 from dlc.compiler.types import Tensor
 
@@ -31,6 +31,20 @@ def need_sequence(x: Tensor, what: str) -> Tensor:
     return x
 
 
+def torch_sines(F: Any, angles: Any, features: int) -> Any:
+    """What is added at these angles, [positions, features]."""
+    waves = F.stack((angles.sin(), angles.cos()), -1).flatten(-2)
+    return waves[:, :features] if features % 2 else waves
+
+
+def onnx_sines(op: Any, places: Any, features: int) -> Any:
+    """The same in ONNX, from a column of positions."""
+    each = rates(features, LONGEST)
+    angles = op.Mul(places, op.constant([each[i // 2] for i in range(features)], "float32"))
+    sines = op.constant([i % 2 == 0 for i in range(features)], "bool")
+    return op.Where(sines, op.Sin(angles), op.Cos(angles))
+
+
 class PositionStep(Operator):
     """Adds the vector of one position."""
 
@@ -48,6 +62,26 @@ class PositionStep(Operator):
 
     def onnx(self, op, x, place, weight):
         return op.Add(x, op.Unsqueeze(op.Gather(weight, place), op.constant([1], "int64")))
+
+
+class WaveStep(Operator):
+    """Adds the sines and cosines of one position."""
+
+    public = False
+
+    def type(self, x: Tensor, place: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x, place):
+        features = number(self.operands[0].shape[1])
+        angles = torch_angles(F, place.float(), features, LONGEST)
+        return x + torch_sines(F, angles, features).unsqueeze(1)
+
+    def onnx(self, op, x, place):
+        one = op.constant([1], "int64")
+        column = op.Unsqueeze(op.Cast(place, to=1), one)
+        sines = onnx_sines(op, column, number(self.operands[0].shape[1]))
+        return op.Add(x, op.Unsqueeze(sines, one))
 
 
 class PositionEmbedding(Layer):
@@ -79,7 +113,7 @@ class PositionEmbedding(Layer):
         return x
 
     def stepwise(self, changing, steps):
-        return Stepwise(PositionStep(of=self), placed=True)
+        return Stepwise(PositionStep(of=self), placed=True, most=self.max)
 
     def size_limits(self):
         yield self.operands[0].shape[0], self.max
@@ -133,22 +167,18 @@ class SinusoidalPosition(Operator):
     def type(self, x: Tensor) -> Tensor:
         return need_sequence(x, self.name)
 
+    def stepwise(self, changing, steps):
+        return Stepwise(WaveStep(), placed=True)
+
     def torch(self, F, x):
         steps, features = self.operands[0].shape
-        angles = torch_angles(F, x, steps, number(features), LONGEST)
-        waves = F.stack((angles.sin(), angles.cos()), -1).flatten(-2)
-        return x + (waves[:, :features] if number(features) % 2 else waves)
+        angles = torch_angles(F, torch_places(F, x, steps), number(features), LONGEST)
+        return x + torch_sines(F, angles, number(features))
 
     def onnx(self, op, x):
-        return op.Add(x, op.shared(self.name, self.operands[0].shape, lambda: self.onnx_table(op)))
-
-    def onnx_table(self, op):
-        """What it adds, [steps, features]."""
         steps, features = self.operands[0].shape
-        each = rates(number(features), LONGEST)
-        angles = onnx_angles(op, steps, [each[i // 2] for i in range(number(features))])
-        sines = op.constant([i % 2 == 0 for i in range(number(features))], "bool")
-        return op.Where(sines, op.Sin(angles), op.Cos(angles))
+        return op.Add(x, op.shared(self.name, (steps, features), lambda: onnx_sines(
+            op, onnx_column_of_places(op, steps), number(features))))  # fmt: skip
 
     examples = (
         Example("sinusoidal_position", "float[5, 4]", "float[5, 4]"),

@@ -33,6 +33,9 @@ class RecurrentStep(Operator):
     def type(self, x: Tensor, *states: Tensor):
         return x.with_shape(1, self.whole.units), *states
 
+    def multiply_adds(self):
+        return self.whole.multiply_adds()
+
     def torch(self, F, x, *states, **weights):
         layer = self.whole
         made = layer.torch_run(F, x, layer.torch_states(x, states), [*weights.values()], layer.layers, 1)
@@ -61,10 +64,19 @@ class RecurrentPrefix(RecurrentStep):
         made = F.recurrent_by_length(layer.function, x, *given)
         return made[0], *shaped(layer, [made[1 + i] for i in range(layer.state_count())])
 
+    @property
+    def not_in_openvino(self) -> str:
+        by_length = self.whole.lengths is not None and self.whole.state_count() > 1
+        return (
+            f"the cell states of `{self.whole.name}` after prompts of different lengths" if by_length else ""
+        )
+
     def onnx(self, op, x, *others, **weights):
         states, counts = self.apart(others)
-        limits = self.whole.onnx_steps(op) if counts is None else counts
-        return onnx_run(op, self.whole, x, limits and op.Cast(limits, to=INT32), states, weights)
+        by_length = counts is not None and op.in_openvino
+        limits = self.whole.onnx_steps(op) if counts is None or by_length else counts
+        limits = limits and op.Cast(limits, to=INT32)
+        return onnx_run(op, self.whole, x, limits, states, weights, counts if by_length else None)
 
 
 def shaped(layer: Recurrent, states: Sequence[Any]) -> list[Any]:
@@ -72,17 +84,20 @@ def shaped(layer: Recurrent, states: Sequence[Any]) -> list[Any]:
     return [s.squeeze(0) if layer.layers == 1 else s.transpose(0, 1) for s in states]
 
 
-def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[Any],
-             weights: Any) -> tuple[Any, ...]:  # fmt: skip
-    """All steps, and the last states of all layers as initial states."""
+def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[Any], weights: Any,
+             counts: Any = None) -> tuple[Any, ...]:  # fmt: skip
+    """All steps, and the last states of all layers as initial states. `counts` are the steps of rows where
+    OpenVINO, which takes all steps, runs the node."""
     given, x = layer.onnx_states(op, states), op.Transpose(x, perm=[1, 0, 2])
     count = layer.state_count()
     found: list[list[Any]] = []
     for place in range(layer.layers):
         initial = [layer.onnx_part(op, s, place) for s in given]
-        y, *last = layer.onnx_layer(
-            op, x, limits, initial, weights, place, layer.directions, outputs=1 + count
-        )
+        given_layer = (initial, weights, place, layer.directions)
+        if counts is None:
+            y, *last = layer.onnx_layer(op, x, limits, *given_layer, outputs=1 + count)
+        else:
+            y, *last = layer.onnx_by_length(op, counts, x, limits, *given_layer)
         found.append(last)
         x = layer.onnx_join(op, y, 1)
     states_of = [[last[i] for last in found] for i in range(count)]

@@ -20,6 +20,9 @@ from dlc.compiler.operators.padding import (
     onnx_counts,
     torch_counts,
 )
+from dlc.compiler.operators.recent_steps import RecentSteps, StepOfSum
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -338,6 +341,16 @@ class Cumsum(Operator):
     def type(self, x: Tensor) -> Tensor:
         only_axis(x, self.axis, "cumsum")
         return x
+
+    def stepwise(self, changing, steps):
+        x = self.operands[0]
+        axis = only_axis(x, self.axis, "cumsum")
+        if not on_axis(steps, x, axis):
+            return ALONE
+        one = x.with_axis(axis, 1)
+        return Stepwise(
+            StepOfSum(), recent=RecentSteps(axis=axis, count=1), of_result=True, states=(one,), carried=(one,)
+        )
 
     def tensor_axis(self) -> int:
         x = self.operands[0]

@@ -9,6 +9,8 @@ from dlc.compiler.dims.dim import has_free, number, product
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import onnx_reshape
 from dlc.compiler.operators.padding import APART, onnx_places
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -49,6 +51,11 @@ class Rotary(Operator):
                          help="give it an even number of features")  # fmt: skip
         return x
 
+    def stepwise(self, changing, steps):
+        if not on_axis(steps, self.operands[0], -2):
+            return ALONE
+        return Stepwise(RotaryStep(base=self.base), placed=True)
+
     def torch(self, F, x):
         steps, width = self.operands[0].shape[-2:]
         return torch_rotated(F, x, *torch_waves(F, x, steps, width, self.base))
@@ -72,22 +79,57 @@ class Rotary(Operator):
     )
 
 
+class RotaryStep(Operator):
+    """Rotates pairs of features of one step, on the second to last axis, by the angles of its position."""
+
+    public = False
+    base: float = setting("base of the wave lengths", Number(above=1))
+
+    def type(self, x: Tensor, place: Tensor) -> Tensor:
+        return x
+
+    def torch(self, F, x, place):
+        return torch_rotated_at(F, x, place, self.operands[0], self.base)
+
+    def onnx(self, op, x, place):
+        return onnx_rotated_at(op, x, place, self.operands[0], self.base)
+
+
+def torch_rotated_at(F: Any, x: Any, place: Any, have: Tensor, base: float) -> Any:
+    """One step of this type, `[..., 1, features]`, rotated by the angles of the position in each row."""
+    angles = torch_angles(F, place.float(), number(have.shape[-1]), base)
+    for _ in range(have.rank - 1):
+        angles = angles.unsqueeze(1)
+    return torch_rotated(F, x, angles.cos(), angles.sin())
+
+
+def onnx_rotated_at(op: Any, x: Any, place: Any, have: Tensor, base: float) -> Any:
+    """The same in ONNX."""
+    places = op.Unsqueeze(op.Cast(place, to=1), op.constant([*range(1, have.rank + 1)], "int64"))
+    cos, sin = onnx_waves(op, places, have.shape[-1], base)
+    return onnx_turned(op, x, op.Concat(cos, cos, axis=-1), op.Concat(op.Neg(sin), sin, axis=-1))
+
+
 def rates(width: int, base: float) -> list[float]:
     """The angle of each pair per step; of an odd number of features, the last pair is half."""
     return [base ** -(2 * i / width) for i in range((width + 1) // 2)]
 
 
-def torch_angles(F: Any, x: Any, steps: Size, width: int, base: float) -> Any:
-    """The angle of each pair at each position, [steps, pairs]; float32 under autocast too."""
+def torch_places(F: Any, x: Any, steps: Size) -> Any:
+    """The positions of so many steps, as float32."""
+    return F.named("places", F.arange(F.size(steps), device=x.device).float())
+
+
+def torch_angles(F: Any, places: Any, width: int, base: float) -> Any:
+    """The angle of each pair at each position, [positions, pairs]; float32 under autocast too."""
     pairs = width / 2 if width % 2 else width // 2
     rates = F.named("rates", (base ** (-F.tensor(range((width + 1) // 2)).double() / pairs)).float())
-    places = F.named("places", F.arange(F.size(steps), device=x.device).float())
     return F.named("angles", places.unsqueeze(1) * rates)
 
 
 def torch_waves(F: Any, x: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
     """Cosines and sines of the angles."""
-    angles = torch_angles(F, x, steps, number(width), base)
+    angles = torch_angles(F, torch_places(F, x, steps), number(width), base)
     return F.named("cos", angles.cos()), F.named("sin", angles.sin())
 
 
@@ -115,14 +157,18 @@ def onnx_as(op: Any, x: Any, have: Tensor, want: Tensor) -> Any:
 
 def onnx_table(op: Any, steps: Size, width: Size, base: float) -> tuple[Any, Any]:
     """Cosines and sines of the angles, [steps, pairs]."""
-    angles = onnx_angles(op, steps, rates(number(width), base))
+    return onnx_waves(op, onnx_column_of_places(op, steps), width, base)
+
+
+def onnx_waves(op: Any, places: Any, width: Size, base: float) -> tuple[Any, Any]:
+    """Cosines and sines of the angles at these positions, whose last axis has size 1."""
+    angles = op.Mul(places, op.constant(rates(number(width), base), "float32"))
     return op.Cos(angles), op.Sin(angles)
 
 
-def onnx_angles(op: Any, steps: Size, rates: list[float]) -> Any:
-    """The angle at each position, for each of these angles per step."""
-    places = op.Unsqueeze(op.Cast(onnx_places(op, steps), to=1), op.constant([1], "int64"))
-    return op.Mul(places, op.constant(rates, "float32"))
+def onnx_column_of_places(op: Any, steps: Size) -> Any:
+    """The positions of so many steps as float32, [steps, 1]."""
+    return op.Unsqueeze(op.Cast(onnx_places(op, steps), to=1), op.constant([1], "int64"))
 
 
 def onnx_places_of_rows(op: Any, steps: Size) -> Any:
@@ -134,5 +180,9 @@ def onnx_rotated_by_hand(op: Any, x: Any, key: tuple[Any, ...], cos: Any, sin: A
     """The rotation for opsets without `RotaryEmbedding`."""
     both_cos, signed_sin = op.shared("rotary_rows", key, lambda: (
         op.Concat(cos, cos, axis=-1), op.Concat(op.Neg(sin), sin, axis=-1)))  # fmt: skip
+    return onnx_turned(op, x, both_cos, signed_sin)
+
+
+def onnx_turned(op: Any, x: Any, both_cos: Any, signed_sin: Any) -> Any:
     first, second = op.Split(x, num_outputs=2, axis=-1, outputs=2)
     return op.Add(op.Mul(x, both_cos), op.Mul(op.Concat(second, first, axis=-1), signed_sin))

@@ -10,7 +10,10 @@ from dlc.compiler.operators.base import Example, Reject, setting
 from dlc.compiler.operators.indexing import END
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast
 from dlc.compiler.operators.padding import APART, Fill
+from dlc.compiler.operators.recent_steps import FirstStep, over_recent
 from dlc.compiler.operators.shape import ShapeOperator
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE
 from dlc.compiler.types import Classes, Tensor
 
 FARTHEST = 10**6
@@ -79,6 +82,14 @@ class Shift(ShapeOperator):
     @property
     def delays(self) -> bool:
         return self.by > 0
+
+    def stepwise(self, changing, steps):
+        if not self.by or not on_axis(steps, self.operands[0], 0):
+            return ALONE
+        if self.by < 0:
+            raise Reject("it reads later steps", at="by", help="a positive number shifts to later steps")
+        first = FirstStep().bind(self.operands[0].with_axis(0, self.by + 1))
+        return over_recent(first, self.operands[0], 0, self.by, self.start())
 
     def start(self) -> int:
         """The value of new steps."""

@@ -10,6 +10,9 @@ from dlc.compiler.dims.dim import Dim, DimError, Size, product, same
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, check_representable, only_axis, onnx_reshape, sample_axis
 from dlc.compiler.operators.padding import APART, LENGTHS, Fill, onnx_column, onnx_take, torch_take
+from dlc.compiler.operators.recent_steps import SameStep, StepsBefore
+from dlc.compiler.operators.step_order import on_axis
+from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -238,6 +241,20 @@ class Pad(ShapeOperator):
                          help="`mode=edge` adds any number")  # fmt: skip
         return x.with_axis(axis, size + self.before + self.after)
 
+    def stepwise(self, changing, steps):
+        x = self.operands[0]
+        axis = only_axis(x, self.axis, "pad")
+        if not on_axis(steps, x, axis):
+            return None
+        if self.after:
+            raise Reject(
+                "it adds later steps", at="after", help="`pad(n, 0, ...)` adds steps before the first"
+            )
+        if self.mode != "constant":
+            raise Reject("it repeats steps that come later", at="mode", help="`mode=constant` adds a number")
+        early = StepsBefore(axis=axis, count=self.before, value=self.value)
+        return Stepwise(SameStep(element=x.element), early=early) if self.before else ALONE
+
     @property
     def padded(self) -> tuple[int, Size]:
         """The padded axis of the whole tensor, and its size."""
@@ -286,8 +303,12 @@ class Pad(ShapeOperator):
         have = self.operands[0]
         number = int(self.value) if have.is_integer else float(self.value)
         value = op.constant(number, DTYPES[have.element][0]) if self.mode == "constant" else None
-        pads, axes = op.constant([self.before, self.after], "int64"), op.constant([axis], "int64")
-        return op.Pad(x, pads, value, axes, mode=self.mode)
+        every = range(have.axis(-1) + 1)
+        pads = [count if at == axis else 0 for count in (self.before, self.after) for at in every]
+        # ONNX Runtime (1.31) moves a `Transpose` over a `Pad` of some `axes` wrongly, and without `axes` it
+        # joins it with a `MaxPool`, whose padding is no number.
+        axes = op.constant([*every], "int64")
+        return op.Pad(x, op.constant(pads, "int64"), value, axes, mode=self.mode)
 
     def reflected(self, op: Any, last: Any, size: Size) -> Any:
         """The indices of the entries of the result along an axis of free size. `last` is the entry at which

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from dlc.compiler.dims.dim import names
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.dims.dim import Size
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.operators.stepwise import Stepwise
+    from dlc.compiler.types import Tensor
+
+
+def on_axis(steps: Size, x: Tensor, axis: int) -> bool:
+    """Whether an axis of `x` has a size that depends on the number of steps."""
+    return bool(names(steps) & names(x.shape[axis]))
 
 
 @record
@@ -35,6 +43,10 @@ class StepOrder:
     delays: ClassVar[bool] | property = False
     # True if it cuts an image into patches that do not overlap, and computes each alone.
     cuts_patches: ClassVar[bool] | property = False
+    # The graphs within its node that it runs.
+    runs: ClassVar[tuple[str, ...]] = ()
+    # What it computes and OpenVINO does not; empty if there is nothing.
+    not_in_openvino: ClassVar[str] | property = ""
     # For attention: what its steps see of each other.
     sight: ClassVar[Sight | None] | property = None
 
@@ -43,3 +55,7 @@ class StepOrder:
         which are on an axis of size `steps`. None if it treats each step alone, as `padding_of` tells;
         `Reject` if it reads later steps."""
         return None
+
+    def of_known(self) -> Operator:
+        """Its form of classes that are never missing, such as the symbol that a step has chosen."""
+        return self  # type: ignore[return-value]

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import ParameterType
-from dlc.compiler.record import record
+from dlc.compiler.dims.dim import free
+from dlc.compiler.record import field, record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
+
+
+PAST = free("past")  # the number of steps that are carried
 
 
 class BoundOperator(ParameterType):
@@ -24,27 +30,44 @@ class BoundOperator(ParameterType):
 
 @record
 class Stepwise:
-    """`step` takes the operands that change with the steps, one step of each; then the results of `once`, or
-    the other operands if there is none; then the `states`. Its results are one step of the result, and the
-    next states.
+    """`step` takes one step of each operand that changes with the steps; then the results of `once`, or the
+    other operands if there is none; then the operands at the places `kept`, one step of those that change; then
+    the states. Its results are one step of each result, and the next states.
 
-    `prefix` takes what the operator takes, and has the states after all these steps as further results: for
-    the steps of a prompt.
+    Without a `step`, each step is computed alone, by the operator itself.
 
-    `once` is computed of the other operands, before the first step. `states` are the types of the states
-    before the first step, of zeros, and `carried` those in the loop; `given` are the places of operands that
-    are the initial states instead. Operands at the places `kept` follow those of `once`, which does not take
-    them. With `placed` the number of the step in its row, from 0, follows as the
-    last operand. `masked` is the step with one operand more, before the place: a mask of the steps that are
-    carried, for prompts with padding.
+    - `once` is computed of the operands that do not change, before the first step.
+    - `states` are the types of the states before the first step, which hold the number `start`, and `carried`
+      those in the loop. `given` are the places of operands that are the initial states instead.
+    - The states after a prompt: `prefix` takes what the operator takes, and has them as further results;
+      `recent` takes the first operand that changes, or the first result if it is `of_result`, and the lengths
+      of rows if they differ. One of them is needed where there are states.
+    - `early` computes those entries of the results which are there before the first step, of those of the
+      operands; by default the operator itself.
+    - `rows` are the types of operands that are read as a whole up to the step, by their places: `past + 1` steps
+      in place of one.
+    - `placed`: the number of the step in its row, from 0, is the last operand.
+    - `masked` is the step with one operand more, before the place: a mask of the steps that are carried. It is
+      used for prompts with padding, and where a step sees those alone that are less than `window` steps away.
+    - `most` is the greatest number of steps.
     """
 
-    step: Operator
+    step: Operator | None
     prefix: Operator | None = None
+    recent: Operator | None = None
+    of_result: bool = False
+    early: Operator | None = None
     once: Operator | None = None
     states: tuple[Tensor, ...] = ()
+    start: float = 0
     carried: tuple[Tensor, ...] = ()
     given: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
+    rows: Mapping[int, Tensor] = field(default_factory=dict)
     placed: bool = False
     masked: Operator | None = None
+    window: int | None = None
+    most: int | None = None
+
+
+ALONE = Stepwise(None)

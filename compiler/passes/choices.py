@@ -74,7 +74,7 @@ class ChoiceOfRows(Choice):
         """The symbol as the next step reads it, the symbol as an answer, and which rows have ended then."""
 
     def continues(self):
-        return self.loop.add(Unfinished(), (self._finishes,), "continues")[0]
+        return self.loop.add(Unfinished(ends=self.end is not None), (self._finishes,), "continues")[0]
 
     def answer(self, states, stacked):
         return stacked[0]
@@ -131,7 +131,7 @@ class BeamSteps(Choice):
 
     def continues(self):
         best = self.loop.add(BestBeams(width=self.width), (self._finishes,), "best_finishes")
-        return self.loop.add(Unfinished(), best, "continues")[0]
+        return self.loop.add(Unfinished(ends=self.end is not None), best, "continues")[0]
 
     def answer(self, states, stacked):
         return self.loop.after(BestBeams(width=self.width), states[self._answers], "best_answers")

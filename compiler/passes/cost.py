@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.dims.dim import DimError, free, product, total
+from dlc.compiler.dims.dim import DimError, free, names, product, substitute, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,8 +39,24 @@ def weight_size(weight: Weight) -> Size:
 
 
 def multiply_adds(nodes: Iterable[Node]) -> Size:
-    """Multiply-adds per sample."""
-    return summed(node.operator.multiply_adds() for node in nodes)
+    """Multiply-adds per sample, of all steps of loops."""
+    nodes = [*nodes]
+    loops = (of_steps(node, body) for node in nodes for body in node.graphs.values())
+    return summed([*(node.operator.multiply_adds() for node in nodes), *loops])
+
+
+def of_steps(node: Node, body: Graph) -> Size:
+    """The multiply-adds of all steps of a loop. A step adds one entry to each state that grows."""
+    operator: Any = node.operator
+    step = multiply_adds(body.nodes)
+    steps = operator.stacked[0].shape[0] if operator.stacked else operator.most
+    pairs = zip(node.operands, body.inputs[1:], strict=True)
+    sizes = [
+        pair for given, inside in pairs for pair in zip(inside.type.shape, given.type.shape, strict=True)
+    ]
+    grown = {name: first for size, first in sizes if size != first for name in names(size)}
+    first, second = (substitute(step, {name: at + more for name, at in grown.items()}) for more in (0, 1))
+    return first * steps + (second - first) * ((steps - 1) * steps // 2)
 
 
 def flops(program: CompiledProgram) -> Size:

@@ -58,3 +58,7 @@ def check_openvino(program: CompiledProgram, problems: Problems) -> None:
         message = f"OpenVINO cannot compute with {what}, such as `{value.name}`"
         help = HELP_TEXT if value in {node.operands[0] for node in program.readers} else HELP
         problems.add(Diagnostic.at(value.site, "E0403", message, help))
+    for node in graph.nodes:
+        if node.operator.not_in_openvino:
+            message = f"OpenVINO cannot compute {node.operator.not_in_openvino}"
+            problems.add(Diagnostic.at(node.site, "E0403", message, "leave `lengths` out, or `target`"))

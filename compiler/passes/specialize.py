@@ -186,8 +186,9 @@ def decoded_outputs(program: CompiledProgram) -> list[Output]:
 
 def check_decoding(program: CompiledProgram, problems: Problems) -> None:
     """Report what cannot be computed step by step, where an answer is made so."""
-    if outputs := [output for output in program.outputs if output.decoder]:
-        if any(output.decoder.random for output in decoded_outputs(program) if output.decoder):
+    outputs = [output for output in program.outputs if output.decoder]
+    if outputs:
+        if any(output.decoder.random for output in outputs if output.decoder):
             check_seed(program, problems)
         try:
             decoding(program, outputs)

@@ -105,6 +105,7 @@ def of_node(node: Node) -> Iterator[str]:
         yield f"`{node.name}` is bound to {spelled(operator.operands)} and reads {spelled(operands)}"
     if results != operator.results:
         yield f"`{node.name}` has results {spelled(results)}, and its operator {spelled(operator.results)}"
+    yield from graphs_of(node)
     declared = {spec.leaf: spec.shape for spec in operator.weights(*operator.positional)}
     if set(declared) != set(node.weights):
         read = listed(node.weights)
@@ -115,6 +116,21 @@ def of_node(node: Node) -> Iterator[str]:
         if leaf in declared and value.type.shape != declared[leaf]:
             wanted = value.type.with_shape(*declared[leaf])
             yield f"the weight `{leaf}` of `{node.name}` is {value}, and its operator declares {wanted}"
+
+
+def graphs_of(node: Node) -> Iterator[str]:
+    """The graphs within a node are those that its operator runs: a loop has a body with its states."""
+    wanted = [*node.operator.runs]
+    if [*node.graphs] != wanted:
+        yield f"`{node.name}` has the graphs {listed(node.graphs)}, and its operator takes {listed(wanted)}"
+    elif wanted:
+        body = node.graphs["body"]
+        inputs, outputs = [v.type for v in body.inputs], [v.type for v in body.outputs.values()]
+        if body.weights:
+            yield f"the body of `{node.name}` has weights, which belong to the graph around it"
+        yield from (
+            f"the body of `{node.name}` {what}" for what in node.operator.body_faults(inputs, outputs)
+        )
 
 
 def values_in(setting: Any) -> Iterator[Value]:

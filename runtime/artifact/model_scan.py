@@ -77,7 +77,7 @@ LAYOUT: dict[str, dict[int, tuple[str, str]]] = {
     "TensorShapeProto": {1: ("dim", "Dimension")},
     "Dimension": {1: ("dim_value", NUMBER), 2: ("dim_param", TEXT), 3: ("denotation", TEXT)},
 }  # fmt: skip
-GRAPH_FIELD, NODE_FIELD, OP_TYPE_FIELD = 7, 1, 4
+GRAPH_FIELD, NODE_FIELD, OP_TYPE_FIELD, ATTRIBUTE_FIELD, BODY_FIELD = 7, 1, 4, 5, 6
 KEPT = (OPSET, ENTRY, TYPE, OF_TENSOR)  # message types that are kept in their parent
 # Bytes of a value, by the number of its ONNX element type.
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
@@ -131,14 +131,22 @@ def mapped(path: Path) -> Iterator[Buffer]:
 
 
 def node_types(content: Buffer) -> set[str]:
-    """The operators of the nodes of a model that is not scanned. ValueError if it is not an ONNX file."""
+    """The operators of the nodes of a model that is not scanned, also in loops. ValueError if it is not an
+    ONNX file."""
 
     def parts(place: Place, wanted: int) -> Iterator[Place]:
         found = (value for number, _, value in fields(content, place) if number == wanted)
         return (value for value in found if isinstance(value, tuple))
 
-    graphs = parts((0, len(content)), GRAPH_FIELD)
-    nodes = (node for graph in graphs for node in parts(graph, NODE_FIELD))
+    graphs = [*parts((0, len(content)), GRAPH_FIELD)]
+    outer = [node for graph in graphs for node in parts(graph, NODE_FIELD)]
+    bodies = [
+        body
+        for node in outer
+        for attribute in parts(node, ATTRIBUTE_FIELD)
+        for body in parts(attribute, BODY_FIELD)
+    ]
+    nodes = outer + [node for body in bodies for node in parts(body, NODE_FIELD)]
     return {bytes(content[start:end]).decode("utf-8", "replace")
             for node in nodes for start, end in parts(node, OP_TYPE_FIELD)}  # fmt: skip
 
@@ -149,6 +157,7 @@ class ModelScan:
     def __init__(self, content: Buffer, folder: Path) -> None:
         self._content, self._folder = content, folder
         self._parts = self._items = self._depth = 0
+        self._bodies = 0  # of the node that is read
         self._bounds: list[str] = []  # the names of the values that bound loops
         self._counts: dict[str, int] = {}  # constants of one integer, by name
         self._inputs: set[str] = set()  # a caller may give others in place of constants of these names
@@ -213,20 +222,23 @@ class ModelScan:
             self._node(part)
         elif what == ATTRIBUTE:
             self._attribute(part)
+        elif what == TENSOR and self._depth:
+            raise ValueError("it has a loop with weights of its own, which dlc does not write")
         elif what == TENSOR:
             self._tensor(part)
-        elif kind == GRAPH and name == "input":
+        elif kind == GRAPH and name == "input" and not self._depth:
             self._input(part)
         if what in KEPT:
             found.setdefault(name, []).append(part)
 
     def _body(self, place: Place) -> None:
-        """The body of a loop, which has no loops itself."""
+        """The body of a loop, which has no loops and no weights itself."""
         if self._depth:
             raise ValueError("it has a loop in a loop, which dlc does not write")
         self._depth += 1
         self._message(GRAPH, place)
         self._depth -= 1
+        self._bodies += 1
 
     def _count(self, name: str) -> None:
         if name in ITEMS:
@@ -252,6 +264,11 @@ class ModelScan:
         name, domain = self._text_of(node, "op_type"), self._text_of(node, "domain")
         if name not in WRITTEN.get(domain, ()):
             raise ValueError(f"it has the operator `{shorten(name)}`, which dlc does not write")
+        if self._bodies != (name == LOOP):
+            raise ValueError(
+                "it has a loop without one body, or a body without a loop, which dlc does not write"
+            )
+        self._bodies = 0
         if name == LOOP:
             self._bounds.append(self._text(node.get("input", [(0, 0)])[0]))
 
@@ -281,10 +298,10 @@ class ModelScan:
         self._texts(*texts)
         self.contents.weights += size
         if element == INT64 and not shape and tensor.get("raw_data"):
-            start, end = tensor["raw_data"][-1]
-            self._counts[self._text_of(tensor, "name")] = int.from_bytes(
-                self._content[start:end], "little", signed=True
-            )
+            name, (start, end) = self._text_of(tensor, "name"), tensor["raw_data"][-1]
+            if name in self._counts:
+                raise ValueError(f"it has two constants `{shorten(name)}`")
+            self._counts[name] = int.from_bytes(self._content[start:end], "little", signed=True)
 
     def _external(self, tensor: Fields, size: int) -> None:
         """Check external data: its file is in the folder of the model, and contains all of it."""

@@ -14,7 +14,6 @@ from dlc.compiler.operators.sampling import WORD
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime import memory
-from dlc.runtime.artifact.compare import widened
 from dlc.runtime.artifact.equal_lengths import EqualRows, equally_long, in_order
 from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
@@ -24,7 +23,7 @@ from dlc.runtime.data.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dlc.compiler.types import Tensor
@@ -145,15 +144,19 @@ class OpenArtifact:
                 if not self._by_rows or step < 2:
                     raise
                 self._max_rows = step // 2
-        return parts[0] if len(parts) == 1 else {n: joined([p[n] for p in parts]) for n in parts[0]}
+        if len(parts) == 1:
+            return parts[0]
+        return {name: joined(self.outputs.get(name), [part[name] for part in parts]) for name in parts[0]}
 
 
-def joined(parts: list[np.ndarray]) -> np.ndarray:
-    """The outputs of parts of a batch. An answer that is made step by step has as many steps as the longest
-    row of its part; all rows of a part with fewer steps have ended."""
-    if len({part.shape[1:] for part in parts}) > 1 and all(part.ndim == 2 for part in parts):
-        most = max(part.shape[1] for part in parts)
-        parts = [widened(part, most) for part in parts]
+def joined(type: Tensor | None, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """An output of all rows from those of some rows each. What is decoded has as many steps as the longest
+    answer, and is filled as ONNX Runtime fills it."""
+    if type is not None and type.decoded and type.classes and type.classes.end:
+        longest = max(part.shape[1] for part in parts)
+        filler = np.array(type.classes.filler, parts[0].dtype)
+        parts = [np.concatenate([part, np.full((len(part), longest - part.shape[1]), filler)], 1)
+                 for part in parts]  # fmt: skip
     return np.concatenate(parts)
 
 

@@ -195,7 +195,7 @@ def constant(proto: onnx.ModelProto) -> None:
 
 
 FOREIGN: dict[str, tuple[Change, str]] = {
-    "a loop": (loop, "its AttributeProto holds what dlc does not write"),
+    "a loop": (loop, "it has a loop that is not bounded by 100_000 steps"),
     "functions within functions": (functions, "its ModelProto holds what dlc does not write"),
     "operators of somebody": (
         lambda proto: proto.opset_import.append(helper.make_opsetid("com.microsoft", 1)),

@@ -10,6 +10,8 @@ import onnxruntime
 import pytest
 import torch
 from benchmarks import (
+    decoding,
+    decoding_rivals,
     exporting,
     recurrent,
     sequence_rivals,
@@ -208,7 +210,7 @@ def test_the_page_names_the_machine_and_no_path() -> None:
 
 
 def test_a_part_of_the_page_is_written_alone() -> None:
-    parts = dict(zip(TITLES, ["a", "b\n\nc", "d", "| e |", "f"], strict=True))
+    parts = dict(zip(TITLES, ["a", "b\n\nc", "d", "| e |", "f", "g"], strict=True))
     assert sections(page(parts)) == parts
     changed = page(sections(page(parts)) | {"training": "new"})
     assert sections(changed) == parts | {"training": "new"}
@@ -290,3 +292,27 @@ def test_transformers_are_timed() -> None:
     assert [c.asked for c in found][2:] == [1, 1]
     assert "bf16" in found[1].what
     assert all(len(sweep.timings) == 2 for sweep in found[2:])
+
+
+# --- answers made step by step ----------------------------------------------------------------------------
+
+
+def test_all_ways_of_decoding_give_the_same_tokens() -> None:
+    program, given = decoding.gpt(32, 4, 12), decoding.prompts(3)
+    weights = decoding.drawn(program)
+    ours = decoding.in_runtime(program.onnx(weights).SerializeToString())(given)
+    assert ours.shape == (3, 12) and len(set(ours.ravel().tolist())) > 12
+    for rival in (decoding_rivals.by_generate, decoding_rivals.by_steps):
+        np.testing.assert_array_equal(rival(weights, decoding.LAYERS, 4, 12)(given), ours)
+
+
+def test_answers_that_differ_are_no_benchmark() -> None:
+    with pytest.raises(AssertionError):
+        decoding.compare_answers(lambda x: x, lambda x: x + 1, np.arange(3), Effort(quick=True), 1)
+
+
+@pytest.mark.slow
+def test_decoding_is_timed() -> None:
+    found = list(decoding.compare(Effort(quick=True)))
+    assert [c.asked for c in found] == [4, 1, 0, 0.9, 2, 0]
+    assert all(min(c.timing.ours) > 0 for c in found[:4])

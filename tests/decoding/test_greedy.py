@@ -123,7 +123,7 @@ def test_prompts_of_different_lengths_are_continued_as_each_alone(steps: str) ->
     ("steps", "message"),
     [
         ("gru(8, bidirectional=true)", "`gru` reads the steps from the last to the first"),
-        ("attention(4)", "`attention` reads later steps"),
+        ("attention(4)", "it reads later steps"),
         ("softmax(axis=0)", "it reads several steps"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -56,7 +57,6 @@ def write_arrays(folder: Path) -> None:
     np.savez(folder / "rows.npz", **arrays)
 
 
-FAST = ("class names and missing values in csv",)  # `test_rows` reads the rows of all stories
 STORIES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "class names and missing values in csv": (
         f"""input size, weight: float
@@ -190,18 +190,32 @@ def test_rows(story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         np.testing.assert_allclose(tensor.numpy(), wanted[name], rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    "story", [s if s in FAST else pytest.param(s, marks=pytest.mark.slow) for s in STORIES]
-)
-def test_is_formatted_like_ruff_and_trains(story: str, tmp_path: Path) -> None:
+def emitted(story: str, folder: Path) -> Path:
+    """The emitted file of a story with two epochs, beside its rows."""
     text, write = STORIES[story]
-    write(tmp_path)
-    path = tmp_path / "story.py"
+    write(folder)
+    path = folder / "story.py"
     path.write_text(emit(compile(Source("story.dl", f"{text}\ntrain {{ epochs = 2 }}\n"))), "utf-8")
-    for command in (["ruff", "format", "--check", "--isolated", path], [path]):
-        python = [sys.executable, "-W", "error", *(["-m"] if command[0] == "ruff" else [])]
-        done = subprocess.run([*python, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    return path
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_is_formatted_like_ruff_and_trains(story: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    path = emitted(story, tmp_path)
+    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", path]
+    done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out.startswith("training {'loss': ")
+    assert (tmp_path / "story.pt").exists()
+
+
+def test_is_a_script_of_its_own(tmp_path: Path) -> None:
+    path = emitted("class names and missing values in csv", tmp_path)
+    python = [sys.executable, "-W", "error", path]
+    done = subprocess.run(python, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_folder_name_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

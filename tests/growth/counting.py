@@ -1,4 +1,4 @@
-"""Count the steps of a task, and find functions whose steps grow faster than the spec."""
+"""Count the steps of a task, and find functions and lines whose steps grow faster than the spec."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType, FrameType
 
+    Trace = Callable[[FrameType, str, Any], Any]
+
 ROOT = str(Path(dlc.__file__).parent)
 MOST = 3.3  # maximum growth of the increment when a spec doubles: 2 is linear, 4 is quadratic
 
 
-def steps(task: Callable[[], object]) -> Counter[str]:
-    """The number of lines that each function of dlc runs, and its calls of built-in functions. `pop` is not
-    counted: every popped entry was counted when it was added, and the order of pops depends on the values."""
-    lines: Counter[CodeType] = Counter()
-    calls: Counter[tuple[CodeType, str]] = Counter()
+def steps(task: Callable[[], object], root: str = ROOT) -> Counter[str]:
+    """How many lines each function in a folder runs, and how many times each of its lines runs. A loop on one
+    line counts in each round. Built-in functions are not counted: a line calls each of them a fixed number of
+    times, or it is counted again."""
+    counters: dict[int, tuple[CodeType, Counter[int], Trace | None]] = {}  # by `id`: to hash code is slow
 
-    def enter(frame: FrameType, event: str, arg: object) -> Any:
+    def enter(frame: FrameType, event: str, arg: object) -> Trace | None:
         code = frame.f_code
-        if not code.co_filename.startswith(ROOT):
-            return None
+        if id(code) not in counters:
+            lines: Counter[int] = Counter()
+            counters[id(code)] = (code, lines, counting(lines) if code.co_filename.startswith(root) else None)
+        return counters[id(code)][2]
 
-        def step(frame: FrameType, event: str, arg: object) -> Any:
-            lines[code] += 1
-            return step
-
-        lines[code] += 1
-        return step
-
-    def call(frame: FrameType, event: str, arg: Any) -> None:
-        if event == "c_call" and arg.__name__ != "pop" and frame.f_code.co_filename.startswith(ROOT):
-            calls[frame.f_code, arg.__name__] += 1
-
-    before = sys.gettrace(), sys.getprofile()
+    before = sys.gettrace()
     sys.settrace(enter)
-    sys.setprofile(call)
     try:
         task()
     finally:
-        sys.settrace(before[0])
-        sys.setprofile(before[1])
-    named = {place(code): count for code, count in lines.items()}
-    return Counter(named) + Counter(
-        {f"{place(code)}: {name}": count for (code, name), count in calls.items()}
-    )
+        sys.settrace(before)
+    found: Counter[str] = Counter()
+    for code, lines, _ in counters.values():
+        name = f"{code.co_filename.removeprefix(root)}:{code.co_firstlineno} {code.co_qualname}"
+        found[name] += lines.total()
+        for line, count in lines.items():
+            found[f"{name}: line {line}"] += count
+    return found
 
 
-def place(code: CodeType) -> str:
-    return f"{code.co_filename.removeprefix(ROOT)}:{code.co_firstlineno} {code.co_qualname}"
+def counting(lines: Counter[int]) -> Trace:
+    """A trace function that counts the lines of a function."""
+
+    def step(frame: FrameType, event: str, arg: object) -> Trace:
+        lines[frame.f_lineno] += 1
+        return step
+
+    return step
 
 
 def faster(counts: Sequence[Counter[str]], minimum: int) -> list[str]:
-    """The functions that grow faster than the spec. From one count to the next, the spec doubles."""
+    """The functions and lines that grow faster than the spec, which doubles from one count to the next."""
     early, middle, late = counts
     return [
         f"{name}: {early[name]}, {middle[name]}, {late[name]}"

@@ -15,7 +15,7 @@ from dlc.compiler import Source, compile
 from dlc.compiler.program import CompiledProgram
 from dlc.runtime.artifact.divergence import NodeComparison
 
-FEW, MANY = 3, 12  # programs for each operator
+FEW, MANY = 3, 8  # programs for each operator
 
 
 def prove(program: CompiledProgram) -> None:

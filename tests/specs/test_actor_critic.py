@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from trained import trained
 
 import dlc
 
@@ -69,7 +70,7 @@ def test_no_policy_is_better_than_the_best_one() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_actor_reaches_the_top_and_the_clone_does_not(tmp_path: Path) -> None:
-    model = dlc.load(dlc.train(SPEC, out=tmp_path).model)
+    model = dlc.load(trained("actor_critic", tmp_path).model)
 
     def chosen(output: str) -> Callable[[np.ndarray], np.ndarray]:
         return lambda state: model.predict({"state": state.astype(np.float32)})[output]

@@ -39,6 +39,7 @@ NAMES = sorted(path.relative_to(SPECS).with_suffix("").as_posix() for path in SP
 LARGE = (*LARGE_SPECS, "diffusion")
 ROWS = 2
 STEPS = 7  # the size of each free dimension
+LENGTHS = np.array([STEPS, 3])  # of the rows, where they are an input
 SHOWN = 6  # numbers of an answer that are recorded
 CLOSE = 2e-4  # recorded numbers are rounded to 1e-4
 
@@ -71,6 +72,7 @@ def test_answers_are_the_recorded_ones_in_every_engine(name: str, golden) -> Non
     needed, types = {value.field for value in graph.inputs}, raw_types(program, graph)
     names = [*(i.name for i in program.inputs), *types]
     inputs = {n: draw_rows(number, types[n]) for number, n in enumerate(dict.fromkeys(names)) if n in needed}
+    inputs |= {value.field: LENGTHS for value in graph.inputs if value.kind == "length"}
     with torch.no_grad():
         module = Model(graph, program.graph.weights, weights)
         answers = module(

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+from trained import trained
 
 import dlc
 
@@ -24,9 +25,9 @@ RING = 2 * np.stack([np.cos(a := np.arange(8) * np.pi / 4), np.sin(a)], axis=1)
 ROLL = np.stack([(t := 1.5 * np.pi * np.linspace(1, 3, 3001)) * np.cos(t), t * np.sin(t)], axis=1) / 7.5
 
 
-def trained(name: str, folder: Path) -> Any:
-    """The artifact of a spec."""
-    return dlc.load(dlc.train(SPECS / f"{name}.dl", out=folder).model)
+def artifact(name: str, folder: Path) -> Any:
+    """The artifact of a spec that is trained to the end."""
+    return dlc.load(trained(name, folder).model)
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -57,7 +58,7 @@ def test_points_are_made_everywhere(
     name: str, line: np.ndarray, parts: int, sigma: float, share: float, tmp_path: Path
 ) -> None:
     """At all modes of the ring, and along the whole roll."""
-    made = trained(name, tmp_path).predict({"noise": normal(POINTS, 2)})["made"]
+    made = artifact(name, tmp_path).predict({"noise": normal(POINTS, 2)})["made"]
     distances = cdist(made, line)
     assert (distances.min(axis=1) < 4 * sigma).mean() >= share
     part = distances.argmin(axis=1) * parts // len(line)
@@ -96,7 +97,7 @@ def reader() -> SVC:
 def test_digits_of_all_classes_are_made(tmp_path: Path) -> None:
     """More like real ones than what has the means and covariances of real ones."""
     real = load_digits().data
-    made = trained("gan_digits", tmp_path).predict({"noise": normal(1500, 32)})["made"].reshape(-1, 64)
+    made = artifact("gan_digits", tmp_path).predict({"noise": normal(1500, 32)})["made"].reshape(-1, 64)
     gaussian = DRAWS.multivariate_normal(real.mean(0), np.cov(real.T), 1500).clip(0, 16)
     assert np.bincount(reader().predict(made), minlength=10).min() >= 0.04 * len(made)
     assert precision(made, real) >= 0.6
@@ -122,7 +123,7 @@ def inception_score(probabilities: np.ndarray) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_digit_that_is_asked_for_is_made(tmp_path: Path) -> None:
-    model, digit = trained("conditional_gan", tmp_path), np.arange(1000) % 10
+    model, digit = artifact("conditional_gan", tmp_path), np.arange(1000) % 10
     made = model.predict({"digit": digit, "noise": normal(1000, 32)})["made"].reshape(-1, 64)
     read = reader().predict(made)
     assert (read == digit).mean() >= 0.9
@@ -136,7 +137,7 @@ def test_the_digit_that_is_asked_for_is_made(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_each_factor_has_a_code_of_its_own(tmp_path: Path) -> None:
     factors = DRAWS.random((3000, 3)).astype(np.float32)
-    answers = trained("beta_vae", tmp_path).predict(dict(zip(("x", "y", "size"), factors.T, strict=True)))
+    answers = artifact("beta_vae", tmp_path).predict(dict(zip(("x", "y", "size"), factors.T, strict=True)))
     codes, plain = (squared_correlations(factors, answers[name]) for name in ("code", "plain_code"))
     assert codes.max(axis=1).min() >= 0.7
     assert len({*codes.argmax(axis=1)}) == 3
@@ -159,7 +160,7 @@ def gaps(correlations: np.ndarray) -> np.ndarray:
 @pytest.mark.timeout(900)
 def test_the_translation_is_the_negative(tmp_path: Path) -> None:
     image = np.load(SPECS / "data" / "unpaired_test.npz")["image"].astype(float)
-    negative = trained("cyclegan", tmp_path).predict({"image": image.astype(np.uint8)})["negative"]
+    negative = artifact("cyclegan", tmp_path).predict({"image": image.astype(np.uint8)})["negative"]
     assert np.abs(negative - (16 - image)).mean() <= 0.1 * np.abs(image - (16 - image)).mean()
     answers = reader().predict(16 - negative.reshape(-1, 64))
     assert (answers == reader().predict(image.reshape(-1, 64))).mean() >= 0.85

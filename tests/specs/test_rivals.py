@@ -205,7 +205,8 @@ def test_the_error_of_product_quantization() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "param", "order"), [("manual", "trigram", 3), ("gpt", "counts", 5), ("llama", "counts", 5)]
+    ("name", "param", "order"),
+    [("manual", "trigram", 3), ("gpt", "counts", 5), ("llama", "counts", 5), ("char_gpt", "counts", 5)],
 )
 def test_the_perplexity_of_counted_characters(name: str, param: str, order: int) -> None:
     program = dlc.compile(SPECS / f"{name}.dl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trained
 from benchmarks import results
 from click.testing import CliRunner, Result
 
@@ -22,7 +23,7 @@ def dlc(*arguments: object) -> Result:
 RESULTS = results.recorded()  # of `python -m benchmarks results`
 LONG = results.long_specs(RESULTS)
 NAMES = [path.relative_to(SPECS).with_suffix("").as_posix() for path in results.specs()]
-SHORT = [name for name in NAMES if name not in LONG]
+SHORT = [name for name in NAMES if name not in LONG and name not in trained.NAMES]
 
 
 def test_the_results_are_those_of_the_specs() -> None:
@@ -41,6 +42,12 @@ def test_a_spec_meets_what_it_expects(name: str) -> None:
     found = [line for line in expectations if line.startswith("  ")]
     assert [line for line in found if not line.startswith("  met")] == UNKNOWN.get(name, [])
     assert last == "the spec meets its expectations"
+
+
+def test_the_specs_that_other_tests_train_are_trained_there() -> None:
+    texts = [path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    callers = [text for text in texts if "from trained import trained" in text]
+    assert [name for name in trained.NAMES if not any(f'"{name}"' in text for text in callers)] == []
 
 
 def test_what_is_not_met_fails(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from trained import trained
 
 import dlc
 
@@ -51,7 +52,7 @@ def test_gradients_of_both_vanish_before_the_training() -> None:
 
 @pytest.mark.slow
 def test_gradients_of_the_rnn_alone_vanish_after_the_training(tmp_path: Path) -> None:
-    result = dlc.train(SPEC, out=tmp_path)
+    result = trained("adding", tmp_path)
     module = dlc.compile(SPEC).torch(weights=result.weights)
     first, last = derivatives(module, "total")
     assert first == pytest.approx(1, abs=0.2)

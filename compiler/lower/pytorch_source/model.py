@@ -9,6 +9,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.graph import Value
+from dlc.compiler.lower.decoding_code import NAMES, decoding_lines
 from dlc.compiler.lower.python_code import Code, attribute, call, lines, literal, number, signature, text
 from dlc.compiler.lower.pytorch_source.body import EmitterState
 from dlc.compiler.lower.pytorch_source.class_text import class_lines, docstring, method, parameter_names
@@ -62,6 +63,7 @@ class EmittedModel:
         self.frame = BlockFrame("model", program.name, "", self.split.forward)
         self.shared = EmitterState(program, self.split.graph, self.split.roots)
         self.constants: dict[Labels, str] = {}  # the names of module-level lists of class labels
+        self.decoded = [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
         self.output_of_scores = {output.scores: output for output in reversed(program.outputs)}
         self.spec_names = {v: n for n, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
         self.fields = self.named_fields()
@@ -78,7 +80,7 @@ class EmittedModel:
 
     def named_fields(self) -> dict[Any, str]:
         """The parameter names of inputs, then of targets, in the order of the methods."""
-        program, taken = self.program, [*IMPORTED, *RESERVED]
+        program, taken = self.program, [*IMPORTED, *RESERVED, *(NAMES if self.decoded else ())]
         fields: dict[Any, str] = {i.value: i.name for i in program.inputs}
         fields |= {o.target_value: o.target for o in program.outputs
                    if o.target_value is not None and o.target_value not in fields}  # fmt: skip
@@ -94,8 +96,11 @@ class EmittedModel:
         and takes its results, or the first of them."""
         writer = Writer(self.shared, self.frame, self.frame.members)
         writer.hints = self.spec_names | {v: n for n, v in names.items() if "." not in n}
+        if forward == "self.eval()":
+            self.write_decoded(writer)
         if roots:
-            given = [v for v in self.forward.params if roots is self.split.roots or not v.is_target]
+            with_targets = roots is self.split.roots
+            given = [v for v in self.forward.params if with_targets or not v.is_target or v in writer.env]
             made = call(text(forward), *(writer.code(value) for value in given))
             if len(roots) < len(self.split.roots):
                 none, count = text("None"), number(len(roots))
@@ -149,9 +154,11 @@ class EmittedModel:
 
     def write_predict(self) -> Method:
         """`predict`, which gives the outputs of the artifact by name; classes as their labels."""
-        graph, known = specialize.with_answers(self.program, self.program.graph), self.split.graph.producers()
-        writer = self.method((), self.split.outputs, "self.eval()")
-        for node in (node for node in graph.nodes if node.results[0] not in known):
+        graph = specialize.with_answers(self.program, self.program.graph, decoded=True)
+        known, decoded = self.split.graph.producers(), {output.name: output for output in self.decoded}
+        roots = self.split.outputs if graph.outputs.keys() - decoded else ()
+        writer = self.method((), roots, "self.eval()")
+        for node in (n for n in graph.nodes if n.results[0] not in known):
             if labels := node.operator.labels():
                 indices = writer.code(node.operands[0])
                 is_bool = node.operands[0].type.element == "bool"
@@ -159,10 +166,20 @@ class EmittedModel:
                 writer.bind(node.results[0], self.label(labels, indices))
             else:
                 writer.write_items([node])
-        outputs = tuple(Code("item", name, (writer.code(value),)) for name, value in graph.outputs.items())
+        outputs = ((name, writer.code(decoded.get(name, v))) for name, v in graph.outputs.items())
+        returned = Code("dict", None, tuple(Code("item", name, (code,)) for name, code in outputs))
         self.order_parameters(writer)
-        returned = Code("dict", None, outputs)
         return Method("predict", "The outputs for a batch, by name.", "no_grad", writer, returned)
+
+    def write_decoded(self, writer: Writer) -> None:
+        """Call the methods that decode. Their answers are the targets that `forward` takes."""
+        given = [writer.code(value) for value in self.forward.params if not value.is_target]
+        for output in self.decoded:
+            made = Local(hint=output.name)
+            writer.body.append(Let((made,), call(text(f"self.eval().decode_{output.name}"), *given)))
+            writer.bind(output.target_value, local(made))
+            labels = output.declared.classes.labels
+            writer.bind(output, self.label(labels, local(made)) if labels else local(made))
 
     def label(self, labels: Labels, indices: Code) -> Code:
         """The labels of class indices. NumPy indexing would convert a tensor of one to a scalar."""
@@ -182,7 +199,9 @@ class EmittedModel:
         found: list[str] = []
         for cls in self.classes[:-1]:
             found += ["", "", *class_lines(cls, parameter_names(cls))]
-        more = [line for each in (self.predict, *self.losses) for line in self.method_lines(each)]
+        names = {value: self.fields[value] for value in self.forward.params}
+        more = [n for output in self.decoded for n in decoding_lines(output, names, self.split)]
+        more += [line for each in (self.predict, *self.losses) for line in self.method_lines(each)]
         targets = [target for key, target in self.forward.params.items() if key.is_target]
         given = self.names(self.forward)
         return [*found, "", "", *class_lines(self.classes[-1], given, targets, more)]
@@ -208,6 +227,10 @@ def check(program: CompiledProgram) -> None:
     if program.export.lengths:
         message = "an emitted model takes one length for a batch"
         raise emit_error("E0820", program.export.spans["lengths"], message, "leave `lengths` out")
+    decoder = program.export.decode
+    if decoder and not decoder.takes_best:
+        message = f"an emitted model does not decode with `{decoder.name}`"
+        raise emit_error("E0820", program.export.spans["decode"], message, "write `decode = greedy(...)`")
     for name, average in program.averages.items():
         raise emit_error("E0820", average.span, f"`{name}` is an average net", "train it with `dlc train`")
     for weight in () if program.readers else program.graph.weights:  # text is refused where it is read

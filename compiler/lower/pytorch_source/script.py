@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.lower.python_code import WIDTH, Code, attribute, call, inline, lines, text
+from dlc.compiler.lower.formula_code import penalty, rate_lines
+from dlc.compiler.lower.python_code import Code, attribute, call, inline, lines, text
 from dlc.compiler.lower.pytorch_source.model import emit_error
 from dlc.compiler.lower.pytorch_source.rows import MODEL_ALONE, SourceReader
 from dlc.compiler.lower.pytorch_source.weights import initialize
-from dlc.compiler.lower.symbolic import Symbol, TorchRecorder, argument, inlined
+from dlc.compiler.lower.symbolic import argument
 from dlc.compiler.output_kinds import kind_of
 from dlc.compiler.passes import specialize
 from dlc.compiler.training.train_section import EPOCHS
@@ -228,30 +229,6 @@ def optimizer_lines(optimizer: Any) -> list[str]:
     changed = {"lr": optimizer.lr} | {key: value for key, value in named.items() if value != defaults[key]}
     given = (text(f"{key}={inline(argument(value))}") for key, value in changed.items())
     return lines(call(text(f"torch.optim.{name}"), text("model.parameters()"), *given), 4, "optimizer = ")
-
-
-class PenaltyRecorder(TorchRecorder):
-    """`F` for regularizers. The dot product of a weight with itself is written as a sum of squares."""
-
-    def dot(self, a: Symbol, b: Symbol) -> Symbol:
-        return Symbol(self, text("weight")).square().sum()
-
-
-def penalty(regularizer: Any) -> str:
-    """The term that a regularizer adds for one weight."""
-    recorder = PenaltyRecorder()
-    term = regularizer.torch(recorder, [Symbol(recorder, text("weight"))])
-    return inline(inlined(term._code, recorder.statements))
-
-
-def rate_lines(formula: str) -> list[str]:
-    """The body of `rate`. A conditional expression becomes an `if` statement."""
-    first, condition, rest = formula.partition(" if ")
-    test, _, other = rest.partition(" else ")
-    if condition:
-        return [f"    if {test}:", *lines(text(first), 8, "return "), *rate_lines(other)]
-    whole = f"    return {formula}"
-    return [whole] if len(whole) <= WIDTH else ["    return (", f"        {formula}", "    )"]
 
 
 def accuracy_lines(model: EmittedModel) -> Iterator[str]:

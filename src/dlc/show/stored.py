@@ -58,13 +58,12 @@ def with_spellings(program: CompiledProgram, path: Path) -> CompiledProgram:
     tables = {node.name: node.attributes for node in ir.load(path).graph if node.op_type == "LabelEncoder"}
     known: dict[str, Vocabulary] = {}
     for node in program.readers:
-        table = tables.get(f"{node.name}/LabelEncoder", {})
-        if {"keys_strings", "values_int64s"} <= table.keys():
+        table, reading = tables.get(f"{node.name}/LabelEncoder", {}), node.operator.reading
+        if reading is not None and {"keys_strings", "values_int64s"} <= table.keys():
             pairs = zip(table["keys_strings"].as_strings(), table["values_int64s"].as_ints(), strict=False)
             spelled = [pair for pair in pairs if pair[1] != MISSING]
             texts, numbers = zip(*spelled, strict=True) if spelled else ((), ())
-            key = node.operator.reading.key
-            known[key] = Vocabulary(metadata.vocabularies[key], texts, numbers)
+            known[reading.key] = Vocabulary(metadata.vocabularies[reading.key], texts, numbers)
     return program_of(metadata, vocabularies=known) if known else program
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.format.printer import print_type
-from dlc.compiler.passes.cost import spell, summed
+from dlc.compiler.ir.graph import Output
+from dlc.compiler.passes import specialize
+from dlc.compiler.passes.cost import multiply_adds, spell, summed
 from dlc.show.columns import columns
 from dlc.show.objectives import objectives_table
 from dlc.show.outline import Group, Outline, OutlineStep, last, visible
@@ -109,6 +111,7 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
     parameters = summed(s.parameters for s in steps)
     work = spell(summed(s.multiply_adds for s in steps))
     yield f"{spell(parameters)} parameters{memory(parameters)}, {work} multiply-adds for one sample"
+    yield from decoded(program)
     fitted = [last(s.node.name) for s in steps if any(w.role == "fitted" for w in s.weights)]
     if fitted:
         yield f"fitted to the training rows before training: {', '.join(fitted)}"
@@ -119,6 +122,16 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
         yield f"params: {given}"
     if program.settings:
         yield f"set: {', '.join(f'{name} = {text}' for name, text in program.settings.items())}"
+
+
+def decoded(program: CompiledProgram) -> Iterator[str]:
+    """How outputs are answered step by step, and what that costs."""
+    outputs = [o for _, o in program.exports if isinstance(o, Output) and o.decoder]
+    for output in outputs:
+        work = spell(multiply_adds(specialize.inference(program).nodes))
+        assert output.decoder is not None
+        yield f"`{output.name}` is answered step by step ({output.decoder.name}, at most {output.decoder.max:_} " \
+              f"steps): {work} multiply-adds for one sample"  # fmt: skip
 
 
 def memory(parameters: Size) -> str:

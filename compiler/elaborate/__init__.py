@@ -77,7 +77,6 @@ class Elaborator(Elaboration):
         params.reject_unknown(ev)
         self.sharing = shared_classes.from_syntax(ev, tree)
         self.ended = decoded_output.fields_with_end(tree, self.sharing)
-        self.decoded = decoded_output.named(tree)
         self._inputs(ev, tree)
         self._outputs(ev, tree)
         declarations = (

@@ -54,7 +54,6 @@ class Elaboration:
         self.targets: dict[str, GraphInput] = {}
         self.ended: frozenset[str] = frozenset()  # the fields whose classes have an end
         self.decoder: Decoder | None = None  # of the output that is decoded
-        self.decoded = ""  # the name of that output, even if the decoder has an error
         self.sharing: dict[str, str] = {}  # the field that owns the classes of each `class(auto)` field
         self.unfilled_outputs: dict[str, OutputRef] = {}  # outputs without a value so far
         self.input_names: frozenset[str] = frozenset()

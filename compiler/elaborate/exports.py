@@ -106,7 +106,7 @@ def check_targets(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
         if target is not None:
             depends.update(dict.fromkeys(node.results, target))
     for name, value in chosen:
-        if isinstance(value, Output) and value.name == state.decoded:
+        if isinstance(value, Output) and value.decoder:
             continue  # `passes/decoding.py` reads its own answers in place of the target
         target = depends.get(value.flowed if isinstance(value, Output) else value)
         if target is not None:

@@ -23,6 +23,21 @@ def test_a_valid_spec_gets_a_summary(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (done.exit_code, done.output) == (0, "no errors in iris.dl: 67 parameters\n")
 
 
+def test_parameters_may_depend_on_very_many_class_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = range(100)
+    lines = [f"input x{n}: class(auto)\nh{n} = x{n} -> embedding(2)" for n in fields]
+    lines += ["output y: float", f"concat({', '.join(f'h{n}' for n in fields)}) -> dense(1) -> y", ""]
+    write(tmp_path, "many.dl", "\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    done = dlc("check", "many.dl")
+    wanted = "no errors in many.dl: (more, known with the data) + 201 parameters\n"
+    assert (done.exit_code, done.output) == (0, wanted)
+    for view in ("--table", "--weights"):
+        assert "(more, known with the data) + 201 parameters" in dlc("show", "many.dl", view).output
+
+
 def test_errors_are_rendered_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "specs").mkdir()
     write(

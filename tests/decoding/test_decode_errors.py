@@ -107,11 +107,10 @@ def test_the_target_is_read_one_step_later() -> None:
     assert help == "read `shift(sounds.target)`"
 
 
-def test_an_output_that_is_not_exported_is_checked_too() -> None:
-    """Its metrics are of decoded answers."""
-    text = spec("outputs = [heard]\n  decode = greedy(sounds)")
-    assert dlc.compile(text=text).compiled.metrics
-    assert error_of(text.replace("-> gru(8)\nsaid", "-> gru(8) -> attention(2)\nsaid"))[0] == "E0520"
+def test_an_output_that_is_not_exported_is_not_decoded() -> None:
+    code, message, help = error_of(spec("outputs = [heard]\n  decode = greedy(sounds)"))
+    assert (code, message) == ("E0403", "`sounds` is decoded, and not exported")
+    assert "leave `decode` out" in help
 
 
 def test_a_command_may_choose_the_decoder() -> None:

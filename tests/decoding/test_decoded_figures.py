@@ -191,7 +191,14 @@ def test_a_spec_without_metrics_measures_accuracy_and_edit_distance(tmp_path: Pa
     assert [*result.figures["test"]] == ["loss", "accuracy", "edit_distance"]
 
 
-@pytest.mark.parametrize("decoder", ["beam(words, width=3, max=12)", "greedy(words, max=3)"])
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        "beam(words, width=3, max=12)",
+        "greedy(words, max=3)",
+        "sample(words, max=12, temperature=2, top_k=6)",
+    ],
+)
 @pytest.mark.parametrize("lengths", ["false", "true"])
 def test_every_way_of_decoding_is_measured_as_it_answers(tmp_path: Path, decoder: str, lengths: str) -> None:
     text = spec("bleu, edit_distance, accuracy", decoder, epochs="epochs = 2")

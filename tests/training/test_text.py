@@ -346,6 +346,11 @@ def test_a_run_exports_the_same_bytes_again_and_commands_take_text(tmp_path: Pat
     assert "7 rows" in dlc_("eval", run, tmp_path / "rows.csv")
     assert dlc_("predict", run, tmp_path / "rows.csv").startswith("y,y_probabilities.0,y_probabilities.1,t\n")
     assert "class(10)[text_tokens]" in dlc_("show", run / "model.onnx", "--table")
+    (of_run, of_model) = (
+        [line for line in dlc_("show", shown, "--stage", "onnx").splitlines() if "LabelEncoder(" in line]
+        for shown in (run, run / "model.onnx")
+    )
+    assert of_model == of_run != []
 
 
 @pytest.mark.parametrize(

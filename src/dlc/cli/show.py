@@ -55,7 +55,12 @@ def command(
     elif svg:
         draw(program_at(spec, settings), svg, depth, spec)
     else:
-        pass_on(text(program_at(spec, settings), stage or wanted or "table"))
+        program = program_at(spec, settings)
+        if stage == "onnx" and is_model(spec):
+            from dlc.show.stored import with_spellings
+
+            program = with_spellings(program, Path(spec))
+        pass_on(text(program, stage or wanted or "table"))
 
 
 def is_model(path: str) -> bool:

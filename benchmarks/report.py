@@ -71,9 +71,10 @@ per row.
   weights, and the benchmark fails if one token differs. A prompt has 16 tokens. `generate` runs GPT-2 of the
   package `transformers` with its cache, without gradients. The model of one step is written by hand, with
   one matrix for queries, keys and values, and no node that one step does not need; a loop in Python feeds
-  the keys and values back to it. The time of token 256 is the difference of answers of 320 and 192 tokens,
-  divided by 128; that of token 16 is the difference of 24 and 8, divided by 16. Times are processor seconds
-  of one thread.
+  the keys and values back to it. The time of token 256 is the difference of answers of 320 and 192 tokens
+  to a prompt of one, divided by 128; that of token 16 is the difference of 24 and 8, divided by 16. Each step
+  copies the keys and values so far, which takes most of the time of late tokens where there are 8 rows. Times
+  are processor seconds of one thread.
 
 The networks, the script and the data are in [`benchmarks/`](../benchmarks).
 """

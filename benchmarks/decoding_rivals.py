@@ -49,7 +49,7 @@ def by_generate(weights: Weights, layers: int, heads: int, most: int) -> Answer:
         eos_token_id=None,
         pad_token_id=0,
     )
-    model = GPT2LMHeadModel(config).eval()
+    model: Any = GPT2LMHeadModel(config).eval()
     fill(model, weights)
     settings = {"max_new_tokens": most, "do_sample": False, "use_cache": True}
 
@@ -65,7 +65,7 @@ def by_generate(weights: Weights, layers: int, heads: int, most: int) -> Answer:
 @torch.no_grad()
 def fill(model: GPT2LMHeadModel, weights: Weights) -> None:
     """Copy the weights of the spec. The matrices of GPT-2 are transposed."""
-    body = model.transformer
+    body: Any = model.transformer
     pairs = {
         "embedding.weight": body.wte.weight, "position_embedding.weight": body.wpe.weight,
         "layernorm.weight": body.ln_f.weight, "layernorm.bias": body.ln_f.bias,
@@ -172,10 +172,10 @@ class StepModel(Nodes):
         return self.weights[f"{name}.weight"].T, self.weights[f"{name}.bias"]
 
     def linear(self, x: str, matrix: np.ndarray, bias: np.ndarray) -> str:
-        matrix, bias = self.tensor(matrix), self.tensor(bias)
+        factor, term = self.tensor(matrix), self.tensor(bias)
         if self.prompt:
-            return self.add("Add", self.add("MatMul", x, matrix), bias)
-        return self.add("Gemm", x, matrix, bias)
+            return self.add("Add", self.add("MatMul", x, factor), term)
+        return self.add("Gemm", x, factor, term)
 
     def norm(self, x: str, name: str) -> str:
         given = (self.tensor(self.weights[f"{name}.{leaf}"]) for leaf in ("weight", "bias"))
@@ -203,6 +203,10 @@ def caches(layers: int) -> list[str]:
     return [f"{part}_{layer}" for layer in range(layers) for part in ("keys", "values")]
 
 
+def arrays(run: Any, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return run.run(None, given)
+
+
 def by_steps(weights: Weights, layers: int, heads: int, most: int) -> Answer:
     """A loop in Python around the model of one step. With arrays it is faster than with `OrtValue`s or an
     `IOBinding`, whose outputs grow."""
@@ -213,11 +217,11 @@ def by_steps(weights: Weights, layers: int, heads: int, most: int) -> Answer:
 
     def answer(prompt: np.ndarray) -> np.ndarray:
         steps = prompt.shape[1]
-        scores, *carried = of_prompt.run(None, {"text": prompt, "places": np.arange(steps)})
+        scores, *carried = arrays(of_prompt, {"text": prompt, "places": np.arange(steps)})
         found = [scores.argmax(-1)]
         for place in range(steps, steps + most - 1):
             given = {"text": found[-1], "places": np.array(place)} | dict(zip(names, carried, strict=True))
-            scores, *carried = of_step.run(None, given)
+            scores, *carried = arrays(of_step, given)
             found.append(scores.argmax(-1))
         return np.stack(found, 1)
 

@@ -9,20 +9,21 @@ from __future__ import annotations
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
+from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.lower.python_code import WIDTH, call, lines, signature, text
 from dlc.compiler.passes.decoding import prompt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dlc.compiler.ir.graph import Output, Value
+    from dlc.compiler.ir.graph import Output
     from dlc.compiler.lower.pytorch_source.split import NetworkAndLosses
 
 NAMES = ("made", "best", "ended", "before")  # the local names of the method
 INDENT = " " * 8
 
 
-def decoding_lines(output: Output, names: Mapping[Value, str], split: NetworkAndLosses) -> Iterator[str]:
+def decoding_lines(output: Output, names: Mapping[GraphInput, str], split: NetworkAndLosses) -> Iterator[str]:
     """The lines of the method. `names` are those of the inputs and targets that `forward` takes."""
     classes = output.declared.classes
     assert classes is not None
@@ -30,6 +31,7 @@ def decoding_lines(output: Output, names: Mapping[Value, str], split: NetworkAnd
     target = output.target_value
     is_prompt = target not in names
     fed = prompt_of(split.graph, output) if is_prompt else target
+    assert isinstance(fed, GraphInput)
     inputs = [name for value, name in names.items() if not value.is_target]
     first = inputs[0]
     given = (text("before" if value is fed else name) for value, name in names.items())

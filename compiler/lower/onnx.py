@@ -19,6 +19,7 @@ from dlc.compiler.lower.fixed_nodes import take_fixed
 from dlc.compiler.lower.initial_weights import dtype
 from dlc.compiler.lower.onnx_operators import ML
 from dlc.compiler.operators.operands import DTYPES
+from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Node, Value
     from dlc.compiler.lower.dim_bindings import DimSource
-    from dlc.compiler.types import Tensor
 
 TYPES = {element: ir.DataType(number) for element, (_, number) in DTYPES.items()}
 TYPES["string"] = ir.DataType.STRING
@@ -135,9 +135,7 @@ class Operators:
                 if lowered.producer() not in nodes or lowered in outputs:
                     lowered = self.Identity(lowered)
                 outputs.append(typed(lowered, value.type))
-        condition = ir.Value(
-            name=builder.names.claim("condition"), type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([])
-        )
+        condition = typed(ir.Value(name=builder.names.claim("condition")), Tensor("bool", (), batched=False))
         first, *others = (inner[value] for value in graph.inputs)
         return ir.Graph([first, condition, *others], outputs, nodes=nodes, name=builder.names.claim("body"))
 

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.operators.attention import Attention
+    from dlc.compiler.operators.multihead import MultiHead
 
 SEEN = Tensor("bool", (1, 1, PAST + 1))  # which of the steps that are carried, and the step itself, are seen
 
 
-def stepwise(a: Attention, changing: Sequence[int], steps: Size) -> Stepwise | None:
+def stepwise(a: MultiHead, changing: Sequence[int], steps: Size) -> Stepwise | None:
     """How an attention is computed one step at a time."""
     sources = a.positional
     count = len(sources)
@@ -94,7 +94,7 @@ class AttentionPart(Operator, abstract=True):
     of: Any = setting("the attention", BoundOperator())
 
     @property
-    def whole(self) -> Attention:
+    def whole(self) -> Any:
         return self.of
 
     def parts(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from dlc.compiler.operators.padding import (
     onnx_take,
     torch_take,
 )
-from dlc.compiler.operators.recent_steps import over_windows
+from dlc.compiler.operators.recent_steps import alone, over_windows
 from dlc.compiler.operators.sliding_window import (
     Pads,
     are_even,
@@ -34,8 +34,6 @@ from dlc.compiler.operators.sliding_window import (
     same_pads,
     slide,
 )
-from dlc.compiler.operators.step_order import on_axis
-from dlc.compiler.operators.stepwise import ALONE
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -336,11 +334,7 @@ class ConvTranspose(_Convolution):
                       bias=self.bias, dilation=self.dilation)  # fmt: skip
 
     def stepwise(self, changing, steps):
-        axis = next(
-            (axis for axis in range(1, self.operands[0].rank) if on_axis(steps, self.operands[0], axis)), 0
-        )
-        names = ("kernel", "stride", "padding", "output_padding")
-        return ALONE if axis and [self.axes(name)[axis - 1] for name in names] == [1, 1, 0, 0] else None
+        return alone(self, steps, (1, 1, 0, 0))
 
     def torch(self, F, x, weight, bias=None):
         conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.operands[0].rank - 2]

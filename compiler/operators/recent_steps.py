@@ -239,3 +239,12 @@ class StepOfMask(Operator):
 
     def onnx(self, op, x):
         return op.Expand(op.constant(True, "bool"), op.shape(self.results[0]))
+
+
+def alone(of: Any, steps: Size, settings: tuple[int, ...]) -> Stepwise | None:
+    """A transposed convolution treats each step alone if its kernel, stride, padding and output padding on
+    the axis of the steps are these."""
+    x = of.operands[0]
+    axis = next((axis for axis in range(1, x.rank) if on_axis(steps, x, axis)), 0)
+    names = ("kernel", "stride", "padding", "output_padding")
+    return ALONE if axis and tuple(of.axes(name)[axis - 1] for name in names) == settings else None

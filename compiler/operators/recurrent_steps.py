@@ -13,8 +13,6 @@ INT32 = 6
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.operators.recurrence import Recurrent
-
 
 class RecurrentStep(Operator):
     """One step of a recurrent layer. The states follow the step as operands and as results, each in the shape
@@ -24,7 +22,7 @@ class RecurrentStep(Operator):
     of: Any = setting("the layer, bound to one step", BoundOperator())
 
     @property
-    def whole(self) -> Recurrent:
+    def whole(self) -> Any:
         return self.of
 
     def weights(self, *operands: Tensor):
@@ -79,12 +77,12 @@ class RecurrentPrefix(RecurrentStep):
         return onnx_run(op, self.whole, x, limits, states, weights, counts if by_length else None)
 
 
-def shaped(layer: Recurrent, states: Sequence[Any]) -> list[Any]:
+def shaped(layer: Any, states: Sequence[Any]) -> list[Any]:
     """The last states as initial states: `[batch, units]`, or `[batch, layers, units]`."""
     return [s.squeeze(0) if layer.layers == 1 else s.transpose(0, 1) for s in states]
 
 
-def onnx_run(op: Any, layer: Recurrent, x: Any, limits: Any, states: Sequence[Any], weights: Any,
+def onnx_run(op: Any, layer: Any, x: Any, limits: Any, states: Sequence[Any], weights: Any,
              counts: Any = None) -> tuple[Any, ...]:  # fmt: skip
     """All steps, and the last states of all layers as initial states. `counts` are the steps of rows where
     OpenVINO, which takes all steps, runs the node."""

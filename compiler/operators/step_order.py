@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.dims.dim import names
 from dlc.compiler.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.operators.base import Operator
     from dlc.compiler.operators.stepwise import Stepwise
     from dlc.compiler.types import Tensor
 
@@ -45,6 +44,8 @@ class StepOrder:
     cuts_patches: ClassVar[bool] | property = False
     # How many rows of its result each row of its operand becomes.
     row_copies: ClassVar[int] | property = 1
+    # True if it chooses the symbols of a step of decoding.
+    chooses: ClassVar[bool] = False
     # The graphs within its node that it runs.
     runs: ClassVar[tuple[str, ...]] = ()
     # What it computes and OpenVINO does not; empty if there is nothing.
@@ -52,12 +53,16 @@ class StepOrder:
     # For attention: what its steps see of each other.
     sight: ClassVar[Sight | None] | property = None
 
+    def body_faults(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[str]:
+        """What is wrong with a graph of these types within its node, a sentence each."""
+        yield from ()
+
     def stepwise(self, changing: Sequence[int], steps: Size) -> Stepwise | None:
         """How it is computed one step at a time, if operands at the places `changing` change with the steps,
         which are on an axis of size `steps`. None if it treats each step alone, as `padding_of` tells;
         `Reject` if it reads later steps."""
         return None
 
-    def of_known(self) -> Operator:
+    def of_known(self) -> Any:
         """Its form of classes that are never missing, such as the symbol that a step has chosen."""
         return self  # type: ignore[return-value]

@@ -11,11 +11,12 @@ from dlc.compiler.record import field, record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
 
 
 PAST = free("past")  # the number of steps that are carried
+
+AnOperator = Any  # an `Operator`, whose file imports this one
 
 
 class BoundOperator(ParameterType):
@@ -52,12 +53,12 @@ class Stepwise:
     - `most` is the greatest number of steps.
     """
 
-    step: Operator | None
-    prefix: Operator | None = None
-    recent: Operator | None = None
+    step: AnOperator | None
+    prefix: AnOperator | None = None
+    recent: AnOperator | None = None
     of_result: bool = False
-    early: Operator | None = None
-    once: Operator | None = None
+    early: AnOperator | None = None
+    once: AnOperator | None = None
     states: tuple[Tensor, ...] = ()
     start: float = 0
     carried: tuple[Tensor, ...] = ()
@@ -65,7 +66,7 @@ class Stepwise:
     kept: tuple[int, ...] = ()
     rows: Mapping[int, Tensor] = field(default_factory=dict)
     placed: bool = False
-    masked: Operator | None = None
+    masked: AnOperator | None = None
     window: int | None = None
     most: int | None = None
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir.graph import Value
     from dlc.compiler.operators.base import Operator
-    from dlc.compiler.passes.decoding import Decoding
+    from dlc.compiler.passes.loop_body import LoopBody
     from dlc.compiler.types import Tensor
 
 
@@ -32,7 +32,7 @@ class Choice(ABC):
     """Adds the choice of a symbol to the loop of a decoder. The rows of the loop are those of the batch, or
     those that `widening` makes of them. `last` are the types of those states that grow in the loop."""
 
-    def __init__(self, loop: Decoding):
+    def __init__(self, loop: LoopBody):
         self.loop = loop
         self.widening: Operator | None = None
         classes = loop.classes
@@ -144,5 +144,5 @@ CHOICES: dict[type[decoders.Decoder], type[Choice]] = {
 }
 
 
-def choice_of(loop: Decoding) -> Choice:
+def choice_of(loop: LoopBody) -> Choice:
     return CHOICES[type(loop.decoder)](loop)

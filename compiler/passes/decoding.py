@@ -14,22 +14,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import free
-from dlc.compiler.ir.graph import Graph, GraphInput, Value
 from dlc.compiler.operators.decoding import PLACE, LastScores, NewRows
 from dlc.compiler.operators.lengths import SequenceLength
-from dlc.compiler.operators.loop import ITERATION, Loop
 from dlc.compiler.passes.choices import choice_of
-from dlc.compiler.passes.graph_rewrite import rewired
 from dlc.compiler.passes.lengths import length_name
-from dlc.compiler.passes.single_steps import SingleSteps, failed
-from dlc.compiler.types import Tensor
+from dlc.compiler.passes.single_steps import SingleSteps
+from dlc.compiler.passes.step_checks import failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.compiler.ir.graph import Output
-    from dlc.compiler.operators.base import Operator
+    from dlc.compiler.ir.graph import Graph, Output, Value
     from dlc.compiler.passes.graph_rewrite import Extension
 
 
@@ -97,96 +92,25 @@ class Decoding(SingleSteps):
     def __init__(
         self, extension: Extension, graph: Graph, output: Output, fed: Sequence[Value], scores: Value
     ):
-        assert output.decoder is not None
-        assert output.declared.classes is not None
-        self.decoder, self.classes = output.decoder, output.declared.classes
-        self.name, self.site, self.symbol = output.name, scores.site, fed[0].type.with_shape(1)
-        self.steps = free(f"{output.name}_steps")
-        super().__init__(extension, graph, fed[0].type.shape[0], self.decoder.max)
-        self._fed, self._scores = fed, scores
-        self._rows = rows_of(graph, output)
-        self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
+        super().__init__(extension, graph, output, fed, scores, rows_of(graph, output))
         self._counts = counts_of(graph, fed[0])
-        self.step = self.state("step", ITERATION)
-        self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch
         self._choice = choice_of(self)
+        self.widening = self._choice.widening
 
     def symbols(self) -> Value:
         """The chosen symbols of all steps, a class for each."""
         first = self.before(NewRows(made=[self.symbol], value=self.classes.count), "first")
         previous = self.state("symbol", self.symbol)
-        self._add_steps(self._fed, previous, self._scores)
+        self._add_steps(previous)
         self.carry(first, previous, self._choice.choose(self._at[self._scores]))
         for before, state, after in self._of_steps:
             self.carry(before, state, self._choice.kept(after))
-        return self._loop()
+        return self._answer()
 
-    # --- the loop -----------------------------------------------------------------------------------------
-
-    def state(self, name: str, type: Tensor) -> GraphInput:
-        """A state in the body of the loop, before a step."""
-        return GraphInput(self._extension.names.claim(name), type, self.site, "state", name)
-
-    def carry(self, before: Value, state: GraphInput, after: Value) -> None:
-        """Carry a state, with its values before the first step and after each step."""
-        self._states.append((before, state, after))
-
-    def before(self, operator: Operator, name: str, *more: Value) -> Value:
-        """A value of every row before the first step, by an operator of any value of the batch."""
-        return self._widened(self._extension.add(operator, (self._rows, *more), name, self.site))
-
-    @property
-    def seed(self) -> Value:
-        """The seed of random draws, an input of the artifact."""
-        return next(value for value in self._extension.inputs if value.kind == "seed")
-
-    def around(self, operator: Operator, value: Value, name: str) -> tuple[Value, ...]:
-        """The results of an operator of a value of all rows of the loop, before the first step."""
-        node = self._node(operator, (value,), {}, name)
-        self._extension.nodes.append(node)
-        self._wide |= {result: result for result in node.results}
-        return node.results
-
-    def add(self, operator: Operator, operands: Sequence[Value], name: str) -> tuple[Value, ...]:
-        """The results of an operator in the body of the loop."""
-        return self._add(operator, operands, {}, name, self.site)
-
-    def after(self, operator: Operator, value: Value, name: str) -> Value:
-        """The result of an operator behind the loop."""
-        return self._extension.add(operator, (value,), name, self.site)
-
-    def _loop(self) -> Value:
-        """The loop, and the answers that its choices make."""
-        outputs = {"continues": self._choice.continues()}
-        outputs |= {f"state {i}": after for i, (_, _, after) in enumerate(self._states)}
-        outputs |= {f"answer {i}": value for i, value in enumerate(self._choice.stacked)}
-        states = [state for _, state, _ in self._states]
-        inputs = (self.step, *states)
-        body = self._widening(Graph(inputs, (), tuple(self._nodes), outputs))
-        operator = Loop(
-            most=self.decoder.max,
-            states=[self._choice.last.get(state, state.type) for state in states],
-            stacked=[value.type.with_shape(self.steps, *value.type.shape) for value in self._choice.stacked],
-        )
-        initial = [before for before, _, _ in self._states]
-        node = self._node(operator, initial, {}, f"{self.name}_loop")
-        self._extension.nodes.append(replace(node, graphs={"body": body}))
-        return self._choice.answer(dict(zip(states, node.results, strict=False)), node.results[len(states) :])
-
-    def _widening(self, body: Graph) -> Graph:
-        """The body of the loop, which reads values of the batch around it as values of all its rows."""
-        replaced = {value: self._widened(value) for value in body.captured if value.type.batched}
-        return replace(body, nodes=tuple(rewired(node, replaced) for node in body.nodes))
-
-    def _widened(self, value: Value) -> Value:
-        """A value of the batch for the rows of the loop."""
-        operator = self._choice.widening
-        if operator is None:
-            return value
-        if value not in self._wide:
-            made = self._extension.add(operator, (value,), f"{value.name}_rows", value.site)
-            self._wide |= {value: made, made: made}
-        return self._wide[value]
+    def _answer(self) -> Value:
+        """The loop, and the answer that its choices make."""
+        choice = self._choice
+        return choice.answer(*self.loop(choice.continues(), choice.stacked, choice.last))
 
     # --- before the loop ----------------------------------------------------------------------------------
 
@@ -207,12 +131,13 @@ class PromptDecoding(Decoding):
 
     def symbols(self) -> Value:
         scores = self.state("scores", self._scores.type.with_axis(0, 1))
-        self._add_steps(self._fed, self._choice.choose(scores), self._scores)
+        self._add_steps(self._choice.choose(scores))
         self.carry(
             self._of_entries(LastScores(), self._scores, "prompt_scores"), scores, self._at[self._scores]
         )
-        self._states += self._of_steps
-        return self._loop()
+        for state in self._of_steps:
+            self.carry(*state)
+        return self._answer()
 
     def _before_step(self, state: Value) -> Value:
         return self._choice.kept(state)

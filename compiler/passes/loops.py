@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dlc.compiler.dims.dim import free
 from dlc.compiler.ir.graph import Graph, Node, Value
-from dlc.compiler.operators.decoding import SymbolChoice
-from dlc.compiler.operators.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from dlc.compiler.operators.loop import Loop
 
 
 def decoding_loop(value: Value | None, producers: Mapping[Value, Node]) -> tuple[Node, Node] | None:
@@ -20,14 +20,13 @@ def decoding_loop(value: Value | None, producers: Mapping[Value, Node]) -> tuple
     while node is not None and not node.graphs and len(node.operands) == 1:
         node = producers.get(node.operands[0])
     body = node.graphs.get("body") if node else None
-    choices = [inner for inner in body.nodes if isinstance(inner.operator, SymbolChoice)] if body else []
+    choices = [inner for inner in body.nodes if inner.operator.chooses] if body else []
     return (node, choices[0]) if node and choices else None
 
 
 def with_stacked(graph: Graph, node: Node, values: Sequence[Value]) -> tuple[Graph, list[Value]]:
     """The graph in which a loop stacks more values of its body, and the results that hold them."""
-    body, operator = node.graphs["body"], node.operator
-    assert isinstance(operator, Loop)
+    body, operator = node.graphs["body"], cast("Loop", node.operator)
     taken = len(body.outputs)
     outputs = dict(body.outputs) | {f"stacked {taken + i}": value for i, value in enumerate(values)}
     steps = f"{node.name}_steps"

@@ -9,53 +9,57 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dlc.compiler.definitions.definition import Reject
-from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.dims.dim import Dim, free, names, substitute
-from dlc.compiler.ir.graph import GraphInput, Node, Value
-from dlc.compiler.operators.base import Operator
+from dlc.compiler.dims.dim import names
 from dlc.compiler.operators.decoding import PLACE, NewRows, NextPlace, SeenSteps
-from dlc.compiler.operators.padding import APART
 from dlc.compiler.operators.recent_steps import LongerSteps
 from dlc.compiler.operators.stepwise import PAST
+from dlc.compiler.passes.loop_body import LoopBody
+from dlc.compiler.passes.step_checks import (
+    MEMORY,
+    QUERY,
+    at_size,
+    axes_named,
+    beyond,
+    check_apart,
+    check_others,
+    known,
+    known_size,
+    sized,
+    step_axes,
+    with_place,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from dlc.compiler.diagnostics.source import Site
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.graph import Graph, GraphInput, Node, Output, Value
+    from dlc.compiler.operators.base import Operator
     from dlc.compiler.operators.stepwise import Stepwise
     from dlc.compiler.passes.graph_rewrite import Extension
     from dlc.compiler.types import Tensor
 
-CODE = "E0520"
-HELP = (
-    "a step may read itself and those before it, as `gru`, `attention(causal=true)`, `conv(padding=causal)`, "
-    "`shift` and `cumsum` do"
-)
-QUERY, MEMORY = free("query"), free("memory")  # the two axes of pairs of steps
 
-
-def failed(site: Site, message: str, help: str) -> CompileError:
-    return CompileError([Diagnostic.at(site, CODE, message, help)])
-
-
-class SingleSteps(ABC):
+class SingleSteps(LoopBody, ABC):
     """Adds one step of all nodes of a graph to the body of a loop, and what they need before it."""
 
-    site: Site
     before_least: ClassVar[int] = 0  # the number of steps before the loop, at least
-    _rows: Value  # a value of the batch that is known before any step
 
-    def __init__(self, extension: Extension, graph: Graph, steps: Size, most: int):
-        self._extension, self._graph, self._steps, self._most = extension, graph, steps, most
+    def __init__(
+        self,
+        extension: Extension,
+        graph: Graph,
+        output: Output,
+        fed: Sequence[Value],
+        scores: Value,
+        rows: Value,
+    ):
+        super().__init__(extension, output, fed[0].type.with_shape(1), scores.site, rows)
+        self._graph, self._fed, self._scores, self._steps = graph, fed, scores, fed[0].type.shape[0]
         self._producers = graph.producers()
-        self._nodes: list[Node] = []
-        self._chosen: set[Value] = set()  # values whose steps are the symbols
         # states before the loop, in its body, and after a step
         self._of_steps: list[tuple[Value, GraphInput, Value]] = []
         self._at: dict[Value, Value] = {}  # one step of a value, by the value of all steps
@@ -65,27 +69,7 @@ class SingleSteps(ABC):
         self._place: dict[int, Value] = {}
         self._masks: dict[tuple[int | None, int], Value] = {}
 
-    # --- the loop around the steps ------------------------------------------------------------------------
-
-    @abstractmethod
-    def state(self, name: str, type: Tensor) -> GraphInput:
-        """A state in the body of the loop, before a step."""
-
-    @abstractmethod
-    def carry(self, before: Value, state: GraphInput, after: Value) -> None:
-        """Carry a state, with its values before the first step and after each step."""
-
-    @abstractmethod
-    def before(self, operator: Operator, name: str) -> Value:
-        """A value of every row before the first step, by an operator of any value of the batch."""
-
-    @abstractmethod
-    def add(self, operator: Operator, operands: Sequence[Value], name: str) -> tuple[Value, ...]:
-        """The results of an operator in the body of the loop."""
-
-    @abstractmethod
-    def _widened(self, value: Value) -> Value:
-        """A value of the batch for the rows of the loop."""
+    # --- before the loop ----------------------------------------------------------------------------------
 
     @abstractmethod
     def _first_place(self) -> Value:
@@ -114,16 +98,15 @@ class SingleSteps(ABC):
 
     # --- one step -----------------------------------------------------------------------------------------
 
-    def _add_steps(self, fed: Sequence[Value], symbol: Value, scores: Value) -> None:
+    def _add_steps(self, symbol: Value) -> None:
         """Add one step of all nodes that change with the symbols to the body."""
-        needed = self._graph.needed_by([scores])
-        self._at |= dict.fromkeys(fed, symbol)
-        self._chosen = {*fed}
+        needed = self._graph.needed_by([self._scores])
+        self._at |= dict.fromkeys(self._fed, symbol)
         for node in self._graph.nodes:
             changing = [i for i, v in enumerate(node.operands) if v in self._at or v in self._pairs]
             if changing and not needed.isdisjoint(node.results):
                 with_place(node, partial(self._add_step, node, changing))
-        with_place(self._producers[scores], partial(self._one, scores))
+        with_place(self._producers[self._scores], partial(self._one, self._scores))
 
     def _add_step(self, node: Node, changing: Sequence[int]) -> None:
         if node.operator.fills_padding:
@@ -144,9 +127,9 @@ class SingleSteps(ABC):
     def _follow(self, node: Node) -> None:
         """Padding is no matter of a single step."""
         (filled,), value = node.results, node.operands[0]
-        for known in (self._at, self._early):
-            if value in known:
-                known[filled] = known[value]
+        for steps in (self._at, self._early):
+            if value in steps:
+                steps[filled] = steps[value]
         self._pairs |= {filled} if value in self._pairs else set()
 
     def _add_alone(self, node: Node, changing: Sequence[int], more: int, made: Sequence[int]) -> None:
@@ -160,7 +143,7 @@ class SingleSteps(ABC):
             return
         operands = [self._one(v) for v in node.operands]
         operator = at_size(node.operator, self._steps, 1 - more)
-        operator = operator.of_known() if self._chosen.issuperset(node.operands) else operator
+        operator = operator.of_known() if {*node.operands} <= {*self._fed} else operator
         results = self._add(operator, operands, node.weights, node.name, node.site)
         for whole, one in zip(node.results, results, strict=True):
             if one.type.shape != sized(whole.type, self._steps, 1 - more).shape:
@@ -182,7 +165,7 @@ class SingleSteps(ABC):
         self, node: Node, changing: Sequence[int], found: Stepwise, more: int
     ) -> tuple[Value, ...]:
         """Add the step of an operator that carries states, or reads what is computed before the loop."""
-        self._check_most(node, found, more)
+        self._check_most(found, more)
         operands = [self._one(node.operands[i]) for i in changing if i not in found.kept]
         apart = {*changing, *found.given, *found.kept, *self._lengths_of_steps(node)}
         others = [v for i, v in enumerate(node.operands) if i not in apart]
@@ -200,9 +183,9 @@ class SingleSteps(ABC):
         self._of_steps += zip(initial, states, made[len(node.results) :], strict=True)
         return made
 
-    def _check_most(self, node: Node, found: Stepwise, more: int) -> None:
+    def _check_most(self, found: Stepwise, more: int) -> None:
         """Reject an operator that knows fewer steps than there may be."""
-        least = self._most + more + self.before_least
+        least = self.decoder.max + more + self.before_least
         if found.most is not None and found.most < least:
             raise Reject(f"it knows {found.most} steps, and there may be {least}",
                          help=f"give it {least}, or decode fewer steps")  # fmt: skip
@@ -348,123 +331,3 @@ class SingleSteps(ABC):
         for types in product(*options):
             for name in (QUERY, MEMORY):
                 yield types, at_size(node.operator, self._steps, name)
-
-    # --- nodes --------------------------------------------------------------------------------------------
-
-    def _add(self, operator: Operator, operands: Sequence[Value], weights: Mapping[str, Value], name: str,
-             site: Site) -> tuple[Value, ...]:  # fmt: skip
-        """Add a node to the body."""
-        added = self._node(operator, operands, weights, name, site)
-        self._nodes.append(added)
-        return added.results
-
-    def _node(self, operator: Operator, operands: Sequence[Value], weights: Mapping[str, Value], name: str,
-              site: Site | None = None) -> Node:  # fmt: skip
-        """A node with those weights that its operator declares."""
-        bound, site = operator.bind(*(v.type for v in operands)), site or self.site
-        name = self._extension.names.claim(name)
-        results = tuple(Value(self._extension.names.claim(name), type, site) for type in bound.results)
-        leaves = {spec.leaf for spec in bound.weights(*bound.positional)}
-        own = {leaf: value for leaf, value in weights.items() if leaf in leaves}
-        return Node(bound, tuple(operands), own, results, name, site)
-
-
-# --- checks -------------------------------------------------------------------------------------------------
-
-
-def with_place(node: Node, add: Callable[[], object]) -> None:
-    """Add the step of a node; `CompileError` if it cannot be computed so."""
-    try:
-        add()
-    except Reject as reject:
-        name = node.operator.symbol or node.operator.name
-        message = f"`{name}` cannot be computed step by step: {reject.message}"
-        raise failed(node.site, message, reject.help or HELP) from None
-
-
-def check_others(node: Node, changing: Sequence[int], steps: Size) -> None:
-    """Reject an operator that reads another sequence with as many steps."""
-    for place, value in enumerate(node.operands):
-        if place not in changing and step_axes(value.type, steps):
-            raise Reject(f"it also reads all steps of {value.type}, which is not made step by step", at=place,
-                         help=f"give the answer a dimension of its own, in place of `{steps}`")  # fmt: skip
-
-
-def check_apart(node: Node, changing: Sequence[int], steps: Size) -> None:
-    """Reject an operator that does not treat each step alone."""
-    operator = node.operator
-    if operator.tells_places or operator.recurs:
-        raise Reject("its result depends on the place of a step")
-    for place in changing:
-        for axis in step_axes(node.operands[place].type, steps):
-            if not operator.elementwise and not is_apart(operator, place, axis):
-                raise Reject("it reads several steps", at=place)
-
-
-def is_apart(operator: Operator, place: int, axis: int) -> bool:
-    """Whether entries at different places of an axis never meet."""
-    try:
-        return operator.padding_of(place, axis) == APART
-    except Reject:
-        return False
-
-
-def beyond(type: Tensor, steps: Size) -> int:
-    """The entries of a value on the axis of the steps that are there before the first step."""
-    axes = step_axes(type, steps)
-    more = {type.shape[axis] - steps for axis in axes}
-    found = more.pop() if len(more) == 1 else None
-    if not isinstance(found, int) or found < 0:
-        what = (
-            f"it makes {type} of `{steps}` steps" if axes else "it reads single steps, or all of them at once"
-        )
-        raise Reject(what)
-    return found
-
-
-# --- sizes --------------------------------------------------------------------------------------------------
-
-
-def step_axes(type: Tensor, steps: Size) -> list[int]:
-    """The axes whose size depends on the number of steps."""
-    return [axis for axis, size in enumerate(type.shape) if names(steps) & names(size)]
-
-
-def replaced(value: Any, steps: Size, count: Size) -> Any:
-    """A size, or a setting, with another number of steps."""
-    if isinstance(value, (list, tuple)):
-        return type(value)(replaced(part, steps, count) for part in value)
-    if isinstance(value, Operator):  # with the types of its operands
-        return at_size(value, steps, count).bind(*(sized(x, steps, count) for x in value.operands))
-    return substitute(value, {str(steps): count}) if isinstance(value, Dim) else value
-
-
-def at_size(operator: Operator, steps: Size, count: Size) -> Operator:
-    """An operator for another number of steps."""
-    settings = {key: replaced(value, steps, count) for key, value in operator.values().items()}
-    return operator.with_settings(**settings).knowing(lengths=operator.lengths)
-
-
-def sized(type: Tensor, steps: Size, count: Size) -> Tensor:
-    return type.with_shape(*replaced(type.shape, steps, count))
-
-
-def axes_named(type: Tensor, steps: Size) -> list[Tensor]:
-    """The ways to give the axes of steps to the query and to the memory."""
-    axes = step_axes(type, steps)
-    made = []
-    for chosen in product((QUERY, MEMORY), repeat=len(axes)):
-        shape = [*type.shape]
-        for axis, name in zip(axes, chosen, strict=True):
-            shape[axis] = name
-        made += [type.with_shape(*shape)] if len(set(chosen)) == len(chosen) else []
-    return made
-
-
-def known_size(value: Any) -> Any:
-    return replaced(replaced(value, QUERY, 1), MEMORY, PAST + 1)
-
-
-def known(type: Tensor) -> Tensor:
-    """The type of a last row whose axes have names."""
-    return type.with_shape(*known_size(type.shape))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.ir.names import UniqueNames
 from dlc.compiler.lower.python_code import Code
 from dlc.compiler.lower.pytorch_source.frames import nodes_of, numbered_name
-from dlc.compiler.lower.pytorch_source.statements import Loop, ValueNumbers, local, mapped
+from dlc.compiler.lower.pytorch_source.statements import ForLoop, ValueNumbers, local, mapped
 from dlc.compiler.lower.symbolic import Local
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Entries = dict[str, tuple[str, int]]  # the list of each module, and its index there
 
 
-def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
+def as_loop(outer: Body, writers: list[Body], copies: Copies) -> ForLoop | None:
     """The loop that is equivalent to the copies. None if they differ in more than their modules, or if a copy
     has more than one result, or a result that is not read by the next copy alone."""
     reads = [list(writer.params) for writer in writers]
@@ -48,7 +48,7 @@ def as_loop(outer: Body, writers: list[Body], copies: Copies) -> Loop | None:
 
     body, update = tuple(mapped(s, change) for s in first.body), first.code(results[0]).mapped(change)
     outer.bind(results[-1], local(target))
-    return Loop(len(writers), members, target, carried, outer.code(initial), update, body)
+    return ForLoop(len(writers), members, target, carried, outer.code(initial), update, body)
 
 
 def are_read_only_by_next(outer: Body, copies: Copies, results: list[Value]) -> bool:

@@ -178,7 +178,7 @@ class EmittedModel:
             made = Local(hint=output.name)
             writer.body.append(Let((made,), call(text(f"self.eval().decode_{output.name}"), *given)))
             writer.bind(output.target_value, local(made))
-            labels = output.declared.classes.labels
+            labels = output.declared.labels
             writer.bind(output, self.label(labels, local(made)) if labels else local(made))
 
     def label(self, labels: Labels, indices: Code) -> Code:

@@ -13,7 +13,7 @@ from dlc.compiler.lower.torch_names import safe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dlc.compiler.lower.pytorch_source.statements import Loop, Statement
+    from dlc.compiler.lower.pytorch_source.statements import ForLoop, Statement
     from dlc.compiler.lower.symbolic import Local
 
 DEFAULT_NAMES = ("x", "y", "z")
@@ -162,7 +162,7 @@ class Namer:
                 return
             yield from self.let(Let((longest,), self.pending.pop(longest)), indent)
 
-    def loop(self, loop: Loop, indent: int) -> Iterator[str]:
+    def loop(self, loop: ForLoop, indent: int) -> Iterator[str]:
         outside = [key for code in codes_of(loop.body) for key in reads(code) if key in self.names]
         for key in outside:
             self.add_uses(key, 1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @record(eq=False)
-class Loop:
+class ForLoop:
     """A loop of `copies` rounds over lists of modules. `members` are the lists: loop variable, name of the
     list, start and step. `carried` is the loop-carried value: it is `initial` before the first round, each
     round sets it to `update`, and `target` is its value after the loop."""
@@ -35,7 +35,7 @@ class EvalReturn:
     returns: tuple[Code, ...]
 
 
-Statement = Let | Loop | EvalReturn
+Statement = Let | ForLoop | EvalReturn
 
 
 def local(target: Local) -> Code:

@@ -10,7 +10,7 @@ from dlc.compiler.lower.python_code import Code, attribute, call, text
 from dlc.compiler.lower.pytorch_source.body import Body, EmitterState
 from dlc.compiler.lower.pytorch_source.frames import BlockFrame, Copies, nodes_of, numbered_name
 from dlc.compiler.lower.pytorch_source.loops import as_loop
-from dlc.compiler.lower.pytorch_source.statements import EvalReturn, Loop, local
+from dlc.compiler.lower.pytorch_source.statements import EvalReturn, ForLoop, local
 from dlc.compiler.lower.symbolic import BodyRecorder, Let, Local, Recorder, Symbol, Untraceable, inlined
 from dlc.compiler.types import Tensor
 
@@ -205,7 +205,7 @@ def finish(writer: Writer, returned: Iterable[Value]) -> None:
 def lists_of(frame: BlockFrame) -> set[str]:
     """The base names of modules that are put into lists: loops iterate over at least half of them."""
     looped: dict[str, int] = {}
-    for loop in (statement for statement in frame.body if isinstance(statement, Loop)):
+    for loop in (statement for statement in frame.body if isinstance(statement, ForLoop)):
         for _, base, *_ in loop.members:
             looped[base] = looped.get(base, 0) + loop.copies
     alike = {base: sum(numbered_name(attr)[0] == base for attr in frame.members) for base in looped}

@@ -65,4 +65,4 @@ class StepOrder:
 
     def of_known(self) -> Any:
         """Its form of classes that are never missing, such as the symbol that a step has chosen."""
-        return self  # type: ignore[return-value]
+        return self

@@ -25,6 +25,7 @@ FIRST = (
     "training.md",
     "steps.md",
     "text.md",
+    "decoding.md",
     "artifact.md",
 )
 LINK = re.compile(r"\[([^\]]+)\]\(((?!\w+:)[^)#]+)(#[^)]*)?\)")

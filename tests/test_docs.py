@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import os
 import re
@@ -201,6 +202,85 @@ def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
 def test_specs_of_the_docs_compile(page: Path) -> None:
     for text in blocks(page, "dl"):
         assert dlc.compile(text=text).compiled.warnings == ()
+
+
+def test_the_spec_of_the_readme_that_decodes_compiles() -> None:
+    assert dlc.compile(text=blocks(README, "dl")[2]).compiled.warnings == ()
+
+
+SPELLED = """input  spelling: class(a, b, e, l, t)[S]
+output sounds: class(t, ei, b, l)[T]
+heard = spelling -> embedding(8) -> gru(8, final=true)
+(shift(sounds.target) -> embedding(8), heard) -> gru(8) -> dense(sounds.classes) -> sounds
+train { clip = norm(1) }
+export { decode = greedy(sounds, max=9) }
+"""
+WRITES_ON = """input  seen: class(auto)[T]
+output next: class(auto)[T]
+seen -> embedding(8) -> attention(2, causal=true, rotary=10000) -> dense(next.classes) -> next
+data { source = text("book.txt", window=8) }
+train {
+  clip  = norm(1)
+  steps = 1
+}
+export {
+  lengths = true
+  decode  = sample(next, max=12)
+}
+"""
+
+
+def run_snippet(snippet: str, model: Path) -> str:
+    done = run("-c", snippet, cwd=model.parent)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_page_of_the_artifact_answers_without_dlc(tmp_path: Path) -> None:
+    """The first model has weights of its own; the second one is trained on a text for its characters."""
+    of_words, of_prompts = blocks(ROOT / "docs/artifact.md", "python")[-2:]
+    model = tmp_path / "model.onnx"
+    program = dlc.compile(text=SPELLED)
+    model.write_bytes(program.onnx().SerializeToString())
+    assert set(re.findall(r"\w+", run_snippet(of_words, model))) <= {"t", "ei", "b", "l"}
+    (tmp_path / "book.txt").write_text("The next def is here. " * 20, encoding="utf-8")
+    (tmp_path / "book.dl").write_text(WRITES_ON, encoding="utf-8")
+    made = dlc.train(tmp_path / "book.dl", out=tmp_path / "runs")
+    shutil.copy(made.model, model)
+    answers = ast.literal_eval(run_snippet(of_prompts, model))
+    assert [len(text) for text in answers] == [12, 12]
+    wanted = dlc.load(model).predict({"seen": ["def ", "The next"]}, seed=7)
+    assert answers == wanted["next"].tolist()
+
+
+@pytest.mark.slow
+def test_the_story_of_the_page_of_decoding_runs(tmp_path: Path) -> None:
+    """Its rows, its spec, what training prints, and what its comments show."""
+    page = ROOT / "docs/decoding.md"
+    rows, *used = blocks(page, "python")
+    assert run("-c", rows, cwd=tmp_path).returncode == 0
+    (tmp_path / "roman.dl").write_text(blocks(page, "dl")[0], encoding="utf-8")
+    done = run("-m", "dlc", "train", "roman.dl", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed, shown = masked(done.stdout), masked(blocks(page, "text")[0])
+    gap = shown.index("...")
+    assert printed[:gap] == shown[:gap]
+    assert "\n".join(shown[gap + 1 :]) in "\n".join(printed)
+    for snippet in used:
+        done = run("-c", snippet, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        (wanted,) = re.findall(r"^print\(.*\)  # (.*)$", snippet, re.MULTILINE)
+        assert done.stdout == f"{wanted}\n"
+
+
+def test_the_page_of_decoding_shows_an_error_as_it_is_printed() -> None:
+    page = ROOT / "docs/decoding.md"
+    wrong = SPELLED.replace("embedding(8), heard", "gru(4, bidirectional=true), heard")
+    wrong = wrong.replace("shift(sounds.target)", "shift(sounds.target) -> embedding(8)")
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=wrong)
+    (found,) = caught.value.diagnostics
+    assert f"error[{found.code}]: {found.message}\n" == blocks(page, "text")[1]
 
 
 @pytest.mark.parametrize(("page", "spec"), [("bert", "bert"), ("vit", "vit"), ("resnet", "resnet50")])

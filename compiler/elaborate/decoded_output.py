@@ -14,7 +14,7 @@ from dlc.compiler.elaborate.shared_classes import reads_text
 from dlc.compiler.elaborate.values import OutputRef
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dlc.compiler.definitions.export_section import Export
     from dlc.compiler.diagnostics.source import Span
@@ -33,8 +33,27 @@ def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[
     declared = (s for s in tree.body if isinstance(s, syntax.Output) and s.name.id == name)
     outputs = (s for s in declared if may_be_of_any_length(s.type))
     targets = {(s.target or s.name).id for s in outputs}
-    owners = {sharing[field] for field in targets if field in sharing}
-    return frozenset(targets | {field for field, owner in sharing.items() if owner in owners})
+    pairs = [*sharing.items(), *shared_by_like(tree)]
+    ended: set[str] = set()
+    while not targets <= ended:
+        ended |= targets
+        targets = {field for pair in pairs if not ended.isdisjoint(pair) for field in pair}
+    return frozenset(ended)
+
+
+def shared_by_like(tree: syntax.File) -> Iterator[tuple[str, str]]:
+    """The fields that are declared with `class(like=...)`, each with the field that it names."""
+    declared = [s for s in tree.body if isinstance(s, (syntax.Input, syntax.Output))]
+    targets = {s.name.id: (s.target or s.name).id for s in declared if isinstance(s, syntax.Output)}
+    for statement in declared:
+        type = statement.type.value if isinstance(statement.type, syntax.Index) else statement.type
+        given = type.arguments if isinstance(type, syntax.Call) else ()
+        for named in (a.value for a in given if a.name == "like" and isinstance(a.value, syntax.Name)):
+            other = targets.get(named.id, named.id)
+            if isinstance(statement, syntax.Output):
+                yield targets[statement.name.id], other
+            else:
+                yield from ((name.id, other) for name in statement.names)
 
 
 def may_be_of_any_length(type: syntax.Expr) -> bool:

@@ -349,19 +349,19 @@ def without_cudnn(name: str, *given: Any) -> Any:
 def recurrent_by_length(kind: str, x: torch.Tensor, states: Sequence[torch.Tensor],
                         lengths: torch.Tensor | None, weights: Sequence[torch.Tensor], bias: bool,
                         layers: int) -> tuple[torch.Tensor, ...]:  # fmt: skip
-    """The steps, and the last states of rows of these lengths, which are at least 1; of all steps if None."""
+    """All steps, and the states after these lengths (after all steps if None), 0 after none as in ONNX."""
     function, hx = getattr(torch, kind), tuple(states) if len(states) > 1 else states[0]
     steps, *last = function(x, hx, weights, bias, layers, 0.0, False, False, True)
     if lengths is None or not len(lengths):
         return steps, *last
-    packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+    counts = lengths.clamp(min=1).cpu()
+    packed = nn.utils.rnn.pack_padded_sequence(x, counts, batch_first=True, enforce_sorted=False)
     order, back = packed.sorted_indices, packed.unsorted_indices
-    assert order is not None
-    assert back is not None
+    assert order is not None and back is not None
     hx = [s.index_select(1, order) for s in states]
     given = tuple(hx) if len(hx) > 1 else hx[0]
     _, *last = function(packed.data, packed.batch_sizes, given, weights, bias, layers, 0.0, False, False)
-    return steps, *(s.index_select(1, back) for s in last)
+    return steps, *(s.index_select(1, back) * (lengths > 0).to(s).unsqueeze(-1) for s in last)
 
 
 def attention_twice(*given: Any, **settings: Any) -> Any:

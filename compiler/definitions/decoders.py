@@ -69,9 +69,11 @@ class Decoder(Definition, family="decoder", what="a way of decoding"):
     random: ClassVar[bool] = False
     # True if the answer of each step is the class with the highest score.
     takes_best: ClassVar[bool] = False
+    # How many rows of its loop each row of the batch becomes.
+    row_copies: ClassVar[int] | property = 1
 
     output: Any = setting("the output, a sequence of classes", OutputName())
-    max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 100)
+    max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 32)
 
 
 class Greedy(Decoder):
@@ -105,6 +107,10 @@ class Beam(Decoder):
     export { decode = beam(sounds, width=4, max=20) }
     """
     width: int = setting("the number of continuations that are kept", Integer(1, MOST_BEAMS), 4)
+
+    @property
+    def row_copies(self) -> int:
+        return self.width
 
 
 class Sample(Decoder):

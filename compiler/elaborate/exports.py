@@ -42,7 +42,17 @@ def exported(
     check_names(state, chosen)
     if not lost_decoder:
         check_targets(state, chosen)
+        check_decoded(state, chosen)
     return tuple(chosen)
+
+
+def check_decoded(state: Elaboration, chosen: list[tuple[str, Any]]) -> None:
+    """Check that the output that is decoded is exported."""
+    decoder = state.decoder
+    if decoder and decoder.output.name not in dict(chosen) and not state.problems.failed:
+        name = decoder.output.name
+        state.problems.report("E0403", decoder.output.expr.span, f"`{name}` is decoded, and not exported",
+                              help=f"write `{name}` into `outputs`, or leave `decode` out")  # fmt: skip
 
 
 def check_opset(state: Elaboration, export: Export) -> None:

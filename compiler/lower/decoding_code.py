@@ -30,12 +30,12 @@ def decoding_lines(output: Output, names: Mapping[GraphInput, str], split: Netwo
     assert output.decoder is not None
     target = output.target_value
     is_prompt = target not in names
-    fed = prompt_of(split.graph, output) if is_prompt else target
+    scores = split.graph.outputs[f"{output.name} scores"]
+    fed = prompt_of(split.graph, output, scores) if is_prompt else target
     assert isinstance(fed, GraphInput)
     inputs = [name for value, name in names.items() if not value.is_target]
     first = inputs[0]
     given = (text("before" if value is fed else name) for value, name in names.items())
-    scores = split.graph.outputs[f"{output.name} scores"]
     place = f"[{split.roots.index(scores)}]" if len(split.roots) > 1 else ""
     end = classes.count - 1 if classes.end else None
     yield from ("", "    @torch.no_grad()", *signature(f"    def decode_{output.name}", ["self", *inputs]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, Integer, Nothing, OneOf, ParameterType
 from dlc.compiler.operators.base import Operator, setting
@@ -11,9 +11,6 @@ from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtyp
 from dlc.compiler.operators.padding import APART, LENGTHS, onnx_column, onnx_places, onnx_take, torch_take
 from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.types import Classes, Tensor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 FINISHED, PLACE = Tensor("bool"), Tensor("int64")
 
@@ -130,7 +127,7 @@ class SeenSteps(Operator):
     def type(self, keys: Tensor, *others: Tensor) -> Tensor:
         return Tensor("bool", (1, 1, keys.shape[-2] + 1))
 
-    def torch(self, F, keys, *others: Any):
+    def torch(self, F, keys, *others):
         places = F.arange(keys.shape[-2] + 1, device=keys.device).unsqueeze(0)
         own, seen = places, F.full_like(places, True, dtype=F.bool)
         if len(others) > 1:
@@ -139,10 +136,10 @@ class SeenSteps(Operator):
             own = F.where(places < end, places, places - end + counts)
             seen = (places < counts) | (places >= end)
         if self.window is not None:
-            seen = seen & (first(others).unsqueeze(1) - own < self.window)
+            seen = seen & (next(iter(others)).unsqueeze(1) - own < self.window)
         return seen.unsqueeze(1).unsqueeze(1)
 
-    def onnx(self, op, keys, *others: Any):
+    def onnx(self, op, keys, *others):
         have, *given = self.operands
         places, one = onnx_places(op, have.shape[-2] + 1), op.constant([1], "int64")
         own, seen = places, None
@@ -154,14 +151,10 @@ class SeenSteps(Operator):
             if self.window is not None:
                 own = op.Where(op.Less(places, end), places, op.Add(op.Sub(places, end), counts))
         if self.window is not None:
-            away = op.Sub(op.Unsqueeze(first(others), one), own)
+            away = op.Sub(op.Unsqueeze(next(iter(others)), one), own)
             near = op.Less(away, op.constant(self.window, "int64"))
             seen = near if seen is None else op.And(seen, near)
         return op.Unsqueeze(seen, op.constant([1, 2], "int64"))
-
-
-def first(operands: Sequence[Any]) -> Any:
-    return operands[0]
 
 
 class Unfinished(Operator):

@@ -28,6 +28,16 @@ class TensorTypes(ParameterType):
         return tuple(value)
 
 
+class SizeLimits(ParameterType):
+    """Sizes with their greatest values, which only passes give."""
+
+    def describe(self) -> str:
+        return "sizes with their greatest values"
+
+    def accept(self, value: Any) -> Any:
+        return tuple(value)
+
+
 class Loop(Operator):
     """Runs its `body` until that ends it, at most `most` times and at least once (ONNX `Loop`).
 
@@ -45,9 +55,13 @@ class Loop(Operator):
     most: int = setting("the greatest number of iterations", Integer(1))
     states: Any = setting("the types of the last states", TensorTypes())
     stacked: Any = setting("the types of the stacked values", TensorTypes(), ())
+    limits: Any = setting("the greatest values of sizes around it", SizeLimits(), ())
 
     def type(self, *states: Tensor) -> tuple[Tensor, ...]:
         return (*self.states, *self.stacked)
+
+    def size_limits(self):
+        yield from self.limits
 
     def body_faults(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Iterator[str]:
         """What is wrong with a body of these types, a sentence each. A state may grow in each step along the

@@ -176,7 +176,7 @@ class Tokenize(TextOperator):
             given = [name for name in settings if getattr(self, name) is not None]
             for wrong in given if unit != self.by else ():
                 raise Reject(f"`{wrong}` is a setting of `tokenize({unit})`", at=wrong, code="E0402",
-                             help="leave it out")  # fmt: skip
+                             help=f"write `tokenize({self.by})` without `{wrong}`")  # fmt: skip
         if x.shape:
             raise Reject(f"`tokenize` reads one text a row, found {x}", at="x",
                          help="declare each text as an input of its own")  # fmt: skip

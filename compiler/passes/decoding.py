@@ -14,9 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.operators.decoding import PLACE, LastScores, NewRows
 from dlc.compiler.operators.lengths import SequenceLength
 from dlc.compiler.passes.choices import choice_of
+from dlc.compiler.passes.cost import spell
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.passes.single_steps import SingleSteps
 from dlc.compiler.passes.step_checks import failed
@@ -24,8 +26,10 @@ from dlc.compiler.passes.step_checks import failed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Graph, Output, Value
     from dlc.compiler.passes.graph_rewrite import Extension
+    from dlc.compiler.types import Tensor
 
 
 def decode(extension: Extension, output: Output, scores: Value) -> Value:
@@ -34,7 +38,7 @@ def decode(extension: Extension, output: Output, scores: Value) -> Value:
     graph = replace(extension.graph, nodes=tuple(extension.nodes))
     if fed := shifted_targets(graph, output, scores):
         return Decoding(extension, graph, output, fed, scores).symbols()
-    return PromptDecoding(extension, graph, output, [prompt_of(graph, output)], scores).symbols()
+    return PromptDecoding(extension, graph, output, [prompt_of(graph, output, scores)], scores).symbols()
 
 
 def shifted_targets(graph: Graph, output: Output, scores: Value) -> list[Value]:
@@ -54,17 +58,35 @@ def shifted_targets(graph: Graph, output: Output, scores: Value) -> list[Value]:
     return fed
 
 
-def prompt_of(graph: Graph, output: Output) -> Value:
+def prompt_of(graph: Graph, output: Output, scores: Value) -> Value:
     """The symbols of the input with the classes and the dimension of the output."""
-    declared = output.declared
-    count = declared.classes and declared.classes.count
-    found = [v for v in graph.values() if v.type.element == "class" and v.type.shape == declared.shape
-             and v.type.classes and v.type.classes.count == count and v.type.batched]  # fmt: skip
-    if not found:
-        message = f"`{output.name}` is decoded, and nothing reads what it answered before"
-        help = f"feed `shift({output.name}.target)` to the model, or declare an input of its type, {declared}"
-        raise failed(output.site, message, help)
-    return found[0]
+    declared, needed = output.declared, graph.needed_by([scores])
+    inputs, producers = {*graph.inputs}, graph.producers()
+    of_inputs = [v for v in graph.values() if v in needed and v.type.element == "class" and v.type.batched
+                 and v.type.shape == declared.shape]  # fmt: skip
+    alike = {}
+    for value in of_inputs:
+        behind = [value] if value in inputs else [v for v in producers[value].operands if v in inputs]
+        alike |= {v.name: value for v in behind[:1]}
+    same = {name: v for name, v in alike.items() if count_of(v.type) == count_of(declared)}
+    if len(same) == 1:
+        return next(iter(same.values()))
+    if same:
+        message = f"`{output.name}` is decoded, and it may continue {listed(same)}"
+        raise failed(output.site, message, f"feed `shift({output.name}.target)` to the model")
+    message = f"`{output.name}` is decoded, and nothing reads what it answered before"
+    help = f"feed `shift({output.name}.target)` to the model, or continue an input whose classes it shares"
+    if alike:
+        name, value = next(iter(alike.items()))
+        message += (
+            f": `{name}` has {spell(count_of(value.type))} classes, and it has {spell(count_of(declared))}"
+        )
+        help = f"share the classes of `{name}`: `class(like={name})`"
+    raise failed(output.site, message, help)
+
+
+def count_of(type: Tensor) -> Size:
+    return type.classes.count if type.classes else 0
 
 
 def counts_of(graph: Graph, prompt: Value) -> Value | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.diagnostics.source import Site
+    from dlc.compiler.dims.dim import Size
     from dlc.compiler.ir.graph import Output
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.passes.graph_rewrite import Extension
@@ -33,6 +34,7 @@ class LoopBody:
         self.steps = free(f"{output.name}_steps")
         self.widening: Operator | None = None
         self._extension, self._rows = extension, rows
+        self.limits: list[tuple[Size, int]] = []  # sizes around the loop, with their greatest values
         self._nodes: list[Node] = []
         self._states: list[tuple[Value, GraphInput, Value]] = []  # before the loop, in its body, after a step
         self._wide: dict[Value, Value] = {}  # values for the rows of the loop, by those of the batch
@@ -106,6 +108,7 @@ class LoopBody:
             most=self.decoder.max,
             states=[last.get(state, state.type) for state in states],
             stacked=[value.type.with_shape(self.steps, *value.type.shape) for value in stacked],
+            limits=self.limits,
         )
         body = self._widening(body)
         node = self._node(operator, [before for before, _, _ in self._states], {}, f"{self.name}_loop")

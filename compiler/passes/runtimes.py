@@ -35,7 +35,7 @@ def check_opset(program: CompiledProgram, problems: Problems) -> None:
         least = node.operator.least_opset
         if least > opset:
             message = f"`{node.operator.name}` needs opset {least}, and the artifact has opset {opset}"
-            help = f'write `target = "onnxruntime>={oldest[least]}"`, which runs it, or leave `target` and ' \
+            help = f'`target = "onnxruntime>={oldest[least]}"` runs it; or leave `target` and ' \
                    "`opset` out"  # fmt: skip
             problems.add(Diagnostic.at(node.site, "E0403", message, help))
 

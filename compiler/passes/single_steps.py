@@ -184,11 +184,13 @@ class SingleSteps(LoopBody, ABC):
         return made
 
     def _check_most(self, found: Stepwise, more: int) -> None:
-        """Reject an operator that knows fewer steps than there may be."""
+        """Reject an operator that knows fewer steps than there may be; a prompt may take the rest."""
         least = self.decoder.max + more + self.before_least
         if found.most is not None and found.most < least:
             raise Reject(f"it knows {found.most} steps, and there may be {least}",
                          help=f"give it {least}, or decode fewer steps")  # fmt: skip
+        if found.most is not None and self.before_least:
+            self.limits.append((self._steps, found.most - self.decoder.max - more))
 
     def _lengths_of_steps(self, node: Node) -> tuple[int, ...]:
         """The place of the operand that holds the lengths of rows along the steps, which one step has not."""

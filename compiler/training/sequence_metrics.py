@@ -39,7 +39,7 @@ class OfSequences(Metric, abstract=True):
         answers = packed(np, value, before_end(np, value, value >= 0 if own else given, state.type))
         targets = packed(np, target, before_end(np, target, given, state.type))
         if state.type.ignore or not state.type.blank:
-            count = targets[1] > 0
+            count = given.any(axis=1)
             answers, targets = ((rows[count], lengths[count]) for rows, lengths in (answers, targets))
         self.compare(np, state, answers, targets)
 

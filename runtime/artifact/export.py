@@ -22,7 +22,15 @@ from dlc.runtime.artifact.metadata import UNSEALED, describe
 from dlc.runtime.artifact.model_scan import scan
 from dlc.runtime.artifact.parity import Comparison, Parity, rows_of
 from dlc.runtime.artifact.proof import BATCH, record
-from dlc.runtime.artifact.samples import POSITIVE, free_sizes, longest_rows, sample, sized
+from dlc.runtime.artifact.samples import (
+    POSITIVE,
+    free_sizes,
+    limits_of,
+    longest_rows,
+    sample,
+    sized,
+    within_limits,
+)
 from dlc.runtime.artifact.write import in_memory, length_dims, onnx_model, opsets, raw_types, save, staged
 from dlc.runtime.class_labels import raw_labels
 from dlc.runtime.errors import ArtifactError
@@ -161,8 +169,10 @@ def comparisons(
     if rows and set(types) <= set(rows):
         own = {} if lengths else {name: rows[name] for name in rows if name not in types}
         count = min(len(next(iter(rows.values()))), REAL_ROWS)
+        limits = limits_of(graph.nodes, types)
         for some in equally_long(types, own, count)[:REAL_GROUPS]:
-            real = {name: raw_rows(type, some.cut(name, type, rows[name])) for name, type in types.items()}
+            real = {name: raw_rows(type, within_limits(type, some.cut(name, type, rows[name]), limits))
+                    for name, type in types.items()}  # fmt: skip
             for batch in sorted({1, len(some.rows)}):
                 yield f"{batch} real rows", {name: array[:batch] for name, array in real.items()}
 

@@ -12,13 +12,13 @@ from dlc.compiler.definitions.parameter_types import Reject
 from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
-from dlc.compiler.dims.dim import evaluate, free, names, number
+from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
-from dlc.compiler.lower.dim_bindings import as_linear
 from dlc.compiler.operators.lengths import LENGTH
 from dlc.compiler.operators.sampling import WORD
-from dlc.compiler.passes.specialize import seed_of
+from dlc.compiler.passes.specialize import inference, seed_of
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
+from dlc.runtime.artifact.samples import limits_of
 from dlc.runtime.artifact.versions import versions
 from dlc.runtime.class_labels import classes_from_json
 from dlc.runtime.data.column_match import numbered_columns
@@ -338,7 +338,7 @@ def describe(
         lengths=dict(lengths),
         seed=seed_of(program),
         vocabularies={key: known.count for key, known in program.facts.vocabularies.items()},
-        limits=limits_of(program, inputs),
+        limits=limits_of((*program.graph.nodes, *inference(program).nodes), inputs),
         columns=other_columns(program, columns or {}),
         units=dict(units or units_of(program)),
         tokenizers=tokenizers_of(program, inputs),
@@ -349,18 +349,6 @@ def describe(
         metrics=metrics,
         versions=versions(),
     )
-
-
-def limits_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[str, int]:
-    """The maximum sizes of the axes of inputs of which an operator takes only so many entries."""
-    limits: dict[str, int] = {}
-    for size, most in (pair for node in program.graph.nodes for pair in node.operator.size_limits()):
-        for name in names(size):
-            if linear := as_linear(size, name):
-                limit = (most - linear[1]) // linear[0]
-                limits[name] = min(limit, limits.get(name, limit))
-    sizes = [size for x in inputs.values() for size in x.shape if names(size)]
-    return {str(size): number(evaluate(size, limits)) for size in sizes if names(size) <= limits.keys()}
 
 
 def tokenizers_of(program: CompiledProgram, inputs: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:

@@ -11,14 +11,15 @@ import ml_dtypes
 import numpy as np
 
 from dlc.compiler.diagnostics.problems import CompileError
-from dlc.compiler.dims.dim import names, number, substitute
+from dlc.compiler.dims.dim import evaluate, names, number, substitute
+from dlc.compiler.lower.dim_bindings import as_linear
 from dlc.runtime.class_labels import raw_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dlc.compiler.dims.dim import Size
-    from dlc.compiler.ir.graph import Graph
+    from dlc.compiler.ir.graph import Graph, Node
     from dlc.compiler.types import Tensor
 
 FLOATS = {"float": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
@@ -121,6 +122,23 @@ def with_missing(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
     missing_mask = rng.random(values.shape) < MISSING
     missing_mask.ravel()[-1:] = True
     return np.where(missing_mask, np.array(np.nan, values.dtype), values)
+
+
+def limits_of(nodes: Iterable[Node], inputs: Mapping[str, Tensor]) -> dict[str, int]:
+    """The maximum sizes of the axes of inputs of which an operator takes only so many entries."""
+    limits: dict[str, int] = {}
+    for size, most in (pair for node in nodes for pair in node.operator.size_limits()):
+        for name in names(size):
+            if linear := as_linear(size, name):
+                limit = (most - linear[1]) // linear[0]
+                limits[name] = min(limit, limits.get(name, limit))
+    sizes = [size for x in inputs.values() for size in x.shape if names(size)]
+    return {str(size): number(evaluate(size, limits)) for size in sizes if names(size) <= limits.keys()}
+
+
+def within_limits(type: Tensor, rows: np.ndarray, limits: Mapping[str, int]) -> np.ndarray:
+    """Rows of an input, with as many entries as operators take."""
+    return rows[(slice(None), *(slice(limits.get(str(size))) for size in type.shape))]
 
 
 def free_sizes(graph: Graph) -> list[dict[str, int]]:

@@ -224,7 +224,9 @@ class Forms:
         for made, targets in self._answers(self.answering, rows, sizes, seed, plain):
             losses.add(made)
             meter.add(as_arrays(made, self.answering), targets, plain)
-        sizes = batch_sizes(rows.count, min(DECODED, rows.inspected(rows.types))) if decoded else []
+        copies = max((m.decoder.row_copies for m in self.program.outputs if m.decoder), default=1)
+        most = max(DECODED // copies, 1)
+        sizes = batch_sizes(rows.count, min(most, rows.inspected(rows.types))) if decoded else []
         for made, targets in self._answers(self.decoding, rows, sizes, seed, decoded):
             meter.add(as_arrays(made, self.decoding), targets, decoded)
         return meter

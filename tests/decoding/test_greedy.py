@@ -12,9 +12,12 @@ from torch import nn
 from torch.nn.functional import embedding, linear, scaled_dot_product_attention
 
 import dlc
+from dlc.runtime.artifact import ArtifactError
+from dlc.runtime.artifact.export import export
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def by_prefixes(scores: Callable[[torch.Tensor], torch.Tensor], rows: int, end: int | None) -> torch.Tensor:
@@ -133,3 +136,20 @@ def test_operators_that_read_later_steps_are_rejected(steps: str, message: str) 
     found = [d for d in caught.value.diagnostics if d.severity == "error"]
     assert [d.code for d in found] == ["E0520"]
     assert message in found[0].message
+
+
+def test_prompts_are_as_long_as_positions_allow(tmp_path: Path) -> None:
+    """A table of 14 positions has room for prompts of 2 symbols before 12 answers."""
+    program = dlc.compile(text=prompts("position_embedding(14) -> attention(4, causal=true)"))
+    export(program.compiled, drawn(program, 1), tmp_path / "model.onnx")
+    loaded = dlc.load(tmp_path / "model.onnx")
+    assert len(loaded.predict({"text": [[1, 2]]})["next"]) == 1
+    with pytest.raises(ArtifactError, match="at most 2 steps"):
+        loaded.predict({"text": [[1, 2, 3]]})
+
+
+@pytest.mark.parametrize("steps", ["gru(16)", "lstm(16, layers=2)", "rnn(16)"])
+def test_prompts_without_symbols_are_proved_too(steps: str, tmp_path: Path) -> None:
+    """Some of the random rows that prove an artifact are empty."""
+    program = dlc.compile(text=prompts(steps, lengths=True))
+    assert export(program.compiled, drawn(program, 1), tmp_path / "model.onnx").worst == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import (
@@ -15,6 +15,9 @@ from dlc.compiler.definitions.parameter_types import (
     Reject,
 )
 from dlc.compiler.record import record
+
+if TYPE_CHECKING:
+    from dlc.compiler.types import Classes
 
 MOST_STEPS, MOST_BEAMS = 100_000, 1_000
 LEAST_TEMPERATURE = 1e-6
@@ -75,6 +78,9 @@ class Decoder(Definition, family="decoder", what="a way of decoding"):
     output: Any = setting("the output, a sequence of classes", OutputName())
     max: int = setting("the greatest number of steps, the end included", Integer(1, MOST_STEPS), 32)
 
+    def check(self, classes: Classes) -> None:
+        """`Reject` if it cannot choose among these classes."""
+
 
 class Greedy(Decoder):
     """Answers the class with the highest score in each step, the first of equal ones (torch and ONNX
@@ -133,6 +139,12 @@ class Sample(Decoder):
                                 OneOf(Integer(1), Nothing()), None, shown="all classes")  # fmt: skip
     top_p: float = setting("the least probability of the classes to draw from, together",
                            Number(above=0, maximum=1), 1.0)  # fmt: skip
+
+    def check(self, classes: Classes) -> None:
+        if self.top_k is not None and isinstance(classes.count, int) and self.top_k > classes.count:
+            end = ", the end included" if classes.end else ""
+            message = f"`top_k` is {self.top_k}, and `{self.output.name}` has {classes.count} classes{end}"
+            raise Reject(message, help=f"write at most {classes.count}, or leave it out to draw from all")
 
     usage = """
     input  spelling: class(30)[S]

@@ -5,10 +5,12 @@ The number of classes is part of shapes, so the name of the output is read befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
+from dlc.compiler.definitions.definition import Reject
 from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.dims.dim import names
 from dlc.compiler.elaborate.exports import can_be_decoded
 from dlc.compiler.elaborate.shared_classes import reads_text
 from dlc.compiler.elaborate.values import OutputRef
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from dlc.compiler.diagnostics.source import Span
     from dlc.compiler.elaborate.context import Elaboration, Evaluator
     from dlc.compiler.ir.graph import Value
-    from dlc.compiler.types import Tensor
 
 
 def fields_with_end(tree: syntax.File, sharing: Mapping[str, str]) -> frozenset[str]:
@@ -95,20 +96,23 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
         message = f"`{output.name}` is {declared}: a sequence of classes of any length can be decoded"
         state.problems.report("E0403", span, message, help="declare it as `class(...)[T]`")
         return
-    if decoder.random:
-        check_drawn(state, decoder, declared, export.spans.get("decode", span))
+    assert declared.classes is not None
+    try:
+        decoder.check(declared.classes)
+    except Reject as reject:
+        at = export.spans.get("decode", span)
+        state.problems.report("E0403", at, reject.message, help=reject.help)
+    check_dimensions(state, output.name, span)
     state.decoder = decoder
 
 
-def check_drawn(state: Elaboration, decoder: Any, declared: Tensor, span: Span) -> None:
-    """Check the settings of a decoder that draws classes."""
-    assert declared.classes is not None
-    count = declared.classes.count
-    if decoder.top_k is not None and isinstance(count, int) and decoder.top_k > count:
-        end = ", the end included" if declared.classes.end else ""
-        message = f"`top_k` is {decoder.top_k}, and `{decoder.output.name}` has {count} classes{end}"
-        help = f"write at most {count}, or leave it out to draw from all"
-        state.problems.report("E0403", span, message, help=help)
+def check_dimensions(state: Elaboration, name: str, span: Span) -> None:
+    """Check that the dimension of the answer has its name for itself."""
+    own = f"{name}_steps"
+    for field in state.inputs:
+        if any(own in names(size) for size in field.declared.shape):
+            state.problems.report("E0607", span, f"the answer of `{name}` has the dimension `{own}`",
+                                  help=f"give the dimension of `{field.name}` another name")  # fmt: skip
 
 
 def is_decoded(state: Elaboration, output: OutputRef) -> bool:

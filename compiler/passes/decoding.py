@@ -18,7 +18,6 @@ from dlc.compiler.diagnostics.quoting import listed
 from dlc.compiler.operators.decoding import PLACE, LastScores, NewRows
 from dlc.compiler.operators.lengths import SequenceLength
 from dlc.compiler.passes.choices import choice_of
-from dlc.compiler.passes.cost import spell
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.passes.single_steps import SingleSteps
 from dlc.compiler.passes.step_checks import failed
@@ -78,9 +77,7 @@ def prompt_of(graph: Graph, output: Output, scores: Value) -> Value:
     help = f"feed `shift({output.name}.target)` to the model, or continue an input whose classes it shares"
     if alike:
         name, value = next(iter(alike.items()))
-        message += (
-            f": `{name}` has {spell(count_of(value.type))} classes, and it has {spell(count_of(declared))}"
-        )
+        message += f": `{name}` has {count_of(value.type)} classes, and it has {count_of(declared)}"
         help = f"share the classes of `{name}`: `class(like={name})`"
     raise failed(output.site, message, help)
 

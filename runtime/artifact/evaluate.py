@@ -121,9 +121,12 @@ def predict(
 ) -> Predicted:
     """Outputs for every row of a file or data set, which may be empty, and the columns `keep` of the rows. An
     artifact of windows answers each window, and keeps values of its last row; one of series keeps values of
-    their first rows. `seed` is that of random draws, by default that of the artifact."""
+    their first rows; one that decodes continues a text file as a whole. `seed` is that of random draws, by
+    default that of the artifact."""
     artifact.seed_of(seed)
     opened = open_rows(source, source_like(artifact.metadata))
+    if any(type.decoded for type in artifact.outputs.values()):
+        opened.as_prompt()
     rows = tokens.in_rows(artifact, read_rows(opened, inputs_of(artifact), empty=True))
     kept = read_kept(opened, keep, rows.numbers)
     numbers: list[np.ndarray] = []

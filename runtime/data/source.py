@@ -201,6 +201,9 @@ class Opened:
         """The columns with these indices."""
         raise NotImplementedError
 
+    def as_prompt(self) -> None:
+        """Make a text, which is read in windows else, one row without newlines at its end."""
+
     def row(self, number: int) -> str:
         """The name of a row in messages. `number` counts from 0, the name counts from 1."""
         return f"row {number + 1}"

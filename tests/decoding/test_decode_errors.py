@@ -118,3 +118,39 @@ def test_a_command_may_choose_the_decoder() -> None:
     (output,) = program.compiled.outputs
     assert output.decoder is not None
     assert (output.decoder.max, output.declared.classes.count) == (4, 7)
+
+
+def test_the_prompt_is_the_input_that_the_scores_read() -> None:
+    text = """input  tag, other: class(8)[T]
+output y: class(7)[T]
+output q: class(8)[T]
+tag -> embedding(4) -> gru(4) -> dense(y.classes) -> y
+other -> embedding(4) -> dense(8) -> q
+export { decode = greedy(y, max=6) }
+"""
+    for given in (text, text.replace("tag, other", "other, tag")):
+        program = dlc.compile(text=given)
+        assert program.onnx(program.weights())
+    both = text.replace("tag -> embedding(4)", "(tag -> embedding(4)) + (other -> embedding(4))")
+    assert error_of(both)[:2] == ("E0520", "`y` is decoded, and it may continue `tag`, `other`")
+
+
+def test_an_input_of_other_classes_is_no_prompt() -> None:
+    text = """input  x: class(7)[T]
+output y: class(7)[T]
+x -> embedding(4) -> gru(4) -> dense(y.classes) -> y
+export { decode = greedy(y, max=6) }
+"""
+    code, message, help = error_of(text)
+    assert code == "E0520"
+    assert message.endswith("`x` has 7 classes, and it has 8")
+    assert help == "share the classes of `x`: `class(like=x)`"
+    shared = text.replace("y: class(7)", "y: class(like=x)")
+    assert dlc.compile(text=shared).compiled.outputs[0].declared.classes.count == 8
+
+
+def test_no_other_dimension_has_the_name_of_that_of_the_answer() -> None:
+    text = spec("decode = greedy(sounds)").replace("sounds", "Sounds").replace("[S]", "[Sounds_steps]")
+    code, message, help = error_of(text)
+    assert (code, message) == ("E0607", "the answer of `Sounds` has the dimension `Sounds_steps`")
+    assert help == "give the dimension of `spelling` another name"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from decoded_specs import prompts
 
 import dlc
 from dlc.cli import commands
@@ -175,3 +176,19 @@ export {
         None, {"text": np.array([["a", "b"], ["h", "a"]]), "text_length": np.array([2, 1])}
     )
     assert ["".join(row) for row in together[0]] == ["cdefgh", "abcdef"]
+
+
+def test_predict_continues_a_text_file_as_a_whole(tmp_path: Path) -> None:
+    """Whatever the window of training was; newlines at its end are no part of the prompt."""
+    (tmp_path / "some.txt").write_text("abcdefgh" * 40, encoding="utf-8")
+    text = prompts("gru(16)").replace("class(9)", "class(auto)").replace("dense(9)", "dense(next.classes)")
+    (tmp_path / "model.dl").write_text(text.replace("train {", "train { epochs = 1\n"), encoding="utf-8")
+    model = dlc.train(tmp_path / "model.dl", out=tmp_path / "run").model
+    loaded = dlc.load(model)
+    for prompt in ("abc", "abcdefghabcdefghabcde"):
+        (tmp_path / "prompt.txt").write_text(f"{prompt}\n", encoding="utf-8")
+        shown = CliRunner().invoke(commands, ["predict", str(model), str(tmp_path / "prompt.txt")])
+        assert shown.output.split("\n")[1] == loaded.predict({"text": [prompt]})["next"][0]
+    (tmp_path / "prompt.txt").write_text("\n", encoding="utf-8")
+    shown = CliRunner().invoke(commands, ["predict", str(model), str(tmp_path / "prompt.txt")])
+    assert "holds no text" in shown.output

@@ -81,6 +81,14 @@ def test_a_text_of_ignored_symbols_does_not_count_and_an_empty_text_does():
     assert measured("sequence_accuracy", ignoring, answers, targets) == 1
 
 
+def test_an_empty_target_counts_where_rows_have_an_end():
+    """The target of the first two rows is the end alone; the last row has none."""
+    ended = replace(PLAIN, classes=Classes(3).with_end(), decoded=True)
+    answers, targets = np.array([[0, 3], [3, 3], [1, 3]]), np.array([[3, -1], [3, -1], [-1, -1]])
+    assert measured("edit_distance", ended, answers, targets) == 0.5
+    assert measured("sequence_accuracy", ended, answers, targets) == 0.5
+
+
 def test_names_and_labels_of_the_artifact():
     named = replace(DECODED, classes=Classes(3, ("a", "b", "c")))
     answers = np.array([["a", "b", ""], ["c", "", ""]], object)

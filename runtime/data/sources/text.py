@@ -32,6 +32,13 @@ class TextFile(Opened):
         held = data_errors.counted(len(self._units), source.unit)
         self.no_rows = f"holds {held}, and a window and the one later take {source.window + 1}"
 
+    def as_prompt(self) -> None:
+        end = len(self._units)
+        while end and self._units[end - 1].as_py() == "\n":
+            end -= 1
+        self._units, self._window = self._units[:end], max(end, 1)
+        self.sizes, self.count, self.no_rows = (end, end), min(end, 1), "holds no text"
+
     def read(self, indices: Sequence[int]) -> list[Column]:
         total = self.count * self._window
         return [Column(self._units.slice(index, total), (self._window,), cut=True) for index in indices]

@@ -42,7 +42,8 @@ def command(
 ) -> None:
     """Predict the outputs for rows: a csv, parquet or npz file, an idx folder, a built-in set, or `-` for csv
     or JSON (an array or lines of objects) on standard input; a text file, for a model of `text(...)`. The
-    rows need no targets. A model of windows answers each window of the rows. The number of values that are
+    rows need no targets. A model of windows answers each window of the rows; one that decodes continues a
+    text file as a whole. The number of values that are
     not classes of the model is printed on standard error."""
     from dlc.cli import command_errors
     from dlc.cli.sources import files_of_rows, source_of

@@ -374,3 +374,13 @@ def describe(value: Any) -> str:
         return f"a list of {len(value)}" if value else "an empty list"
     describer = getattr(value, "describe", None)
     return describer() if describer else f"`{value}`"
+
+
+class FromPasses(ParameterType):
+    """What only passes give, such as types of tensors; a list becomes a tuple."""
+
+    def describe(self) -> str:
+        return "what a pass gives"
+
+    def accept(self, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Reject
-from dlc.compiler.definitions.parameter_types import Boolean, Integer
+from dlc.compiler.definitions.parameter_types import Boolean, FromPasses, Integer
 from dlc.compiler.dims.dim import product
 from dlc.compiler.operators import attention_onnx
 from dlc.compiler.operators.attention_masks import onnx_raised, torch_masks, torch_raised
@@ -20,7 +20,7 @@ from dlc.compiler.operators.rotary import (
     torch_waves,
 )
 from dlc.compiler.operators.step_order import on_axis
-from dlc.compiler.operators.stepwise import PAST, BoundOperator, Stepwise
+from dlc.compiler.operators.stepwise import PAST, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class AttentionPart(Operator, abstract=True):
     """A part of an `attention`, which has some of its weights."""
 
     public = False
-    of: Any = setting("the attention", BoundOperator())
+    of: Any = setting("the attention", FromPasses())
 
     @property
     def whole(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlc.compiler.definitions.parameter_types import Boolean, Integer, Nothing, OneOf, ParameterType
+from dlc.compiler.definitions.parameter_types import Boolean, FromPasses, Integer, Nothing, OneOf
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.loop import CONTINUES
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
@@ -15,23 +15,13 @@ from dlc.compiler.types import Classes, Tensor
 FINISHED, PLACE = Tensor("bool"), Tensor("int64")
 
 
-class TensorType(ParameterType):
-    """The type of a tensor, which only passes give: as a list, so that it is no operand."""
-
-    def describe(self) -> str:
-        return "the type of a tensor"
-
-    def accept(self, value: Any) -> Any:
-        return value
-
-
 class NewRows(Operator):
     """A number in each place of each row: the states before the first step. The operand is any value of the
     batch."""
 
     public = False
     takes = "any"
-    made: Any = setting("the type of the result, alone in a list", TensorType())
+    made: Any = setting("the type of the result, alone in a list", FromPasses())
     value: Any = setting("the number", Integer(symbolic=True), 0)
 
     def type(self, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import Integer, ParameterType
+from dlc.compiler.definitions.parameter_types import FromPasses, Integer
 from dlc.compiler.dims.dim import has_free
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.types import Tensor
@@ -14,28 +14,6 @@ if TYPE_CHECKING:
 
 ITERATION = Tensor("int64", (), batched=False)  # the number of an iteration, from 0
 CONTINUES = Tensor("bool", (), batched=False)  # whether another iteration follows
-
-
-class TensorTypes(ParameterType):
-    """Types of tensors, which only passes give."""
-
-    def describe(self) -> str:
-        return "types of tensors"
-
-    def accept(self, value: Any) -> Any:
-        if not all(isinstance(type, Tensor) for type in value):
-            raise self.mismatch(value)
-        return tuple(value)
-
-
-class SizeLimits(ParameterType):
-    """Sizes with their greatest values, which only passes give."""
-
-    def describe(self) -> str:
-        return "sizes with their greatest values"
-
-    def accept(self, value: Any) -> Any:
-        return tuple(value)
 
 
 class Loop(Operator):
@@ -53,9 +31,9 @@ class Loop(Operator):
     mixes = True
     runs = ("body",)
     most: int = setting("the greatest number of iterations", Integer(1))
-    states: Any = setting("the types of the last states", TensorTypes())
-    stacked: Any = setting("the types of the stacked values", TensorTypes(), ())
-    limits: Any = setting("the greatest values of sizes around it", SizeLimits(), ())
+    states: Any = setting("the types of the last states", FromPasses())
+    stacked: Any = setting("the types of the stacked values", FromPasses(), ())
+    limits: Any = setting("the greatest values of sizes around it", FromPasses(), ())
 
     def type(self, *states: Tensor) -> tuple[Tensor, ...]:
         return (*self.states, *self.stacked)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dlc.compiler.definitions.initializers import NormalInitial
-from dlc.compiler.definitions.parameter_types import Integer
+from dlc.compiler.definitions.parameter_types import FromPasses, Integer
 from dlc.compiler.dims.dim import has_free, minimum, number
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec, setting
 from dlc.compiler.operators.layers import Layer
 from dlc.compiler.operators.rotary import onnx_column_of_places, rates, torch_angles, torch_places
-from dlc.compiler.operators.stepwise import BoundOperator, Stepwise
+from dlc.compiler.operators.stepwise import Stepwise
 from dlc.compiler.types import Tensor
 
 LONGEST = 10_000.0  # wave lengths are from 2 pi to this multiple of 2 pi
@@ -49,7 +49,7 @@ class PositionStep(Operator):
     """Adds the vector of one position."""
 
     public = False
-    of: Any = setting("the embedding of positions", BoundOperator())
+    of: Any = setting("the embedding of positions", FromPasses())
 
     def weights(self, *operands: Tensor):
         return self.of.weights(*self.of.positional)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import Integer, Number, Text
+from dlc.compiler.definitions.parameter_types import FromPasses, Integer, Number, Text
 from dlc.compiler.operators.base import Operator, Reject, setting
 from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_cast
 from dlc.compiler.operators.padding import (
@@ -16,7 +16,7 @@ from dlc.compiler.operators.padding import (
     torch_take,
 )
 from dlc.compiler.operators.step_order import on_axis
-from dlc.compiler.operators.stepwise import ALONE, BoundOperator, Stepwise
+from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class StepOverRecent(Operator):
 
     public = False
     takes = "any"
-    of: Any = setting("the operator, bound to as many steps as it reads", BoundOperator())
+    of: Any = setting("the operator, bound to as many steps as it reads", FromPasses())
     axis: int = setting("the axis of the steps", Integer(0))
 
     def weights(self, *operands: Tensor):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.parameter_types import FromPasses
 from dlc.compiler.operators.base import Operator, setting
-from dlc.compiler.operators.stepwise import BoundOperator
 from dlc.compiler.types import Tensor
 
 INT32 = 6
@@ -19,7 +19,7 @@ class RecurrentStep(Operator):
     of an initial state."""
 
     public = False
-    of: Any = setting("the layer, bound to one step", BoundOperator())
+    of: Any = setting("the layer, bound to one step", FromPasses())
 
     @property
     def whole(self) -> Any:
@@ -46,7 +46,7 @@ class RecurrentStep(Operator):
 class RecurrentPrefix(RecurrentStep):
     """All steps of a prompt, with the states after them as further results."""
 
-    of: Any = setting("the layer", BoundOperator())
+    of: Any = setting("the layer", FromPasses())
 
     def type(self, x: Tensor, *others: Tensor):
         state = Tensor("float", self.whole.state_shape())

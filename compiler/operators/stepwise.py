@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlc.compiler.definitions.parameter_types import ParameterType
 from dlc.compiler.dims.dim import free
 from dlc.compiler.record import field, record
 
@@ -17,16 +16,6 @@ if TYPE_CHECKING:
 PAST = free("past")  # the number of steps that are carried
 
 AnOperator = Any  # an `Operator`, whose file imports this one
-
-
-class BoundOperator(ParameterType):
-    """The operator that a part belongs to, with the types of its operands. Only passes give it."""
-
-    def describe(self) -> str:
-        return "an operator"
-
-    def accept(self, value: Any) -> Any:
-        return value
 
 
 @record

@@ -265,7 +265,7 @@ def _sequence_problem(
     try:
         longer = [replace(column, lengths=column.lengths + m.wanted.has_end)
                   for column in columns if column.lengths is not None]  # fmt: skip
-        check_lengths(m.wanted.declared, longer, axis, sizes)
+        check_lengths(m.wanted.declared, longer, axis, sizes, has_end=m.wanted.has_end)
     except Refused as refused:
         refused.of_rows = True
         return refusal_error(filled, m.wanted, m.indices[0], refused)

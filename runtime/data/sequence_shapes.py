@@ -47,9 +47,12 @@ def step_shape(columns: Sequence[Column]) -> tuple[int, ...]:
     return shape if len(columns) == 1 else (len(columns), *shape)
 
 
-def check_lengths(declared: Tensor, columns: Sequence[Column], axis: int, known: Lengths) -> None:
+def check_lengths(
+    declared: Tensor, columns: Sequence[Column], axis: int, known: Lengths, *, has_end: bool = False
+) -> None:
     """Refuse rows whose columns differ in length, and rows that are not as long as the type says. `known` has
-    the lengths of dimensions in the fields before, and gets those of this one."""
+    the lengths of dimensions in the fields before, and gets those of this one. Lengths include the end, if
+    the field `has_end`."""
     lengths = columns[0].lengths
     assert lengths is not None
     for other in columns[1:]:
@@ -62,7 +65,8 @@ def check_lengths(declared: Tensor, columns: Sequence[Column], axis: int, known:
     names = dim.names(size)
     if names <= known.keys():
         wanted = np.broadcast_to(dim.evaluate(size, known), lengths.shape)
-        what = f"its length is {{}}, and `{size}` is {{}} in the fields before it"
+        own = "its length with the end" if has_end else "its length"
+        what = f"{own} is {{}}, and `{size}` is {{}} in the fields before it"
         refuse(lengths != wanted, what, lengths, wanted)
     elif (solved := solve(size, lengths)) is not None:
         refuse(lengths != dim.evaluate(size, solved), f"its length is {{}}, which `{size}` never is", lengths)

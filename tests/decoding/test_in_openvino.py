@@ -10,6 +10,8 @@ from decoded_specs import STEPS, drawn, prompts, sequences
 
 import dlc
 
+pytestmark = pytest.mark.slow
+
 openvino = pytest.importorskip("openvino")
 
 

@@ -110,7 +110,7 @@ def test_a_picture_is_of_what_is_trained(tmp_path: Path) -> None:
 def test_commands_know_decoding(tmp_path: Path) -> None:
     run = CliRunner()
     assert "export { decode = greedy(sounds, max=20) }" in run.invoke(commands, ["doc", "greedy"]).output
-    assert "`greedy(output, max=100)`" in run.invoke(commands, ["doc", "decode"]).output
+    assert "`greedy(output, max=32)`" in run.invoke(commands, ["doc", "decode"]).output
     explained = run.invoke(commands, ["explain", "E0520"]).output
     assert "error[E0520]: `gru` cannot be computed step by step" in explained
     path = tmp_path / "model.dl"

@@ -206,6 +206,7 @@ NAMES = [*ACCEPTED]
 GROUPS = [NAMES[first : first + GROUP] for first in range(0, len(NAMES), GROUP)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS, ids=", ".join)
 def test_operators_are_computed_step_by_step(group: list[str]) -> None:
     found = [usable(case_of(name, ACCEPTED[name]), f"o{i}") for i, name in enumerate(group)]

@@ -82,7 +82,7 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
         return
     output, span = ev.scope.file.outputs.get(decoder.output.name), decoder.output.expr.span
     if not isinstance(output, OutputRef):
-        if decoder.output.name not in ev.scope.file.outputs:
+        if decoder.output.name not in ev.scope.file.outputs and not state.problems.failed:
             state.problems.report("E0301", span, f"no output is called `{decoder.output.name}`",
                                   help=f"the outputs are {listed(ev.scope.file.outputs)}")  # fmt: skip
         return

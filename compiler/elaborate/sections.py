@@ -48,7 +48,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
     train = train_sections.read(ev, written.get("train"))
     export = chosen_outputs(state, ev, section(ev, Export, written.get("export")) or Export())
     decoded_output.check(state, ev, export, tree)
-    lost_decoder = "decode" in names_in(written.get("export")) and has_error(state, written.get("export"))
+    lost_decoder = state.decoder is None and has_error(state, written.get("export"))
     names = names_in(written.get("train"))
     lost = state.problems.failed and "loss" in names and train.loss is None and not train.phases
     wanted = bool(written.get("train") or written.get("data")) and not has_error(state, written.get("train"))

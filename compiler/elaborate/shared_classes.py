@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler import syntax
-from dlc.compiler.definitions.sections import ColumnField, Columns, TextSource
+from dlc.compiler.definitions.sections import ColumnField, Columns, Csv, Parquet, TextSource
 from dlc.compiler.definitions.series import Ahead
 
 if TYPE_CHECKING:
@@ -84,9 +84,17 @@ def is_auto(type: syntax.Expr) -> bool:
 
 def reads_text(body: Iterable[syntax.Statement]) -> bool:
     """Whether the source of `data` is a text."""
-    sources = (s.value for s in body if isinstance(s, syntax.Bind) and s.targets[0].id == "source")
-    heads = (value.function for value in sources if isinstance(value, syntax.Call))
-    return any(isinstance(head, syntax.Name) and head.id == TextSource.name for head in heads)
+    calls = [s.value for s in body if isinstance(s, syntax.Bind) and isinstance(s.value, syntax.Call)]
+    return any(is_text(call) for call in calls)
+
+
+def is_text(call: syntax.Call) -> bool:
+    """Whether a call is a text, also with a typo in its name: no other source but tables has windows."""
+    if not isinstance(call.function, syntax.Name):
+        return False
+    name, tables = call.function.id, (Csv.name, Parquet.name)
+    has_windows = any(argument.name == "window" for argument in call.arguments)
+    return name == TextSource.name or (has_windows and name not in tables)
 
 
 def written_columns(ev: Evaluator, body: Iterable[syntax.Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -96,8 +96,8 @@ def prove(cases: Sequence[Case]) -> None:
     kept, program = accepted(cases)
     if not kept:
         return
-    program = answered(kept, program)
     try:
+        program = answered(kept, program)
         with proof_of(program) as (parity, batches):
             excused = [what for what, raw in batches if parity.check(what, raw).excused]
     except CompileError as error:

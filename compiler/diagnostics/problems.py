@@ -70,6 +70,10 @@ class Problems:
             self.found.append(diagnostic)
             self.failed = self.failed or diagnostic.severity == "error"
 
+    def tells(self, message: str) -> bool:
+        """Whether there is a diagnostic with this message."""
+        return any(found.message == message for found in self.found)
+
     def report(
         self,
         code: str,

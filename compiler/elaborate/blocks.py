@@ -67,9 +67,10 @@ def defaults(ev: Evaluator, template: Template, given: dict[str, Any], span: Spa
 
 
 def unknown_block_setting(ev: Evaluator, template: Template, argument: syntax.Argument) -> Halt:
-    """The error for a setting that a block does not have, once for all its uses."""
+    """The error for a setting that a block does not have, once for all its uses; none if the block reads a
+    name that is not known either, because its setting is spelled differently."""
     reported, key = ev.state.recovery.unknown_settings, (template, argument.name or "")
-    if key in reported:
+    if key in reported or ev.state.problems.tells(f"nothing is called `{argument.name}` here"):
         return Halt()
     reported.add(key)
     names = [s.name.id for s in template.declaration.settings]

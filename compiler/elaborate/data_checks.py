@@ -64,7 +64,7 @@ def check_stratify(state: Elaboration, ev: Evaluator, data: Data) -> None:
     file = ev.scope.file
     output = file.outputs.get(data.stratify)
     lost = output is BROKEN or data.stratify in state.recovery.names or state.recovery.name_lost
-    if lost or any(d.message == f"nothing is called `{data.stratify}` here" for d in state.problems.found):
+    if lost or state.problems.tells(f"nothing is called `{data.stratify}` here"):
         return
     if not isinstance(output, OutputRef) or output.declared.element not in ("class", "binary", "bool"):
         state.problems.report("E0605", data.spans["stratify"],

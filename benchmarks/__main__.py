@@ -1,6 +1,8 @@
 """`python -m benchmarks` runs all benchmarks and writes `docs/benchmarks.md`; the exit code is 1 if a
 target is missed. `python -m benchmarks gpu` runs the GPU checks and measurements, and writes `docs/gpu.md`;
-`python -m benchmarks results` trains golden specs, and writes `docs/results.md`.
+`python -m benchmarks results` trains golden specs, and writes `docs/results.md`; `python -m benchmarks new`
+trains the specs that `dlc new` writes for tables, and writes their section; `python -m benchmarks kills`
+kills runs and resumes them.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from benchmarks.report import page, row, section, sections
 from benchmarks.timing import Effort
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ("start", "training", "exporting", "recurrent", "transformers", "decoding")
-GPU, RESULTS = "gpu", "results"
+PARTS = ("start", "training", "exporting", "recurrent", "transformers", "decoding", "memory")
+GPU, RESULTS, NEW, KILLS = "gpu", "results", "new", "kills"
 
 
 def main() -> int:
@@ -28,13 +30,19 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help=wait)
     parser.epilog = (
         "`gpu` alone runs the checks and measurements for an NVIDIA GPU, within 8 minutes. "
-        "`results [SPEC ...]` trains these specs, or those that have changed, and writes docs/results.md."
+        "`results [SPEC ...]` trains these specs, or those that have changed, and writes docs/results.md. "
+        "`new [TABLE ...]` trains what `dlc new` writes for tables, and writes its section if none is named. "
+        "`kills [N]` kills N runs (100) at random moments, resumes them, and compares every bit."
     )
     asked = parser.parse_args()
     if asked.parts == [GPU]:
         return import_module("benchmarks.gpu.command").main()
     if asked.parts[:1] == [RESULTS]:
         return import_module("benchmarks.results").main(asked.parts[1:])
+    if asked.parts[:1] == [NEW]:
+        return import_module("benchmarks.first_specs").main(asked.parts[1:])
+    if asked.parts[:1] == [KILLS]:
+        return import_module("benchmarks.kills").main(asked.parts[1:])
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     effort = Effort(asked.quick, patience=0 if asked.quick else asked.patience)

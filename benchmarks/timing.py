@@ -34,6 +34,8 @@ class Timing:
 
 
 def apart(times: Sequence[float]) -> float:
+    if len(times) < 2:
+        return 1.0
     first, second = median(times[::2]), median(times[1::2])
     return max(first, second) / min(first, second)
 
@@ -86,7 +88,7 @@ class Comparison:
     """The timing of dlc and of another candidate, and the target of the ratio, 0 for none.
 
     The ratio is how many times as fast dlc is; with `costs`, how many times as long it takes. `tokens` is the
-    number of steps of sequences that are processed.
+    number of steps of sequences, or of rows, that are processed; `counted` is the word for them.
     """
 
     what: str
@@ -95,6 +97,8 @@ class Comparison:
     asked: float
     costs: bool = False
     tokens: int = 0
+    counted: str = "tokens"
+    is_size: bool = False  # bytes of memory in place of seconds
 
     @property
     def times(self) -> tuple[float, float]:
@@ -135,6 +139,7 @@ class Sweep:
     corner: str  # what the rows and the columns are
     costs: ClassVar[bool] = False
     tokens: ClassVar[int] = 0
+    counted: ClassVar[str] = "tokens"
 
     @property
     def times(self) -> tuple[float, float]:

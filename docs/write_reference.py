@@ -24,7 +24,7 @@ required. A loss with one argument, `loss = mse(price)` in `train`, compares an 
 two, `mse(prediction, target)`, it compares two tensors. A loss is an expression: `mse(a) + 0.1 * mae(b)`.
 `expect` lists comparisons of numbers, shapes and metrics, which `dlc test` checks: `parameters == 61_706`,
 `flops <= 1e6`, `shape(h) == [16, 5, 5]`, `test.accuracy >= 0.98`; with several outputs
-`test.OUTPUT.accuracy`.
+`test.OUTPUT.accuracy`; over several trainings `mean(test.accuracy, seeds=5)`.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,12 +10,25 @@ from dlc.compiler.operators.operands import RANGES
 from dlc.compiler.types import MAX_CLASSES, Classes
 from dlc.runtime.strict_json import all_are, is_integer
 
+if TYPE_CHECKING:
+    from dlc.compiler.types import Tensor
+
 
 def raw_labels(classes: Classes) -> np.ndarray:
     """The label of each class by index. The last one, also at index -1, is the label of an unknown class."""
     if classes.names:
         return np.array((*classes.names, classes.unknown), dtype=object)
     return np.array((*(classes.numbers or ()), classes.unknown), np.int64)
+
+
+def raw_rows(type: Tensor, rows: np.ndarray) -> np.ndarray:
+    """Convert decoded rows to raw inputs of the artifact: class indices become labels, and -1 becomes the
+    label of an unknown class."""
+    if type.element == "class" and type.classes is not None:
+        return raw_labels(type.classes)[rows]
+    if type.element == "binary" and type.classes is not None and type.classes.names:
+        return np.array(type.classes.names, dtype=object)[rows.astype(np.int64)]
+    return rows
 
 
 def classes_from_json(count: Any, labels: Any, found_in: str = "") -> Classes:

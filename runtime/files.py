@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from dlc.compiler import reading
 
@@ -17,25 +17,71 @@ if TYPE_CHECKING:
 
 
 def write(path: P, content: bytes) -> P:
-    """Write a file atomically: write a temporary file in its folder and rename it. Returns the path. Keeps a
-    symbolic link and the file mode. OSError names the path."""
+    """Write a file atomically. Returns the path."""
+    with writing(path) as file:
+        file.write(content)
+    return path
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[BinaryIO]:
+    """A file to write to, that is there once the block ends: a temporary file in its folder, which is
+    renamed. An error in the block leaves nothing. Keeps a symbolic link and the file mode. OSError names the
+    path. What is written to a device or a pipe is there at once. If it is `durable`, a power loss leaves the
+    whole file or none: it is on the disk before it has its name."""
     if is_stream(path):
         with naming_path(path), open(path, "ab") as file:
-            file.write(content)
-        return path
+            yield file
+        return
     place = os.path.realpath(path)
     beside = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}")
     with naming_path(path, beside):
         try:
             with open(beside, "wb") as file:
-                file.write(content)
+                yield file
+            if durable:
+                sync(beside)
             if os.path.exists(place):
                 os.chmod(beside, os.stat(place).st_mode)
             os.replace(beside, place)
+            if durable:
+                sync(os.path.dirname(place))
         finally:
             with suppress(OSError):
                 os.unlink(beside)
-    return path
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Write a file, or the names of the files in a folder, from the memory of the system to the disk."""
+    is_folder = os.path.isdir(path)
+    if is_folder and os.name != "posix":
+        return
+    opened = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def locked(folder: str | os.PathLike[str], *, wait: bool = False) -> Iterator[bool]:
+    """Lock a folder against other processes that lock it, until the block ends; there is no lock on Windows.
+    False if another process has it; with `wait`, it is waited for."""
+    try:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            is_free = True
+        except OSError as error:  # some network file systems have no locks
+            is_free = error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+        yield is_free
+    finally:
+        os.close(opened)
 
 
 def writable(path: P, *, streams: bool = True) -> P:

@@ -68,7 +68,7 @@ def read(path: Path, name: str) -> np.ndarray:
     with reading.open_file(path) as file, zipfile.ZipFile(ArchivePieces(file)) as archive:
         entry = npy_entry(archive, name)
         with archive.open(entry) as stream:
-            shape, kind = array_header(stream)
+            shape, _, kind = array_header(stream)
         size = prod(shape) * kind.itemsize
         if kind.kind not in "biuf" or size > entry.file_size:
             raise ValueError(f'"{name}" is not an array of numbers, or ends too early')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from contextlib import suppress
 
 from dlc.compiler import reading
@@ -16,11 +18,38 @@ NAMES = (
     ("/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*([kmgt]?)b?", re.ASCII | re.IGNORECASE)
+
 
 def free() -> int:
     """Bytes that this process can still allocate, as far as the system reports it."""
     known = [*_of_machine(), *_of_groups(), *_of_process()]
     return max(min(known, default=UNKNOWN), 0)
+
+
+def share(given: str | int | None = None) -> int:
+    """Bytes that rows may take: as given, such as `4G` or `500MB`, by default half of what is free.
+    ValueError if it is not a size."""
+    if given is None:
+        return free() // 2
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+        return given
+    found = SIZE.fullmatch(given.strip()) if isinstance(given, str) else None
+    size = int(float(found[1]) * UNITS[found[2].lower()]) if found else 0
+    if not size:
+        raise ValueError(f"{given!r} is not an amount of memory, such as 500M or 4G")
+    return size
+
+
+def peak() -> int:
+    """The most bytes that this process had in memory so far; 0 if the system does not report it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most << 10
 
 
 def format_size(size: float) -> str:

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlc.compiler.definitions.sections import DataSource
+from dlc.compiler.passes import specialize
+from dlc.compiler.program import Facts
+from dlc.compiler.urls import is_url
 from dlc.runtime import data as rows_of
 from dlc.runtime.data.source import Opened
+from dlc.runtime.extras import check_packages
+from dlc.runtime.pretrained_vocabularies import vocabularies_of_runs
 from dlc.runtime.python_arguments import path_of
 from dlc.runtime.training import length_limits
 
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from dlc.compiler.program import CompiledProgram, Facts
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
 
 
@@ -34,12 +39,18 @@ class Face(Protocol):
         """Weights by name, the given ones in place of its own."""
         ...
 
+    def with_later_seed(self, later: int) -> Face:
+        """The program with the seeds of its training `later` places on."""
+        ...
 
-def source_from(given: Any) -> Path | DataSource | Opened | None:
-    """The source of rows from an argument: a path, a source definition, a dict of arrays, or a data frame.
-    None stands for the source of the spec."""
+
+def source_from(given: Any) -> Path | str | DataSource | Opened | None:
+    """The source of rows from an argument: a path, a URL, a source definition, a dict of arrays, or a data
+    frame. None stands for the source of the spec."""
     if given is None:
         return None
+    if is_url(given):
+        return str(given)
     if isinstance(given, (str, Path)):
         return path_of(given, "the path of the data")
     if isinstance(given, (DataSource, Opened)):
@@ -64,7 +75,24 @@ def open_data(face: Face, given: Any, fields: Container[str] | None = None) -> D
     """The rows of a program, optionally restricted to some fields. First finds the classes that the spec
     leaves open (`class(auto)`)."""
     source = source_from(given)
-    face.learn(rows_of.facts(face.compiled, face.folder, source=source, fields=fields))
-    dataset = rows_of.load(face.compiled, face.folder, source=source, fields=fields)
+    facts, dataset = rows_of.facts_and_rows(face.compiled, face.folder, source=source, fields=fields)
+    face.learn(facts)
+    dataset = dataset or rows_of.load(face.compiled, face.folder, source=source, fields=fields)
     length_limits.check(face.compiled, dataset)
     return dataset
+
+
+def rows_of_run(face: Face, given: Any) -> Dataset | None:
+    """The rows that a training reads; None for a spec without trainable weights and without data. Missing
+    packages are reported before data is read, and the vocabularies of runs that the spec loads are known."""
+    check_packages(face.compiled)
+    if known := vocabularies_of_runs(face.compiled, face.folder):
+        face.learn(Facts(vocabularies=known))
+    program = face.compiled
+    has_rows = given is not None or (program.data is not None and program.data.source is not None)
+    return open_data(face, given) if has_rows or specialize.trained(program) else None
+
+
+def unknown_value_notes(dataset: Dataset) -> list[str]:
+    """Counts of input values that are missing or not one of their classes, for each part of the split."""
+    return [f"{part} rows: {some}" for part, rows in dataset.parts() for some in rows.unknown_values()]

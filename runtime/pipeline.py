@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dlc.compiler.diagnostics.render import to_json
 from dlc.compiler.lower.initial_weights import draw, with_average_nets
 from dlc.compiler.passes import specialize
-from dlc.compiler.program import Facts
 from dlc.runtime import lints
 from dlc.runtime.artifact.export import ExportResult, dry_run, export
-from dlc.runtime.extras import check_packages
+from dlc.runtime.data import bounds
+from dlc.runtime.data.past_memory.progress import watched
 from dlc.runtime.loaded_tensors import tensors_of
-from dlc.runtime.open_rows import open_data
+from dlc.runtime.logs import logs
+from dlc.runtime.open_rows import rows_of_run, unknown_value_notes
 from dlc.runtime.pretrained import loaded
-from dlc.runtime.pretrained_vocabularies import vocabularies_of_runs
-from dlc.runtime.run_folder import MODEL, Run
+from dlc.runtime.run_facts import run_facts
+from dlc.runtime.run_folder import MODEL
+from dlc.runtime.run_writer import Run
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.history import Figures, Listener
 from dlc.runtime.weights_origin import figures_of, origin_of, write_figures, write_origin
@@ -25,10 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
+    import torch
 
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
+    from dlc.runtime.data.past_memory.progress import Watch
+    from dlc.runtime.diagnosis import Finding
     from dlc.runtime.open_rows import Face
+    from dlc.runtime.resuming import Resumed
     from dlc.runtime.training.history import Trained
 
 RUNS = Path("runs")
@@ -54,6 +64,15 @@ class Result:
     def model(self) -> Path:
         return self.exported.path
 
+    @cached_property
+    def diagnosis(self) -> list[Finding]:
+        """What its records say about it, causes first; one finding of the kind `healthy` if nothing is wrong,
+        and none without a training."""
+        from dlc.runtime.diagnosis import diagnose
+        from dlc.runtime.run_record import read_record
+
+        return diagnose(read_record(self.folder))
+
     @property
     def figures(self) -> Mapping[str, Figures]:
         """Loss and metrics of each part of the data: `figures["test"]["accuracy"]`."""
@@ -61,58 +80,62 @@ class Result:
 
 
 def train(face: Face, *, data: Any = None, out: str | Path | None = None, device: str = "auto",
-          listeners: Sequence[Listener] = (),
+          memory: int | None = None, watch: Watch | None = None,
+          listeners: Sequence[Listener] = (), log: Sequence[str] = (), resumed: Resumed | None = None,
           warn: Callable[[Sequence[Diagnostic]], None] = lambda found: None,
           note: Callable[[Sequence[str]], None] = lambda found: None) -> Result:  # fmt: skip
     """Read the data, train, export and verify. The model is also exported before training, so that export
-    errors come early. The run folder is created below `out`, by default `runs`. `warn` gets the warnings that
-    depend on the rows, and `note` the counts of values that are missing or not one of their classes, and how
-    fast bf16 is; both are called before training begins.
+    errors come early. The run folder is created below `out`, by default `runs`; a run that is `resumed` has
+    one. Rows that take more than `memory` bytes, by default half of what is free, are encoded in the
+    cache, and `watch` is told how much of that is done. `warn` gets the warnings that depend on the rows, and
+    `note` the counts of values that are missing or not one of their classes, and how fast bf16 is; both are
+    called before training begins. `log` names logs for other tools, as `--log` does; `note` gets a sentence
+    if one of them fails while it trains.
 
-    Raises `CompileError` for invalid data, for a loss that is NaN or infinite (the last good weights are then
-    in the run folder), and for an artifact whose outputs differ from those of the torch module.
+    Raises `CompileError` for invalid data, for a spec or data that are not those of the resumed run, for a
+    loss that is NaN or infinite (the last good weights are then in the run folder), and for an artifact whose
+    outputs differ from those of the torch module.
     """
+    began = time.process_time()
     face.compiled.check_answers()
-    check_packages(face.compiled)
-    if known := vocabularies_of_runs(face.compiled, face.folder):
-        face.learn(Facts(vocabularies=known))
-    dataset = rows_for(face, data)
-    program = face.compiled
-    begun = loaded(program, program.train.weights, face.folder)
-    own = (
-        loaded(program, phase.settings.weights if phase.name else (), face.folder) for phase in program.phases
-    )
-    later = [with_average_nets(program.graph, weights) for weights in own]
-    tensors = tensors_of(program, face.folder, begun)
-    weights = (
-        fit(program, dataset.train, draw(program.graph, program.train.seed, tensors | begun), begun)
-        if dataset
-        else face.weights(begun)
-    )
-    notes = [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
-    if specialize.trained(program):
-        from dlc.runtime.training import bfloat16
-        from dlc.runtime.training import device as devices
-
-        chosen = devices.choose(device)  # before anything is written
-        dry_run(program, weights)
-        precisions = dict.fromkeys(phase.settings.precision for phase in program.phases)
-        notes += filter(None, [bfloat16.note(chosen, precision) for precision in precisions])
-    found = lints.run_lints(program, dataset, weights) if dataset else []
+    logs.check(log)
+    if resumed is not None:
+        resumed.check_spec(face.compiled)
+        device, memory = resumed.device(device), resumed.memory(memory)
+    with bounds.allowed(memory), watched(watch):
+        dataset = rows_of_run(face, data)
+    if resumed is not None:
+        resumed.check_data(dataset)
+    program = face.compiled  # with the classes that the rows have
+    start = starting_weights(face, dataset)
+    chosen = _device(program, device)
+    if chosen is not None:
+        dry_run(program, start.weights)
+    found = lints.run_lints(program, dataset, start.weights) if dataset else []
+    notes = _notes(program, dataset, chosen, resumed)
     warn(found)
     note(notes)
-    run, origin = Run.create(Path(out) if out else RUNS, program.name), origin_of(dataset, tensors)
+    run = resumed.run if resumed else Run.create(Path(out) if out else RUNS, program.name)
     latest_warning = run.latest_warning
     warn([latest_warning] if latest_warning else [])
-    trained = None
-    with run.with_notes():
+    with run.alone(), run.with_notes():
+        trained, weights, origin = None, start.weights, origin_of(dataset, start.tensors)
         run.write_spec(program)
         write_origin(run, program, origin)
-        if specialize.trained(program):
+        run.write_how(
+            **run_facts(face, data, dataset, str(chosen or "cpu")),
+            resumed=resumed.resumed if resumed else [],
+            warnings=[to_json(d) for d in found],
+        )
+        if chosen is not None:
+            from dlc.runtime.training.keeper import Keeper
             from dlc.runtime.training.loop import train as learn
 
             assert dataset is not None
-            trained = learn(program, dataset, weights, later, on=device, listeners=(run, *listeners))
+            heard = (run, *logs.open_logs(log, run.folder, lambda text: note([text])), *listeners)
+            state = resumed.state if resumed else None
+            trained = learn(program, dataset, weights, start.of_phases, on=device, listeners=heard,
+                            keeper=Keeper(run.folder, note), state=state, began=began)  # fmt: skip
             weights, origin = trained.weights, replace(origin, figures=figures_of(trained))
             write_figures(run, trained)
         else:
@@ -124,18 +147,48 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes))
 
 
-def unknown_value_notes(dataset: Dataset) -> list[str]:
-    """Counts of input values that are missing or not one of their classes, for each part of the split."""
-    return [f"{part} rows: {some}" for part, rows in dataset.parts() for some in rows.unknown_values()]
-
-
-def rows_for(face: Face, data: Any) -> Dataset | None:
-    """The rows of the run; None for a spec without trainable weights and without data."""
-    program = face.compiled
-    if (
-        not specialize.trained(program)
-        and data is None
-        and (program.data is None or program.data.source is None)
-    ):
+def _device(program: CompiledProgram, wanted: str) -> torch.device | None:
+    """The device on which the program trains, None if it has nothing to train."""
+    if not specialize.trained(program):
         return None
-    return open_data(face, data)
+    from dlc.runtime.training import device as devices
+
+    return devices.choose(wanted)
+
+
+def _notes(
+    program: CompiledProgram, dataset: Dataset | None, device: torch.device | None, resumed: Resumed | None
+) -> list[str]:
+    """What a resumed run does otherwise, the counts of missing and unknown values, and how fast bf16 is."""
+    notes = [*(resumed.notes() if resumed else ())]
+    notes += [*dataset.notes, *unknown_value_notes(dataset)] if dataset else []
+    if device is not None:
+        from dlc.runtime.training import bfloat16
+
+        precisions = dict.fromkeys(phase.settings.precision for phase in program.phases)
+        notes += filter(None, [bfloat16.note(device, precision) for precision in precisions])
+    return notes
+
+
+class StartingWeights(NamedTuple):
+    """The weights with which a training begins, those that each phase loads, and the tensors that the spec
+    loads."""
+
+    weights: Mapping[str, np.ndarray]
+    of_phases: Sequence[Mapping[str, np.ndarray]]
+    tensors: Mapping[str, np.ndarray]
+
+
+def starting_weights(face: Face, dataset: Dataset | None) -> StartingWeights:
+    """Initial values, replaced by what is loaded and by what is fitted to the training rows."""
+    program = face.compiled
+    begun = loaded(program, program.train.weights, face.folder)
+    own = (
+        loaded(program, phase.settings.weights if phase.name else (), face.folder) for phase in program.phases
+    )
+    of_phases = [with_average_nets(program.graph, weights) for weights in own]
+    tensors = tensors_of(program, face.folder, begun)
+    if dataset is None:
+        return StartingWeights(face.weights(begun), of_phases, tensors)
+    drawn = draw(program.graph, program.train.seed, tensors | begun)
+    return StartingWeights(fit(program, dataset.train, drawn, begun), of_phases, tensors)

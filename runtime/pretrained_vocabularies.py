@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime import vocabulary_json
 from dlc.runtime.errors import ArtifactError
+from dlc.runtime.loaded_tensors import UNREADABLE
 from dlc.runtime.run_folder import INFO, read_json, run_at
 
 if TYPE_CHECKING:
@@ -28,12 +30,18 @@ def vocabularies_of_runs(program: CompiledProgram, folder: Path) -> dict[str, Vo
 
 
 def of_run(program: CompiledProgram, load: Load, folder: Path) -> dict[str, Vocabulary]:
-    """The vocabularies of one run. A run that cannot be read is an error when its weights are loaded."""
-    try:
-        info = read_json(run_at(folder / load.path) / INFO)
-        known = vocabulary_json.from_json(info.get("vocabularies", {}))
-    except (ArtifactError, ValueError):
+    """The vocabularies of one run. That there is no folder is an error when its weights are loaded; a run
+    whose vocabularies cannot be read is one here, because its embeddings are of their words."""
+    if not (folder / load.path).exists():
         return {}
+    try:
+        info = run_at(folder / load.path) / INFO
+        if not info.is_file():
+            raise ValueError(f"it has no {INFO}")
+        known = vocabulary_json.from_json(read_json(info).get("vocabularies", {}))
+    except (ArtifactError, ValueError) as error:
+        message = f"the vocabularies of {load.path} cannot be read: {error}"
+        raise CompileError.of(UNREADABLE, message, load.span) from None
     own, there = (f"{net}." if net else "" for net in (load.into and load.into.net, load.from_))
     found: dict[str, Vocabulary] = {}
     for operator in (node.operator for node in program.readers):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import index
 from pathlib import Path
 from typing import Any
 
 from dlc.compiler.static import is_text
+from dlc.runtime.training.history import Listener
 
 
 def path_of(given: Any, what: str) -> Path:
@@ -29,3 +31,30 @@ def params_of(given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise TypeError(f"params are a dict of values by name, not {type(given).__name__}")
     return {str(name): value for name, value in given.items()}
+
+
+def seeds_of(given: Any) -> int | None:
+    """A number of seeds, at least 2; None for one training. TypeError or ValueError for anything else."""
+    if given is None:
+        return None
+    try:
+        count = index(given)
+    except TypeError:
+        count = None
+    if count is None or isinstance(given, bool):
+        raise TypeError(f"seeds is a number of trainings, such as 5, not {type(given).__name__}")
+    if count < 2:
+        raise ValueError(f"seeds is at least 2, not {count}: one training needs no `seeds`")
+    return count
+
+
+def listeners_of(given: Any) -> list[Listener]:
+    """The listeners of a training. TypeError if it is not a list of them."""
+    if isinstance(given, (Listener, type)) or not isinstance(given, Iterable):
+        raise TypeError(f"listeners is a list of objects of dlc.Listener, not {type(given).__name__}")
+    listeners = list(given)
+    for one in listeners:
+        if not isinstance(one, Listener):
+            kind = f"the class {one.__name__}" if isinstance(one, type) else type(one).__name__
+            raise TypeError(f"a listener is an object of a class below dlc.Listener, not {kind}")
+    return listeners

@@ -1,193 +1,36 @@
-"""The run folder: `runs/NAME/TIME/`, with the pointer `latest` next to it."""
+"""The run folder: `runs/NAME/TIME/`, its files, and how they are read."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from datetime import datetime
-from itertools import count
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlc.compiler import reading
-from dlc.compiler.diagnostics.diagnostic import Diagnostic
-from dlc.compiler.diagnostics.problems import CompileError
-from dlc.runtime import vocabulary_json
 from dlc.runtime.errors import ArtifactError
-from dlc.runtime.files import append, write
-from dlc.runtime.loaded_types import types_to_json
-from dlc.runtime.sample_files import sample_file
 from dlc.runtime.strict_json import MAX_TEXT, parse
-from dlc.runtime.training.history import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.metrics import CountTable
-    from dlc.runtime.training.history import Epoch, Moment, PhaseEnd, Trained
-    from dlc.runtime.training.training_plan import TrainingPlan
 
 KEPT = (
     SPEC, WEIGHTS, BEST_WEIGHTS, LAST_WEIGHTS, EPOCHS, MODEL, METRICS, INFO, TABLES, DATA, ROWS, FIGURES,
-    PHASES,
+    PHASES, STATISTICS, RUN, ANSWERS,
 ) = (
     "model.dl", "weights.safetensors", "best.safetensors", "last.safetensors", "epochs.json", "model.onnx",
     "metrics.jsonl", "spec.json", "tables.json", "data.json", "rows.safetensors", "figures.json",
-    "phases.json",
+    "phases.json", "statistics.jsonl", "run.json", "answers.json",
 )  # fmt: skip
 LATEST = "latest"
-SAMPLES = "samples"  # a folder
-OTHER_FOLDER = "name another folder with `--out`"
+STATES, SUFFIX = (
+    "states",
+    ".safetensors",
+)  # the folder of the states of the training, and the end of their names
 MAX_POINTER = 255  # bytes of `latest` if it is a text file
-SAVED = 2.0  # minimum seconds between two writes of improved weights
-
-
-class Run:
-    """The folder of one run, and a listener of its training. All files are written atomically."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.latest_warning: Diagnostic | None = latest_warning(
-            folder
-        )  # the warning if `latest` cannot point to it
-        self._waiting: Callable[[], Mapping[str, np.ndarray]] | None = None
-        self._saved = -SAVED
-
-    @classmethod
-    def create(cls, root: Path, name: str, now: datetime | None = None) -> Run:
-        """Create a folder for a run of the spec `name`. `latest` points to it as soon as it has weights.
-        `CompileError` if the folder cannot be created."""
-        stamp = (now or datetime.now()).strftime("%Y-%m-%dT%H-%M-%S")
-        try:
-            (root / name).mkdir(parents=True, exist_ok=True)
-            for number in count(1):
-                with suppress(FileExistsError):
-                    folder = root / name / (stamp if number == 1 else f"{stamp}-{number}")
-                    folder.mkdir()
-                    return cls(folder)
-        except OSError as error:
-            raise creation_error(root / name, error) from None
-        raise AssertionError("one of so many names is free")
-
-    def path(self, name: str) -> Path:
-        return self.folder / name
-
-    def write(self, name: str, content: bytes) -> Path:
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return write(path, content)
-
-    def write_spec(self, program: CompiledProgram) -> None:
-        """Write the spec as `model.dl`, the files that it imports, and `spec.json` with the rest of the
-        program: params, classes and vocabularies found in the data, types of loaded tensors, and the paths of
-        the files."""
-        files = {program.source.name: SPEC}
-        for source in program.sources:
-            if source.name not in files:
-                files[source.name] = import_path(source.name, {*files.values(), *KEPT})
-        for source in program.sources:
-            self.write(files[source.name], source.text.encode())
-        classes = {name: {"count": c.count, "labels": c.labels} for name, c in program.facts.classes.items()}
-        info = {
-            "name": program.source.name,
-            "params": program.overrides,
-            "files": files,
-            "classes": classes,
-            "tensors": types_to_json(program.facts.tensors),
-            "vocabularies": vocabulary_json.to_json(program.facts.vocabularies),
-        }
-        self.write(INFO, as_json(info))
-
-    @contextmanager
-    def with_notes(self) -> Iterator[None]:
-        """Add a note to exceptions in the block: which weights the run has, and how to continue with them."""
-        try:
-            yield
-        except Exception as error:
-            if self.path(WEIGHTS).is_file():
-                error.add_note(self._note(error))
-            raise
-
-    def _note(self, error: Exception) -> str:
-        """Which weights a stopped run has, and the command to continue with them."""
-        weights, full = self.path(WEIGHTS), isinstance(error, OSError) and error.errno == errno.ENOSPC
-        kept = f"the weights are in {weights}"
-        if isinstance(error, OSError) and error.filename == str(weights):
-            kept = f"the weights in {weights} are those of an earlier epoch"
-        go_on = how_to_export(self.folder)
-        return f"make room first; {kept}; then {go_on}" if full else f"{kept}; {go_on}"
-
-    def write_weights(self, weights: Mapping[str, np.ndarray]) -> Path:
-        path = self._write_arrays(WEIGHTS, weights)
-        if self.latest_warning is None:
-            try:
-                point(self.folder.parent / LATEST, self.folder.name)
-            except OSError as error:
-                self.latest_warning = latest_warning(self.folder, error)
-        return path
-
-    def _write_arrays(self, name: str, weights: Mapping[str, np.ndarray]) -> Path:
-        from safetensors.numpy import save
-
-        return self.write(name, save({name: np.asarray(w, order="C") for name, w in weights.items()}))
-
-    # --- as a listener ------------------------------------------------------------------------------------
-
-    def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
-        self.write_spec(program)
-
-    def step(self, moment: Moment) -> None:
-        """Nothing is written within an epoch."""
-
-    def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        append(self.path(METRICS), as_json(epoch.record(), indent=None))
-        if epoch.best:
-            self._waiting = weights
-        if self._waiting is not None and time.monotonic() - self._saved >= SAVED:
-            self.write_weights(self._waiting())
-            self._waiting, self._saved = None, time.monotonic()
-
-    def samples(self, step: int, values: Mapping[str, np.ndarray]) -> None:
-        for name, rows in values.items():
-            self.write(*sample_file(f"{SAMPLES}/{name}_{step:06}", rows))
-
-    def phase(self, phase: PhaseEnd) -> None:
-        """Write the best weights of the phase; its figures are written at the end."""
-        if self._waiting is not None:
-            self.write_weights(self._waiting())
-            self._waiting, self._saved = None, time.monotonic()
-
-    def end(self, trained: Trained) -> None:
-        self._waiting = None
-        self.write_weights(trained.weights)
-        epochs = epochs_of(trained)
-        for name in epochs.keys() - {WEIGHTS}:
-            self._write_arrays(name, trained.other)
-        self.write(EPOCHS, as_json(epochs))
-        if any(phase.name for phase in trained.phases):
-            ends = [
-                asdict(p) | {"figures": {n: plain(f) for n, f in p.figures.items()}} for p in trained.phases
-            ]
-            self.write(PHASES, as_json(ends))
-        if any(trained.tables.values()):
-            self.write(TABLES, as_json({part: records(of) for part, of in trained.tables.items()}, None))
-
-
-def epochs_of(trained: Trained) -> dict[str, int]:
-    """The weight files of a training, each with the epoch of its weights."""
-    epochs = {WEIGHTS: trained.kept}
-    if trained.other:
-        is_last = trained.kept == trained.last
-        epochs |= {BEST_WEIGHTS: trained.best} if is_last else {LAST_WEIGHTS: trained.last}
-    return epochs
 
 
 def records(tables: Mapping[str, CountTable]) -> dict[str, Any]:
@@ -199,6 +42,20 @@ def how_to_export(folder: Path) -> str:
     """The command that exports the model of a run that has only weights."""
     run, model = shlex.quote(str(folder)), shlex.quote(str(folder / MODEL))
     return f"`dlc export {run} -o {model}` makes the model of them"
+
+
+def has_states(folder: Path) -> bool:
+    """Whether a run has kept a state of its training."""
+    return any((folder / STATES).glob(f"*{SUFFIX}"))
+
+
+def resume_command(folder: str | Path) -> str:
+    return f"dlc train --resume {shlex.quote(str(folder))}"
+
+
+def how_to_resume(folder: Path) -> str:
+    """The command that goes on with a run, and what it does."""
+    return f"`{resume_command(folder)}` goes on with it"
 
 
 def model_at(path: Path) -> Path:
@@ -254,10 +111,8 @@ def weights_of_run(run: Path, epoch: str = "best") -> Path:
 def how_far(run: Path) -> str:
     """The state of a run without a model, and the command to continue it."""
     if (run / WEIGHTS).is_file():
-        return f"{run} holds weights and no model yet: {how_to_export(run)}"
-    spec = str(read_json(run / INFO).get("name", "SPEC"))
-    again = f"`dlc train {shlex.quote(spec)}` begins anew"
-    return f"{run} holds no weights and no model yet: {again}"
+        return f"{run} holds weights and no model yet: {how_to_export(run)}; {how_to_resume(run)}"
+    return f"{run} holds no weights and no model yet: {how_to_resume(run)}"
 
 
 def latest_in(folder: Path) -> str:
@@ -304,59 +159,44 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_lines(folder: Path, name: str) -> tuple[Mapping[str, Any], ...]:
+    """The records of a file with one JSON object a line; a last line that was cut off is left out."""
+    lines = text_in(folder, name).split("\n")
+    try:
+        found = tuple(parse(line) for line in lines[:-1])
+    except ValueError:
+        raise unreadable(folder, f"{name} is not as dlc writes it") from None
+    if not all(isinstance(record, dict) for record in found):
+        raise unreadable(folder, f"{name} is not as dlc writes it")
+    return found
+
+
+def read_list(folder: Path, name: str) -> tuple[Mapping[str, Any], ...]:
+    """The objects of a file with a JSON list; empty if there is no such file."""
+    text = text_in(folder, name)
+    try:
+        found = parse(text) if text else []
+    except ValueError as error:
+        raise unreadable(folder, f"{name} is {error}") from None
+    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+        raise unreadable(folder, f"{name} is not as dlc writes it")
+    return tuple(found)
+
+
+def text_in(folder: Path, name: str) -> str:
+    """The text of a file of a run; empty if there is no such file."""
+    try:
+        return reading.read_text(folder / name, MAX_TEXT)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise unreadable(folder, f"{name} {reading.why(error)}") from None
+    except UnicodeDecodeError:
+        raise unreadable(folder, f"{name} is not text in UTF-8") from None
+
+
 def unreadable(folder: Path, why: str) -> ArtifactError:
     return ArtifactError(f"{folder} is not a run that can be read: {why}")
-
-
-def point(pointer: Path, name: str) -> None:
-    """Make `latest` point to a folder beside it: a link, or a text file where links are not allowed."""
-    unfinished = pointer.with_name(f".{pointer.name}.{os.getpid()}")
-    try:
-        unfinished.symlink_to(name, target_is_directory=True)
-        os.replace(unfinished, pointer)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        write(pointer, f"{name}\n".encode())
-
-
-def latest_warning(folder: Path, error: OSError | None = None) -> Diagnostic | None:
-    """The warning that `latest` cannot point to a run: it is a folder, or it cannot be written."""
-    pointer = folder.parent / LATEST
-    if pointer.is_dir() and not pointer.is_symlink():
-        why = f"{pointer} is a folder"
-    elif error is not None:
-        why = f"{pointer}: {(error.strerror or str(error)).lower()}"
-    else:
-        return None
-    help = "the run itself is kept; move what is there away, and the next run makes it anew"
-    return Diagnostic("W0801", f"{why}, so it does not point to this run", (), help=help)
-
-
-def creation_error(folder: Path, error: OSError) -> CompileError:
-    """The error that the folder of a run cannot be created."""
-    way = (*reversed(folder.parents), folder)
-    place = next((p for p in way if (p.is_symlink() or p.exists()) and not p.is_dir()), None)
-    if place is None:
-        why, help = f"{folder}: {(error.strerror or str(error)).lower()}", OTHER_FOLDER
-    elif place.is_symlink():
-        why = f"{place} is a link to {os.readlink(place)}, which is not a folder"
-        way = "remove the link" if error.errno == errno.ELOOP else "make the folder that it leads to"
-        help = f"{way}, or {OTHER_FOLDER}"
-    else:
-        why, help = f"{place} is not a folder", OTHER_FOLDER
-    return CompileError.of("E0813", f"no run can be kept here: {why}", help=help)
-
-
-def import_path(name: str, taken: set[str]) -> str:
-    """The path of an imported file in the run folder: its own path, or a free path in `imports`."""
-    path = PurePosixPath(name)
-    if is_within(name) and str(path) not in taken:
-        return str(path)
-    number, place = 1, f"imports/{path.name}"
-    while place in taken:
-        number += 1
-        place = f"imports/{path.stem}_{number}{path.suffix}"
-    return place
 
 
 def as_json(value: Any, indent: int | None = 2) -> bytes:

@@ -18,13 +18,18 @@ NUMBERS = (
 def sample_file(stem: str, rows: np.ndarray) -> tuple[str, bytes]:
     """The name and the content of a file with values, a row each: a PNG if they are pictures, `[channels,
     height, width]` with one or three channels, else numbers as csv, a line for each row."""
-    if rows.ndim == 4 and rows.shape[1] in (1, 3) and rows.size:
+    if is_pictures(rows):
         return f"{stem}.png", png(sheet(rows))
     lines = rows.reshape(len(rows), -1)[:, :NUMBERS]
     lines = lines[: max(NUMBERS // max(lines.shape[1], 1), 1)]
     numbers = BytesIO()
     np.savetxt(numbers, lines, "%.6g", ",")
     return f"{stem}.csv", numbers.getvalue()
+
+
+def is_pictures(rows: np.ndarray) -> bool:
+    """Whether rows are pictures `[n, channels, height, width]` with one or three channels."""
+    return rows.ndim == 4 and rows.shape[1] in (1, 3) and rows.size > 0
 
 
 def sheet(pictures: np.ndarray) -> np.ndarray:

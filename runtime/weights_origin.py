@@ -15,7 +15,7 @@ from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.passes.lengths import length_name
 from dlc.runtime.artifact.export import REAL_ROWS
 from dlc.runtime.artifact.metadata import are_units, names_of_columns
-from dlc.runtime.data.encode import dtype_of
+from dlc.runtime.data.columns.encode import dtype_of
 from dlc.runtime.loaded_tensors import fingerprint
 from dlc.runtime.run_folder import DATA, FIGURES, ROWS, WEIGHTS, as_json, read_json, unreadable
 from dlc.runtime.strict_json import is_dict_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.types import Tensor
     from dlc.runtime.data import Dataset
-    from dlc.runtime.run_folder import Run
+    from dlc.runtime.run_writer import Run
     from dlc.runtime.training.history import Trained
 
 ENDS = "/ends"  # the end of the name of where texts end; no field has such a name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,19 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected lives to the end. The garbage collector does not look at it again and
+    again, which takes a fifth of the time of the collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
     return reject_skip((yield))
 
@@ -50,6 +64,14 @@ def reject_skip(report):
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} was skipped, and nothing is skipped where CI is set"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Rows that are past memory are encoded in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 # --- definitions ------------------------------------------------------------------------------------------

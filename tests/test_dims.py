@@ -348,17 +348,17 @@ def _nested(size, depth):
     ],
 )
 def test_a_size_is_bounded(expand):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DimError):
         expand()
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_sum_of_many_divisions_is_quick():
-    start = time.perf_counter()
+    start = time.process_time()
     assert isinstance(sum(T // k for k in range(2, 60)), Dim)
     assert same(sum((T + i) // 40 for i in range(40)), T)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ MAX_LINES = 400
 # The folders of the compiler. Each may import itself and the folders before it.
 FOLDERS = (
     "diagnostics", "dims", "definitions", "operators", "parse", "ir", "format", "training", "passes",
-    "elaborate", "lower",
+    "differences", "elaborate", "lower",
 )  # fmt: skip
 HEAVY = {
     "torch",
@@ -68,15 +68,27 @@ OTHER_OPENERS = {
     "runtime/artifact/model_scan.py": {"mmap.mmap"},  # an open file
     "runtime/artifact/digest.py": {"mmap", "open"},  # an open file, and the artifact that is written
     "runtime/artifact/session.py": {"onnxruntime.InferenceSession"},  # checked by `model_scan.scan`
-    "runtime/data/sources/__init__.py": {"ParquetFile"},  # the class of dlc
-    "runtime/data/sources/csv.py": {"arrow_csv.read_csv", "pa.input_stream"},
+    "runtime/data/files/pictures.py": {"Image.open"},  # an open file
+    "runtime/data/locations/location.py": {"pa.OSFile"},
+    "runtime/data/locations/remote.py": {"self.open"},  # a file at a URL
+    "runtime/data/source.py": {"location.open"},  # checked by `locations.location`
+    "runtime/data/sources/csv.py": {"arrow_csv.read_csv"},  # bytes
     "runtime/data/sources/idx.py": {"gzip.open"},  # an open file
     "runtime/data/sources/npz.py": {"archive.open", "zipfile.ZipFile"},  # an open file
-    "runtime/data/sources/parquet.py": {"parquet.ParquetFile"},
+    "runtime/data/sources/parquet.py": {"parquet.ParquetFile"},  # an open file
+    "runtime/data/sources/parquet_pages.py": {"location.open"},
+    "runtime/data/sources/tables.py": {"ParquetFile"},  # the class of dlc
+    "runtime/files.py": {"os.open"},  # files that dlc wrote, and folders, to have them on the disk
+    "runtime/report/shown_rows.py": {"Image.open"},  # bytes
     "runtime/loaded_tensors.py": {"archive.open", "zipfile.ZipFile"},  # an open file
     "runtime/weight_files.py": {"safe_open"},
 }
-NO_READING_IMPORT = {"grammar/__init__.py", "runtime/artifact/session.py", "runtime/data/sources/__init__.py"}
+NO_READING_IMPORT = {
+    "grammar/__init__.py",
+    "runtime/report/shown_rows.py",
+    "runtime/artifact/session.py",
+    *(f"runtime/data/sources/{name}.py" for name in ("csv", "parquet", "parquet_pages", "tables")),
+}
 # Files whose functions may have unused parameters, because they share a signature.
 SHARED_SIGNATURES = {
     "forms of definitions": (
@@ -85,7 +97,14 @@ SHARED_SIGNATURES = {
         "compiler/definitions/initializers.py",
     ),
     "kinds of answers": ("compiler/output_kinds.py",),
-    "lints and listeners": ("runtime/lints/", "runtime/training/progress.py", "runtime/run_folder.py"),
+    "lints, listeners and kinds of findings": (
+        "runtime/lints/",
+        "runtime/logs/",
+        "runtime/diagnosis/",
+        "runtime/training/progress.py",
+        "runtime/run_writer.py",
+    ),
+    "kinds of findings": ("runtime/diagnosis/",),
     "callbacks": ("runtime/training/interrupt.py", "src/dlc/cli/__init__.py"),
 }
 # Packages of definitions, and functions that check a class.

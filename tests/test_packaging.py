@@ -30,6 +30,8 @@ PLATFORMS = [
     ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "ARM64"),
     ("win32", "x86"),
 ]  # fmt: skip
+FRAMES = ("pandas", "polars")
+DATABASE = {"sqlalchemy", "alembic"}  # MLflow imports them for the database that it writes to by default
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 
@@ -70,9 +72,16 @@ def test_imported_packages_are_the_required_packages() -> None:
     packages = {
         i.package for i in all_imports(PRODUCT) if i.runs and i.layer is None
     } - sys.stdlib_module_names
-    declared = {without_gpu(r.name) for extra in ("train", "text") for r in required(extra)}
-    assert not [p for p in packages if not owners[p] & declared]
+    extras = ("train", "text", "vision", "audio", "report", "tensorboard", "mlflow")
+    declared = {without_gpu(r.name) for extra in extras for r in required(extra)} - DATABASE
+    assert {p for p in packages if not owners[p] & declared} == {*FRAMES}
     assert not declared - {owner for p in packages for owner in owners[p]}
+
+
+def test_packages_of_frames_are_imported_only_to_answer_frames() -> None:
+    """A frame that is given comes from its package, which is installed then. dlc does not require it."""
+    found = {(i.package, i.file, i.top) for i in all_imports(PRODUCT) if i.runs and i.package in FRAMES}
+    assert found == {(package, "runtime/artifact/answer_frames.py", False) for package in FRAMES}
 
 
 def without_gpu(distribution: str) -> str:
@@ -88,6 +97,13 @@ def test_torch_is_required_only_for_training() -> None:
 def test_tokenizers_are_required_only_for_subwords() -> None:
     assert "tokenizers" not in {r.name for extra in ("", "train") for r in required(extra)}
     assert "tokenizers" in {r.name for r in required("text")}
+
+
+def test_decoders_of_pictures_and_recordings_are_extras() -> None:
+    decoders = {"pillow", "soundfile", "soxr"}
+    assert not decoders & {r.name for r in required()}
+    assert decoders & {r.name for r in required("vision")} == {"pillow"}
+    assert decoders & {r.name for r in required("audio")} == {"soundfile", "soxr"}
 
 
 def test_versions_agree_everywhere() -> None:

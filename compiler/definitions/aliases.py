@@ -71,7 +71,8 @@ OPERATORS = {
     "stringlookup": "vocabulary", "spatialdropout": "channel_dropout", "dropout2d": "channel_dropout",
     "dropout1d": "channel_dropout", "dropout3d": "channel_dropout", "featuredropout": "channel_dropout",
     "stochasticdepth": "drop_path", "droppath": "drop_path", "rotaryembedding": "rotary", "rope": "rotary",
-    "melspectrogram": "mel", "stft": "spectrogram",
+    "melspectrogram": "mel", "melscale": "mel", "stft": "spectrogram", "shorttimefouriertransform":
+    "spectrogram",
 }  # fmt: skip
 
 MEMBERS = {
@@ -102,6 +103,10 @@ MEMBERS = {
 # Settings: the name in another library, and the names that it can have here.
 SETTINGS = {
     "learning_rate": ("lr",), "init_lr": ("lr",), "kernel_size": ("kernel",), "pool_size": ("kernel",),
+    "n_fft": ("window",), "nfft": ("window",), "fft_length": ("window",), "frame_length": ("window",),
+    "win_length": ("window",), "hop_length": ("hop",), "frame_step": ("hop",), "n_mels": ("bins",),
+    "num_mel_bins": ("bins",), "n_mfcc": ("count",), "sample_rate": ("rate",), "sr": ("rate",),
+    "samplerate": ("rate",), "f_min": ("low",), "fmin": ("low",), "f_max": ("high",), "fmax": ("high",),
     "window": ("kernel",), "window_size": ("window", "kernel"), "sliding_window": ("window",),
     "window_shape": ("kernel",), "ksize": ("kernel",), "strides": ("stride",),
     "dilation_rate": ("dilation",), "dilations": ("dilation",), "out_channels": ("channels",),

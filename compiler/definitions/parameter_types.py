@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import Any
 
-from dlc.compiler import syntax
+from dlc.compiler import syntax, urls
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.record import record
@@ -148,6 +148,11 @@ class Path(Text):
             meant = path.replace("\n", "/n").replace("\t", "/t").replace("\\", "/")
             raise Reject("a path is written with `/`; `\\n` and `\\t` are a newline and a tab", code="E0403",
                          help=f'write `"{meant}"`')  # fmt: skip
+        if urls.has_secret(path):
+            help = "leave it out: it is read from the environment, as AWS_SECRET_ACCESS_KEY is"
+            raise Reject(
+                "a spec is kept with its models, so a URL in it has no password", help=help, code="E0403"
+            )
         return path
 
 

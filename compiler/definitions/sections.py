@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.data_families import DataSource, Field, SplitMethod
 from dlc.compiler.definitions.definition import Definition, setting
+from dlc.compiler.definitions.file_sources import ColumnNamed, ColumnOrFolder, FolderOfFiles
 from dlc.compiler.definitions.parameter_types import (
     BareWord,
     Boolean,
@@ -88,11 +89,13 @@ class OrderedSplit(SplitMethod):
 
 class GroupsSplit(SplitMethod):
     """Random groups of rows for each part of the split: rows with the same value of a column stay together
-    (scikit-learn `GroupShuffleSplit`). A part gets about as many rows as its fraction or count."""
+    (scikit-learn `GroupShuffleSplit`). A part gets about as many rows as its fraction or count. `path(1)`
+    keeps the files of one folder together."""
 
     usage = 'groups("patient")'
 
-    column: str = setting("its name in the source", Text())
+    column: Any = setting("its name in the source, or `path(n)`, the n-th folder of the path of a file",
+                          ColumnOrFolder())  # fmt: skip
 
 
 class Builtin(DataSource):
@@ -200,7 +203,7 @@ class TableSource(DataSource):
                            shown="inputs, then targets, in order")  # fmt: skip
 
 
-class ColumnField(Field):
+class ColumnField(ColumnNamed):
     """A column whose name differs from that of the input or target, or whose texts are cut into words. A text
     that fills a sequence of classes, such as `class(auto)[T]`, is cut."""
 
@@ -241,7 +244,7 @@ class Data(Section):
     """The source of the rows, and their split into training, validation and test.
 
     Any other key is the name of an input or target, and its value is the origin of the values: `column("Other
-    name")`, `columns("a", "b")`, `ahead("a", "b", 24)`, `normal()`, `uniform()`.
+    name")`, `columns("a", "b")`, `files("path")`, `path(1)`, `ahead("a", 24)`, `normal()`, `uniform()`.
     """
 
     usage = """
@@ -291,6 +294,11 @@ class Data(Section):
     def text(self) -> TextSource | None:
         """The source, if it is a text."""
         return self.source if isinstance(self.source, TextSource) else None
+
+    @property
+    def folder(self) -> FolderOfFiles | None:
+        """The source, if it is a folder of files."""
+        return self.source if isinstance(self.source, FolderOfFiles) else None
 
     @property
     def windowed(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.data_families import DataSource, Field
 from dlc.compiler.definitions.definition import setting
 from dlc.compiler.definitions.parameter_types import Integer, Nothing, OneOf, Path, Text
 from dlc.compiler.record import record
+from dlc.compiler.urls import is_pattern, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class TableFile(DataSource, abstract=True):
-    """A file of rows with columns. The rows are samples of their own, or the steps of series: a sample is
-    then a whole series, or a window of one."""
+    """A file of rows with columns, or several. The rows are samples of their own, or the steps of series: a
+    sample is then a whole series, or a window of one."""
 
-    path: str = setting("the file, relative to the spec", Path())
+    path: str = setting("the file or folder, relative to the spec, or a pattern such as `logs/*.csv.gz`, or "
+                        "a URL such as `s3://bucket/rows`", Path())  # fmt: skip
     series: str | None = setting("the column whose values tell series apart", OneOf(Text(), Nothing()), None,
                                  keyword=True,
                                  shown="rows are samples, or with `window` one series")  # fmt: skip
@@ -32,6 +35,11 @@ class TableFile(DataSource, abstract=True):
     step: int = setting(
         "the rows from the beginning of a window to that of the next", Integer(1), 1, keyword=True
     )
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether the path is that of a file of this machine, as far as it shows that."""
+        return bool(PurePath(self.path).suffix) and not (is_url(self.path) or is_pattern(self.path))
 
     @property
     def sequences(self) -> dict[str, Any]:

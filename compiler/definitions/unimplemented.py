@@ -9,18 +9,11 @@ SECTIONS = ("data", "train", "export")
 
 # Words by family. A key that is not a family is a definition; its words are settings.
 UNIMPLEMENTED: dict[str, tuple[str, ...]] = {
-    "operator": (
-        "spectrogram", "mel", "mfcc",
-    ),
-    "function": ("path",),
-    "source": ("images", "audio"),
-    "field": ("files",),
     "section": ("tune",),
-    "train": ("keep", "parallel", "checkpoint"),
+    "train": ("parallel", "checkpoint"),
     "export": ("quantize", "precision"),
     "batchnorm": ("sync",),
 }  # fmt: skip
-PLAIN = ("function",)  # keys that are neither families nor definitions
 # Help for the words of a family, if there is a workaround.
 WITHOUT = {
     "section": "remove the section; `--set NAME=value` sets a param",
@@ -37,7 +30,7 @@ def not_built(of: str, word: str, written: str = "") -> Reject:
     what = f"`{word}`"
     if of in SECTIONS:
         what += f" in `{of}`"
-    elif of not in (*Definition.families, *PLAIN):
+    elif of not in Definition.families:
         what += f" of `{of}`"
     help = WITHOUT.get(of, "it will come with a later version of dlc")
     name = f"`{written}` is written `{word}` here, and " if written and written != word else ""

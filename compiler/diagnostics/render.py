@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler import urls
 from dlc.compiler.diagnostics.quoting import printable
 from dlc.compiler.record import record
 
@@ -152,7 +153,7 @@ class _View:
 def _views(source: Source, number: int, labels: list[Label]) -> Iterable[_View]:
     """The line once; or several windows of a long line, one for each group of close labels."""
     start = source.line_starts[number - 1]
-    line = source.line(number)
+    line = urls.covered(source.line(number))
     together: list[list[Label]] = []
     for label in labels:
         if together and (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from bisect import bisect_right
 from dataclasses import field
 from functools import cached_property
@@ -59,6 +60,11 @@ class Span:
 
     def to(self, other: Span) -> Span:
         return Span(self.source, min(self.start, other.start), max(self.end, other.end))
+
+    def with_name(self, name: str) -> Span:
+        """The argument `name=value` whose value this span is; the span itself if no name is there."""
+        found = re.search(rf"\b{re.escape(name)}\s*=\s*$", self.source.text[: self.start])
+        return self if found is None else Span(self.source, found.start(), self.end)
 
 
 @record(eq=False)

@@ -355,7 +355,8 @@ class GraphBuilder(OperandConversion, TextReadings):
         if isinstance(at, str) and at in names:
             at = names.index(at)
         if isinstance(at, str) and at in spans:
-            return self.fail(reject.code, spans[at], reject.message, help=reject.help)
+            place = spans[at].with_name(at) if reject.help.startswith("leave it out") else spans[at]
+            return self.fail(reject.code, place, reject.message, help=reject.help)
         if isinstance(at, int) and at < len(operands) and len(operands) > 1:
             return self.fail(
                 reject.code, operands[at].span, reject.message, help=reject.help, label=operands[at].label

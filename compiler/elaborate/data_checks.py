@@ -9,7 +9,7 @@ from dlc.compiler.definitions.sections import Columns, GroupsSplit, NormalField,
 from dlc.compiler.definitions.series import Ahead, TableFile, fits, steps_of
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.compiler.dims.dim import free
-from dlc.compiler.elaborate import text_rows
+from dlc.compiler.elaborate import file_rows, text_rows
 from dlc.compiler.elaborate.values import BROKEN, OutputRef
 from dlc.compiler.operators.operands import spell_classes
 
@@ -29,6 +29,7 @@ def check(state: Elaboration, ev: Evaluator, data: Data | None) -> None:
     check_stratify(state, ev, data)
     check_sequences(state, data)
     text_rows.check(state, ev, data)
+    file_rows.check(state, ev, data)
     if not state.problems.failed:
         check_shapes(state, ev, data)
 

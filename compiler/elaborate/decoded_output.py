@@ -14,6 +14,7 @@ from dlc.compiler.dims.dim import names
 from dlc.compiler.elaborate.exports import can_be_decoded
 from dlc.compiler.elaborate.shared_classes import reads_text
 from dlc.compiler.elaborate.values import OutputRef
+from dlc.compiler.ir.graph import answer_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,9 +109,9 @@ def check(state: Elaboration, ev: Evaluator, export: Export, tree: syntax.File) 
 
 def check_dimensions(state: Elaboration, name: str, span: Span) -> None:
     """Check that the dimension of the answer has its name for itself."""
-    own = f"{name}_steps"
+    own = answer_steps(name)
     for field in state.inputs:
-        if any(own in names(size) for size in field.declared.shape):
+        if any(names(own) & names(size) for size in field.declared.shape):
             state.problems.report("E0607", span, f"the answer of `{name}` has the dimension `{own}`",
                                   help=f"give the dimension of `{field.name}` another name")  # fmt: skip
 

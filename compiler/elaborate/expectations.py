@@ -11,9 +11,11 @@ from dlc.compiler.definitions.definition import family
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.quoting import listed
+from dlc.compiler.elaborate import arguments
 from dlc.compiler.elaborate.values import Halt, OutputRef
 from dlc.compiler.record import record
 from dlc.compiler.training.figures import Expectation, Measure, figure_of_alias, figure_path, find_figure
+from dlc.compiler.training.seed_statistics import LARGEST_SEED, SeedMean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,12 +30,14 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 @record
 class MeasuredFigures:
     """The figures that training measures, and the parts of the split on which it measures them. `possible`
-    are words of further figures that might exist without errors in the spec."""
+    are words of further figures that might exist without errors in the spec. `seed` is the largest seed of
+    the training."""
 
     figures: Mapping[str, Metric | None]
     parts: tuple[str, ...]
     possible: Collection[str]
     before: frozenset[str] = frozenset()  # the figures of earlier phases
+    seed: int = 0
 
 
 def read(ev: Evaluator, written: syntax.Section | None, measured: MeasuredFigures) -> tuple[Expectation, ...]:
@@ -76,7 +80,10 @@ def until(ev: Evaluator, written: syntax.Expr | None, measured: MeasuredFigures)
     try:
         any_part = replace(measured, parts=("test", *(p for p in measured.parts if p != "test")))
         found = comparison(ev, written, "train.loss <= 0.01", any_part)
-        paths = found.measures()
+        if found.seeds > 1:
+            raise ev.fail("E0606", written.span, "this condition ends one training, which has one seed",
+                          help="compare the figure without `mean`; `expect` compares means")  # fmt: skip
+        paths = found.paths()
         if any(path.startswith("test.") for path in paths):
             raise ev.fail("E0408", written.span, "the test rows take no part in training",
                           help="compare a figure of `train` or `validation`")  # fmt: skip
@@ -96,6 +103,13 @@ def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
     """One side of a comparison: a static value, or a figure that is measured later."""
     if isinstance(expr, syntax.Name) and expr.id in STATIC:
         return Measure(expr.id)
+    if isinstance(expr, syntax.Call) and isinstance(expr.function, syntax.Name):
+        if expr.function.id == SeedMean.name:
+            return mean(ev, expr, measured)
+        if (figure := next(filter(is_figure, (a.value for a in expr.arguments)), None)) is not None:
+            raise ev.fail("E0606", expr.span, f"`{expr.function.id}` of a figure is not known",
+                          help=f"`mean({figure.span.text}, seeds=5)` is its mean over five trainings"
+                          )  # fmt: skip
     if (
         isinstance(expr, syntax.Call)
         and isinstance(expr.function, syntax.Name)
@@ -124,11 +138,41 @@ def operand(ev: Evaluator, expr: syntax.Expr, measured: MeasuredFigures) -> Any:
     return value
 
 
+def mean(ev: Evaluator, call: syntax.Call, measured: MeasuredFigures) -> Measure:
+    """The mean of a figure over several trainings, `mean(test.accuracy, seeds=5)`."""
+    figures = [a.value for a in call.arguments if a.name in (None, "figure")]
+    of = operand(ev, figures[0], measured) if figures else None
+    text = figures[0].span.text if figures else f"{measured.parts[-1]}.loss"
+    if figures and (not isinstance(of, Measure) or of.path in STATIC):
+        raise ev.fail("E0606", figures[0].span, f"`{text}` is the same with every seed",
+                      help=f"write `{text}` without `mean`")  # fmt: skip
+    if isinstance(of, Measure) and of.seeds > 1:
+        raise ev.fail("E0606", call.span, "this is the mean of a mean", help=f"write `{text}`")
+    if len(figures) != 1 or not any(a.name for a in call.arguments):
+        raise ev.fail("E0606", call.span, "`mean` takes one figure and the number of trainings",
+                      help=f"write `mean({text}, seeds=5)`")  # fmt: skip
+    made, _, spans = arguments.bind(ev, SeedMean, call, call.span)
+    last = measured.seed + made.seeds - 1
+    if last > LARGEST_SEED:
+        raise ev.fail("E0403", spans["seeds"], f"the last seed would be {last}, and the largest one is "
+                      f"{LARGEST_SEED}", help="write a smaller `seed` into `train`")  # fmt: skip
+    return Measure(made.figure, made.seeds)
+
+
+def is_figure(expr: syntax.Expr) -> bool:
+    """Whether an expression names a figure of a part of the rows."""
+    path = figure_path(expr)
+    return path is not None and len(path) > 1 and path[0] in PARTS
+
+
 def unknown(ev: Evaluator, name: syntax.Name, measured: MeasuredFigures) -> Halt:
     figure = figure_of_alias(name.id, measured.parts[-1])
     metric = figure.partition(".")[2]
     if metric in unimplemented_words("metric"):
         return ev.reject(name.span, not_built("metric", metric, name.id))
+    if name.id == SeedMean.name:
+        return ev.fail("E0606", name.span, "`mean` needs a figure and the number of trainings",
+                       help=f"write `mean({measured.parts[-1]}.loss, seeds=5)`")  # fmt: skip
     if metric and metric not in measured.possible and find_figure(metric, measured.figures) is None:
         raise unmeasured(ev, name, figure.split("."), measured)
     same = aliases.COUNTS.get(name.id, figure)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import syntax
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.definitions.export_section import Export, ExportName
+from dlc.compiler.definitions.file_sources import Files, PathField
 from dlc.compiler.definitions.parameter_types import ListOf, MemberOf, Reject
-from dlc.compiler.definitions.sections import PARTS, Data, Idx
+from dlc.compiler.definitions.sections import PARTS, Data, GroupsSplit, Idx
 from dlc.compiler.definitions.unimplemented import not_built, unimplemented_words
 from dlc.compiler.diagnostics.problems import Problems
 from dlc.compiler.diagnostics.source import Source, Span
@@ -65,6 +66,7 @@ def assemble(state: Elaboration, ev: Evaluator, tree: syntax.File) -> CompiledPr
         phase, measured = measured_phase(state, ev, phase, measured, written.get("train"), types)
         phases.append(phase)
     train_sections.check_weights(state, train, written.get("train"))
+    measured = replace(measured, seed=max(section.seed for section in (train, *train.phases)))
     expected = expectations.read(ev, written.get("expect"), measured)
     answers = exports.exported(state, ev, export, lost_decoder=lost_decoder)
     losses = {f"loss {n}": loss for n, loss in enumerate(t.loss for p in phases for t in p.turns)}
@@ -186,7 +188,20 @@ def data_section(
                               "fields of one column share its classes, so columns are needed before types",
                               help="write names of columns as texts or params, "
                                    "outside of any `if`")  # fmt: skip
-    return data and data.knowing(fields=fields)
+    return data and with_paths(data.knowing(fields=fields))
+
+
+def with_paths(data: Data) -> Data:
+    """The section whose `path(n)` know the column that has the paths, if the source is a table."""
+    column = next((field.column for field in data.fields.values() if isinstance(field, Files)), "")
+
+    def known(field: Any) -> Any:
+        return field.knowing(column=column) if isinstance(field, PathField) else field
+
+    split = data.split
+    if isinstance(split, GroupsSplit):
+        split = split.knowing(column=known(split.column))
+    return data.knowing(fields={name: known(field) for name, field in data.fields.items()}, split=split)
 
 
 def field_definition(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
@@ -197,7 +212,8 @@ def field_definition(ev: Evaluator, name: str, expr: syntax.Expr) -> Field:
     except Reject as reject:
         raise ev.fail(reject.code, expr.span, f"`{name}` of `data`: {reject.message}",
                       help='write `column("name")`, `columns("a", "b")`, '
-                           '`ahead("a", 24)`, `normal()` or `uniform()`') from None  # fmt: skip
+                           '`ahead("a", 24)`, `files("path")`, `path(1)`, `normal()` or '
+                           '`uniform()`') from None  # fmt: skip
 
 
 def chosen_outputs(state: Elaboration, ev: Evaluator, export: Export) -> Export:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlc.compiler.definitions.decoders import Decoder
     from dlc.compiler.definitions.initializers import Initializer
     from dlc.compiler.diagnostics.source import Site
+    from dlc.compiler.dims.dim import Dim
     from dlc.compiler.operators.base import Operator
     from dlc.compiler.types import Tensor
 
@@ -230,4 +231,9 @@ class Output:
         """The type of its answer in the artifact. An answer that is made step by step has its own length."""
         if self.decoder is None:
             return self.declared
-        return replace(self.declared, shape=(free(f"{self.name}_steps"),), decoded=True)
+        return replace(self.declared, shape=(answer_steps(self.name),), decoded=True)
+
+
+def answer_steps(output: str) -> Dim:
+    """The dimension of an answer that is made step by step."""
+    return free(f"{output}_steps")

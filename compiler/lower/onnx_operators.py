@@ -20,7 +20,7 @@ WRITTEN = {
         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Resize", "ReverseSequence",
         "RMSNormalization", "RotaryEmbedding", "Round", "ScatterElements", "ScatterND", "Selu", "Shape",
         "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze",
-        "StringSplit", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze",
+        "STFT", "StringSplit", "Sub", "Tan", "Tanh", "TopK", "Transpose", "Unsqueeze",
         "Where", "Xor", "GRU", "LSTM", "RNN",
     }),
     ML: frozenset({"LabelEncoder"}),

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 import torch.fx.proxy
 from torch import fx, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dlc.compiler.dims.dim import BATCH, Dim, evaluate, names
 from dlc.compiler.lower.dim_bindings import dim_sources
 from dlc.compiler.lower.precision import wide
 from dlc.compiler.lower.random_draws import Draws
+from dlc.compiler.lower.traced_functions import Fourier, attention_twice, recurrent_by_length, without_cudnn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,6 +76,8 @@ class Texts:
 class TorchFunctions(Draws):
     """The argument `F` of PyTorch forms: functions by name, sizes and draws. `twice`: derivatives are
     differentiated again."""
+
+    fft = Fourier
 
     def __init__(self, inputs: Mapping[Value, Any], tracer: Tracer | None = None, *, twice: bool = False):
         self._inputs, self._tracer, self._twice = dict(inputs), tracer, twice
@@ -338,36 +340,6 @@ def track(values: dict[Value, Any], tracked: Iterable[Value], tracer: Tracer) ->
 
 def variable(x: torch.Tensor) -> torch.Tensor:
     return x if x.requires_grad else x.detach().requires_grad_()
-
-
-def without_cudnn(name: str, *given: Any) -> Any:
-    """A recurrent layer, whose derivative cuDNN cannot differentiate."""
-    with torch.backends.cudnn.flags(enabled=False):
-        return getattr(torch, name)(*given)
-
-
-def recurrent_by_length(kind: str, x: torch.Tensor, states: Sequence[torch.Tensor],
-                        lengths: torch.Tensor | None, weights: Sequence[torch.Tensor], bias: bool,
-                        layers: int) -> tuple[torch.Tensor, ...]:  # fmt: skip
-    """All steps, and the states after these lengths (after all steps if None), 0 after none as in ONNX."""
-    function, hx = getattr(torch, kind), tuple(states) if len(states) > 1 else states[0]
-    steps, *last = function(x, hx, weights, bias, layers, 0.0, False, False, True)
-    if lengths is None or not len(lengths):
-        return steps, *last
-    counts = lengths.clamp(min=1).cpu()
-    packed = nn.utils.rnn.pack_padded_sequence(x, counts, batch_first=True, enforce_sorted=False)
-    order, back = packed.sorted_indices, packed.unsorted_indices
-    assert order is not None and back is not None
-    hx = [s.index_select(1, order) for s in states]
-    given = tuple(hx) if len(hx) > 1 else hx[0]
-    _, *last = function(packed.data, packed.batch_sizes, given, weights, bias, layers, 0.0, False, False)
-    return steps, *(s.index_select(1, back) * (lengths > 0).to(s).unsqueeze(-1) for s in last)
-
-
-def attention_twice(*given: Any, **settings: Any) -> Any:
-    """Attention in plain operations: the derivatives of the faster kernels cannot be differentiated."""
-    with sdpa_kernel(SDPBackend.MATH):
-        return nn.functional.scaled_dot_product_attention(*given, **settings)
 
 
 def derivative(of: torch.Tensor, wrt: torch.Tensor) -> torch.Tensor:

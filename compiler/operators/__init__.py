@@ -35,6 +35,7 @@ from dlc.compiler.operators import resampling as resampling
 from dlc.compiler.operators import rotary as rotary
 from dlc.compiler.operators import sequences as sequences
 from dlc.compiler.operators import shape as shape
+from dlc.compiler.operators import sound as sound
 from dlc.compiler.operators import space_normalization as space_normalization
 from dlc.compiler.operators import spread as spread
 from dlc.compiler.operators import text as text

@@ -56,6 +56,7 @@ class Sigmoid(Activation):
 
     matches = "binary"
     saturates = True
+    flat_at = (0, 1)
 
     def torch(self, F, x):
         return F.sigmoid(x)
@@ -70,6 +71,7 @@ class Tanh(Activation):
     """`(exp(x) - exp(-x)) / (exp(x) + exp(-x))` (torch `tanh`, ONNX `Tanh`)."""
 
     saturates = True
+    flat_at = (-1, 1)
 
     def torch(self, F, x):
         return F.tanh(x)
@@ -84,6 +86,7 @@ class Relu(Activation):
     """`max(x, 0)` (torch `relu`, ONNX `Relu`)."""
 
     initial = "he"
+    flat_at = (0, None)
 
     def torch(self, F, x):
         return F.relu(x)
@@ -98,6 +101,7 @@ class Relu6(Activation):
     """`min(max(x, 0), 6)` (torch `relu6`, ONNX `Clip`)."""
 
     initial = "he"
+    flat_at = (0, 6)
 
     def torch(self, F, x):
         return F.relu6(x)
@@ -306,6 +310,7 @@ class Softsign(Activation):
     """`x / (1 + abs(x))` (torch `softsign`, ONNX `Softsign`)."""
 
     saturates = True
+    flat_at = (-1, 1)
 
     def torch(self, F, x):
         return F.softsign(x)
@@ -320,6 +325,7 @@ class HardSigmoid(Activation):
     """`min(max(x / 6 + 1 / 2, 0), 1)` (torch `hardsigmoid`, ONNX `HardSigmoid` with alpha 1/6)."""
 
     saturates = True
+    flat_at = (0, 1)
 
     def torch(self, F, x):
         return F.hardsigmoid(x)
@@ -334,6 +340,7 @@ class HardSwish(Activation):
     """`x * hard_sigmoid(x)` (torch `hardswish`, ONNX `HardSwish`)."""
 
     initial = "he"
+    flat_at = (0, None)
 
     def torch(self, F, x):
         return F.hardswish(x)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlc.compiler.definitions.definition import Reject, family, setting
 from dlc.compiler.operators.examples import Example
+from dlc.compiler.operators.flat_ends import FlatEnds
 from dlc.compiler.operators.given_operands import LENGTHS
 from dlc.compiler.operators.operands import per_axis, spell_classes
 from dlc.compiler.operators.padded_operands import PaddedOperands
@@ -37,7 +38,7 @@ Kept = Literal["numbers", "range", "axes", "missing"]
 __all__ = ["Example", "Operator", "Reject", "WeightSpec", "by_symbol", "per_axis", "setting"]
 
 
-class Operator(PaddedOperands, StepOrder, TextReader, family="operator", what="an operator"):
+class Operator(PaddedOperands, StepOrder, FlatEnds, TextReader, family="operator", what="an operator"):
     """The base class of all operators. The module docstring gives an overview."""
 
     # --- operands -----------------------------------------------------------------------------------------
@@ -62,8 +63,7 @@ class Operator(PaddedOperands, StepOrder, TextReader, family="operator", what="a
     # - "numbers": each value of the result is a value of an operand, moved or repeated, or a bound.
     # - "range": each value of the result lies between two values of its operand.
     # - "axes": where the result has as many axes as an operand, each axis keeps its meaning.
-    # - "missing": a missing number (NaN) gives NaN at its own position of the result and nowhere else, in
-    #   every engine.
+    # - "missing": a missing number (NaN) gives NaN at its own position of the result alone, in every engine.
     keeps: ClassVar[tuple[Kept, ...]] = ()
     # What it does with the offset of large numbers, such as a time in seconds. It "keeps" the offset if it
     # moves or scales numbers; it "subtracts" one if it subtracts or compares. `int64` and `float64` inputs
@@ -86,6 +86,8 @@ class Operator(PaddedOperands, StepOrder, TextReader, family="operator", what="a
     of_probabilities: ClassVar[bool] = False
     # True if it returns its operand unchanged.
     identity: ClassVar[bool] = False
+    # The samples a second that it takes a recording to have.
+    sample_rate: ClassVar[float | None] | property = None
     # True if it indexes the shape [1], so that no number is left out.
     indexes_one: ClassVar[bool] | property = False
     # True if its ONNX form has an operator of ai.onnx.ml.
@@ -98,8 +100,6 @@ class Operator(PaddedOperands, StepOrder, TextReader, family="operator", what="a
     linear: ClassVar[bool] = False
     # True if its result has a fixed scale that does not depend on the scale of the operand.
     normalizes: ClassVar[bool] = False
-    # True if it is flat far from 0 on both sides, so that gradients vanish through a deep stack of it.
-    saturates: ClassVar[bool] | property = False
     # True if axis 0 of its result holds channels and the axes after it are space: an image.
     spatial: ClassVar[bool] = False
     # True if it updates a state at every step of axis 0 with the same weights.
@@ -119,8 +119,7 @@ class Operator(PaddedOperands, StepOrder, TextReader, family="operator", what="a
     random: ClassVar[bool] | property = False
     # True if its training form computes statistics over the batch, which need several values per feature.
     needs_many_rows: ClassVar[bool] = False
-    # The condition on its operands without which its result or gradient is not finite; empty if only
-    # overflow makes them so.
+    # The condition on operands for a finite result and gradient; empty if only overflow makes them infinite.
     domain: ClassVar[str] = ""
     # True if no gradient flows back through it.
     detaches: ClassVar[bool] = False

@@ -8,7 +8,8 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.dims.dim import number
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.decoding import FINISHED, SymbolChoice
-from dlc.compiler.operators.operands import CLOSE
+from dlc.compiler.operators.operands import CLOSE, END
+from dlc.compiler.operators.padding import onnx_range
 from dlc.compiler.types import Tensor
 
 ROW, TOTAL = Tensor("int64"), Tensor("float")
@@ -52,7 +53,7 @@ class BestBeams(OfBeams):
         return x[:: self.width]
 
     def onnx(self, op, x):
-        start, end, axis, step = (op.constant([n], "int64") for n in (0, 2**62, 0, self.width))
+        start, end, axis, step = (op.constant([n], "int64") for n in (0, END, 0, self.width))
         return op.Slice(x, start, end, axis, step)
 
 
@@ -174,23 +175,3 @@ class KeptRows(Operator):
 
     def onnx(self, op, x, rows):
         return op.Gather(x, rows, axis=0)
-
-
-class LongerAnswers(Operator):
-    """The answers of the beams that are continued, with one more symbol."""
-
-    public = False
-    takes = "any"
-
-    def type(self, answers: Tensor, symbols: Tensor) -> Tensor:
-        return answers.with_axis(0, answers.shape[0] + 1)
-
-    def torch(self, F, answers, symbols):
-        return F.cat((answers, symbols), 1)
-
-    def onnx(self, op, answers, symbols):
-        return op.Concat(answers, symbols, axis=1)
-
-
-def onnx_range(op: Any, count: Any) -> Any:
-    return op.Range(op.constant(0, "int64"), count, op.constant(1, "int64"))

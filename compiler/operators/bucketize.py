@@ -10,6 +10,7 @@ from dlc.compiler.definitions.parameter_types import Integer
 from dlc.compiler.operators.base import Example, WeightSpec, setting
 from dlc.compiler.operators.fitted import Fitted
 from dlc.compiler.operators.operands import CLOSE, onnx_cast
+from dlc.compiler.operators.order_statistics import quantiles
 from dlc.compiler.types import Classes, Tensor
 
 
@@ -54,10 +55,8 @@ class Bucketize(Fitted):
 
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
         shares = np.linspace(0, 1, self.n + 1)[1:-1]
-        found = [
-            np.quantile(values, shares) if len(values) else 0 * shares for values in self.known(np, batches)
-        ]
-        edges = np.array(found).reshape(*self.features(self.operands[0]), self.n - 1)
+        found = quantiles(np, self.passes(np, batches), shares)
+        edges = found.reshape(*self.features(self.operands[0]), self.n - 1)
         return {"edges": rounded_up(np, edges, self.dtype(np))}
 
     examples = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Boolean, FromPasses, Integer, Nothing, OneOf
 from dlc.compiler.operators.base import Operator, setting
 from dlc.compiler.operators.loop import CONTINUES
-from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_dtype
+from dlc.compiler.operators.operands import DTYPES, END, WIDER, onnx_cast, torch_dtype
 from dlc.compiler.operators.padding import APART, LENGTHS, onnx_column, onnx_places, onnx_take, torch_take
 from dlc.compiler.operators.postprocessing import near_maximum
 from dlc.compiler.types import Classes, Tensor
@@ -58,30 +59,49 @@ class SymbolChoice(Operator, abstract=True):
         return Tensor("class", (1,), Classes(self.symbols))
 
 
-class GreedyChoice(SymbolChoice):
-    """The class with the highest score, as the next symbol and as an answer, and which rows have ended."""
+class RowChoice(SymbolChoice, abstract=True):
+    """Chooses a class for each row by itself. The results are the symbol as the next step reads it, the
+    symbol as an answer, and which rows have ended; those that had ended before get the end."""
 
-    def type(self, scores: Tensor, finished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def type(self, scores: Tensor, finished: Tensor, *drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.symbol_type, self.symbol_type.with_shape(), FINISHED
+
+    @abstractmethod
+    def torch_found(self, F: Any, scores: Any, *drawn: Any) -> Any:
+        """The class of each row, `[rows, 1]`, from the scores `[rows, 1, classes]`."""
+
+    @abstractmethod
+    def onnx_found(self, op: Any, scores: Any, *drawn: Any) -> Any:
+        """The same in ONNX."""
+
+    def torch(self, F, scores, finished, *drawn):
+        found = self.torch_found(F, scores, *drawn).squeeze(1)
+        if self.end is not None:
+            found = found.where(~finished, self.end)
+            finished = found == self.end
+        return found.unsqueeze(1), found, finished
+
+    def onnx(self, op, scores, finished, *drawn):
+        symbol, axis = self.onnx_found(op, scores, *drawn), op.constant([1], "int64")
+        found = op.Squeeze(symbol, axis)
+        if self.end is not None:
+            end = op.constant(self.end, "int64")
+            found = op.Where(finished, end, found)
+            symbol, finished = op.Unsqueeze(found, axis), op.Equal(found, end)
+        return symbol, found, finished
+
+
+class GreedyChoice(RowChoice):
+    """The class with the highest score, the first of equal ones."""
 
     def tolerance(self, np):
         return lambda scores, finished: near_maximum(np, -1)(scores)
 
-    def torch(self, F, scores, finished):
-        best = scores[:, -1].argmax(-1)
-        if self.end is not None:
-            best = best.where(~finished, self.end)
-            finished = best == self.end
-        return best.unsqueeze(1), best, finished
+    def torch_found(self, F, scores):
+        return scores.argmax(-1)
 
-    def onnx(self, op, scores, finished):
-        symbol, axis = op.ArgMax(scores, axis=-1, keepdims=0), op.constant([1], "int64")
-        best = op.Squeeze(symbol, axis)
-        if self.end is not None:
-            end = op.constant(self.end, "int64")
-            best = op.Where(finished, end, best)
-            symbol, finished = op.Unsqueeze(best, axis), op.Equal(best, end)
-        return symbol, best, finished
+    def onnx_found(self, op, scores):
+        return op.ArgMax(scores, axis=-1, keepdims=0)
 
 
 class NextPlace(Operator):
@@ -185,7 +205,7 @@ class LastScores(Operator):
 
     def onnx(self, op, scores, lengths=None):
         if lengths is None:
-            first, last = op.constant([-1], "int64"), op.constant([2**62], "int64")
+            first, last = op.constant([-1], "int64"), op.constant([END], "int64")
             return op.Slice(scores, first, last, op.constant([1], "int64"))
         places = op.Sub(onnx_column(op, lengths), op.constant(1, "int64"))
         return onnx_take(op, scores, places, 0, self.results[0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.initializers import Ones, Zeros
 from dlc.compiler.operators.base import Example, Operator, Reject, WeightSpec
+from dlc.compiler.operators.order_statistics import ValuePasses
 from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
@@ -61,12 +63,16 @@ class Fitted(Operator, abstract=True):
             rows = np.moveaxis(batch, 1, -1) if batch.ndim > 3 else batch
             yield rows.reshape(-1, *features)
 
-    def known(self, np: Any, batches: Any) -> Iterator[Any]:
-        """The values of each feature that are not missing, in float64."""
-        rows = np.concatenate(list(self.rows(np, batches)))
-        missing = np.isnan(rows) if self.operands[0].classes is None else rows < 0
-        for feature, absent in zip(*(a.reshape(len(rows), -1).T for a in (rows, missing)), strict=True):
-            yield feature[~absent].astype(np.float64)
+    def passes(self, np: Any, batches: Any) -> ValuePasses:
+        """The operand as rows of features in float64, NaN where a value is missing."""
+
+        def read() -> Iterator[Any]:
+            for rows in self.rows(np, batches):
+                rows = rows.reshape(len(rows), prod(self.features(self.operands[0])))
+                found = rows.astype(np.float64)
+                yield found if self.operands[0].classes is None else np.where(rows < 0, np.nan, found)
+
+        return ValuePasses(read)
 
 
 class Standardize(Fitted):

@@ -134,6 +134,7 @@ class Erf(Function):
     ONNX `Erf`)."""
 
     saturates = True
+    flat_at = (-1, 1)
 
     def torch(self, F, x):
         return F.erf(x)

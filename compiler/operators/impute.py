@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from math import prod
 from typing import Any
 
 from dlc.compiler.definitions.initializers import Zeros
@@ -13,6 +13,7 @@ from dlc.compiler.dims.dim import number
 from dlc.compiler.operators.base import Example, Reject, WeightSpec, setting
 from dlc.compiler.operators.fitted import Fitted, spread_of
 from dlc.compiler.operators.operands import DTYPES, onnx_cast, spell_classes
+from dlc.compiler.operators.order_statistics import medians, most_frequent
 from dlc.compiler.types import Classes, Tensor
 
 
@@ -93,9 +94,9 @@ class Impute(Fitted):
     def fit(self, np: Any, batches: Any) -> dict[str, Any]:
         if self.fill == "mean":
             return {"value": spread_of(np, self, batches).mean}
-        typical = np.median if self.fill == "median" else partial(most_frequent, np)
-        found = [typical(values) if len(values) else 0 for values in self.known(np, batches)]
-        return {"value": np.array(found, self.dtype(np)).reshape(self.features(self.operands[0]))}
+        passes, features = self.passes(np, batches), self.features(self.operands[0])
+        found = medians(np, passes) if self.fill == "median" else most_frequent(np, passes, prod(features))
+        return {"value": found.astype(self.dtype(np)).reshape(features)}
 
     examples = (
         Example("impute(mean)", "float", "float"),
@@ -124,9 +125,3 @@ def with_own(classes: Any) -> Classes:
     """The classes and an additional last one that has no label in the data."""
     labels = classes.labels and (*classes.labels, classes.unknown)
     return Classes(classes.count + 1, labels)
-
-
-def most_frequent(np: Any, values: Any) -> float:
-    """The most frequent value; the smallest of equally frequent ones."""
-    distinct, counts = np.unique(values, return_counts=True)
-    return distinct[counts.argmax()]

@@ -7,13 +7,12 @@ from typing import Any
 from dlc.compiler.definitions.parameter_types import Integer, ParameterType
 from dlc.compiler.dims.dim import Dim, Size, at_least, ceil_div
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
+from dlc.compiler.operators.operands import END
 from dlc.compiler.operators.padding import APART
 from dlc.compiler.operators.recent_steps import over_recent
 from dlc.compiler.operators.step_order import on_axis
 from dlc.compiler.operators.stepwise import ALONE, Stepwise
 from dlc.compiler.types import Tensor
-
-END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 
 
 class Entries(ParameterType):

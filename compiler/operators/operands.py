@@ -38,6 +38,7 @@ FLOAT_RANGES = RANGES | {"int32": (-(2**31), 2**31 - 2**7), "int64": (-(2**63), 
 PASSES_NAN_OVER = "Where one of the values is NaN, PyTorch returns NaN, and ONNX Runtime may ignore it."
 NAN_IS_GREATEST = "PyTorch treats NaN as the maximum, and ONNX Runtime may ignore it."
 
+END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 CLOSE = 1e-4  # relative tolerance below which two values count as equal
 
 

@@ -152,6 +152,11 @@ def onnx_column(op: Any, lengths: Any) -> Any:
     return op.Unsqueeze(lengths, op.constant([1], "int64"))
 
 
+def onnx_range(op: Any, count: Any) -> Any:
+    """0, 1, ... up to an int64 scalar."""
+    return op.Range(op.constant(0, "int64"), count, op.constant(1, "int64"))
+
+
 def onnx_places(op: Any, count: Any) -> Any:
     """0, 1, ... up to a size."""
-    return op.Range(op.constant(0, "int64"), op.size(count), op.constant(1, "int64"))
+    return onnx_range(op, op.size(count))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.parameter_types import FromPasses, Integer, Number, Text
 from dlc.compiler.operators.base import Operator, Reject, setting
-from dlc.compiler.operators.operands import DTYPES, WIDER, onnx_cast, torch_cast
+from dlc.compiler.operators.operands import DTYPES, END, WIDER, onnx_cast, torch_cast
 from dlc.compiler.operators.padding import (
     APART,
     LENGTHS,
@@ -21,8 +21,6 @@ from dlc.compiler.types import Tensor
 
 if TYPE_CHECKING:
     from dlc.compiler.dims.dim import Size
-
-END = 2**63 - 1  # the end of an axis in ONNX `Slice`
 
 
 def over_recent(of: Operator, x: Tensor, axis: int, count: int, start: float = 0) -> Stepwise:

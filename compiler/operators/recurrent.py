@@ -64,6 +64,10 @@ class Rnn(Recurrent):
         return self.activation == "tanh"
 
     @property
+    def flat_at(self) -> tuple[float, float | None] | None:
+        return (-1, 1) if self.saturates else (0, None)
+
+    @property
     def auto(self) -> Initializer:
         return HeNormal() if self.activation == "relu" else XavierNormal()
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from dlc.compiler.definitions.parameter_types import Integer, Nothing, Number, OneOf
 from dlc.compiler.operators.base import Operator, setting
-from dlc.compiler.operators.decoding import FINISHED, SymbolChoice
+from dlc.compiler.operators.decoding import RowChoice
+from dlc.compiler.operators.padding import onnx_range
 from dlc.compiler.types import Tensor
 
 SEED = Tensor("int64", (), batched=False)
@@ -86,8 +87,7 @@ class UniformNumbers(Operator):
         return draws(steps, rows.unsqueeze(1), seed).to(F.float32) * 2.0**-BITS
 
     def onnx(self, op, x, seed):
-        first, step = op.constant(0, "int64"), op.constant(1, "int64")
-        rows = op.Unsqueeze(op.Range(first, op.batch(), step), op.constant([1], "int64"))
+        rows = op.Unsqueeze(onnx_range(op, op.batch()), op.constant([1], "int64"))
         steps = op.constant([*range(self.most)], "int64")
         made = draws(*(OnnxInteger(op, value) for value in (steps, rows, seed)))
         return op.Mul(op.Cast(made.value, to=1), op.constant(2.0**-BITS, "float32"))
@@ -110,8 +110,8 @@ class DrawOfStep(Operator):
         return op.Gather(drawn, step, axis=1)
 
 
-class SampledChoice(SymbolChoice):
-    """A class drawn with its probability, as the next symbol and as an answer, and which rows have ended.
+class SampledChoice(RowChoice):
+    """A class drawn with its probability.
 
     The scores are divided by the `temperature`. The `top_k` best classes are kept, and of these, the best
     whose probabilities add up to `top_p`. Of equal ones, the first are better. The classes that are kept are
@@ -123,24 +123,17 @@ class SampledChoice(SymbolChoice):
     top_k: Any = setting("the number of classes to choose from", OneOf(Integer(1), Nothing()), None)
     top_p: float = setting("the probability of the classes to choose from", Number(above=0, maximum=1), 1.0)
 
-    def type(self, scores: Tensor, finished: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.symbol_type, self.symbol_type.with_shape(), FINISHED
-
     @property
     def _keeps_all(self) -> bool:
         return self.top_k is None and self.top_p == 1
 
     # --- PyTorch ------------------------------------------------------------------------------------------
 
-    def torch(self, F, scores, finished, drawn):
+    def torch_found(self, F, scores, drawn):
         shares = self._torch_shares(F, scores[:, -1])
         edges = shares.cumsum(-1)
         above = (edges > drawn.unsqueeze(1) * edges[:, -1:]) & (shares > 0)
-        found = above.to(F.int64).argmax(-1)
-        if self.end is not None:
-            found = found.where(~finished, self.end)
-            finished = found == self.end
-        return found.unsqueeze(1), found, finished
+        return above.to(F.int64).argmax(-1, keepdim=True)
 
     def _torch_shares(self, F, scores):
         """The probability of each class, 0 for those that are left out."""
@@ -156,18 +149,13 @@ class SampledChoice(SymbolChoice):
 
     # --- ONNX ---------------------------------------------------------------------------------------------
 
-    def onnx(self, op, scores, finished, drawn):
+    def onnx_found(self, op, scores, drawn):
         shares = self._onnx_shares(op, op.Squeeze(scores, op.constant([1], "int64")))
         edges, zero = op.CumSum(shares, op.constant(1, "int64")), op.constant(0.0, "float32")
         last = op.Gather(edges, op.constant([-1], "int64"), axis=1)
         aimed = op.Mul(op.Unsqueeze(drawn, op.constant([1], "int64")), last)
         above = op.And(op.Greater(edges, aimed), op.Greater(shares, zero))
-        found = op.ArgMax(op.Cast(above, to=6), axis=-1, keepdims=0)
-        if self.end is not None:
-            end = op.constant(self.end, "int64")
-            found = op.Where(finished, end, found)
-            finished = op.Equal(found, end)
-        return op.Unsqueeze(found, op.constant([1], "int64")), found, finished
+        return op.ArgMax(op.Cast(above, to=6), axis=-1, keepdims=1)
 
     def _onnx_shares(self, op, scores):
         greatest = op.ReduceMax(scores, op.constant([-1], "int64"), keepdims=1)

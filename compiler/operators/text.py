@@ -10,6 +10,7 @@ from dlc.compiler.definitions.parameter_types import Boolean, Integer, Keyword, 
 from dlc.compiler.dims.dim import class_count, free
 from dlc.compiler.operators.base import Example, Operator, Reject, setting
 from dlc.compiler.operators.lengths import LENGTH
+from dlc.compiler.operators.padding import onnx_range
 from dlc.compiler.tokenizer_files import FORMAT
 from dlc.compiler.types import MAX_CLASSES, Classes, Tensor
 from dlc.compiler.vocabularies import MISSING, UNKNOWN, WHITE_SPACE, learnt
@@ -206,7 +207,7 @@ class Tokenize(TextOperator):
         zero, one = op.constant(0, "int64"), op.constant(1, "int64")
         first = op.constant([0], "int64")
         batch = op.Unsqueeze(op.Gather(op.Shape(x), zero, axis=0), first)
-        words, rows = x, op.Range(zero, op.Squeeze(batch, first), one)
+        words, rows = x, onnx_range(op, op.Squeeze(batch, first))
         for space in WHITE_SPACE[:-1]:
             words, rows = cut(op, words, rows, space)
         words, rows = cut_in_order(op, words, rows, WHITE_SPACE[-1])
@@ -214,7 +215,7 @@ class Tokenize(TextOperator):
         counts = op.ScatterElements(op.Expand(first, batch), rows, op.Expand(op.constant([1], "int64"), each),
                                     axis=0, reduction="add")  # fmt: skip
         starts = op.Gather(op.CumSum(counts, zero, exclusive=1), rows)
-        places = op.Sub(op.Range(zero, op.Squeeze(each, first), one), starts)
+        places = op.Sub(onnx_range(op, op.Squeeze(each, first)), starts)
         numbers = self.lookup(op, words, self.numbers())
         if self.max_length is not None:
             most = op.constant(self.max_length, "int64")
@@ -258,11 +259,9 @@ def cut_in_order(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
     """The same for texts of very different numbers of parts. One table of all parts would be as wide as the
     longest text, so a table has the first parts of each text and the rest of it; the rests are cut in another
     one. Each part has a number, by which both are put in order."""
-    zero, one = op.constant(0, "int64"), op.constant(1, "int64")
+    zero, _one = op.constant(0, "int64"), op.constant(1, "int64")
     column, last = op.constant([1], "int64"), op.constant([FIRST_PARTS], "int64")
-    numbers = op.Mul(
-        op.Range(zero, op.Gather(op.Shape(rows), zero, axis=0), one), op.constant(PARTS, "int64")
-    )
+    numbers = op.Mul(onnx_range(op, op.Gather(op.Shape(rows), zero, axis=0)), op.constant(PARTS, "int64"))
     parts, _ = op.StringSplit(texts, delimiter=space, maxsplit=FIRST_PARTS, outputs=2)
     whole = op.Add(op.Unsqueeze(numbers, column), onnx_columns(op, parts))
     begin = op.constant([0], "int64")
@@ -280,8 +279,8 @@ def cut_in_order(op: Any, texts: Any, rows: Any, space: str) -> tuple[Any, Any]:
 
 def onnx_columns(op: Any, parts: Any) -> Any:
     """0, 1, ... for the columns of a table."""
-    zero, one = op.constant(0, "int64"), op.constant(1, "int64")
-    return op.Range(zero, op.Gather(op.Shape(parts), one, axis=0), one)
+    _zero, one = op.constant(0, "int64"), op.constant(1, "int64")
+    return onnx_range(op, op.Gather(op.Shape(parts), one, axis=0))
 
 
 def without_empty(op: Any, parts: Any, numbers: Any) -> tuple[Any, Any]:

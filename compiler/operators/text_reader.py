@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class TextReader:
     """What passes query about an operator that turns text into classes."""
 
-    # What it makes of a text: `tokens`; empty if it takes no text. `reading` is how.
+    # What it makes of a text: `class` or `tokens`; empty if it takes no text. `reading` is how.
     reads: ClassVar[str] = ""
     reading: Reading | None = None
     # The path of the tokenizer that it applies, if it names one.

@@ -13,10 +13,10 @@ from dlc.compiler.operators.beam_search import (
     BestBeams,
     FirstBeams,
     KeptRows,
-    LongerAnswers,
     RepeatRows,
 )
 from dlc.compiler.operators.decoding import FINISHED, GreedyChoice, NewRows, Unfinished
+from dlc.compiler.operators.recent_steps import LongerSteps
 from dlc.compiler.operators.sampling import DrawOfStep, SampledChoice, UniformNumbers
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class BeamSteps(Choice):
     def _add_answers(self, symbol: Value) -> None:
         loop, type = self.loop, self.loop.symbol
         self._answers = loop.state("answers", type.with_shape(free("answered")))
-        (longer,) = loop.add(LongerAnswers(), (self.kept(self._answers), symbol), "longer_answers")
+        (longer,) = loop.add(LongerSteps(axis=0), (self.kept(self._answers), symbol), "longer_answers")
         loop.carry(loop.before(NewRows(made=[type.with_shape(0)]), "no_answers"), self._answers, longer)
         self.last = {self._answers: type.with_shape(loop.steps)}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dlc.compiler.dims.dim import free
 from dlc.compiler.ir.graph import Graph, GraphInput, Node, Value
 from dlc.compiler.operators.loop import ITERATION, Loop
 from dlc.compiler.passes.graph_rewrite import rewired
@@ -31,7 +30,7 @@ class LoopBody:
         assert output.declared.classes is not None
         self.decoder, self.classes = output.decoder, output.declared.classes
         self.name, self.symbol, self.site = output.name, symbol, site
-        self.steps = free(f"{output.name}_steps")
+        self.steps = output.answered.shape[0]
         self.widening: Operator | None = None
         self._extension, self._rows = extension, rows
         self.limits: list[tuple[Size, int]] = []  # sizes around the loop, with their greatest values

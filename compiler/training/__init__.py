@@ -7,6 +7,7 @@ from dlc.compiler.training import (  # noqa: F401
     early_stopping,
     gradient_clipping,
     initial_state,
+    keeping,
     lbfgs,
     muon,
     number_metrics,

@@ -255,7 +255,7 @@ class Auroc(_PerClass):
     classes are compared one versus rest.
 
     A class with no row or with all rows is skipped. All scores are kept until the end: 4 bytes for each class
-    of each row. `micro` pools the scores of all classes.
+    of each row, and the true class. `micro` pools the scores of all classes.
     """
 
     of_probabilities = True
@@ -263,7 +263,8 @@ class Auroc(_PerClass):
     def update(self, np, state, answer, target):
         scores, truth = pooled(np, state.type, state.per_label, answer.probability, target)
         state.counts.setdefault("scores", []).append(np.asarray(scores, np.float32))
-        state.counts.setdefault("truth", []).append(truth)
+        smallest = np.min_scalar_type(-scores.shape[1])  # -1 too
+        state.counts.setdefault("truth", []).append(truth.astype(smallest))
 
     def each(self, np, state):
         return self.areas(np, *self.kept(np, state))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Definition, setting
 from dlc.compiler.definitions.parameter_types import Integer, Number, ParameterType, Reject
-from dlc.compiler.training.figures import figure_of_alias, figure_path
+from dlc.compiler.training.figures import MeasuredFigure, figure_of_alias
 
 if TYPE_CHECKING:
     from dlc.compiler import syntax
@@ -14,21 +14,14 @@ if TYPE_CHECKING:
 WATCHED = ("train", "validation")
 
 
-class Figure(ParameterType):
-    """A figure of an epoch, as in `expect`: `validation.loss`, `train.accuracy`, `validation.OUTPUT.f1`. The
-    elaborator checks whether the metric exists."""
+class Figure(MeasuredFigure):
+    """A figure of an epoch, as in `expect`: `validation.loss`, `train.accuracy`, `validation.OUTPUT.f1`."""
 
     def describe(self) -> str:
         return "a figure such as `validation.loss` or `validation.accuracy`"
 
-    def read(self, expr: syntax.Expr) -> str | None:
-        path = figure_path(expr)
-        return ".".join(path) if path else None
-
     def accept(self, value):
-        if not isinstance(value, str):
-            raise self.mismatch(value)
-        part, dot, figure = value.partition(".")
+        part, dot, figure = super().accept(value).partition(".")
         if part == "test":
             raise Reject("the test rows take no part in training", code="E0408",
                          help=f"write `validation.{figure or 'loss'}`")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler import syntax
 from dlc.compiler.definitions import aliases
 from dlc.compiler.definitions.definition import family
+from dlc.compiler.definitions.parameter_types import ParameterType
 from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.record import record
 from dlc.compiler.static import compute
@@ -24,11 +25,35 @@ PARTS = {"val": "validation", "valid": "validation", "validation": "validation",
          "testing": "test"}  # fmt: skip
 
 
+class MeasuredFigure(ParameterType):
+    """A figure that training measures, such as `test.accuracy`. The elaborator checks whether the metric
+    exists."""
+
+    def describe(self) -> str:
+        return "a figure such as `test.accuracy`"
+
+    def read(self, expr: syntax.Expr) -> str | None:
+        path = figure_path(expr)
+        return ".".join(path) if path else None
+
+    def accept(self, value):
+        if not isinstance(value, str):
+            raise self.mismatch(value)
+        return value
+
+
 @record
 class Measure:
-    """A quantity that `expect` compares: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`."""
+    """A quantity that `expect` compares: `parameters`, `flops`, `test.accuracy`, `validation.OUTPUT.f1`; with
+    several `seeds`, the mean of a figure over that many trainings."""
 
     path: str
+    seeds: int = 1
+
+    @property
+    def name(self) -> str:
+        """Its text in a spec."""
+        return self.path if self.seeds == 1 else f"mean({self.path}, seeds={self.seeds})"
 
 
 @record
@@ -44,16 +69,26 @@ class Expectation:
     def text(self) -> str:
         return self.span.text
 
-    def measures(self) -> list[str]:
-        return [side.path for side in (self.left, self.right) if isinstance(side, Measure)]
+    @property
+    def measures(self) -> list[Measure]:
+        return [side for side in (self.left, self.right) if isinstance(side, Measure)]
+
+    @property
+    def seeds(self) -> int:
+        """The number of trainings that it needs; 1 also if it needs none."""
+        return max((measure.seeds for measure in self.measures), default=1)
+
+    def paths(self) -> list[str]:
+        """The quantities that each training measures."""
+        return [measure.path for measure in self.measures]
 
     def parts(self) -> set[str]:
         """The parts of the split whose metrics it compares."""
-        return {path.partition(".")[0] for path in self.measures() if "." in path}
+        return {path.partition(".")[0] for path in self.paths() if "." in path}
 
     def holds(self, measured: Mapping[str, Any]) -> bool:
-        """Whether the comparison is true for these measured quantities."""
-        left, right = (measured[s.path] if isinstance(s, Measure) else s for s in (self.left, self.right))
+        """Whether the comparison is true for these measured quantities, given by name."""
+        left, right = (measured[s.name] if isinstance(s, Measure) else s for s in (self.left, self.right))
         return compute(self.comparison, left, right)
 
 

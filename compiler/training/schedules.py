@@ -36,6 +36,10 @@ class Schedule(Definition, family="schedule", what="a schedule"):
         validation loss if there are validation rows, else the training loss."""
         return None
 
+    def remembered(self, numbers: list[Any]) -> Any:
+        """The state with these numbers, in the order of its fields, as a resumed training has them."""
+        raise NotImplementedError
+
     def formula(self, lr: float) -> str | None:
         """The learning rate as a Python expression of `step` and `steps`, with `cos` and `pi`; empty if it is
         constant, none if there is no such expression."""
@@ -190,6 +194,9 @@ class Plateau(Schedule):
 
     def rate(self, lr, step, steps, state=None):
         return state.rate if state else lr
+
+    def remembered(self, numbers):
+        return PlateauState(*numbers)
 
     def after(self, lr, state, loss):
         state = state or PlateauState(inf, 0, lr)

@@ -23,6 +23,7 @@ from dlc.compiler.diagnostics.suggest import nearest
 from dlc.compiler.training.early_stopping import FigureComparison
 from dlc.compiler.training.figures import find_figure
 from dlc.compiler.training.initial_state import NetOrWeight, WeightSelection
+from dlc.compiler.training.keeping import MinutesKeeping
 from dlc.compiler.training.minimization import Minimization
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.early_stopping import Patience
     from dlc.compiler.training.figures import Expectation
     from dlc.compiler.training.initial_state import Load
+    from dlc.compiler.training.keeping import Keeping
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.turns import StepSection
 
@@ -68,6 +70,7 @@ class Train(Minimization):
     """
 
     parts = ("step", "phase")
+    of_length = ("epochs", "steps", "early_stop", "until", "keep")  # settings that a resumed run may change
     phase: str = ""  # the name of a phase
     turns: tuple[StepSection, ...] = ()  # the `step` sections, in order
     phases: tuple[Train, ...] = ()  # the `phase` sections, in order
@@ -109,6 +112,11 @@ class Train(Minimization):
         "values that are drawn ten times into the folder `samples` of the run, always for the same rows and "
         "noise: pictures if they have one or three channels, else numbers",
         ListOf(ExportName()), (),
+    )  # fmt: skip
+    keep: Keeping | None = setting(
+        "how often the whole state is kept, for `dlc train --resume RUN`: the last two, the best one, and "
+        "one at the end",
+        OneOf(MemberOf("keeping", "a rule such as `minutes(10)`"), Nothing()), MinutesKeeping(n=10),
     )  # fmt: skip
     seed: int = setting("seed of initial values, order of rows and random draws", Integer(0, 2**31 - 1), 0)
     precision: str = setting(

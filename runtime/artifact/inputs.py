@@ -10,15 +10,15 @@ import ml_dtypes
 import numpy as np
 
 from dlc.compiler.diagnostics.quoting import listed, shorten
-from dlc.runtime.data import text_units, unknown_classes
+from dlc.runtime.data.columns import text_units, unknown_classes
+from dlc.runtime.data.columns.encode import encode
+from dlc.runtime.data.columns.field_columns import in_rows
+from dlc.runtime.data.columns.numerals import help_for
+from dlc.runtime.data.columns.python_columns import as_array, column_of, column_of_sequences
 from dlc.runtime.data.data_errors import Refused
-from dlc.runtime.data.encode import encode
-from dlc.runtime.data.field_columns import in_rows
-from dlc.runtime.data.numerals import help_for
-from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
-from dlc.runtime.data.ragged import Ragged
 from dlc.runtime.data.requirements import Purpose
-from dlc.runtime.data.sequence_shapes import joined, sequence_axis
+from dlc.runtime.data.sequences.ragged import Ragged
+from dlc.runtime.data.sequences.sequence_shapes import joined, sequence_axis
 from dlc.runtime.data.source import numbers, texts
 from dlc.runtime.errors import ArtifactError
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.types import Tensor
+    from dlc.runtime.data.columns.unknown_classes import UnknownValues
     from dlc.runtime.data.source import Column
-    from dlc.runtime.data.unknown_classes import UnknownValues
 
 BFLOAT16 = "tensor(bfloat16)"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from dlc.runtime.artifact.inputs import arrays
 from dlc.runtime.artifact.opened import OpenArtifact
@@ -18,8 +18,11 @@ from dlc.runtime.run_folder import model_at
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dlc.runtime.data.source import Opened
-    from dlc.runtime.data.unknown_classes import UnknownValues
+    import pyarrow
+
+    from dlc.runtime.artifact.answer_frames import ArrowStream, Frame
+    from dlc.runtime.artifact.evaluate import Evaluated
+    from dlc.runtime.data.columns.unknown_classes import UnknownValues
 
 
 class Artifact(OpenArtifact):
@@ -29,17 +32,32 @@ class Artifact(OpenArtifact):
         """Unpickling and copying load the artifact again from its file."""
         return load, (self._file, self._device)
 
-    def predict(self, inputs: Any, *, seed: int | None = None) -> dict[str, Any]:
-        """The outputs for a batch of raw inputs: a dict of arrays or lists with the batch axis first, or a
-        data frame of pandas, polars or Arrow, which is read like a file of `dlc predict`. The batch may be
-        empty: an empty list is valid for every input shape. A value that is not one of the classes of its
-        input is class -1, with a warning. A text fills a sequence of classes that was learnt from texts, and
-        such an output is answered as a text. Large batches run in parts that fit in memory. `seed`, from 0 to
-        2^32 - 1, is that of answers which are drawn, by default that of the training. The draws of a row
-        depend on the seed and the number of the row alone."""
+    @overload
+    def predict(self, inputs: Mapping[str, Any], *, seed: int | None = None) -> dict[str, Any]: ...
+    @overload
+    def predict(self, inputs: Frame, *, seed: int | None = None) -> Frame: ...
+    @overload
+    def predict(self, inputs: ArrowStream, *, seed: int | None = None) -> pyarrow.Table: ...
+    def predict(self, inputs: Any, *, seed: int | None = None) -> Any:
+        """The outputs for a batch of raw inputs, in the form of the inputs.
+
+        A dict of arrays or lists, with the batch axis first, gives a dict of arrays. A frame is read like a
+        file of `dlc predict`, and gives a frame of its kind, with the columns of its csv: `species`,
+        `species_probabilities.setosa`. It is a DataFrame of pandas (the answers have the index of their
+        rows; of a window that of its last row, of a series that of its first), a DataFrame of polars, or a
+        Table or RecordBatch of Arrow. Anything else that exports `__arrow_c_stream__` gives a Table. A vector
+        or a sequence is a list in a cell, in pandas an array.
+
+        The batch may be empty: an empty list is valid for every input shape. A value that is not one of the
+        classes of its input is class -1, with a warning. A text fills a sequence of classes that was learnt
+        from texts, and such an output is answered as a text. Large batches run in parts that fit in memory.
+        `seed`, from 0 to 2^32 - 1, is that of answers which are drawn, by default that of the training. The
+        draws of a row depend on the seed and the number of the row alone. `ArtifactError` and `CompileError`
+        for inputs that the model does not take.
+        """
         self.seed_of(seed)
         if is_frame(inputs):
-            return self._predict_rows(open_frame(inputs), seed)
+            return self._predict_frame(inputs, seed)
         if not isinstance(inputs, Mapping):
             found = f"{type(inputs).__name__}{frame_help(inputs, [*self.inputs])}"
             raise TypeError(f"`predict` takes a dict of arrays or a frame, not {found}")
@@ -51,19 +69,42 @@ class Artifact(OpenArtifact):
         warn_unknown(found)
         return as_texts(self, self.run_rows(feed, seed))
 
-    def _predict_rows(self, rows: Opened, seed: int | None) -> dict[str, Any]:
+    def _predict_frame(self, frame: Any, seed: int | None) -> Any:
+        from dlc.runtime.artifact import answer_frames, evaluate
+        from dlc.runtime.artifact.answer_columns import AnswerColumns
+
+        predicted = evaluate.predict(self, open_frame(frame), seed=seed)
+        warn_unknown(predicted.unknown_values, depth=4)
+        columns = AnswerColumns.of(self).nested(predicted.answers)
+        return answer_frames.like(frame, columns, predicted.numbers)
+
+    def evaluate(self, data: Any, *, seed: int | None = None, memory: str | int | None = None) -> Evaluated:
+        """The metrics that `dlc eval` prints, on rows with targets: the path of a file or a folder, a frame,
+        or a dict of arrays.
+
+        `figures` of the result are numbers by name, as `accuracy`, or `species.accuracy` if several outputs
+        are measured; `tables` are those of `confusion_matrix`. `seed` is that of answers which are drawn.
+        `memory` is how much of it the rows may take, as `4G`, half of what is free by default: more rows are
+        read in pieces. `ArtifactError` and `CompileError` for rows that the model does not take, and for a
+        model that records no metric.
+        """
         from dlc.runtime.artifact import evaluate
+        from dlc.runtime.memory import share
+        from dlc.runtime.open_rows import source_from
 
-        predicted = evaluate.predict(self, rows, seed=seed)
-        warn_unknown(predicted.unknown_values)
-        return predicted.answers
+        if data is None:
+            raise TypeError("`evaluate` takes a path, a frame or a dict of arrays, not None")
+        found = evaluate.evaluate(self, source_from(data), seed, share(memory))
+        warn_unknown(found.unknown_values)
+        return found
 
 
-def warn_unknown(found: Iterable[UnknownValues]) -> None:
-    """Warn the caller of `predict` about values that are not one of the classes."""
+def warn_unknown(found: Iterable[UnknownValues], depth: int = 3) -> None:
+    """Warn about values that are not one of the classes, at the call of `predict` or `evaluate`, which is
+    this many calls away."""
     for some in found:
         if some.unknown:
-            warnings.warn(str(some), stacklevel=3)
+            warnings.warn(str(some), stacklevel=depth)
 
 
 def is_empty_batch(given: Any) -> bool:

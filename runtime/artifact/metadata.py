@@ -8,20 +8,22 @@ from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.definitions.file_sources import ColumnNamed
 from dlc.compiler.definitions.parameter_types import Reject
-from dlc.compiler.definitions.sections import UNITS, ColumnField, Columns, Csv, TextSource
+from dlc.compiler.definitions.sections import UNITS, Columns, Csv, TextSource
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.dims.dim import free, number
 from dlc.compiler.ir.graph import Output, Value
 from dlc.compiler.operators.lengths import LENGTH
 from dlc.compiler.operators.sampling import WORD
-from dlc.compiler.passes.specialize import inference, seed_of
+from dlc.compiler.passes.specialize import seed_of
 from dlc.compiler.types import ELEMENTS, MAX_RANK, Classes, Tensor
+from dlc.runtime.artifact import file_settings
 from dlc.runtime.artifact.samples import limits_of
 from dlc.runtime.artifact.versions import versions
 from dlc.runtime.class_labels import classes_from_json
-from dlc.runtime.data.column_match import numbered_columns
+from dlc.runtime.data.columns.column_match import numbered_columns
 from dlc.runtime.data.requirements import required_fields
 from dlc.runtime.loaded_types import types_from_json, types_to_json
 from dlc.runtime.strict_json import MAX_VALUES, all_are, count, is_dict_of, is_integer, parse
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dlc.compiler.definitions.data_families import DataSource
+    from dlc.compiler.ir.graph import Graph
     from dlc.compiler.program import CompiledProgram
 
 PREFIX = "dlc."
@@ -67,6 +70,10 @@ class Metadata:
     # The settings of the csv or Parquet file, other than the path, that are not at their defaults.
     table: dict[str, Any] = field(default_factory=dict)
     text: dict[str, Any] = field(default_factory=dict)  # the settings of `text`, other than the path
+    folder: dict[str, Any] = field(
+        default_factory=dict
+    )  # the settings of `images` or `audio`, and which it is
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)  # how the files of a field were read
     drop: bool = False  # whether training left out rows that miss a value
     # The metrics of `dlc eval`, by output.
     metrics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -136,6 +143,7 @@ def check(metadata: Metadata) -> None:
         wrong.append("table")
     if metadata.text != {} and not are_settings(TextSource, metadata.text):
         wrong.append("text")
+    wrong += file_settings.wrong(metadata.folder, metadata.files)
     if not isinstance(metadata.drop, bool):
         wrong.append("drop")
     seed = metadata.seed
@@ -214,6 +222,8 @@ def source_to_json(source: DataSource | None) -> dict[str, Any]:
 
 def source_like(metadata: Metadata) -> DataSource:
     """The source that the model was trained on, with an empty path. `Csv` has all settings of tables."""
+    if metadata.folder:
+        return file_settings.folder_from_json(metadata.folder)
     kind, written = (TextSource, metadata.text) if metadata.text else (Csv, metadata.table)
     return source_from_json(kind, written)
 
@@ -314,15 +324,16 @@ def is_size(value: Any) -> bool:
 
 def describe(
     program: CompiledProgram,
+    graph: Graph,
     spec: str,
     inputs: Mapping[str, Tensor],
     columns: Mapping[str, Any] | None = None,
     lengths: Mapping[str, str] = MappingProxyType({}),
     units: Mapping[str, str] | None = None,
 ) -> Metadata:
-    """The metadata of a program that is known before training. `inputs` are the inputs of the artifact;
-    `columns`, the columns that filled each field, and `units`, what its texts were cut into, replace those of
-    the `data` section; `lengths` are the inputs of lengths, each with its dimension."""
+    """The metadata of a program that is known before training. `graph` is its inference form; `inputs` are
+    the inputs of the artifact; `columns`, the columns that filled each field, and `units`, what its texts
+    were cut into, replace those of `data`; `lengths` are the inputs of lengths, each with its dimension."""
     fields = program.data.fields if program.data else {}
     metrics: dict[str, list[dict[str, Any]]] = {}
     for output, metric in program.metrics:
@@ -338,13 +349,15 @@ def describe(
         lengths=dict(lengths),
         seed=seed_of(program),
         vocabularies={key: known.count for key, known in program.facts.vocabularies.items()},
-        limits=limits_of((*program.graph.nodes, *inference(program).nodes), inputs),
+        limits=limits_of((*program.graph.nodes, *graph.nodes), inputs),
         columns=other_columns(program, columns or {}),
         units=dict(units or units_of(program)),
         tokenizers=tokenizers_of(program, inputs),
         ahead={n: f.n for n, f in fields.items() if isinstance(f, Ahead)},
         table=source_to_json(program.data.table if program.data else None),
         text=source_to_json(program.data.text if program.data else None),
+        folder=file_settings.folder_to_json(program.data.folder if program.data else None),
+        files=file_settings.files_to_json(program),
         drop=bool(program.data and program.data.drop),
         metrics=metrics,
         versions=versions(),
@@ -368,7 +381,7 @@ def other_columns(program: CompiledProgram, filled: Mapping[str, Sequence[str]])
     """The columns of each field, except for fields with one column of their name."""
     fields = program.data.fields if program.data is not None else {}
     written = {n: f.columns for n, f in fields.items() if isinstance(f, (Columns, Ahead))}
-    written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnField)}
+    written |= {n: (f.column,) for n, f in fields.items() if isinstance(f, ColumnNamed)}
     if program.data is not None and program.data.csv is not None and not program.data.csv.header:
         written |= numbered_columns(required_fields(program), program.data.csv.window)
     once = {n: list(dict.fromkeys(columns)) for n, columns in {**written, **filled}.items()}

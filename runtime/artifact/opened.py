@@ -19,7 +19,7 @@ from dlc.runtime.artifact.metadata import Metadata, type_from_json
 from dlc.runtime.artifact.model_scan import ModelContents, not_an_artifact, scan
 from dlc.runtime.artifact.proof import proved_types
 from dlc.runtime.artifact.session import BATCH, STR_OVERHEAD, needs_steps, open_session, run
-from dlc.runtime.data.ragged import Ragged, array_of
+from dlc.runtime.data.sequences.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError, DeviceError
 
 if TYPE_CHECKING:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.static import is_text
 from dlc.compiler.types import Tensor
-from dlc.runtime.data.python_columns import as_array
-from dlc.runtime.data.ragged import Ragged, array_of
+from dlc.runtime.data.columns.python_columns import as_array
+from dlc.runtime.data.sequences.ragged import Ragged, array_of
 from dlc.runtime.errors import ArtifactError
 from dlc.runtime.subwords import Subwords
 
@@ -65,5 +63,4 @@ def tokens_of(artifact: OpenArtifact, name: str, texts: list[str]) -> Ragged:
     except ValueError as error:
         message = f"{artifact.path} cannot read texts: its tokenizer is not valid: {error}"
         raise ArtifactError(message) from None
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    return Ragged(np.fromiter((n for row in rows for n in row), np.int64, int(lengths.sum())), lengths)
+    return Ragged.of_numbers(rows)

@@ -66,7 +66,7 @@ def untrained(program: CompiledProgram, weights: Mapping[str, np.ndarray]) -> ir
     """An ONNX model with these weights in memory, without a proof."""
     check_known(program.graph, weights)
     graph = specialize.inference(program)
-    metadata = describe(program, laid_out(program.source), raw_types(program, graph))
+    metadata = describe(program, graph, laid_out(program.source), raw_types(program, graph))
     return onnx_model(program, graph, weights, metadata.texts())
 
 

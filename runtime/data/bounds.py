@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from dlc.runtime import memory
@@ -11,7 +13,6 @@ from dlc.runtime.data import data_errors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-SHARE = 2  # a source takes at most 1 / SHARE of the free memory
 RATIO = 2_000  # maximum expansion of a compressed file; gzip reaches about half of that
 SMALL = 1 << 26  # bytes that every file may expand to
 # Bytes up to which one thread is as fast as several. Short reads start no threads: pyarrow aborts the process
@@ -22,17 +23,32 @@ FEWER = "take a machine with more memory, or keep fewer rows and only the column
 UNPACKED = "unpack it, and name the unpacked file"
 
 
+_allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
+
+
+@contextmanager
+def allowed(size: int | None) -> Iterator[None]:
+    """Within the block, a source may take so many bytes of memory; None: half of what is free."""
+    token = _allowed.set(size)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
 def memory_limit() -> int:
     """The maximum number of bytes that a source may take."""
-    return memory.free() // SHARE
+    return memory.share(_allowed.get())
 
 
-def check(size: int, bound: int, what: str, definition: Any) -> None:
+def check(
+    size: int, bound: int, what: str, definition: Any, help: str = FEWER, label: str = "read here"
+) -> None:
     """Refuse data that takes more bytes than `bound`, the value of `memory_limit()` before it was read."""
     if size > bound:
         needed, limit = memory.format_size(size), memory.format_size(bound)
         message = f"{what} needs {needed} of memory, and at most {limit} may be used for it"
-        raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=FEWER)
+        raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, label), help=help)
 
 
 def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = UNPACKED) -> None:
@@ -43,14 +59,23 @@ def check_ratio(size: int, packed: int, what: str, definition: Any, help: str = 
         raise data_errors.fail(data_errors.TOO_LARGE, message, (definition, "read here"), help=help)
 
 
+def unpacked(pieces: Iterable[bytes], packed: int, what: str, definition: Any) -> Iterator[bytes]:
+    """The pieces of a file of `packed` bytes that are decompressed as they are taken, as long as it is no
+    decompression bomb."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        check_ratio(size, packed, what, definition)
+        yield piece
+
+
 def bounded(pieces: Iterable[bytes], packed: int, what: str, definition: Any) -> Iterator[bytes]:
     """The pieces of a file of `packed` bytes that are decompressed as they are taken, as long as they are not
     too many."""
     bound, size = memory_limit(), 0
     check(packed, bound, what, definition)
-    for piece in pieces:
+    for piece in unpacked(pieces, packed, what, definition):
         size += len(piece)
-        check_ratio(size, packed, what, definition)
         check(size, bound, what, definition)
         yield piece
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from dlc.compiler import reading
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.diagnostics.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Sequence
 
 NO_SOURCE = "E0700"  # no source is given
 NO_FILE = "E0701"  # the file does not exist or cannot be opened
@@ -51,6 +52,25 @@ def fail(code: str, message: str, *places: tuple[Any, str], help: str = "") -> C
     return CompileError([error(code, message, *places, help=help)])
 
 
+SERVER = "is there a network, and is the server right? `endpoint_override` and `region` in the URL, or " \
+         "AWS_ENDPOINT_URL, name another one"  # fmt: skip
+
+
+def unreadable(file: str, problem: OSError, definition: Any, help: str = "") -> CompileError:
+    """The error for a file that cannot be opened or read."""
+    if isinstance(problem, ConnectionError):
+        help = help or SERVER
+    return fail(NO_FILE, f"{file} {reading.why(problem)}", (definition, "looked for here"), help=help)
+
+
+class RowNames(Protocol):
+    """Names the rows of a file in messages. They count from 0."""
+
+    def where(self, number: int) -> str: ...
+
+    def others(self, numbers: Sequence[int]) -> str: ...
+
+
 class Refused(Exception):
     """Invalid values of one column; `rows` are the first of them, counted from 0. `text` is a text that is
     not a number: its source knows the fix. `words` says that the column has no numbers."""
@@ -62,12 +82,10 @@ class Refused(Exception):
         self.text, self.words = text, words
         self.of_rows = False  # of a column of sequences: whether `rows` are rows, and not steps
 
-    def diagnostic(
-        self, file: str, row: Callable[[int], str], column: str, *places: tuple[Any, str]
-    ) -> Diagnostic:
-        where = ", ".join(part for part in (file, row(self.rows[0]), column) if part)
-        more = [str(r + 1) for r in self.rows[1:4]]
-        notes = [f"also in {'row' if len(more) == 1 else 'rows'} {', '.join(more)}"] if more else []
+    def diagnostic(self, file: RowNames, column: str, *places: tuple[Any, str]) -> Diagnostic:
+        """The error of a file that has the rows; `column` is the name of its column, or empty."""
+        where = ", ".join(part for part in (file.where(self.rows[0]), column) if part)
+        notes = [f"also {file.others(self.rows[1:4])}"] if len(self.rows) > 1 else []
         if len(self.rows) > 4:
             notes = [f"{notes[0]} and more"]
         return error(self.code, f"{where}: {self.what}", *places, help=self.help, notes=notes)

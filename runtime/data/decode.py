@@ -17,29 +17,32 @@ from dlc.compiler.dims import dim
 from dlc.compiler.dims.dim import number
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.types import spell
-from dlc.runtime.data import bounds, data_errors, sequence_shapes, text_units, unknown_classes
-from dlc.runtime.data.column_match import Match, columns_help, match
-from dlc.runtime.data.conversion import as_numbers, refusal
+from dlc.runtime.data import bounds, data_errors
+from dlc.runtime.data.columns import text_units, unknown_classes
+from dlc.runtime.data.columns.column_match import Match, columns_help, match
+from dlc.runtime.data.columns.conversion import as_numbers, refusal
+from dlc.runtime.data.columns.encode import encode, missing_help
+from dlc.runtime.data.columns.field_columns import FieldColumns, refusal_error
+from dlc.runtime.data.columns.float32_precision import precision_loss
+from dlc.runtime.data.columns.ignored import without_ignored
 from dlc.runtime.data.data_errors import Refused, error
-from dlc.runtime.data.encode import encode, missing_help
-from dlc.runtime.data.field_columns import FieldColumns, refusal_error
-from dlc.runtime.data.float32_precision import PrecisionLoss, precision_losses
-from dlc.runtime.data.ignored import without_ignored
-from dlc.runtime.data.ragged import Ragged, with_end
+from dlc.runtime.data.files.contents import with_contents
 from dlc.runtime.data.requirements import Purpose
-from dlc.runtime.data.rows import InMemoryRows
-from dlc.runtime.data.sequence_shapes import check_lengths, sequence_axis, step_shape
-from dlc.runtime.data.sequences import KEYS, FieldRows, columns_of, sequences_of
+from dlc.runtime.data.rows.dataset import InMemoryRows
+from dlc.runtime.data.sequences import sequence_shapes
+from dlc.runtime.data.sequences.ragged import Ragged, with_end
+from dlc.runtime.data.sequences.sequence_shapes import check_lengths, sequence_axis, step_shape
+from dlc.runtime.data.sequences.table_series import KEYS, FieldRows, columns_of, sequences_of
 from dlc.runtime.data.source import texts
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
     from dlc.compiler.definitions.sections import Field
-    from dlc.compiler.types import Classes
+    from dlc.compiler.types import Classes, Tensor
     from dlc.runtime.data.requirements import RequiredField
-    from dlc.runtime.data.sequence_shapes import Lengths
-    from dlc.runtime.data.sequences import Sequences
+    from dlc.runtime.data.sequences.sequence_shapes import Lengths
+    from dlc.runtime.data.sequences.table_series import Sequences
     from dlc.runtime.data.source import Column, Opened
 
 
@@ -63,8 +66,9 @@ def read_columns(
         )
     columns = {m.wanted.name: _cut(opened, m, [read[index] for index in m.indices]) for m in matches}
     sizes: Lengths = {}
-    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns, lengths=sizes))
-    problems = [p for m in filled.fields if (p := _shape_problem(filled, m, sizes))]
+    filled = _in_sequences(FieldColumns(opened, wanted, matches, columns, lengths=sizes, notes=opened.notes))
+    problems = with_contents(filled)
+    problems += [p for m in filled.fields if not problems and (p := _shape_problem(filled, m, sizes))]
     problems += _without_ignored(filled)
     if problems:
         raise CompileError(problems)
@@ -145,10 +149,9 @@ def decode(filled: FieldColumns, classes: Mapping[str, Classes] = MappingProxyTy
         if wanted.has_end and known is not None:
             made[wanted.name] = with_end(made[wanted.name], number(known.count))
         if wanted.declared.element == "float" and not raw:
-            named = ((column, filled.opened.name(index)) for index, column in columns)
-            fine[wanted.name] = tuple(
-                s for column, name in named for s in column_precision_losses(column, name)
-            )
+            named = ((as_numbers(column.steps), filled.opened.name(index)) for index, column in columns)
+            losses = (precision_loss(values, name) for values, name in named)
+            fine[wanted.name] = tuple(loss for loss in losses if loss is not None)
         if wanted.declared.element != "class" or wanted.is_target or known is None:
             continue
         made[wanted.name] = shaped(unknown_classes.with_unknown(joined, known if raw else None))
@@ -190,8 +193,8 @@ def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
     of them."""
     import pyarrow as pa
 
-    from dlc.runtime.data.arrow_compute import pc
-    from dlc.runtime.data.numerals import MARKS
+    from dlc.runtime.data.columns.arrow_compute import pc
+    from dlc.runtime.data.columns.numerals import MARKS
 
     found: dict[str, None] = {}
     for m in filled.fields:
@@ -202,12 +205,6 @@ def undeclared_marks_in(filled: FieldColumns) -> tuple[str, ...]:
                 marked = pc.is_in(cells, value_set=pa.array(sorted(MARKS - {"nan"}), pa.large_string()))
                 found |= dict.fromkeys(pc.unique(column.trimmed.filter(marked)).to_pylist())
     return tuple(found)
-
-
-def column_precision_losses(column: Column, name: str) -> list[PrecisionLoss]:
-    values = as_numbers(column.steps)
-    features = prod(values.shape[1:])
-    return precision_losses(values.reshape(len(values), features), [name] * features)[:1]
 
 
 def drawn(wanted: Sequence[RequiredField]) -> dict[str, Field]:
@@ -223,6 +220,8 @@ def _joined(pieces: list[np.ndarray]) -> np.ndarray:
 def _shaped(filled: FieldColumns, m: Match, layout: FieldRows, values: np.ndarray) -> np.ndarray | Ragged:
     """The values of a field in its shape; free dimensions have the sizes of the data."""
     columns, declared = filled.columns[m.wanted.name], m.wanted.declared
+    if not filled.count:
+        return _without_rows(values, declared)
     if layout.starts is not None:
         return layout.in_samples(values, declared.shape)
     if (lengths := columns[0].lengths) is not None:
@@ -230,6 +229,13 @@ def _shaped(filled: FieldColumns, m: Match, layout: FieldRows, values: np.ndarra
     if all(isinstance(size, int) for size in declared.shape):
         return values.reshape(filled.count, *declared.shape)
     return values
+
+
+def _without_rows(values: np.ndarray, declared: Tensor) -> np.ndarray:
+    """No rows of a field: those of a column of lists have no sizes, and a column of Python has no axes."""
+    sizes = values.shape[1:] if values.ndim == declared.rank + 1 else (0,) * declared.rank
+    shape = (size if isinstance(size, int) else n for size, n in zip(declared.shape, sizes, strict=True))
+    return np.zeros((0, *shape), values.dtype)
 
 
 def _shape_problem(filled: FieldColumns, m: Match, sizes: Lengths) -> Diagnostic | None:
@@ -241,8 +247,8 @@ def _shape_problem(filled: FieldColumns, m: Match, sizes: Lengths) -> Diagnostic
         return _sequence_problem(filled, m, columns, sizes)
     shape = columns[0].values.shape[1:] if not columns[0].is_text else columns[0].shape
     found = shape if len(columns) == 1 else (len(columns), *shape)
-    if not opened.count and 0 in found:  # without rows the length of lists is unknown
-        return None
+    if not opened.count and (0 in found or (opened.typeless and not found)):
+        return None  # without rows the length of lists is unknown
     declared = m.wanted.declared.shape
     if any(not isinstance(size, int) for size in declared):
         return _free_problem(opened, m, found, sizes)

@@ -21,29 +21,38 @@ OTHERS = {"shift_jis": "Japanese", "gb18030": "Chinese", "euckr": "Korean", "cp1
           "cp1253": "Greek"}  # fmt: skip
 
 
-def no_utf8(data: bytes, *, in_spec: bool = False) -> str:
+def no_utf8(data: bytes, *, in_spec: bool = False, line: int = 0) -> str:
     """The first byte that is not UTF-8, its likely encoding, and the fix, which is a setting of the source if
-    it is `in_spec`; empty for valid UTF-8."""
+    it is `in_spec`; empty for valid UTF-8. `line` is the number of lines before the data."""
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        return fix(data, error.start, in_spec)
+        return fix(data, error.start, in_spec, line)
     return ""
 
 
-def fix(data: bytes, place: int, in_spec: bool) -> str:
+def fix(data: bytes, place: int, in_spec: bool, line: int = 0) -> str:
     byte = data[place : place + 1]
-    where = f"line {line_of(data, place)} holds the byte 0x{byte.hex().upper()}"
-    words = [found[0] for found in itertools.islice(WORD.finditer(data), WORDS)]
-    if all(map(WESTERN.fullmatch, words)) and reads("cp1252", data):
+    where = f"line {line + line_of(data, place)} holds the byte 0x{byte.hex().upper()}"
+    names = likely(data)
+    if names == ["cp1252"]:
         which = "cp1252" if byte < b"\xa0" else "latin-1 and cp1252"
         letter = byte.decode("cp1252")
         return f'{where}, which is "{letter}" in {which}: {setting("cp1252", in_spec)}'
-    mixed = all(re.search(rb"[A-Za-z]", word) for word in words)
-    known = [f"{name} ({of})" for name, of in (AMONG if mixed else OTHERS).items() if reads(name, data)]
+    known = [f"{name} ({(AMONG | OTHERS)[name]})" for name in names]
     which = f", such as {', '.join(known)}" if known else ""
     how = setting("..." if in_spec else "ENCODING", in_spec)
     return f"{where}: {how} with the encoding it was written in{which}"
+
+
+def likely(data: bytes) -> list[str]:
+    """The encodings that bytes which are not UTF-8 may have: cp1252 alone if it reads as Western words, else
+    those that read all bytes."""
+    words = [found[0] for found in itertools.islice(WORD.finditer(data), WORDS)]
+    if all(map(WESTERN.fullmatch, words)) and reads("cp1252", data):
+        return ["cp1252"]
+    mixed = all(re.search(rb"[A-Za-z]", word) for word in words)
+    return [name for name in (AMONG if mixed else OTHERS) if reads(name, data)]
 
 
 def setting(encoding: str, in_spec: bool) -> str:

@@ -6,19 +6,39 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlc.compiler import reading
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.ragged import step_indices
+from dlc.runtime.data.sequences.ragged import step_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.definitions.sections import Csv, DataSource, Npz, Parquet, TextSource
     from dlc.compiler.definitions.series import TableFile
+    from dlc.compiler.diagnostics.diagnostic import Diagnostic
+    from dlc.runtime.data.locations.location import Location
+    from dlc.runtime.data.requirements import RequiredField
+
+
+PIECE = 1 << 26  # bytes of the rows that are read at a time
+STEP = 1 << 24  # bytes that are read from a stream at a time
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """How the files that a column names are read. `root` is the folder that the names are relative to, `rate`
+    that of recordings. `holds` is what the files are, `picture` or `recording`; empty if the field says it.
+    `beside` is the picture of each mask, by its name."""
+
+    root: str
+    fit: str
+    rate: int
+    holds: str = ""
+    beside: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -29,10 +49,12 @@ class Column:
     row. Text is `untyped` if the file does not distinguish text from numbers, as in csv; its numbers are
     written with the `decimal` sign. `labels` are the class names of a data set that stores class numbers.
     `nulls` is a mask of missing integers or booleans; a missing float is NaN. In the units that texts were
-    `cut` into, white space is a value.
+    `cut` into, white space is a value. Texts that are names of files have in `files` how these are read.
 
     In a column of sequences that differ in length, `lengths` has the number of steps of each row. The values
     are then the steps of all rows, one row after the other, and `shape` is the shape of one step.
+
+    Rows of an untyped column that are read in pieces have `integers`: whether all its rows are integers.
     """
 
     values: Any
@@ -43,6 +65,8 @@ class Column:
     decimal: str = "."
     lengths: np.ndarray | None = None
     cut: bool = False
+    files: FileReading | None = None
+    integers: bool | None = None
 
     @property
     def is_text(self) -> bool:
@@ -79,6 +103,23 @@ class Column:
         places = np.arange(len(self.values)).reshape(self.count, prod(self.shape))[rows].ravel()
         return replace(self, values=self.values.take(places))
 
+    def part(self, start: int, stop: int) -> Column:
+        """The rows from `start` to before `stop`, which share the memory of the column."""
+        if self.lengths is not None:
+            ends = np.concatenate([[0], np.cumsum(self.lengths)])
+            steps = self.steps.part(int(ends[start]), int(ends[stop]))
+            return replace(steps, lengths=self.lengths[start:stop])
+        nulls = None if self.nulls is None else self.nulls[start:stop]
+        if not self.is_text:
+            return replace(self, values=self.values[start:stop], nulls=nulls)
+        width = prod(self.shape)
+        return replace(self, values=self.values.slice(start * width, (stop - start) * width))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values in memory."""
+        return self.values.nbytes + sum(a.nbytes for a in (self.nulls, self.lengths) if a is not None)
+
     @property
     def steps(self) -> Column:
         """The steps of all rows as rows of their own; the column itself if its rows are no sequences."""
@@ -109,7 +150,7 @@ class Column:
             return self.values
         import pyarrow as pa
 
-        from dlc.runtime.data.arrow_compute import pc
+        from dlc.runtime.data.columns.arrow_compute import pc
 
         cells = pc.utf8_trim_whitespace(self.values)
         empty = pc.equal(cells, "")
@@ -128,7 +169,7 @@ class Column:
         which is in no number."""
         if self.decimal == ".":
             return self.trimmed
-        from dlc.runtime.data.arrow_compute import pc
+        from dlc.runtime.data.columns.arrow_compute import pc
 
         unpointed = pc.replace_substring(self.trimmed, ".", ";")
         return pc.replace_substring(unpointed, self.decimal, ".")
@@ -187,9 +228,13 @@ class Opened:
     no_rows: str = "has no rows"  # the message if there are no rows
     numbered: bool = False  # a file without names, whose columns are known by their numbers
     own_names: bool = False  # a field may have its own name although `data` names another column
+    typeless: bool = False  # without rows, nothing tells numbers, text and lists apart
     is_table: bool = False  # rows of cells, which may be the steps of series
     sequences: TableFile | None = None  # the settings that make sequences of its rows
     sorted_by: int | None = None  # the column whose dates and times are read, as numbers, to sort by
+    of_files: bool = False  # a folder: rows are files, and fields take columns by their types
+    notes: tuple[str, ...] = ()  # count what is in no row
+    folder: Path = Path()  # that names of files in its columns are relative to
 
     @property
     def joins_rows(self) -> bool:
@@ -201,12 +246,60 @@ class Opened:
         """The columns with these indices."""
         raise NotImplementedError
 
+    def root_of(self, root: str) -> Path:
+        """The folder that names of files in a column are relative to. Rows for an artifact have it beside
+        them, or name files beside them."""
+        inside = self.folder / root
+        return self.folder if self.for_model and not inside.is_dir() else inside
+
+    def place_of(self, wanted: RequiredField) -> int | Diagnostic:
+        """For a folder of files, the column that a field takes, or the error if there is none."""
+        raise NotImplementedError
+
+    def pieces(self, indices: Sequence[int]) -> Iterator[list[Column]]:
+        """The same columns as `read`, in successive pieces of rows of about `PIECE` bytes each. There is one
+        piece at least. The values of sequences differ in length in every piece, if they do in any. A source
+        with a `size` reads one piece at a time; others read the columns, and cut them."""
+        columns = self.read(indices)
+        size = sum(column.nbytes for column in columns)
+        rows = max(PIECE * self.count // max(size, 1), 1)
+        for start in range(0, max(self.count, 1), rows):
+            yield [column.part(start, min(start + rows, self.count)) for column in columns]
+
+    def size(self, indices: Sequence[int]) -> int:
+        """The bytes that `read` takes for these columns, about, from headers and file sizes; 0 if the source
+        does not read pieces."""
+        return 0
+
+    def identity(self) -> list[tuple[str, ...]]:
+        """For each file what changes if its content does: its address, its size, and the time of its last
+        change; empty if that is not known."""
+        return []
+
     def as_prompt(self) -> None:
         """Make a text, which is read in windows else, one row without newlines at its end."""
+
+    def list_sizes(self, index: int) -> set[int]:
+        """The numbers of entries of the lists in a column; empty if it has none."""
+        return set()
+
+    def at(self, rows: Sequence[int]) -> tuple[Opened, list[int]]:
+        """The file that the first of these rows is in, and the numbers that the rows have there. Rows of
+        other files are left out."""
+        return self, [*rows]
 
     def row(self, number: int) -> str:
         """The name of a row in messages. `number` counts from 0, the name counts from 1."""
         return f"row {number + 1}"
+
+    def where(self, number: int) -> str:
+        """The name of the source and that of a row in messages."""
+        return ", ".join(filter(None, (self.file, self.row(number))))
+
+    def others(self, numbers: Sequence[int]) -> str:
+        """The rows of which a message is true too."""
+        named = ", ".join(str(number + 1) for number in numbers)
+        return f"in {'row' if len(numbers) == 1 else 'rows'} {named}"
 
     def name(self, index: int) -> str:
         return f'column "{self.names[index]}"' if self.names else number_of(index)
@@ -228,10 +321,15 @@ class Opened:
         heading; empty if they may be data."""
         return "", ""
 
+    def no_value(self, wanted: RequiredField, index: int) -> tuple[str, str]:
+        """What it means that a row has no value in the column of a field, and the fix; empty if the source
+        has nothing to say about it but that the value is missing."""
+        return "", ""
+
     def help_for(self, text: str, *, lacks: bool, words: bool) -> str:
         """The fix for a text in a column of numbers; `lacks` if a number may be missing, `words` if the
         column has no numbers."""
-        from dlc.runtime.data.numerals import help_for
+        from dlc.runtime.data.columns.numerals import help_for
 
         marks = self.marks if self.marks is None else (*self.marks, *self.undeclared_marks)
         return help_for(text, marks, in_spec=not self.for_model, lacks=lacks, words=words)
@@ -240,6 +338,14 @@ class Opened:
 def number_of(index: int) -> str:
     """The name of a column of a source without names."""
     return f"field {index + 1}"
+
+
+def read_exactly(stream: IO[bytes], size: int) -> bytearray:
+    """So many bytes, or all that are left."""
+    data = bytearray()
+    while len(data) < size and (piece := stream.read(min(STEP, size - len(data)))):
+        data += piece
+    return data
 
 
 def display_path(path: str) -> str:
@@ -253,7 +359,7 @@ def need_file(path: Path, source: Csv | Parquet | Npz | TextSource) -> Path:
     try:
         reading.check(path)
     except (FileNotFoundError, NotADirectoryError):
-        help = _nearest_file(path) or relative(source)
+        help = nearest_file(path) or relative(source)
         raise data_errors.fail(data_errors.NO_FILE, f"there is no file {name}", place, help=help) from None
     except OSError as error:
         raise data_errors.fail(data_errors.NO_FILE, f"{name} {reading.why(error)}", place) from None
@@ -266,16 +372,16 @@ def relative(source: DataSource | None) -> str:
     return "paths are relative to the spec" if data_errors.span_of(source) else ""
 
 
-def fix_of(path: Path, source: Parquet | Npz, begins: bytes) -> str:
+def fix_of(location: Location, source: Any, begins: bytes) -> str:
     """The fix for a file of the wrong format, or a truncated one."""
     from dlc.runtime.data import formats
 
-    with reading.open_file(path) as file:
+    with location.open() as file:
         head = file.read(4096)
     return formats.fix(head, source.path, begins, in_spec=data_errors.span_of(source) is not None)
 
 
-def _nearest_file(path: Path) -> str:
+def nearest_file(path: Path) -> str:
     from itertools import islice
 
     from dlc.compiler.diagnostics.suggest import did_you_mean

@@ -10,8 +10,8 @@ import numpy as np
 from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import VALUES, listed
 from dlc.runtime.data import required_fields
-from dlc.runtime.data.confusable_names import skeleton
-from dlc.runtime.data.numerals import MARKS, is_decimal, missing_help
+from dlc.runtime.data.columns.confusable_names import skeleton
+from dlc.runtime.data.columns.numerals import MARKS, is_decimal, missing_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Lints of columns without values."""
+"""Lints of columns without values, and of numbers that are always the same."""
 
 from __future__ import annotations
 
@@ -10,12 +10,38 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic, Label
 from dlc.compiler.diagnostics.quoting import VALUES, listed
 from dlc.compiler.dims.dim import has_free
 from dlc.runtime.data import required_fields
+from dlc.runtime.data.rows.dataset import spread_out
+from dlc.runtime.lints.scalars import read, scalars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dlc.compiler.program import CompiledProgram
     from dlc.runtime.data import Dataset
+
+SAMPLED = 1000  # rows that are compared before all rows are
+FEWEST = 10  # rows that are not equal by chance
+
+
+def constant_numbers(
+    program: CompiledProgram, data: Dataset, weights: Mapping[str, np.ndarray]
+) -> Iterator[Diagnostic]:
+    """Columns of numbers that have the same value in all training rows. Entries of vectors are exempt, as the
+    border of a picture is, unless the spec lists their columns."""
+    rows = data.train
+    if rows is None or (rows.count or 0) < FEWEST:
+        return
+    every = [*scalars(program, data, "input"), *scalars(program, data, "target")]
+    wanted = [one for one in every if one.field.declared.is_number or one.field.declared.element == "binary"]
+    wanted = [one for one in wanted if (one.place is None or one.listed) and not one.field.measured]
+    for order in (spread_out(rows, SAMPLED), None):
+        found = read(rows, wanted, order)
+        wanted = [one for one, values in zip(wanted, found, strict=True) if (values == values[0]).all()]
+    for one, values in zip(wanted, read(rows, wanted, np.arange(1)), strict=True):
+        message = f"all training rows have the same value of {one}, {float(values[0]):g}"
+        help = "add rows of other values" if one.field.is_target else one.leave_out
+        labels = (Label(one.field.span),) if one.field.span is not None else ()
+        yield Diagnostic("W0702", message, labels, (), help)
 
 
 def empty_columns(

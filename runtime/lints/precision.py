@@ -11,7 +11,7 @@ from dlc.compiler.passes import graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.offsets import EXACT
 from dlc.runtime.data import required_fields
-from dlc.runtime.data.float32_precision import precision_losses
+from dlc.runtime.data.columns.float32_precision import precision_loss
 from dlc.runtime.training.fit import flowing_into
 
 if TYPE_CHECKING:
@@ -66,6 +66,6 @@ def imprecise_cast(program: CompiledProgram, graph: Graph, node: Node, given: Gr
     some = rows.head(ROWS, [v.field for v in given.inputs])
     taken = np.concatenate(list(flowing_into(program, graph, [node], some, weights)))
     features = taken.shape[-1] if taken.ndim > 1 else 1
-    for found in precision_losses(taken, [f"`{given.inputs[0].name}`"] * features)[:1]:
+    if found := precision_loss(taken.reshape(-1, features), f"`{given.inputs[0].name}`"):
         help = "subtract an offset before it is used; `standardize` is fitted to it"
         yield Diagnostic.at(node.site, "W0706", f"{found}: it loses digits here", help)

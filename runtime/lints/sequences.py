@@ -10,7 +10,7 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.dims.dim import has_free, names, substitute
 from dlc.compiler.operators.padding import Fill
 from dlc.compiler.passes.lints.recurrence import vanishing
-from dlc.runtime.data.free_dims import free_dims
+from dlc.runtime.data.rows.free_dims import free_dims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

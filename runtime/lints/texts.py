@@ -10,8 +10,8 @@ from dlc.compiler.diagnostics.diagnostic import Diagnostic
 from dlc.compiler.dims.dim import evaluate, names
 from dlc.compiler.ir.graph import GraphInput
 from dlc.compiler.training.metric_counts import packed
-from dlc.runtime.data.free_dims import free_dims
-from dlc.runtime.data.rows import CHUNK
+from dlc.runtime.data.rows.dataset import CHUNK
+from dlc.runtime.data.rows.free_dims import free_dims
 from dlc.runtime.training.meter import counted
 
 if TYPE_CHECKING:

@@ -31,6 +31,15 @@ class Losses:
         for name, add in self._adders[form]:
             add(numbers[name])
 
+    def state(self) -> list[Any]:
+        """The numbers of the batches so far, of each form, as tensors."""
+        return [{name: column.state() for name, column in columns.items()} for _, columns in self._kept]
+
+    def restore(self, state: Sequence[Mapping[str, torch.Tensor]], device: torch.device) -> None:
+        for (_, columns), numbers in zip(self._kept, state, strict=True):
+            for name, column in columns.items():
+                column.restore(numbers[name], device)
+
     def read(self) -> dict[str, float]:
         """The losses by name; NaN if any number of a batch was not finite."""
         return {name: loss for means, columns in self._kept for name, loss in read(means, columns).items()}
@@ -71,6 +80,9 @@ class DeferredNumbers:
         if not isinstance(number, torch.Tensor):
             self._apart.append(number)
             return
+        if number.device.type == "cpu":  # kept tensors would scatter over the heap, and hold it in memory
+            self._apart.append(number.item())
+            return
         self._apart.append(number.detach())
         if len(self._apart) == PACK:
             self._pack()
@@ -80,6 +92,17 @@ class DeferredNumbers:
             self._pack()
             return torch.cat(self._packed).tolist() if self._packed else []
         return self._apart
+
+    def state(self) -> torch.Tensor:
+        """The numbers as a tensor."""
+        return torch.tensor(self.read(), dtype=torch.float64)
+
+    def restore(self, numbers: torch.Tensor, device: torch.device) -> None:
+        """Take the numbers of a state, before any other."""
+        if device.type == "cpu":
+            self._apart = numbers.tolist()
+        elif len(numbers):
+            self._packed = [numbers.to(device, torch.float32)]
 
     def _pack(self) -> None:
         if self._apart:

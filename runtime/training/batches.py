@@ -12,6 +12,7 @@ import torch
 from dlc.compiler.definitions.sections import NormalField
 from dlc.compiler.dims.dim import ClassCount, names, number, substitute
 from dlc.compiler.ir.graph import GraphInput
+from dlc.runtime.data.rows.orders import BlockOrder
 from dlc.runtime.training.device import free_memory
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from dlc.compiler.dims.dim import Size
     from dlc.compiler.lower.dim_bindings import DimSource
-    from dlc.runtime.data.rows import Rows
+    from dlc.runtime.data.rows.dataset import Order, Rows
     from dlc.runtime.training.training_plan import TrainingPlan
 
 CHUNK = 4 << 20  # bytes of one gather
@@ -43,7 +44,7 @@ class Loader:
         self._resident = None if held is None else ResidentArrays([held[n] for n in self._read], device)
 
     def batches(
-        self, sizes: Sequence[int], order: np.ndarray | None = None, start: int = 0
+        self, sizes: Sequence[int], order: Order | None = None, start: int = 0
     ) -> Iterator[list[torch.Tensor]]:
         """Batches of these sizes, beginning with batch `start`; each batch is a list with a tensor for every
         field. `order` defaults to the order of the source."""
@@ -51,12 +52,12 @@ class Loader:
         read = source(sizes, order, start)
         return read if self._read == self.fields else self._with_drawn(sizes[start:], read)
 
-    def order(self, generator: torch.Generator, batch: int) -> np.ndarray:
+    def order(self, generator: torch.Generator, batch: int) -> Order:
         """The order of the next epoch, for batches of about this size."""
         return self._rows.order(lambda count: torch.randperm(count, generator=generator).numpy(), batch)
 
     def _streamed(
-        self, sizes: Sequence[int], order: np.ndarray | None, start: int
+        self, sizes: Sequence[int], order: Order | None, start: int
     ) -> Iterator[list[torch.Tensor]]:
         for batch in self._rows.batches(sizes, self._read, order, start):
             yield [as_tensor(batch[name]).to(self.device) for name in self._read]
@@ -112,10 +113,9 @@ class ResidentArrays:
         self._home = device if free is None or self.size < SHARE * free else torch.device("cpu")
         self._tensors = [as_tensor(array).to(self._home) for array in arrays]
 
-    def batches(
-        self, sizes: Sequence[int], order: np.ndarray | None, start: int
-    ) -> Iterator[list[torch.Tensor]]:
+    def batches(self, sizes: Sequence[int], order: Order | None, start: int) -> Iterator[list[torch.Tensor]]:
         """Gathers the rows of many batches at once and splits them: faster than one gather for each batch."""
+        assert not isinstance(order, BlockOrder), "rows in memory have another order"
         kept = None if order is None else torch.from_numpy(order).to(self._home)
         first = sum(sizes[:start])
         for chunk in chunks(sizes[start:], max(self.size // max(self.count, 1), 1)):
@@ -159,9 +159,14 @@ class Passes:
             self._taken += 1
             yield taken
 
-    def again(self) -> Iterator[list[list[torch.Tensor]]]:
-        """The steps of the epoch, from the first step."""
-        self._taken = 0
+    @property
+    def taken(self) -> int:
+        """The steps that were taken of the epoch."""
+        return self._taken
+
+    def again(self, taken: int = 0) -> Iterator[list[list[torch.Tensor]]]:
+        """The steps of the epoch after the first ones that were `taken`."""
+        self._taken = taken
         return self.steps()
 
     def state(self) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from dlc.compiler.passes import fitting_order, graph_rewrite
 from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.lengths import with_missing_padding
 from dlc.runtime import data as rows_of
-from dlc.runtime.data.rows import CHUNK
+from dlc.runtime.data.rows.dataset import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from dlc.compiler.ir.graph import Graph, Node
     from dlc.compiler.program import CompiledProgram
-    from dlc.runtime.data.rows import Batch, Rows
+    from dlc.runtime.data.rows.dataset import Batch, Rows
 
 
 def fit(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import asdict, dataclass, field, fields
+from math import inf, isfinite, nan
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlc.runtime.training.training_plan import TrainingPlan
 
 Figures = dict[str, float]
+INTERRUPTED = "interrupted"  # how a training ended
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Epoch:
     `rate` is the learning rate of the optimizer without `on=`, or else of the first one; `rates` are those of
     all optimizers, in the order of the spec. `train` has the mean losses of the steps. `best` says that these
     are the best weights of the phase so far: the newest ones, if no figure is `compared`. `phase` is its
-    name, if the spec has phases.
+    name, if the spec has phases. `gradient_norm` is that of the last step, after clipping, over all weights
+    that training changes. `rows_per_second` counts training rows, and `seconds` the validation too. `memory`
+    is the most that the process took so far, in bytes: of the GPU if it trains on one, 0 if unknown.
     """
 
     epoch: int
@@ -39,11 +42,15 @@ class Epoch:
     rates: tuple[float, ...] = ()
     phase: str = ""
     compared: bool = True
+    gradient_norm: float = nan
+    rows_per_second: float = 0.0
+    memory: int = 0
 
     def record(self) -> dict[str, Any]:
         """As plain JSON values; with `best` only if epochs are compared, `rates` only if there are several,
         and `phase` only if it has a name."""
         record = asdict(self) | {"train": plain(self.train), "validation": plain(self.validation)}
+        record |= plain({"gradient_norm": self.gradient_norm})
         del record["compared"]
         if not self.compared:
             del record["best"]
@@ -52,6 +59,11 @@ class Epoch:
         if not self.phase:
             del record["phase"]
         return record
+
+    @classmethod
+    def restored(cls, record: Mapping[str, Any]) -> Epoch:
+        """The epoch of this record, as a state of a training has them."""
+        return cls(**{**record, "rates": tuple(record["rates"])})
 
 
 @dataclass(frozen=True)
@@ -83,11 +95,11 @@ class Trained:
     """The result of a training.
 
     `weights` are those of epoch `kept` (0: the initial weights). `figures` and `tables` are measured with
-    them on every part of the data, in inference form. `ended` is `done`, `early` (early stopping), `met` (the
-    condition of `until` holds), `interrupted` or `diverged`. `best` is the best epoch, 0 if nothing compares
-    epochs. The kept epoch is the best or the last one; `other` are the weights of the other one, empty if
-    both are the same epoch. All this is of the last phase that was trained; `phases` are the ends of all that
-    were trained to an end, in order.
+    them on every part of the data, in inference form; `answers` are counts of what they answer. `ended` is
+    `done`, `early` (early stopping), `met` (the condition of `until` holds), `interrupted` or `diverged`.
+    `best` is the best epoch, 0 if nothing compares epochs. The kept epoch is the best or the last one;
+    `other` are the weights of the other one, empty if both are the same epoch. All this is of the last phase
+    that was trained; `phases` are the ends of all that were trained to an end, in order.
     """
 
     weights: Mapping[str, np.ndarray] = field(repr=False)
@@ -99,11 +111,34 @@ class Trained:
     best: int = 0
     other: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     phases: tuple[PhaseEnd, ...] = ()
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def last(self) -> int:
         """The last epoch."""
         return len(self.history)
+
+    @property
+    def was_interrupted(self) -> bool:
+        return self.ended == INTERRUPTED
+
+    def state(self) -> dict[str, Any]:
+        """Its fields as numbers, texts and arrays; of its history only the number of epochs."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        tables = {part: {n: asdict(t) for n, t in of.items()} for part, of in self.tables.items()}
+        return kept | {"history": self.last, "tables": tables, "phases": [asdict(p) for p in self.phases]}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Trained:
+        """The training with this state; `history` has its epochs, and maybe more."""
+        from dlc.compiler.training.metrics import CountTable
+
+        weights, other = ({n: w.numpy() for n, w in kept[of].items()} for of in ("weights", "other"))
+        tables = {part: {n: CountTable(**t) for n, t in of.items()} for part, of in kept["tables"].items()}
+        epochs = tuple(map(Epoch.restored, history[: kept["history"]]))
+        phases = tuple(PhaseEnd(**phase) for phase in kept["phases"])
+        return cls(weights, epochs, kept["kept"], kept["ended"], kept["figures"], tables, kept["best"], other,
+                   phases, kept["answers"])  # fmt: skip
 
     def described(self, epoch: int) -> str:
         """An epoch in words: `epoch 12, the best`."""
@@ -124,23 +159,37 @@ def plain(figures: Figures) -> dict[str, float | None]:
     return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
-class Listener(Protocol):
-    """The interface of listeners of a training: the progress display, the run folder."""
+class Listener:
+    """What is told about a training while it runs. Its methods do nothing: a listener overrides those that it
+    needs. An exception in one ends the training.
 
-    def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
-        """Called once, with the plan of each phase."""
+        class Losses(dlc.Listener):
+            def epoch(self, epoch, weights):
+                print(epoch.epoch, epoch.train["loss"])
 
-    def samples(self, step: int, values: Mapping[str, np.ndarray]) -> None:
-        """Called with the values of `sample`, a row each, some times in a training."""
+        dlc.train("iris.dl", listeners=[Losses()])
+    """
 
-    def phase(self, phase: PhaseEnd) -> None:
-        """Called at the end of each phase, if the spec has phases."""
+    def begin(
+        self, program: CompiledProgram, plans: Sequence[TrainingPlan], history: Sequence[Epoch] = ()
+    ) -> None:
+        """Called once, with the plan of each phase; `history` has the epochs of a run that is
+        resumed."""
 
     def step(self, moment: Moment) -> None:
         """Called from time to time within an epoch."""
 
+    def samples(self, step: int, values: Mapping[str, np.ndarray]) -> None:
+        """Called with the values of `sample`, a row each, some times in a training."""
+
     def epoch(self, epoch: Epoch, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
         """Called after every epoch; `weights` returns the best weights so far."""
+
+    def statistics(self, record: Mapping[str, Any]) -> None:
+        """Called after some epochs, with the norms of weights and gradients and the state of the units."""
+
+    def phase(self, phase: PhaseEnd) -> None:
+        """Called at the end of each phase, if the spec has phases."""
 
     def end(self, trained: Trained) -> None:
         """Called at the end, also if the training diverged."""
@@ -166,6 +215,7 @@ class BestEpoch:
         self._part, self._figure = compared(stopping, validated, [o.figure for o in phase.objectives])
         self._min_delta = stopping.min_delta if stopping else 0.0
         self._best, self._waited = inf, 0
+        self.latest = inf  # the compared figure of the last epoch, lower is better
 
     @property
     def compares(self) -> bool:
@@ -179,12 +229,19 @@ class BestEpoch:
     def better(self, parts: Mapping[str, Figures]) -> bool:
         if not self._figure:
             return True
-        figure = parts[self._part].get(self._figure, inf)
-        if not self._sign * figure < self._best - self._min_delta:  # NaN is never better
+        figure = self._sign * parts[self._part].get(self._figure, inf)
+        self.latest = figure if isfinite(figure) else inf
+        if not figure < self._best - self._min_delta:  # NaN is never better
             self._waited += 1
             return False
-        self._best, self._waited = self._sign * figure, 0
+        self._best, self._waited = figure, 0
         return True
+
+    def state(self) -> dict[str, Any]:
+        return {"figure": self._best, "waited": self._waited}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._best, self._waited = state["figure"], state["waited"]
 
     @property
     def over(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from dlc.compiler.passes.specialize import matrices
 from dlc.compiler.training.optimizers import main_optimizer, shares
 from dlc.runtime.training.batch_losses import mean_of_sum
 from dlc.runtime.training.batch_means import OBJECTIVE
+from dlc.runtime.training.optimizer_state import gradient_norm, optimizer_state, restore_optimizer
 from dlc.runtime.training.snapshot import copy, random_states, set_random_states
 from dlc.runtime.training.training_plan import plan_error
 from dlc.runtime.training.weight_averages import Averages, FollowingNet
@@ -56,6 +58,23 @@ class Learner:
         """The learning rate that is reported for a step."""
         written = [optimizer for trainer in self.trainers for optimizer in trainer.objective.optimizers]
         return self.rates(step)[written.index(main_optimizer(written))]
+
+    def gradient_norm(self) -> float:
+        """The norm of the gradients of the last step, after clipping; NaN before the first step."""
+        return gradient_norm(self.forms.trained)
+
+    def state(self) -> dict[str, Any]:
+        """The state of optimizers, schedules and averages. Tensors are not copied."""
+        return {
+            "trainers": [trainer.state() for trainer in self.trainers],
+            "averages": self.averages.state() if self.averages is not None else None,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for trainer, own in zip(self.trainers, state["trainers"], strict=True):
+            trainer.restore(own)
+        if self.averages is not None:
+            self.averages.restore(state["averages"])
 
     def after_epoch(self, figures: Mapping[str, float]) -> None:
         """Give the losses of an epoch to the schedules."""
@@ -138,6 +157,18 @@ class ObjectiveTrainer:
         except Reject as reject:
             raise plan_error(reject.message, self._settings, "optimizer", reject.help, reject.code) from None
 
+    def state(self) -> dict[str, Any]:
+        return {
+            "optimizers": [optimizer_state(optimizer) for optimizer in self.optimizers],
+            "schedules": [None if known is None else astuple(known) for known in self._seen],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            restore_optimizer(optimizer, kept)
+        schedule = self.objective.schedule
+        self._seen = [None if k is None else schedule.remembered(k) for k in state["schedules"]]
+
     def rates(self, step: int) -> list[float]:
         """The learning rate of each optimizer of the spec at a step."""
         seen = zip(self.objective.optimizers, self._seen, strict=True)
@@ -157,12 +188,12 @@ class ObjectiveTrainer:
                 group["lr"] = rate
         if self._recomputes:
             return self._search(batches)
-        made = self._gradients(batches)
+        made = self.gradients(batches)
         for optimizer in self.optimizers:
             optimizer.step()
         return made
 
-    def _gradients(self, batches: list[Batch]) -> Outputs:
+    def gradients(self, batches: list[Batch]) -> Outputs:
         """Compute the gradient of every weight, over the rows of all batches."""
         for weight in self._weights:
             weight.grad = None
@@ -226,7 +257,7 @@ class ObjectiveTrainer:
             if found:
                 set_random_states(self.forms.device, drawn)
                 copy(before, statistics)
-            found.append(self._gradients(batches))
+            found.append(self.gradients(batches))
             return found[-1][OBJECTIVE]
 
         for optimizer in self.optimizers:

@@ -9,10 +9,10 @@ from dlc.compiler.diagnostics.problems import CompileError
 from dlc.compiler.dims import dim
 from dlc.compiler.passes.lengths import axes_of, length_inputs
 from dlc.runtime.data.data_errors import SHAPE
-from dlc.runtime.data.free_dims import free_dims
+from dlc.runtime.data.rows.free_dims import free_dims
 
-HELP = "leave such rows out (`drop = missing` leaves out empty texts), or reduce the axis by `sum`, `mean` " \
-       "or a recurrent layer with `final=true`, which take rows without steps"  # fmt: skip
+HELP = "leave such rows out (of texts, `drop = missing` leaves out the empty ones), or reduce the axis by " \
+       "`sum`, `mean` or a recurrent layer with `final=true`, which take rows without steps"  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,6 +9,7 @@ import numpy as np
 from dlc.compiler.output_kinds import class_axis, kind_of
 from dlc.compiler.passes.lengths import length_name
 from dlc.compiler.training.metrics import Prediction, State
+from dlc.runtime.training.answers import counter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,9 +23,14 @@ class Meter:
     """Accumulates metrics. Outputs have the names of the artifact, both from torch and from ONNX Runtime. The
     caller adds batches to `losses`."""
 
-    def __init__(self, measured: Sequence[OutputMetric], losses: Losses | None = None) -> None:
+    def __init__(
+        self, measured: Sequence[OutputMetric], losses: Losses | None = None, *, answers: bool = False
+    ) -> None:
+        """With `answers`, it also counts what is answered to each output that is measured."""
         self._measured = [(m, m.metric.start(m.updated_with, m.unit)) for m in measured]
         self._losses = losses
+        counted = (m for m in measured if answers and not m.metric.whole_rows)
+        self._answers = {m.output: counter(m.type) for m in counted}
 
     def add(
         self,
@@ -35,11 +41,15 @@ class Meter:
         """Add one batch to the metrics `of` these answers, by default to all. `targets` has the lengths of
         its rows too, as `y_length`, where they differ."""
         predictions: dict[str, Prediction] = {}
+        left = {output for output, counter in self._answers.items() if counter is not None}
         for m, state in self._measured:
             if of is not None and m not in of:
                 continue
             if m.output not in predictions:
                 predictions[m.output] = prediction_of(answers, m.output, m.type)
+            if m.output in left and not m.metric.whole_rows:
+                self._count(m, predictions[m.output], targets)
+                left.remove(m.output)
             answer, target = predictions[m.output], targets[m.target]
             if not m.leaves_out:
                 m.metric.update(np, state, answer, target)
@@ -51,6 +61,19 @@ class Meter:
                 whole = m.updated_with is m.type
                 given = (answer, target) if whole else entries(m.type, answer, target, counts)
                 m.metric.update(np, state, *given)
+
+    def _count(self, m: OutputMetric, answer: Prediction, targets: Mapping[str, Any]) -> None:
+        """Count the answers of an output."""
+        counter, target = self._answers[m.output], targets[m.target]
+        assert counter is not None, "it is looked at before"
+        if m.leaves_out:
+            counts = counted(m.type, target, targets.get(length_name(m.target)))
+            answer, target = entries(m.type, answer, target, counts)
+        counter.add(answer, target)
+
+    def answers(self) -> dict[str, Any]:
+        """What was answered to each output, as JSON values: see `answers.py`."""
+        return {output: counter.record() for output, counter in self._answers.items() if counter is not None}
 
     def figures(self) -> dict[str, float]:
         """The losses and the figures of all metrics, by name."""

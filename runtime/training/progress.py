@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import PARTS
 from dlc.compiler.diagnostics.quoting import printable
-from dlc.runtime.training.history import Moment, compared, kept_weights
+from dlc.runtime.training.history import Listener, Moment, compared, kept_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,14 +29,16 @@ FIGURES = 8  # maximum number of figures in a line
 CLASSES = 24  # maximum number of classes of a table that is shown
 
 
-class Progress:
+class Progress(Listener):
     """A listener that shows a progress bar on a terminal, and lines of text elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar: Any = None
 
-    def begin(self, program: CompiledProgram, plans: Sequence[TrainingPlan]) -> None:
+    def begin(
+        self, program: CompiledProgram, plans: Sequence[TrainingPlan], history: Sequence[Epoch] = ()
+    ) -> None:
         self._waiting = [*zip(program.phases, plans, strict=True)]
         self._epoch, self._step = 1, 0  # the epoch, and the number of steps before it
         self._next_phase()
@@ -80,9 +82,6 @@ class Progress:
             self._printed = now
             rows = f"{self._done(moment.step):_} of {sum(self._plan.rows):_} rows"
             self._print(f"{self._title()}/{self._plan.epochs}  {rows}  {self._state(moment)}")
-
-    def samples(self, step: int, values: Mapping[str, Any]) -> None:
-        """Nothing is shown."""
 
     def epoch(self, epoch: Epoch, weights: Callable[[], Any]) -> None:
         number, state = epoch.epoch - self._epochs, ""

@@ -10,7 +10,7 @@ import torch
 from dlc.runtime.training.torch_forms import largest, seed_of
 
 if TYPE_CHECKING:
-    from dlc.runtime.data.rows import Dataset
+    from dlc.runtime.data.rows.dataset import Dataset
     from dlc.runtime.training.torch_forms import Forms
     from dlc.runtime.training.training_plan import TrainingPlan
 

@@ -31,6 +31,11 @@ class Snapshot:
         self._nested = [(o, w, deepcopy(s)) for o, w, s in self._states() if is_nested(s)]
         self._random = random_states(self._device)
 
+    @property
+    def weights(self) -> list[torch.Tensor]:
+        """The weights as they were taken."""
+        return self._kept[: len(self._weights)]
+
     def restore(self) -> None:
         for optimizer, weight, _ in [*self._states()]:
             if (id(optimizer), id(weight)) not in self._known:  # taken before its first step
@@ -59,6 +64,14 @@ def copy(source: list[torch.Tensor], target: list[torch.Tensor]) -> None:
     with torch.no_grad():
         for a, b in zip(source, target, strict=True):
             b.copy_(a)
+
+
+def fill(source: list[torch.Tensor], target: list[torch.Tensor]) -> None:
+    """Copy tensors of the same shapes. ValueError if a shape differs."""
+    for a, b in zip(source, target, strict=True):
+        if a.shape != b.shape:
+            raise ValueError(f"a tensor has the shape {[*a.shape]} in place of {[*b.shape]}")
+    copy(source, target)
 
 
 def random_states(device: torch.device) -> list[torch.Tensor]:

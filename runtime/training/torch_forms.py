@@ -22,7 +22,7 @@ from dlc.compiler.passes.graph_rewrite import prune
 from dlc.compiler.passes.hoisting import hoist
 from dlc.compiler.training.figures import titles
 from dlc.runtime.data import required_fields
-from dlc.runtime.data.rows import batch_sizes
+from dlc.runtime.data.rows.dataset import batch_sizes
 from dlc.runtime.training import device as device_of
 from dlc.runtime.training.batch_losses import Losses
 from dlc.runtime.training.batch_means import Means
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dlc.compiler.ir.graph import Graph, Value, Weight
     from dlc.compiler.program import CompiledProgram
     from dlc.compiler.training.phases import Objective, Phase
-    from dlc.runtime.data.rows import Rows
+    from dlc.runtime.data.rows.dataset import Rows
 
     CutGraph = tuple[Graph, Graph]
 
@@ -210,15 +210,17 @@ class Forms:
         """The metrics of answers that are made step by step."""
         return [m for m in self.measured if m.type.decoded]
 
-    def measure(self, part: str, rows: Rows, watched: Container[str] | None = None) -> Meter:
-        """A meter with the losses and metrics of a part of the rows, in inference form. Metrics of decoded
-        answers are measured if their figures are `watched`, by default all. What is drawn is the same each
-        time, and differs from what is drawn for other parts."""
+    def measure(
+        self, part: str, rows: Rows, watched: Container[str] | None = None, *, answers: bool = False
+    ) -> Meter:
+        """A meter with the losses and metrics of a part of the rows, in inference form; with `answers`, with
+        counts of what is answered. Metrics of decoded answers are measured if their figures are `watched`, by
+        default all. What is drawn is the same each time, and differs from what is drawn for other parts."""
         assert rows.count is not None, "drawn rows are not measured"
         decoded = [m for m in self.decoded if watched is None or any(name in watched for name in m.figures)]
         plain = [m for m in self.measured if not m.type.decoded]
         losses = Losses([self.answering.means])
-        meter = Meter([m for m in self.measured if m in plain or m in decoded], losses)
+        meter = Meter([m for m in self.measured if m in plain or m in decoded], losses, answers=answers)
         seed, batch = seed_of(self.phase.settings.seed, part), self.phase.settings.batch
         sizes = sizes_of(rows.count, "all" if batch == "all" else max(EVALUATED * batch, self._fitting))
         for made, targets in self._answers(self.answering, rows, sizes, seed, plain):
@@ -240,9 +242,8 @@ class Forms:
         batches = self.loader(rows, form, seed=seed).batches(sizes) if sizes else ()
         with torch.inference_mode(not self.differentiates):
             weights = form.exported_weights()
-        starts = accumulate(sizes, initial=0)
-        of_rows = rows.batches(sizes, targets | lengths)
-        for first, batch, of_batch in zip(starts, batches, of_rows, strict=False):
+        pairs = zip(batches, rows.batches(sizes, targets | lengths), strict=True)
+        for first, (batch, of_batch) in zip(accumulate(sizes, initial=0), pairs, strict=False):
             with torch.inference_mode(not self.differentiates):
                 made = form(batch, weights, first)
             yield made, of_batch

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlc.compiler.training.metrics import Metric
     from dlc.compiler.training.phases import Phase
     from dlc.compiler.training.train_section import Train
-    from dlc.runtime.data.rows import Dataset
+    from dlc.runtime.data.rows.dataset import Dataset
 
 PLAN_ERROR = "E0804"
 DRAWN = 100  # steps of an epoch if all inputs are drawn, so that there are no rows to count
@@ -144,7 +144,7 @@ def check_statistics(graph: Graph, plan: TrainingPlan) -> None:
 def watched(phase: Phase, part: str) -> set[str]:
     """The figures of a part of the data that decide when a phase ends and which epoch is the best."""
     settings = phase.settings
-    paths = settings.until.measures() if settings.until is not None else []
+    paths = settings.until.paths() if settings.until is not None else []
     paths += [settings.early_stop.on] if settings.early_stop is not None else []
     return {path.removeprefix(f"{part}.") for path in paths if path.startswith(f"{part}.")}
 

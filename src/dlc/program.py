@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from dlc import compiler
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.diagnostics.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     import onnx
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dlc.compiler.program import CompiledProgram as Compiled
     from dlc.compiler.program import Facts
     from dlc.runtime.pipeline import Result
+    from dlc.runtime.run_record import RunRecord
+    from dlc.runtime.seeds import SeedResults
+    from dlc.runtime.training.history import Listener
 
 
 class Program:
@@ -52,6 +55,18 @@ class Program:
         facts = replace(facts, tensors=self.compiled.facts.tensors)
         if facts != self.compiled.facts:
             self.compiled = self._compile(facts)
+
+    def with_later_seed(self, later: int) -> Program:
+        """The program with the seed of `train`, and of each phase with a seed of its own, `later` places on.
+        The split of the rows stays. With 0, it is the program itself."""
+        if later == 0:
+            return self
+        train = self.compiled.train
+        seeds = {"train.seed": train.seed + later}
+        own = [phase for phase in train.phases if phase.own("seed")]
+        seeds |= {f"train.{phase.phase}.seed": phase.seed + later for phase in own}
+        return Program(self._source, self.folder, self._params | seeds, self.compiled.facts, self._read,
+                       self._outputs)  # fmt: skip
 
     def fit(self, data: Any = None) -> Program:
         """Fit `standardize` and the other fitted operators, and the classes of `class(auto)`, to rows.
@@ -158,17 +173,74 @@ def no_spec(path: str) -> str:
     return f"there is no spec at {shorten(path, 200)}; the text of one is given as `text=`"
 
 
+def resumed_program(
+    record: RunRecord, path: str | Path | None = None, params: Mapping[str, Any] | None = None
+) -> Program:
+    """The program of a run that is resumed: of the spec that the run has, or of the one at `path`, with the
+    params and settings of the run and those that are given."""
+    from dlc.runtime.run_spec import read_spec
+
+    values = {**record.params, **(params or {})}
+    if path is not None:
+        return compile(path, params=values)
+    spec = read_spec(record.folder)
+    return Program(spec.source, record.spec_folder, values, None, spec.read)
+
+
+@overload
 def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
-          data: Any = None, out: str | Path | None = None,
-          device: str | None = "auto") -> Result:  # fmt: skip
+          data: Any = None, out: str | Path | None = None, device: str | None = "auto",
+          memory: str | int | None = None, listeners: Sequence[Listener] = (),
+          log: str | Sequence[str] = (), resume: str | Path | None = None,
+          seeds: None = None) -> Result: ...  # fmt: skip
+@overload
+def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
+          data: Any = None, out: str | Path | None = None, device: str | None = "auto",
+          memory: str | int | None = None, listeners: Sequence[Listener] = (),
+          log: str | Sequence[str] = (), resume: None = None, seeds: int) -> SeedResults: ...  # fmt: skip
+def train(path: str | Path | None = None, *, text: str | None = None, params: Mapping[str, Any] | None = None,
+          data: Any = None, out: str | Path | None = None, device: str | None = "auto",
+          memory: str | int | None = None, listeners: Sequence[Listener] = (),
+          log: str | Sequence[str] = (), resume: str | Path | None = None,
+          seeds: int | None = None) -> Result | SeedResults:  # fmt: skip
     """Train a spec, export it, and check the artifact. The result has the paths and the metrics.
 
     `data` replaces the source of the spec: a path, a dict of arrays, or a frame of pandas, polars or Arrow
-    with the same columns as a file.
+    with the same columns as a file. `memory` is how much of it the rows may take, as `4G`, half of what is
+    free by default: more rows are encoded once into a cache on the disk, and read from there. `listeners` are
+    told about the training while it runs. `log` names logs for other tools: `tensorboard`, `mlflow` or a path
+    that ends in `.csv`; a list for several. `resume` is a run folder: the run goes on from the last state
+    that it kept, in the same folder; its spec is not needed.
+
+    With `seeds=5` it trains five times, with the seed of `train` and those after it, each in a run folder.
+    The rows and their split are the same, and the listeners are told about each training. The result has the
+    runs by seed, and the mean and the standard deviation of each figure: `result.mean["test"]["accuracy"]`.
     """
     from dlc.runtime import pipeline
-    from dlc.runtime.python_arguments import path_of
+    from dlc.runtime import seeds as several
+    from dlc.runtime.logs.logs import check_name
+    from dlc.runtime.memory import share
+    from dlc.runtime.python_arguments import listeners_of, path_of, seeds_of
 
-    program = compile(path, text=text, params=params)
-    folder = None if out is None else path_of(out, "the folder of runs")
-    return pipeline.train(program, data=data, out=folder, device="auto" if device is None else str(device))
+    count, resumed = seeds_of(seeds), None
+    if resume is not None:
+        from dlc.runtime.resuming import resumed_at
+
+        if text is not None or out is not None or count is not None:
+            raise ValueError("a resumed run has its spec, seed and folder: give no `text`, `out` or `seeds`")
+        resumed = resumed_at(path_of(resume, "the run"))
+        program = resumed_program(resumed.record, path, params)
+        data = resumed.data if data is None else data
+    else:
+        program = compile(path, text=text, params=params)
+    settings = {
+        "data": data,
+        "out": None if out is None else path_of(out, "the folder of runs"),
+        "device": "auto" if device is None else str(device),
+        "memory": None if memory is None else share(memory),
+        "listeners": listeners_of(listeners),
+        "log": [*map(check_name, [log] if isinstance(log, str) else log)],
+    }
+    if count is not None:
+        return several.train(program, count, **settings)
+    return pipeline.train(program, resumed=resumed, **settings)

@@ -90,18 +90,27 @@ def test_texts_are_cut_and_answers_joined(characters: Path) -> None:
     np.testing.assert_array_equal(same["tag_probabilities"][1], found["tag_probabilities"][3])
 
 
+def columns(frame: Any) -> dict[str, list[Any]]:
+    """The columns of a frame of pandas, polars or Arrow."""
+    read = frame.to_pydict() if isinstance(frame, pa.Table) else frame.to_dict()
+    return {name: [*(cells.values() if isinstance(cells, dict) else cells)] for name, cells in read.items()}
+
+
 @pytest.mark.parametrize(
     "frame", [pd.DataFrame, polars.DataFrame, pa.table], ids=["pandas", "polars", "arrow"]
 )
 def test_frames_of_texts(frame: Any, characters: Path) -> None:
-    found = dlc.load(characters).predict(frame({"text": ["dé", "", "cab"]}))
-    assert found["tag"].tolist() == ["CV", "", "CVC"]
+    texts = ["dé", "", "cab"]
+    found = dlc.load(characters).predict(frame({"text": texts}))
+    assert [*columns(found)] == ["tag", "tag_probabilities"]
+    assert columns(found)["tag"] == ["CV", "", "CVC"]
+    assert [len(places) for places in columns(found)["tag_probabilities"]] == [*map(len, texts)]
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, polars.DataFrame, pa.table])
 def test_frames_without_rows(frame: Any, characters: Path) -> None:
-    made = dlc.load(characters).predict(frame({"text": []}))
-    assert {name: len(rows) for name, rows in made.items()} == {"tag": 0, "tag_probabilities": 0}
+    found = dlc.load(characters).predict(frame({"text": []}))
+    assert columns(found) == {"tag": [], "tag_probabilities": []}
 
 
 def test_words_are_joined_by_a_space(words: Path) -> None:

@@ -19,6 +19,7 @@ import dlc
 from dlc.cli import commands
 from dlc.runtime.artifact import ArtifactError, evaluate
 from dlc.runtime.artifact.export import export
+from dlc.runtime.data import read_rows
 
 TEXT = (
     "input x: float[2]\noutput kind: class(no, yes)\noutput size: float\n"
@@ -120,7 +121,7 @@ def test_a_file_without_rows_is_predicted_but_not_evaluated(name: str, written: 
     assert predicted.stderr.startswith(f"note: {name} has ") and "no rows" in predicted.stderr
     assert CliRunner().invoke(commands, ["predict", *paths, "--format", "json"]).stdout == "[]\n"
     with pytest.raises(dlc.CompileError) as caught:
-        evaluate.read_rows(Path(paths[1]), evaluate.inputs_of(dlc.load(made.path)))
+        read_rows(Path(paths[1]), evaluate.inputs_of(dlc.load(made.path)))
     assert [d.code for d in caught.value.diagnostics] == ["E0708"]
 
 

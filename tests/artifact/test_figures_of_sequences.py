@@ -10,10 +10,10 @@ from dlc.compiler import Source, compile
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.program import Facts
 from dlc.compiler.types import Classes
-from dlc.runtime.artifact import evaluate, load
+from dlc.runtime.artifact import load
 from dlc.runtime.artifact.export import export
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.sequences.ragged import Ragged
 from dlc.runtime.training.loop import train
 
 RNG = np.random.default_rng(0)
@@ -50,15 +50,21 @@ def drawn(own: bool) -> InMemoryRows:
     return InMemoryRows({"x": Ragged(x, steps), "y": Ragged(y, symbols)}, 60, lengths=lengths)
 
 
+def given(rows: InMemoryRows) -> dict[str, list[np.ndarray]]:
+    """The same rows as a caller has them, with names of classes."""
+    steps, symbols = (np.cumsum(rows.lengths[name])[:-1] for name in ("x_length", "y_length"))
+    names = np.array(["a", "b", "c"])[rows["y"].values]
+    return {"x": np.split(rows["x"].values, steps), "y": np.split(names, symbols)}
+
+
 @pytest.mark.parametrize("export_lengths", ["", LENGTHS], ids=["one length", "lengths"])
 @pytest.mark.parametrize("text", [TAGS, TEXTS], ids=["tags", "texts"])
-def test_figures_of_the_artifact_are_those_of_training(text, export_lengths, tmp_path, monkeypatch):
+def test_figures_of_the_artifact_are_those_of_training(text, export_lengths, tmp_path):
     rows = drawn(text == TEXTS)
     program = compile(Source("m.dl", text + export_lengths), facts=NAMES)
     trained = train(program, Dataset(rows, None, None), draw(program.graph, 0), on="cpu")
     export(program, trained.weights, tmp_path / "m.onnx")
-    monkeypatch.setattr(evaluate, "read_rows", lambda *given, **more: rows)
-    found = evaluate.evaluate(load(tmp_path / "m.onnx"), None)
+    found = load(tmp_path / "m.onnx").evaluate(given(rows))
     wanted = trained.figures["train"]
     assert found.figures == pytest.approx({name: v for name, v in wanted.items() if name != "loss"})
     assert found.tables == trained.tables["train"] if text == TAGS else not found.tables

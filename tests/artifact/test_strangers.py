@@ -8,8 +8,8 @@ import json
 import os
 import resource
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ tanh(h) -> z
 """
 ROWS = "x,x,x,y,z,z,z\n1,2,3,red,1,2,3\n4,5,6,blue,4,5,6\n"
 Change = Callable[[onnx.ModelProto], Any]
+OF_ROWS = ("predict", "eval")  # commands that take rows
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,19 @@ def changed(made: Made, folder: Path, change: Change) -> Path:
     (folder / "model.onnx").write_bytes(proto.SerializeToString())
     (folder / "rows.csv").write_text(ROWS)
     return folder / "model.onnx"
+
+
+def messages(made: Made, folder: Path, changes: Mapping[str, Change], *names: str) -> dict[str, list[str]]:
+    """What these commands say of each changed artifact, which they have to reject. They run in one process,
+    because its start takes longer than they do."""
+    typed: list[tuple[object, ...]] = []
+    for number, change in enumerate(changes.values()):
+        (folder / str(number)).mkdir()
+        path = changed(made, folder / str(number), change)
+        typed += [(name, path, *([folder / str(number) / "rows.csv"] if name in OF_ROWS else []))
+                  for name in names]  # fmt: skip
+    said = iter(refused(*typed))
+    return {kind: list(islice(said, len(names))) for kind in changes}
 
 
 # --- graphs that expand in memory -------------------------------------------------------------------------
@@ -114,12 +128,17 @@ UNFOLDING = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def of_bombs(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    return messages(plain, tmp_path_factory.mktemp("bombs"), UNFOLDING, "verify", *OF_ROWS)
+
+
 @pytest.mark.parametrize("bomb", UNFOLDING)
-def test_a_graph_that_expands_in_memory_is_stopped(bomb: str, plain: Made, tmp_path: Path) -> None:
-    path = changed(plain, tmp_path, UNFOLDING[bomb])
-    onnx.checker.check_model(onnx.load(path))
-    rows = tmp_path / "rows.csv"
-    verified, *used = refused(("verify", path), ("predict", path, rows), ("eval", path, rows))
+def test_a_graph_that_expands_in_memory_is_stopped(
+    bomb: str, plain: Made, of_bombs: dict[str, list[str]], tmp_path: Path
+) -> None:
+    onnx.checker.check_model(onnx.load(changed(plain, tmp_path, UNFOLDING[bomb])))
+    verified, *used = of_bombs[bomb]
     assert "cannot be run on the inputs of its proof: it needs more memory than the limit" in verified
     assert all("cannot run these inputs: it needs more memory than the limit" in why for why in used)
 
@@ -214,15 +233,31 @@ FOREIGN: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(k, marks=[pytest.mark.slow] * (k == "more nodes than a spec may have")) for k in FOREIGN],
-)
-def test_a_model_that_dlc_does_not_write_is_not_opened(kind: str, plain: Made, tmp_path: Path) -> None:
+LONG = "more nodes than a spec may have"
+SHORT = [kind for kind in FOREIGN if kind != LONG]
+
+
+@pytest.fixture(scope="module")
+def of_foreign(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    changes = {kind: FOREIGN[kind][0] for kind in SHORT}
+    return messages(plain, tmp_path_factory.mktemp("foreign"), changes, "verify", *OF_ROWS)
+
+
+@pytest.mark.slow
+def test_a_model_of_too_many_nodes_is_not_opened(plain: Made, tmp_path: Path) -> None:
+    change, why = FOREIGN[LONG]
+    said = messages(plain, tmp_path, {LONG: change}, "verify", *OF_ROWS)
+    assert all(f"model.onnx is not an artifact of dlc: {why}" in message for message in said[LONG])
+    assert show.spec_within(str(tmp_path / "0" / "model.onnx")) == plain.metadata["dlc.spec"]
+
+
+@pytest.mark.parametrize("kind", SHORT)
+def test_a_model_that_dlc_does_not_write_is_not_opened(
+    kind: str, plain: Made, of_foreign: dict[str, list[str]], tmp_path: Path
+) -> None:
     change, why = FOREIGN[kind]
     path = changed(plain, tmp_path, change)
-    rows = tmp_path / "rows.csv"
-    for message in refused(("verify", path), ("predict", path, rows), ("eval", path, rows)):
+    for message in of_foreign[kind]:
         assert f"model.onnx is not an artifact of dlc: {why}" in message
     if "ModelProto" not in why:
         assert show.spec_within(str(path)) == plain.metadata["dlc.spec"]  # does not read the graph
@@ -320,14 +355,15 @@ def test_files_that_are_not_regular_are_an_error(tmp_path: Path) -> None:
     with open(tmp_path / "large.onnx", "wb") as file:
         file.truncate(3_000_000_000)
     (tmp_path / "rows.csv").write_text(ROWS)
-    for name, why in {
+    reasons = {
         "pipe.onnx": "is a pipe (FIFO), not a regular file",
         "zero.onnx": "is a device, not a regular file",
         "large.onnx": "is larger than 2_147_483_647 bytes",
-    }.items():
-        path, rows = tmp_path / name, tmp_path / "rows.csv"
-        commands = [("verify", path), ("show", path), ("predict", path, rows), ("eval", path, rows)]
-        assert refused(*commands) == [f"error: {path} {why}\n"] * 4
+    }
+    rows, paths = tmp_path / "rows.csv", [tmp_path / name for name in reasons for _ in range(4)]
+    commands = cycle([("verify",), ("show",), ("predict", rows), ("eval", rows)])
+    typed = [(name, path, *more) for path, (name, *more) in zip(paths, commands, strict=False)]
+    assert refused(*typed) == [f"error: {path} {reasons[path.name]}\n" for path in paths]
 
 
 # --- metadata ---------------------------------------------------------------------------------------------
@@ -358,11 +394,15 @@ METADATA = {
 }
 
 
+@pytest.fixture(scope="module")
+def of_metadata(plain: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    changes = {kind: change for kind, (change, _) in METADATA.items()}
+    return messages(plain, tmp_path_factory.mktemp("metadata"), changes, "verify", "show")
+
+
 @pytest.mark.parametrize("kind", METADATA)
-def test_oversized_metadata_is_not_read(kind: str, plain: Made, tmp_path: Path) -> None:
-    change, why = METADATA[kind]
-    path = changed(plain, tmp_path, change)
-    assert all(why in message for message in refused(("verify", path), ("show", path)))
+def test_oversized_metadata_is_not_read(kind: str, of_metadata: dict[str, list[str]]) -> None:
+    assert all(METADATA[kind][1] in message for message in of_metadata[kind])
 
 
 def packed(values: Any) -> dict[str, Any]:

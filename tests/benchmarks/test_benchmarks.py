@@ -13,6 +13,7 @@ from benchmarks import (
     decoding,
     decoding_rivals,
     exporting,
+    first_specs,
     recurrent,
     sequence_rivals,
     start,
@@ -210,7 +211,7 @@ def test_the_page_names_the_machine_and_no_path() -> None:
 
 
 def test_a_part_of_the_page_is_written_alone() -> None:
-    parts = dict(zip(TITLES, ["a", "b\n\nc", "d", "| e |", "f", "g"], strict=True))
+    parts = dict.fromkeys(TITLES, "| e |") | {"training": "b\n\nc"}
     assert sections(page(parts)) == parts
     changed = page(sections(page(parts)) | {"training": "new"})
     assert sections(changed) == parts | {"training": "new"}
@@ -316,3 +317,14 @@ def test_decoding_is_timed() -> None:
     found = list(decoding.compare(Effort(quick=True)))
     assert [c.asked for c in found] == [4, 1, 0, 0.9, 2, 0]
     assert all(min(c.timing.ours) > 0 for c in found[:4])
+
+
+def test_first_specs_and_boosting_get_the_same_rows() -> None:
+    train, test = first_specs.parts(["a", "b", "b", "b"] * 25, seed=3)
+    assert sorted([*train, *test]) == [*range(100)]
+    assert (len(test), sum(row % 4 == 0 for row in test)) == (20, 5)
+    compared = first_specs.compare("wine", 1, **{"train.epochs": 2})
+    assert (compared.count, compared.measure) == (178, "accuracy")
+    assert compared.simple[0] == pytest.approx(0.4, abs=0.03)
+    assert compared.boosting[0] > 0.9
+    assert first_specs.section([compared]).splitlines()[2].startswith("| wine | 178 | accuracy | 0.")

@@ -90,7 +90,7 @@ def test_one_answer_for_each_window(run: Path, tmp_path: Path) -> None:
     assert dlc("predict", run, tmp_path / "new.parquet").output == same
     for text in ((tmp_path / "new.csv").read_text(), rows.to_json(orient="records")):
         assert CliRunner().invoke(commands, ["predict", str(run), "-"], input=text).output == same
-    np.testing.assert_array_equal(dlc_package.load(run).predict(rows)["load"], answers)
+    np.testing.assert_array_equal(dlc_package.load(run).predict(rows)["load"].tolist(), answers)
 
 
 def test_windows_are_given_as_arrays_too(run: Path, tmp_path: Path) -> None:

@@ -28,12 +28,17 @@ GIVEN = (
     "begun", "torn", "spec.dl/x.dl", "a\udcff.dl", "--out=", TOO_LONG,
 )  # fmt: skip
 WORDS = ("explain", "doc")
-FILES = [command for command in COMMANDS if command not in (*WORDS, "doctor")]
+FILES = [command for command in COMMANDS if command not in (*WORDS, "doctor", "cache")]
 # Valid arguments of each command; `dlc show` takes both kinds.
-SPECS = {(command, "spec.dl") for command in FILES if command not in ("verify", "eval", "predict", "export")}
+SPECS = {
+    (command, "spec.dl")
+    for command in FILES
+    if command not in ("verify", "eval", "predict", "export", "new", "report", "runs")
+}
 MODELS = {(c, model) for c in ("verify", "eval", "predict") for model in ("model.onnx", "model.dl", "run")}
 TAKEN = SPECS | MODELS | {("show", "model.onnx"), ("export", "run"), ("export", "killed"),
-                          *((command, run) for command in ("show", "test")
+                          ("diff", "model.onnx"), ("runs", None), ("runs", "runs"), ("report", "runs"),
+                          *((command, run) for command in ("show", "test", "diff", "runs", "report")
                             for run in ("run", "killed", "begun"))}  # fmt: skip
 REPORTS = ("check", "test")  # they print errors on standard output
 GOLDEN = Path(__file__).parent / "given.txt"
@@ -73,7 +78,8 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def line_of(command: str, given: str | None) -> list[str]:
-    behind = ["rows.csv"] if command in ("eval", "predict") and given is not None else []
+    second = {"eval": ["rows.csv"], "predict": ["rows.csv"], "diff": ["spec.dl"]}
+    behind = second.get(command, []) if given is not None else []
     return [command, *([] if given is None else [given]), *behind]
 
 
@@ -106,7 +112,7 @@ def shown(printed: str) -> str:
     return "\n".join(line for line in lines if not re.match(r"\S+$|\d+ error|the spec does not", line))
 
 
-@pytest.mark.parametrize(("command", "given"), sorted(TAKEN))
+@pytest.mark.parametrize(("command", "given"), sorted(TAKEN, key=str))
 def test_valid_arguments_are_accepted(
     command: str, given: str, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +130,10 @@ def test_words_are_text(command: str) -> None:
     assert (done.exit_code, done.stderr.splitlines()) == (1, expected)
 
 
-@pytest.mark.parametrize("command", [c for c in FILES if c not in ("verify", "eval", "predict", "test")])
+@pytest.mark.parametrize(
+    "command",
+    [c for c in FILES if c not in ("verify", "eval", "predict", "test", "new", "report", "runs")],
+)
 @pytest.mark.parametrize(("name", "holds", "help"), [
     ("my rows.csv", "holds rows", "`dlc train f.dl --data 'my rows.csv'` trains with them"),
     ("rows.parquet", "holds rows", "`dlc train f.dl --data rows.parquet` trains with them"),
@@ -137,7 +146,7 @@ def test_a_file_that_is_not_a_spec_is_reported_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, name, "a,b\n1,2\n" * 200)
-    lines = dlc(command, name).output.splitlines()
+    lines = dlc(command, name, *([name] if command == "diff" else [])).output.splitlines()
     expected = [f"error[E0001]: {name} {holds}; expected a spec", f"  = help: {help}"]
     assert lines[:2] == expected
     assert not any("error[" in line for line in lines[2:])
@@ -161,7 +170,7 @@ def test_weights_are_not_a_model(
 OUTPUTS = {
     "export": ["export", "run", "-o"], "predict": ["predict", "run", "rows.csv", "-o"],
     "emit": ["emit", "spec.dl", "-o"], "show": ["show", "spec.dl", "--svg"],
-    "train": ["train", "spec.dl", "--out"],
+    "train": ["train", "spec.dl", "--out"], "report": ["report", "run", "-o"],
 }  # fmt: skip
 
 

@@ -55,6 +55,8 @@ READ = "is read here, and would be overwritten"
     ("predict run/model.onnx rows.csv -o run/model.onnx", READ),
     ("predict run rows.csv -o run/weights.safetensors", READ),
     ("predict run mnist -o mnist/t10k-images-idx3-ubyte", READ),
+    ("report run -o run/model.onnx", READ), ("report run -o run/metrics.jsonl", READ),
+    ("report run -o rows.csv", READ), ("report run -o p.dl", READ),
     ("emit p.dl -o p.dl", READ), ("emit p.dl -o blocks.dl", READ), ("emit p.dl -o rows.csv", READ),
     ("show p.dl --svg p.dl", READ), ("show p.dl --svg blocks.dl", READ),
     ("show run --svg run/model.dl", READ), ("show run/model.onnx --svg run/model.onnx", READ),

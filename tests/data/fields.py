@@ -11,7 +11,7 @@ import pytest
 from dlc.compiler.definitions.sections import Csv, Data, DataSource, TableSource
 from dlc.compiler.dims.dim import free
 from dlc.compiler.types import Classes, Tensor
-from dlc.runtime.data import Dataset, RequiredField, gather
+from dlc.runtime.data import Dataset, InMemoryRows, RequiredField, gather, read_rows
 
 AUTO = Classes(free("found"), found_in="found")
 
@@ -40,6 +40,11 @@ def csv_of(folder: Path, text: str, name: str = "rows.csv", **settings: Any) -> 
 
 def read(source: DataSource, *fields: RequiredField, folder: Path = Path(), **settings: Any) -> Dataset:
     return gather(Data(source=source, **settings), fields, folder)
+
+
+def read_whole(source: DataSource, *fields: RequiredField, folder: Path = Path()) -> InMemoryRows:
+    """The rows of a file, which need to fit in memory."""
+    return read_rows(source.with_settings(path=str(folder / source.path)), fields)
 
 
 def table(*rows: Any, columns: tuple[str, ...] | None = None) -> TableSource:

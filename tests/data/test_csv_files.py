@@ -308,7 +308,8 @@ def test_a_file_that_is_not_there(tmp_path):
         "E0701", "there is no file peple.csv", "did you mean `people.csv`?"
     )  # fmt: skip
     (tmp_path / "folder.csv").mkdir()
-    assert "is a folder" in error_of(read, Csv(path="folder.csv"), wanted("x"), folder=tmp_path).message
+    found = error_of(read, Csv(path="folder.csv"), wanted("x"), folder=tmp_path)
+    assert found.message == "the folder folder.csv has no csv files"
 
 
 def test_a_million_rows_in_about_a_second(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import dlc
 from dlc.runtime import lints
 from dlc.runtime.data import InMemoryRows, load
-from dlc.runtime.data.rows import CHUNK
+from dlc.runtime.data.rows.dataset import CHUNK
 from dlc.runtime.lints.overlap import row_hashes
 
 CLASS = "input a: float\noutput c: class(auto)\na -> impute(mean) -> dense(c.classes) -> c\n"

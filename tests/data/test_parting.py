@@ -21,7 +21,7 @@ from dlc.compiler.definitions.sections import (
 from dlc.compiler.dims.dim import free
 from dlc.compiler.types import Classes
 from dlc.runtime.data import gather
-from dlc.runtime.data.split import nearest_groups, random_order, row_count, split_rows, stratified
+from dlc.runtime.data.split.row_split import nearest_groups, random_order, row_count, split_rows, stratified
 
 SPECIES = target("species", "class", classes=3)
 LENGTH = wanted("sepal_length")

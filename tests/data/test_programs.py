@@ -176,11 +176,6 @@ def test_messages_have_no_absolute_paths(tmp_path):
     assert error_of(load, program_of(spec), tmp_path).message == "there is no file elsewhere.csv"
 
 
-def test_planned_sources_are_not_implemented_yet():
-    found = error_of(program_of, IRIS.replace('builtin("iris")', 'images("flowers")'))
-    assert (found.code, found.message) == ("E0901", "`images` is not built yet")
-
-
 def test_an_unknown_data_set_is_an_error_of_the_compiler():
     found = error_of(program_of, IRIS.replace('"iris"', '"irsi"'))
     assert (found.code, found.help, found.line) == ("E0403", "did you mean `iris`?", 7)

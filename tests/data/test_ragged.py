@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as arrays
 from dlc.compiler.diagnostics.problems import CompileError
 from dlc.runtime import memory
 from dlc.runtime.artifact.equal_lengths import equally_long, in_order
-from dlc.runtime.data.ragged import Ragged
-from dlc.runtime.data.rows import InMemoryRows, in_buckets
+from dlc.runtime.data.rows.dataset import InMemoryRows, in_buckets
+from dlc.runtime.data.sequences.ragged import Ragged
 
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=12).map(lambda found: np.array(found, np.int64))
 
@@ -124,7 +124,7 @@ def test_groups_of_equal_length_hold_every_row_once(a: np.ndarray, b: np.ndarray
 
 @pytest.mark.parametrize("length", [0, 4])
 def test_rows_of_one_length_are_one_array(length: int) -> None:
-    from dlc.runtime.data.sequence_shapes import joined
+    from dlc.runtime.data.sequences.sequence_shapes import joined
 
     made = joined(np.zeros((3 * length, 2)), np.full(3, length), 1)
     assert isinstance(made, np.ndarray)

@@ -7,7 +7,7 @@ from fields import AUTO, csv_of, error_of, read, target, wanted
 
 from dlc.compiler.definitions.sections import Columns, Parquet, TableSource
 from dlc.compiler.dims.dim import free
-from dlc.runtime.data.ragged import Ragged, distinct_steps
+from dlc.runtime.data.sequences.ragged import Ragged, distinct_steps
 from dlc.runtime.open_rows import source_from
 
 T = free("T")

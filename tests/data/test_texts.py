@@ -20,10 +20,10 @@ import dlc
 from dlc.compiler.definitions.sections import TextSource
 from dlc.compiler.dims.dim import free
 from dlc.compiler.training.class_texts import joined
-from dlc.runtime.data import classes as classes_of_columns
 from dlc.runtime.data import load
+from dlc.runtime.data.columns import classes as classes_of_columns
+from dlc.runtime.data.columns.text_units import characters_of, cut, words_of
 from dlc.runtime.data.source import texts
-from dlc.runtime.data.text_units import characters_of, cut, words_of
 from dlc.runtime.lints import run_lints
 from dlc.runtime.open_rows import source_from
 

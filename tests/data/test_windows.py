@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from dlc.compiler.definitions.sections import ColumnField, Columns, Csv, GroupsSplit, Parquet
 from dlc.compiler.definitions.series import Ahead
 from dlc.compiler.dims.dim import free
-from dlc.runtime.data.rows import InMemoryRows
+from dlc.runtime.data.rows.dataset import InMemoryRows
 from dlc.runtime.open_rows import source_from
 
 

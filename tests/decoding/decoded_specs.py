@@ -23,7 +23,10 @@ net speak(said, memory) {
 }
 speak(shift(sounds.target), memory) -> sounds
 train { clip = norm(1) }
-export { decode = DECODER(sounds, max=12) }
+export {
+  decode  = DECODER(sounds, max=12)
+  lengths = LENGTHS
+}
 """
 PROMPTS = """input  text: class(9)[T]
 output next: class(9)[T]
@@ -58,16 +61,24 @@ def onnx_answers(program: dlc.Program, weights: Mapping[str, np.ndarray], raw: d
     return session.run(None, raw)[0]
 
 
-def sequences(steps: str, decoder: str = "greedy") -> str:
+def sequences(steps: str, decoder: str = "greedy", *, lengths: bool = False) -> str:
     """An encoder and a decoder. `decoder` may have settings: `beam, width=2`."""
-    return decoded_by(SEQUENCES.replace("STEPS", steps), decoder)
+    return filled(SEQUENCES, steps, decoder, lengths)
 
 
 def prompts(steps: str, decoder: str = "greedy", *, lengths: bool = False) -> str:
     """A model that continues its input."""
-    return decoded_by(PROMPTS.replace("STEPS", steps).replace("LENGTHS", str(lengths).lower()), decoder)
+    return filled(PROMPTS, steps, decoder, lengths)
 
 
-def decoded_by(text: str, decoder: str) -> str:
+def filled(text: str, steps: str, decoder: str, lengths: bool) -> str:
     name, _, settings = decoder.partition(",")
-    return text.replace("DECODER", name).replace("max=12", f"max=12, {settings}" if settings else "max=12")
+    given = f"max=12, {settings}" if settings else "max=12"
+    words = {"STEPS": steps, "DECODER": name, "max=12": given, "LENGTHS": str(lengths).lower()}
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+def targeted(text: str, target: str) -> str:
+    return text.replace("export {", f'export {{\n  target = "{target}"\n ')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from decoded_specs import prompts, targeted
 
 import dlc
 
@@ -154,3 +155,15 @@ def test_no_other_dimension_has_the_name_of_that_of_the_answer() -> None:
     code, message, help = error_of(text)
     assert (code, message) == ("E0607", "the answer of `Sounds` has the dimension `Sounds_steps`")
     assert help == "give the dimension of `spelling` another name"
+
+
+def test_what_openvino_cannot_do_is_an_error_before_training() -> None:
+    text = targeted(prompts("lstm(8)", lengths=True), "openvino")
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.compile(text=text)
+    (found,) = (d for d in caught.value.diagnostics if d.severity == "error")
+    assert found.code == "E0403"
+    assert found.message == (
+        "OpenVINO cannot compute the cell states of `lstm` after prompts of different lengths"
+    )
+    assert dlc.compile(text=text.replace("lengths = true", "lengths = false"))

@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
+from decoded_specs import MOST, prompts, sequences
 from onnx.reference import ReferenceEvaluator
 from plain_sampling import chosen, draw, kept_shares
 from scipy import stats
@@ -25,33 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-MOST = 12
-SEQUENCES = """input  spelling: class(8)[S]
-output sounds: class(6)[T]
-memory = spelling -> embedding(16) -> gru(8)
-net speak(said, memory) {
-  heard = said -> embedding(16) -> gru(16)
-  found = heard -> attention(memory, heads=2)
-  return (heard, found) -> concat(axis=-1) -> dense(sounds.classes)
-}
-speak(shift(sounds.target), memory) -> sounds
-train {
-  clip = norm(1)
-  metrics = [edit_distance]
-  seed = 7
-}
-export { decode = sample(sounds, max=12) }
-"""
-PROMPTS = """input  text: class(9)[T]
-output next: class(9)[T]
-text -> embedding(16) -> attention(4, causal=true) -> gru(16) -> dense(9) -> next
-train { clip = norm(1) }
-data { source = text("some.txt", window=8) }
-export {
-  decode  = sample(next, max=12, top_k=6)
-  lengths = true
-}
-"""
+SEQUENCES = sequences("gru(16)", "sample").replace(
+    "train {", "train { metrics = [edit_distance]\n seed = 7\n"
+)
+PROMPTS = prompts("attention(4, causal=true) -> gru(16)", "sample, top_k=6", lengths=True)
 SETTINGS = [{}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.7}, {"top_k": 4, "top_p": 0.9}]
 Weights = dict[str, np.ndarray]
 

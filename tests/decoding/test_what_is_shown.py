@@ -116,7 +116,7 @@ def test_commands_know_decoding(tmp_path: Path) -> None:
     path = tmp_path / "model.dl"
     path.write_text(SPEC.replace("greedy(sounds, max=12)", "greedy( sounds,max = 12 )"))
     run.invoke(commands, ["fmt", str(path)])
-    assert "decode = greedy(sounds, max=12)" in path.read_text()
+    assert "decode  = greedy(sounds, max=12)" in path.read_text()
 
 
 def test_a_command_gives_another_way(tmp_path: Path) -> None:

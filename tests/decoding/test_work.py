@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 import pytest
+from decoded_specs import MOST, prompts, sequences
 
 import dlc
 
@@ -21,45 +22,19 @@ if TYPE_CHECKING:
 
     from dlc.compiler.ir.graph import Graph
 
-WIDTH, HEADS, LAYERS, MOST = 16, 4, 2, 12
-SEQUENCES = """input  spelling: class(8)[S]
-output sounds: class(6)[T]
-memory = spelling -> embedding(16) -> gru(8)
-net speak(said, memory) {
-  heard = said -> embedding(16) -> STEPS
-  found = heard -> attention(memory, heads=2)
-  return (heard, found) -> concat(axis=-1) -> dense(sounds.classes)
-}
-speak(shift(sounds.target), memory) -> sounds
-export { decode = HOW(sounds, max=12)
-         lengths = LENGTHS }
-"""
-PROMPTS = """input  text: class(9)[T]
-output next: class(9)[T]
-text -> embedding(16) -> STEPS -> dense(9) -> next
-data { source = text("some.txt", window=8) }
-export { decode = HOW(next, max=12)
-         lengths = LENGTHS }
-"""
+WIDTH, HEADS, LAYERS = 16, 4, 2
 ATTENTION = "position_embedding(40) -> repeat(2, residual(layernorm -> attention(4, causal=true)))"
 STEPS = ["gru(16)", "lstm(16, layers=2)", ATTENTION]
-
-
-def compiled(text: str, steps: str, how: str = "greedy", lengths: bool = False) -> dlc.Program:
-    words = {"STEPS": steps, "HOW": how, "LENGTHS": str(lengths).lower()}
-    for word, given in words.items():
-        text = text.replace(word, given)
-    return dlc.compile(text=text)
 
 
 def onnx_model(program: dlc.Program) -> onnx.ModelProto:
     return program.onnx(program.weights())
 
 
-@pytest.mark.parametrize("text", [SEQUENCES, PROMPTS], ids=["sequences", "prompts"])
+@pytest.mark.parametrize("text", [sequences, prompts])
 @pytest.mark.parametrize(("steps", "how", "lengths"), [*product(STEPS, ("greedy", "beam"), (False, True))])
 def test_what_does_not_change_is_computed_in_front_of_the_loop(text, steps, how, lengths) -> None:
-    program = compiled(text, steps, how, lengths)
+    program = dlc.compile(text=text(steps, how, lengths=lengths))
     (body,) = bodies(onnx_model(program).graph)
     changing, outputs = {value.name for value in body.input}, {value.name for value in body.output}
     for node in body.node:
@@ -73,12 +48,12 @@ def bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
         yield from (attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
-@pytest.mark.parametrize("text", [SEQUENCES, PROMPTS], ids=["sequences", "prompts"])
+@pytest.mark.parametrize("text", [sequences, prompts])
 @pytest.mark.parametrize("steps", STEPS)
 def test_each_node_in_the_graph_of_a_loop_changes_with_the_steps(text, steps) -> None:
     from dlc.compiler.passes.specialize import inference
 
-    graph: Graph = inference(compiled(text, steps).compiled)
+    graph: Graph = inference(dlc.compile(text=text(steps)).compiled)
     (body,) = (node.graphs["body"] for node in graph.nodes if node.graphs)
     changing = {*body.inputs}
     for node in body.nodes:
@@ -111,7 +86,7 @@ def work(model: onnx.ModelProto, given: dict[str, Any], folder: Path) -> tuple[i
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_step_of_a_language_model_copies_keys_and_values_and_compares_them_once(rows, tmp_path) -> None:
     """Beside that, no node makes more in a later step."""
-    program = compiled(PROMPTS, ATTENTION)
+    program = dlc.compile(text=prompts(ATTENTION))
     nodes, made = work(onnx_model(program), {"text": np.zeros((rows, 5), np.int64)}, tmp_path)
     compared = 2 * HEADS  # products of queries and keys, and their softmax
     assert set(np.diff(made)) == {4 * rows * LAYERS * (2 * WIDTH + compared)}
@@ -119,7 +94,7 @@ def test_a_step_of_a_language_model_copies_keys_and_values_and_compares_them_onc
 
 
 def test_a_mask_of_prompts_is_made_once_for_all_layers(tmp_path) -> None:
-    program = compiled(PROMPTS, ATTENTION, lengths=True)
+    program = dlc.compile(text=prompts(ATTENTION, lengths=True))
     given = {"text": np.zeros((3, 5), np.int64), "text_length": np.array([2, 5, 1])}
     nodes, made = work(onnx_model(program), given, tmp_path)
     compared = 4 * HEADS  # also masked, before the softmax and after it
@@ -131,7 +106,7 @@ def test_a_mask_of_prompts_is_made_once_for_all_layers(tmp_path) -> None:
 
 @pytest.mark.parametrize("steps", ["gru(16)", "lstm(16, layers=2)"])
 def test_a_step_of_a_recurrent_decoder_is_always_the_same(steps, tmp_path) -> None:
-    program = compiled(SEQUENCES, steps)
+    program = dlc.compile(text=sequences(steps))
     weights = program.weights()
     weights["speak.dense.bias"][6] = -1e4  # no row ends
     _, made = work(program.onnx(weights), {"spelling": np.zeros((2, 4), np.int64)}, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,10 +44,15 @@ ROWS = [
 
 def program_of(name: str, row: Example) -> CompiledProgram:
     """A program that applies the call of an example to inputs of its types."""
-    operands = ", ".join("abcdefgh"[: len(row.operands)])
-    flow = f"({operands}) -> {row.call}" if len(row.operands) > 1 else f"a -> {row.call}"
-    flow = flow if OPERATORS[name].public else row.call
-    inputs = [f"input {name}: {type}" for name, type in zip("abcdefgh", row.operands, strict=False)]
+    return program_of_call(row.call, tuple(row.operands), flows=OPERATORS[name].public)
+
+
+@cache
+def program_of_call(call: str, types: tuple[str, ...], *, flows: bool) -> CompiledProgram:
+    operands = ", ".join("abcdefgh"[: len(types)])
+    flow = f"({operands}) -> {call}" if len(types) > 1 else f"a -> {call}"
+    flow = flow if flows else call
+    inputs = [f"input {name}: {type}" for name, type in zip("abcdefgh", types, strict=False)]
     program = compile(Source("example.dl", "\n".join([*inputs, f"y = {flow}", ""])))
     made = program.bindings["y"]
     values = made if isinstance(made, tuple) else (made,)
@@ -139,6 +145,7 @@ def is_numeric(name: str, row: Example) -> bool:
     return not any("string" in str(type) for type in (*row.operands, row.gives))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), [row for row in ROWS if is_numeric(*row.values)])
 def test_example_in_a_loss(name: str, row: Example, tmp_path: Path) -> None:
     program = compile(Source("example.dl", in_a_loss(name, row, of_targets=allows_targets(name, row))))

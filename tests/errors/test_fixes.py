@@ -105,6 +105,10 @@ LINES = {
         'x -> dense(1) -> y\ntrain {\nloss = quantile(y, q=0.9)\n}',
     'image -> flatten -> dense(10) -> k\ntrain {\nmetrics = [TopKCategoricalAccuracy(k=3), top5]\n}':
         'image -> flatten -> dense(10) -> k\ntrain {\nmetrics = [top_k(k=3), top_k(5)]\n}',
+    'image -> resize(16, 16, mode=nearest, align_corners=true) -> flatten -> dense(10) -> k':
+        'image -> resize(16, 16, mode=nearest) -> flatten -> dense(10) -> k',
+    'image -> pad(1, 1, axis=-1, value = 5, mode=reflect) -> flatten -> dense(10) -> k':
+        'image -> pad(1, 1, axis=-1, mode=reflect) -> flatten -> dense(10) -> k',
     # JAX
     'h = nn.Dense(features=8)(x)\nh -> dense(1) -> y': 'h = dense(units=8)(x)\nh -> dense(1) -> y',
     'h = jnp.exp(x)\nh -> dense(1) -> y': 'h = exp(x)\nh -> dense(1) -> y',
@@ -315,7 +319,9 @@ def key(problem: Diagnostic) -> tuple[str, str, str]:
     return problem.code, problem.message, problem.span.text if problem.span else ""
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (place % 2)) for place, name in enumerate(TEXTS)]
+)
 def test_a_fix_removes_its_error(name: str) -> None:
     def make(source):
         return compile(source, read=reader(HERE))

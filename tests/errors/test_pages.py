@@ -75,6 +75,10 @@ def without_sacrebleu(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(sys.modules, "sacrebleu", None)
 
 
+def without_cache(patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("DLC_CACHE", "model.dl")  # a file, not a folder
+
+
 # Errors that are caused by the environment: patches that cause them.
 ENVIRONMENTS = {
     "E0716": little_memory,
@@ -85,6 +89,7 @@ ENVIRONMENTS = {
     "E0811": wrong_relu,
     "E0815": old_onnxruntime,
     "E0816": without_sacrebleu,
+    "E0841": without_cache,
 }
 
 

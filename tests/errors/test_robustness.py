@@ -120,6 +120,7 @@ EXPANDING = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPANDING)
 def test_a_spec_that_expands_too_far_is_rejected_quickly(name):
     check(f"input x: float[4]\ninput z: float[T]\noutput y: float[4]\n{EXPANDING[name]}")

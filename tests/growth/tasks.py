@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import CompileError, Problems, Source, compile
 from dlc.compiler.diagnostics.render import render_all, to_json
+from dlc.compiler.differences import differences
 from dlc.compiler.format.formatter import format
 from dlc.compiler.format.printer import print_syntax
 from dlc.compiler.lower.pytorch_source import emit
@@ -53,12 +54,20 @@ def draw(program: Program) -> None:
         picture(program.compiled)
 
 
+def compare(program: Program) -> None:
+    """Compare the program with itself and with another one, both ways."""
+    other = compile(Source("other.dl", "input x: float[4]\noutput y: float[3]\nx -> dense(3) -> y\n"))
+    for a, b in ((program.compiled, program.compiled), (program.compiled, other), (other, program.compiled)):
+        assert bool(differences(a, b)) == (a is not b)
+
+
 TASKS: dict[str, Callable[[Program], Any]] = {
     "syntax": lambda p: print_syntax(parse(p.compiled.source, Problems())),
     "fmt": lambda p: format(p.compiled.source),
     "show": lambda p: table.table(p.compiled),
     "show --weights": lambda p: weights.weights(p.compiled),
     "show --svg": draw,
+    "diff": compare,
     "train": train,
     "emit": lambda p: emit(p.compiled),
     "torch": lambda p: p.torch("train"),

@@ -7,13 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from shipped import SPECS, compiled
 from specs import codes, spec
 
-from dlc.compiler import compile, read_source, reader, tensor_reader
 from dlc.compiler.definitions.definition import family
 from dlc.compiler.training.optimizers import Optimizer
-
-ROOT = Path(__file__).parents[2]
 
 X = "input x: float[4]\n"
 SICK = X + "output y: binary\n"
@@ -24,6 +22,7 @@ IMAGE = "input x: uint8[3, 32, 32]\noutput y: class(5)\n"
 HEAD = "flatten -> dense(5) -> y"
 SIGNAL = "input x: float[8, 16]\noutput y: class(5)\n"
 SERIES = "input x: float[T, 4]\noutput y: class(3)\n"
+SOUND = "input wave: float[T]\noutput y: class(3)\n"
 LONG_SERIES = "input x: float[200, 4]\noutput y: class(3)\n"
 LAST = "final=true) -> dense(3) -> y\n"
 IRIS = 'data { source = builtin("iris") }\n'
@@ -59,6 +58,12 @@ SUSPICIOUS = {
     "deep sigmoids": ("W0408", KIND + "x -> repeat(5, dense(4) -> sigmoid) -> dense(3) -> y"),
     "deep mixture": (
         "W0408", KIND + "x -> repeat(3, dense(4) -> tanh -> dense(4) -> softsign) -> dense(3) -> y"),
+    "features of another rate": (
+        "W0425", SOUND + "wave * 2 -> spectrogram(64) -> mel(8, 16000) -> global_avgpool -> dense(3) -> y\n"
+        'data { source = audio("words", rate=8000) }'),
+    "features of another rate than the usual one": (
+        "W0425", SOUND + "wave -> spectrogram(64) -> mel(8, 8000) -> global_avgpool -> dense(3) -> y\n"
+        'data {\n  source = csv("words.csv")\n  wave = files("path")\n}'),
     "a setting at the top": ("W0414", KIND + "x -> dense(3) -> y\nepochs = 50"),
     "a setting at the top, by another word": ("W0414", KIND + "x -> dense(3) -> y\nbatch_size = 8"),
     "Xavier before ReLU": ("W0409", KIND + "x -> dense(4, init=xavier_normal) -> relu -> dense(3) -> y"),
@@ -187,6 +192,10 @@ SUSPICIOUS = {
 }  # fmt: skip
 
 INTENDED = {
+    "features of the rate of the recordings": SOUND + "wave -> spectrogram(64) -> mel(8, 16_000)"
+    ' -> global_avgpool -> dense(3) -> y\ndata { source = audio("words") }',
+    "features of half of the samples": SOUND + "wave -> reshape(1, T) -> avgpool(2) -> spectrogram(64)"
+    ' -> mel(8, 8000) -> reshape(8, -1) -> global_avgpool -> dense(3) -> y\ndata { source = audio("words") }',
     "a setting of a name": KIND + "epochs = 5\nx -> dense(3) -> y\ntrain { epochs = epochs }",
     "a name as that of a setting": KIND + "batch = 8\nx -> dense(batch) -> relu -> dense(3) -> y",
     "a tensor as a setting is called": KIND + "loss = x -> dense(3)\nloss -> y",
@@ -369,11 +378,9 @@ def test_an_error_causes_no_further_warnings() -> None:
     assert codes(KIND + "input spare: float\nh = x -> dense(4)\nh -> dens(3) -> y") == ["E0301"]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "specs").rglob("*.dl")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(SPECS.rglob("*.dl")), ids=lambda p: p.stem)
 def test_golden_specs_are_free_of_warnings(path: Path) -> None:
-    folder = path.parent
-    program = compile(read_source(path), read=reader(folder), type_in=tensor_reader(folder))
-    assert program.warnings == ()
+    assert compiled(path).warnings == ()
 
 
 def test_every_optimizer_has_a_usual_range_of_learning_rates() -> None:

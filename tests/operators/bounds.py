@@ -7,8 +7,8 @@ from __future__ import annotations
 SUMS = {
     "adaptive_avgpool", "attention", "avgpool", "conv", "conv_transpose", "cumsum", "dense", "global_avgpool",
     "grid_sample", "groupnorm", "gru", "instancenorm", "layernorm", "local_response_norm", "log_softmax",
-    "logsumexp", "lstm", "matmul", "mean", "norm", "prod", "random_resized_crop", "resize", "rmsnorm",
-    "rnn", "softmax", "std", "sum", "upsample", "var",
+    "logsumexp", "lstm", "matmul", "mean", "mel", "mfcc", "norm", "prod", "random_resized_crop", "resize",
+    "rmsnorm", "rnn", "softmax", "spectrogram", "std", "sum", "upsample", "var",
 }  # fmt: skip
 # Made of functions and constants that engines round differently.
 FUNCTIONS = {

@@ -77,7 +77,7 @@ def applied(case: Case, prefix: str) -> str | None:
     found, names = [], []
     for letter, (element, shape) in zip("abcdefgh", types, strict=False):
         sizes = ["T" if size == case.size else known.get(size, size) for size in shape]
-        value = operand(element, sizes, f"{prefix}{letter}")
+        value = operand(element, sizes, f"{prefix}{letter}", case.row.low)
         if value is None:
             return None
         found += value
@@ -93,8 +93,9 @@ def applied(case: Case, prefix: str) -> str | None:
     return "\n".join([*found, f"{prefix}y = {flow}"])
 
 
-def operand(element: str, sizes: Sequence[str], name: str) -> list[str] | None:
-    """Lines that make the operand `NAME_`."""
+def operand(element: str, sizes: Sequence[str], name: str, low: float) -> list[str] | None:
+    """Lines that make the operand `NAME_`; its numbers are positive if the example takes none below 0, and
+    whole numbers are not below its least."""
     if (
         any(not size.isdigit() and size != "T" for size in sizes)
         or sizes.count("T") > 1
@@ -114,7 +115,9 @@ def operand(element: str, sizes: Sequence[str], name: str) -> list[str] | None:
         made = f"h -> dense({count}) -> reshape({', '.join(['-1', *others])}) -> {moved}"
     else:
         made = f"m -> dense({count}) -> reshape({', '.join(sizes)})" if sizes else "dense(m, 1)[0]"
-    cast = {"float": name, "bool": f"{name} > 0"}.get(element, f"({name} > 0) * 2 + ({name} > 0.7)")
+    number = f"abs({name}) + {max(low, 0.1)}" if low >= 0 else name
+    whole = f"({name} > 0) * 2 + ({name} > 0.7)" + (f" + {low:g}" if low >= 1 else "")
+    cast = {"float": number, "bool": f"{name} > 0"}.get(element, whole)
     return [f"{name} = {made}", f"{name}_ = {cast}"]
 
 

@@ -27,6 +27,11 @@ ROWS = [
     for name, operator in sorted(OPERATORS.items())
     for row in operator.examples
 ]
+IN_TURN = [  # of the examples of an operator that are computed, every second one is slow
+    pytest.param(name, row, id=label(row), marks=[pytest.mark.slow] * (place % 2 and not row.rejects))
+    for name, operator in sorted(OPERATORS.items())
+    for place, row in enumerate(operator.examples)
+]
 
 
 def flow(name: str, row: Example) -> str:
@@ -48,7 +53,7 @@ def test_every_operator_and_every_setting_has_an_example(name):
         assert setting.required or any(v != setting.default for v in values), setting.name
 
 
-@pytest.mark.parametrize(("name", "row"), ROWS)
+@pytest.mark.parametrize(("name", "row"), IN_TURN)
 def test_row(name, row):
     if row.rejects:
         with pytest.raises(CompileError) as caught:

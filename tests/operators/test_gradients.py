@@ -40,6 +40,7 @@ def check_gradients(graph: Graph, bounds: Bounds) -> None:
     assert all(map(torch.equal, run(*tensors), run(*moved))), "what changes has no gradient"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), ROWS)
 def test_gradients_equal_finite_differences(name: str, row: Example) -> None:
     check_gradients(in_training(name, row), Bounds(row.low, row.high))

@@ -65,6 +65,7 @@ ALIKE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), ALIKE)
 def test_onnx_runtime_and_pytorch_agree_on_nan_unless_declared(name, row):
     """With and without optimization by ONNX Runtime, for more values than a SIMD register holds."""

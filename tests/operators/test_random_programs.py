@@ -43,6 +43,7 @@ def hold(operator: str, count: int) -> None:
     holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", in_reach()[::8])
 def test_an_eighth_of_the_operators_among_others(operator: str) -> None:
     hold(operator, FEW)

@@ -113,6 +113,7 @@ def hold_many(operator: str, count: int) -> None:
 OPERATORS = [name for name in in_reach() if name in family("operator")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_every_operator_at_the_ends_of_its_settings(operator: str) -> None:
     hold_many(operator, FEW)

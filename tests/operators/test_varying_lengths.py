@@ -202,7 +202,7 @@ def needs(case: Case) -> set[str]:
 NEEDING_STEPS = {
     "adaptive_avgpool", "argmax", "argmin", "avgpool", "conv", "conv_transpose", "gather", "global_avgpool",
     "global_maxpool", "grid_sample", "groupnorm", "instancenorm", "last", "local_response_norm", "logsumexp",
-    "max", "maxpool", "min", "pad", "resize", "std", "topk", "upsample", "var",
+    "max", "maxpool", "min", "pad", "resize", "spectrogram", "std", "topk", "upsample", "var",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
 
 import numpy as np
@@ -47,7 +48,12 @@ def declared(row: Example) -> str:
 
 def free_dims(row: Example) -> list[str]:
     """The free dimensions of the operands of an example."""
-    graph = compile(Source("dims.dl", declared(row))).graph
+    return free_dims_of(declared(row))
+
+
+@cache
+def free_dims_of(inputs: str) -> list[str]:
+    graph = compile(Source("dims.dl", inputs)).graph
     return sorted({str(name) for value in graph.inputs for size in value.type.shape for name in names(size)})
 
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from legal import legal, passed
+from shipped import SPECS, compiled
 
-from dlc.compiler import Source, compile, read_source, reader, tensor_reader
+from dlc.compiler import Source, compile
 from dlc.compiler.ir.graph import Value
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.verify import Illegal, verify, verify_program
 from dlc.compiler.training.objective import Penalty
 from dlc.compiler.types import Tensor
 
-SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.dl"))
 TEXT = "input x: float[4]\noutput y: class(3)\nx -> dense(8) -> relu -> dense(3) -> y\ntrain { epochs = 1 }\n"
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("spec", sorted(SPECS.glob("*.dl")), ids=lambda path: path.stem)
 def test_shipped_specs_are_legal(spec):
-    folder = spec.parent
-    legal(compile(read_source(spec), read=reader(folder), type_in=tensor_reader(folder)))
+    legal(compiled(spec))
 
 
 NAMES = {

@@ -36,6 +36,7 @@ COMMANDS = {
     "show m.dl --stage graph": "batchnorm",
     "show m.dl --stage onnx": "Gemm",
     "show m.onnx": "# One of two.",
+    "data m.dl --data rows.npz": "class(2)",
     "fmt --check m.dl": "",
     "verify m.onnx": "answers as torch did",
     "predict m.onnx rows.npz": "kind_probabilities.high",

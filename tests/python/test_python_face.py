@@ -477,7 +477,8 @@ def test_class_names_found_in_the_rows_are_in_the_artifact(tmp_path: Path) -> No
 
 def test_only_a_module_is_given_by_the_face() -> None:
     assert isinstance(dlc.compile(text=NET).torch(), Model)
-    assert sorted(dlc.__all__) == ["CompileError", "Diagnostic", "Program", "compile", "load", "train"]
+    names = ["CompileError", "Diagnostic", "Listener", "Program", "compile", "load", "train"]
+    assert sorted(dlc.__all__) == names
     assert all(getattr(dlc, name) for name in dlc.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = dlc.nothing

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dlc.compiler.program import CompiledProgram
-    from dlc.runtime.data.ragged import Ragged
+    from dlc.runtime.data.sequences.ragged import Ragged
 
 SPEC = Path(__file__).parents[2] / "specs" / "pronounce_gru.dl"
 

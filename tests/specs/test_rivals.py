@@ -22,7 +22,7 @@ from dlc.runtime.open_rows import open_data
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dlc.runtime.data.ragged import Ragged
+    from dlc.runtime.data.sequences.ragged import Ragged
 
 SPECS = Path(__file__).parents[2] / "specs"
 

@@ -73,6 +73,9 @@ LARGE = {
     "no-break spaces": "x\u00a0=\u00a01\n" * 20_000,
     "full-width signs": "ｘ ＝ （ １ ）\n" * 15_000,
     "too long": "# " + "x" * 1_000_000,
+    "addresses": "x = )(" + "s3://u:word@h?key=abcdef&" * 20_000,
+    "names in an address": "x = )( s3://u:word@h?" + "key" * 200_000,
+    "schemes": "x = )(" + "a+" * 200_000 + "://" * 100_000,
 }
 
 

@@ -14,6 +14,7 @@ from trainings import assert_same, by_hand, classifier, points, program, run
 from dlc.compiler import CompileError
 from dlc.runtime.data import Dataset
 from dlc.runtime.training import training_plan
+from dlc.runtime.training.history import Listener
 from dlc.runtime.training.loop import train
 
 SGD = "optimizer = sgd(lr=0.1, momentum=0.9)\nseed = 5\n"
@@ -125,10 +126,10 @@ def test_early_stopping_keeps_the_best_averages():
 def test_a_run_that_diverges_leaves_the_averages_of_the_last_good_epoch(stop):
     kept = {}
 
-    class Poison:
+    class Poison(Listener):
         """A listener that replaces rows by NaN after two epochs."""
 
-        def begin(self, program, plan): ...
+        def begin(self, program, plan, history): ...
 
         def step(self, step): ...
 
@@ -155,8 +156,8 @@ def test_a_run_that_diverges_leaves_the_averages_of_the_last_good_epoch(stop):
 
 
 def test_ctrl_c_keeps_the_averages():
-    class Pressing:
-        def begin(self, program, plan): ...
+    class Pressing(Listener):
+        def begin(self, program, plan, history): ...
 
         def step(self, step): ...
 

@@ -22,7 +22,7 @@ from dlc.compiler.training.sequence_losses import Ctc
 from dlc.compiler.types import Classes, Tensor
 from dlc.runtime import lints
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.data.ragged import Ragged
+from dlc.runtime.data.sequences.ragged import Ragged
 from dlc.runtime.training.loop import train
 
 RNG = np.random.default_rng(0)

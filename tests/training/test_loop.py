@@ -14,18 +14,19 @@ from dlc.compiler import CompileError
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime.data import Dataset, InMemoryRows, load
 from dlc.runtime.training import training_plan
+from dlc.runtime.training.history import Listener
 from dlc.runtime.training.loop import train
 
 RNG = np.random.default_rng(0)
 
 
-class Heard:
+class Heard(Listener):
     """A listener that records its calls."""
 
     def __init__(self, at_epoch=None):
         self.events, self.kept, self.at_epoch = [], None, at_epoch
 
-    def begin(self, program, plan):
+    def begin(self, program, plan, history):
         self.events.append("begin")
 
     def step(self, step):

@@ -20,9 +20,9 @@ from dlc.compiler import CompileError
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import pipeline
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.run_folder import Run
+from dlc.runtime.run_writer import Run
 from dlc.runtime.training import progress as progress_display
-from dlc.runtime.training.history import Epoch, PhaseEnd, Trained
+from dlc.runtime.training.history import Epoch, Listener, PhaseEnd, Trained
 from dlc.runtime.training.loop import train
 from dlc.runtime.training.progress import Progress
 from dlc.runtime.training.training_plan import TrainingPlan
@@ -207,13 +207,13 @@ def test_the_files_of_a_run_tell_the_phases_apart(tmp_path):
     assert read(kept, "epochs.json")["weights.safetensors"] == 4
 
 
-class Pressing:
+class Pressing(Listener):
     """A listener that presses Ctrl-C after an epoch, or within it."""
 
     def __init__(self, epoch: int, within: bool = False) -> None:
         self.at, self.within, self.now, self.pressed = epoch, within, 1, False
 
-    def begin(self, program, plans): ...
+    def begin(self, program, plans, history): ...
 
     def samples(self, step, values): ...
 
@@ -235,7 +235,7 @@ class Pressing:
 @pytest.mark.parametrize(("epoch", "within"), [(1, True), (1, False), (2, True), (3, True), (3, False)])
 def test_ctrl_c_in_any_phase_keeps_what_was_trained(tmp_path, monkeypatch, epoch, within):
     """In the first phase, the second one is not trained. Within an epoch, the step is finished."""
-    monkeypatch.setattr("dlc.runtime.training.loop.STEP_INTERVAL", 0.0)
+    monkeypatch.setattr("dlc.runtime.training.phase_training.STEP_INTERVAL", 0.0)
     console = Console(file=io.StringIO(), width=200)
     listeners = [Progress(console), Pressing(epoch, within)]
     trained, kept = run_in(tmp_path, phases(), points(24), points(8, 1), listeners)

@@ -13,7 +13,7 @@ from trainings import points, program
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime import lints
 from dlc.runtime.data import Dataset, InMemoryRows, Rows
-from dlc.runtime.data.rows import ArrayType, batch_sizes
+from dlc.runtime.data.rows.dataset import ArrayType, batch_sizes
 from dlc.runtime.training.batches import Loader, Passes
 from dlc.runtime.training.fit import fit
 from dlc.runtime.training.loop import train

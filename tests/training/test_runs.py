@@ -17,11 +17,12 @@ from rich.console import Console
 from dlc.compiler import CompileError, Source, compile
 from dlc.compiler.lower.initial_weights import draw
 from dlc.compiler.training.metrics import CountTable
-from dlc.runtime import run_folder
+from dlc.runtime import run_writer
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.run_folder import Run, run_at
+from dlc.runtime.run_folder import run_at
 from dlc.runtime.run_spec import read_spec
-from dlc.runtime.training import loop
+from dlc.runtime.run_writer import Run
+from dlc.runtime.training import phase_training
 from dlc.runtime.training import progress as progress_display
 from dlc.runtime.training.history import Epoch, Trained
 from dlc.runtime.training.loop import train
@@ -185,7 +186,7 @@ def test_an_unwritable_latest_is_reported_at_the_end(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(run_folder, "point", fail)
+    monkeypatch.setattr(run_writer, "point", fail)
     run.write_weights({"w": np.ones(2, np.float32)})
     assert run.latest_warning is not None
     assert run.latest_warning.message.endswith("latest: permission denied, so it does not point to this run")
@@ -199,7 +200,7 @@ def test_an_invalid_text_in_latest_is_ignored(text, tmp_path):
 
 def test_better_weights_are_saved_at_intervals(tmp_path, monkeypatch):
     run, clock, saved = Run.create(tmp_path, "net", WHEN), [100.0], []
-    monkeypatch.setattr(run_folder.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(run_writer.time, "monotonic", lambda: clock[0])
 
     def epoch(n: int, best: bool, at: float) -> bool:
         clock[0] = at
@@ -218,14 +219,14 @@ def test_better_weights_are_saved_at_intervals(tmp_path, monkeypatch):
 
 
 def test_files_are_written_atomically(tmp_path, monkeypatch):
-    path = run_folder.write(tmp_path / "a", b"old")
+    path = run_writer.write(tmp_path / "a", b"old")
 
     def fail(*args):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        run_folder.write(path, b"new")
+        run_writer.write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -264,7 +265,7 @@ def test_without_a_terminal_epochs_are_plain_lines():
 
 def test_a_long_epoch_gets_a_line_now_and_then(monkeypatch):
     monkeypatch.setattr(progress_display, "LONG", 0.0)
-    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
+    monkeypatch.setattr(phase_training, "STEP_INTERVAL", 0.0)
     console = Console(file=io.StringIO(), width=40)
     trained([Progress(console)], batch=10)
     within = [line for line in console.file.getvalue().splitlines() if " rows/s" in line]
@@ -280,7 +281,7 @@ def test_an_interrupted_first_epoch_is_the_best_one(monkeypatch):
         def step(self, moment):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
+    monkeypatch.setattr(phase_training, "STEP_INTERVAL", 0.0)
     console = Console(file=io.StringIO(), width=40)
     p = program({"train.early_stop": "patience(2)", "train.batch": 10})
     data = Dataset(rows(), validation=rows(10))
@@ -291,7 +292,7 @@ def test_an_interrupted_first_epoch_is_the_best_one(monkeypatch):
 
 
 def test_a_terminal_has_a_progress_bar_that_is_removed(monkeypatch):
-    monkeypatch.setattr(loop, "STEP_INTERVAL", 0.0)
+    monkeypatch.setattr(phase_training, "STEP_INTERVAL", 0.0)
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     progress = Progress(console)
     trained([progress])

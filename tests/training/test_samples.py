@@ -15,10 +15,11 @@ from trainings import program
 from dlc.compiler import CompileError
 from dlc.compiler.lower.initial_weights import draw
 from dlc.runtime.data import Dataset, InMemoryRows
-from dlc.runtime.data.ragged import Ragged
-from dlc.runtime.run_folder import Run
+from dlc.runtime.data.sequences.ragged import Ragged
+from dlc.runtime.run_writer import Run
 from dlc.runtime.sample_files import sample_file, sheet
 from dlc.runtime.training import samples as samples_of
+from dlc.runtime.training.history import Listener
 from dlc.runtime.training.loop import train
 
 # --- files ------------------------------------------------------------------------------------------------
@@ -79,13 +80,13 @@ def test_the_size_of_a_file_is_bounded():
 # --- training ---------------------------------------------------------------------------------------------
 
 
-class Kept:
+class Kept(Listener):
     """A listener that keeps the samples of a training by their steps, and the weights at each of them."""
 
     def __init__(self) -> None:
         self.drawn: dict[int, dict[str, np.ndarray]] = {}
 
-    def begin(self, program, plans): ...
+    def begin(self, program, plans, history): ...
 
     def step(self, moment): ...
 

@@ -36,7 +36,7 @@ def warned(text: str, factor: float, folder: Path) -> list[tuple[str, int]]:
         ("standardize -> ", "", 1000, []),
         ("batchnorm -> ", "", 1000, []),
         ("", "  # allow W0701: to show what happens", 1000, []),
-        ("", "", 0, []),  # a constant feature has no scale
+        ("", "", 0, [("W0702", 2)]),  # a constant feature has no scale
     ],
 )
 def test_scales(before: str, after: str, factor: float, expected: list, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_rare_class_is_on_a_scale_with_numbers(tmp_path: Path) -> None:
     )
     size = rows(1)["large"]
     kind = np.array([1, 2, *[0] * 38])
-    assert messages(text, {"kind": kind, "size": size, "y": size}, tmp_path) == []
+    assert messages(text, {"kind": kind, "size": size, "y": rows(1)["y"]}, tmp_path) == []
 
 
 def test_two_layers_with_the_same_operand_are_reported_once(tmp_path: Path) -> None:

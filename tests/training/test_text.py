@@ -387,6 +387,35 @@ def test_a_fine_tuned_net_keeps_its_vocabulary(tmp_path: Path) -> None:
     assert np.array_equal(tuned.weights["g.embedding.weight"], run.weights["f.embedding.weight"])
 
 
+@pytest.mark.parametrize(
+    "info", ["", "{", '{"vocabularies": 3}', None], ids=["empty", "cut", "other", "none"]
+)
+def test_embeddings_are_not_loaded_without_their_words(info: str | None, tmp_path: Path) -> None:
+    """Words learnt anew would stand at the embeddings of others."""
+    text, data = (
+        TWO.format(net="net", by="words"),
+        {"a": ["x y", "z"] * 2, "b": ["u", "x"] * 2, "y": [0, 1] * 2},
+    )
+    run = dlc.train(text=text, data=data, out=tmp_path / "runs")
+    if info is None:
+        (run.folder / "spec.json").unlink()
+    else:
+        (run.folder / "spec.json").write_text(info)
+    load = f'train {{\n weights = load("{run.folder.relative_to(tmp_path)}")\n'
+    (tmp_path / "after.dl").write_text(text.replace("train {", load), "utf-8")
+    with pytest.raises(dlc.CompileError, match=r"the vocabularies of .* cannot be read"):
+        dlc.train(tmp_path / "after.dl", data=data, out=tmp_path / "runs")
+
+
+def test_subwords_without_their_package_are_an_error_before_data_is_read(monkeypatch: Any) -> None:
+    text = TWO.format(net="net", by="subwords")
+    monkeypatch.setattr("dlc.runtime.extras.find_spec", lambda name: None)
+    with pytest.raises(dlc.CompileError) as caught:
+        dlc.train(text=text, data={"a": [3], "b": [4], "y": ["?"]})
+    (error,) = caught.value.diagnostics
+    assert (error.code, error.help) == ("E0816", 'pip install "dlc[text]"')
+
+
 def test_a_check_of_text_loads_nothing_heavy(tmp_path: Path) -> None:
     import subprocess
     import sys

@@ -168,7 +168,7 @@ def test_several_batches_in_float64_have_the_gradients_of_one_to_its_last_digits
         forms = Forms(p, draw(p.graph, 0), torch.device("cpu"))
         trainer = Learner(forms, p.phase, 1).trainers[0]
         given = [torch.from_numpy(rows[name]).split(sizes) for name in forms.fields]
-        trainer._gradients([list(batch) for batch in zip(*given, strict=True)])
+        trainer.gradients([list(batch) for batch in zip(*given, strict=True)])
         found.append([weight.grad for weight in forms.trained])
     for one, several in zip(*found, strict=True):
         torch.testing.assert_close(several, one, rtol=1e-13, atol=1e-15)

@@ -63,7 +63,7 @@ class EmittedModel:
         self.frame = BlockFrame("model", program.name, "", self.split.forward)
         self.shared = EmitterState(program, self.split.graph, self.split.roots)
         self.constants: dict[Labels, str] = {}  # the names of module-level lists of class labels
-        self.decoded = [o for _, o in program.exports if not isinstance(o, Value) and o.decoder]
+        self.decoded = specialize.decoded_outputs(program)
         self.output_of_scores = {output.scores: output for output in reversed(program.outputs)}
         self.spec_names = {v: n for n, v in reversed([*program.bindings.items()]) if isinstance(v, Value)}
         self.fields = self.named_fields()

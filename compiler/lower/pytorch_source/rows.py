@@ -43,7 +43,7 @@ class SourceReader:
         self.source = self.data.source
         outputs = {o.target_value: o.declared for o in model.program.outputs}
         self.declared: dict[Any, Tensor] = {i.value: i.declared for i in model.program.inputs} | outputs
-        reader = getattr(self, f"read_{self.source.name}", None)
+        reader = getattr(self, f"read_{self.source.name}", None) if self.source.is_one_file else None
         if reader is None:
             raise self.error(f"the source `{self.source.name}` cannot be read without dlc")
         given = self.source.values() | self.data.values() | {"split": self.data.splitting}

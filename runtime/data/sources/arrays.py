@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
+from dlc.runtime.data.columns.python_columns import as_array, column_of, column_of_sequences
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ class ArraySource(Opened):
 
     no_rows = "have no rows"
     what = "array"
+    typeless = True
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         self.file, self.own_names = "the arrays given", True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from dlc.runtime.data import data_errors
 from dlc.runtime.data.source import Column, Opened, numbers, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Container, Sequence
 
 
 class ArrowRows(Opened):
@@ -22,33 +23,37 @@ class ArrowRows(Opened):
 
     is_table = True
 
-    def columns(self, table: pa.Table, indices: Sequence[int]) -> list[Column]:
-        """The columns with these indices in the source, from a table that has columns by their names."""
-        return [self._column(table.column(self._column_index(table, index)), index) for index in indices]
+    def columns(
+        self, table: pa.Table, indices: Sequence[int], first: int = 0, ragged: Container[int] = ()
+    ) -> list[Column]:
+        """The columns with these indices in the source, from a table that has columns by their names. `first`
+        is the number of its first row. Lists in the columns of `ragged` differ in length in other rows."""
+        named = [(table.column(self._column_index(table, index)), index) for index in indices]
+        return [self._column(values, index, first, index in ragged) for values, index in named]
 
     def _column_index(self, table: pa.Table, index: int) -> int:
         """The index of a column in the table that was read, where its name may occur several times."""
         name = self.names[index]
         return table.schema.get_all_field_indices(name)[self.names[:index].count(name)]
 
-    def _column(self, values: pa.ChunkedArray, index: int) -> Column:
+    def _column(self, values: pa.ChunkedArray, index: int, first: int, ragged: bool) -> Column:
         types = pa.types
-        if types.is_dictionary(values.type):
-            values = _without_dictionary(values)
+        values = _plain(values)
         if _is_text(values.type):
             return self._texts(values, (), index)
         if types.is_temporal(values.type) and index == self.sorted_by:
             values = moments(values)
         if types.is_decimal(values.type) or types.is_null(values.type):
             values = values.cast(pa.float64())
-        array, shape, lengths = values, (self.count,), None
-        while _is_list(array.type):
-            sizes = self._list_sizes(array, shape, lengths, index)
-            if len(shape) == 1 and lengths is None and (sizes != sizes[:1]).any():
+        array, shape, lengths = values, (len(values),), None
+        refuse = partial(self._refuse_lists, index, first)
+        while is_list(array.type):
+            sizes = list_sizes(array, partial(refuse, shape, lengths))
+            if len(shape) == 1 and lengths is None and (ragged or (sizes != sizes[:1]).any()):
                 lengths, shape = sizes, (int(sizes.sum()),)
             else:
-                shape = (*shape, self._common_size(sizes, shape, lengths, index))
-            array = _flattened(array)
+                shape = (*shape, common_size(sizes, partial(refuse, shape, lengths)))
+            array = _plain(_flattened(array))
         column = self._values(array, shape, index)
         return column if lengths is None else replace(column, lengths=lengths)
 
@@ -79,37 +84,17 @@ class ArrowRows(Opened):
             raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here")) from None
         return texts(values, shape)
 
-    def _list_sizes(self, lists: pa.ChunkedArray, shape: tuple[int, ...], lengths: np.ndarray | None,
-                    index: int) -> np.ndarray:  # fmt: skip
-        """The number of entries of each list; a missing list is refused."""
-        from dlc.runtime.data.arrow_compute import pc
-
-        sizes = pc.list_value_length(lists)
-        if sizes.null_count:
-            bad = np.asarray(sizes.is_null())
-            raise self._refused(bad, shape, lengths, index, data_errors.MISSING_VALUE, "the value is missing")
-        return np.asarray(sizes).astype(np.int64)
-
-    def _common_size(self, sizes: np.ndarray, shape: tuple[int, ...], lengths: np.ndarray | None,
-                     index: int) -> int:  # fmt: skip
-        """The number of entries of all lists."""
-        other = sizes != sizes[:1]
-        if other.any():
-            row = int(np.argmax(other))
-            what = f"the list has {sizes[row]} entries, and that of row 1 has {sizes[0]}"
-            raise self._refused(other, shape, lengths, index, data_errors.RAGGED, what)
-        return int(sizes[0]) if len(sizes) else 0
-
-    def _refused(self, bad: np.ndarray, shape: tuple[int, ...], lengths: np.ndarray | None, index: int,
-                 code: str, what: str) -> CompileError:  # fmt: skip
-        """The error for lists; `lengths` are those of the rows, if these differ in length."""
+    def _refuse_lists(self, index: int, first: int, shape: tuple[int, ...], lengths: np.ndarray | None,
+                      bad: np.ndarray, code: str, what: str) -> None:  # fmt: skip
+        """Refuse some of the lists, if there are any; `lengths` are those of the rows, if these differ in
+        length."""
+        if not bad.any():
+            return
         rows = np.flatnonzero(bad) // max(int(np.prod(shape[1:], dtype=np.int64)), 1)
         if lengths is not None:
             rows = np.searchsorted(np.cumsum(lengths), rows, side="right")
-        refused = data_errors.Refused(code, what, np.unique(rows)[:5])
-        return CompileError(
-            [refused.diagnostic(self.file, self.row, self.name(index), (self.definition, "read here"))]
-        )
+        refused = data_errors.Refused(code, what, first + np.unique(rows)[:5])
+        raise CompileError([refused.diagnostic(self, self.name(index), (self.definition, "read here"))])
 
 
 class ArrowTable(ArrowRows):
@@ -123,11 +108,43 @@ class ArrowTable(ArrowRows):
         return self.columns(self._rows, indices)
 
 
+def list_sizes(lists: pa.ChunkedArray, refuse: Callable[[np.ndarray, str, str], None]) -> np.ndarray:
+    """The number of entries of each list. `refuse` is called with missing lists."""
+    from dlc.runtime.data.columns.arrow_compute import pc
+
+    sizes = pc.list_value_length(lists)
+    if sizes.null_count:
+        refuse(np.asarray(sizes.is_null()), data_errors.MISSING_VALUE, "the value is missing")
+    return np.asarray(sizes).astype(np.int64)
+
+
+def common_size(sizes: np.ndarray, refuse: Callable[[np.ndarray, str, str], None]) -> int:
+    """The number of entries of all lists. `refuse` is called with those of another size."""
+    other = sizes != sizes[:1]
+    if other.any():
+        row = int(np.argmax(other))
+        what = f"the list has {sizes[row]} entries, and that of row 1 has {sizes[0]}"
+        refuse(other, data_errors.RAGGED, what)
+    return int(sizes[0]) if len(sizes) else 0
+
+
 def _flattened(lists: pa.ChunkedArray) -> pa.ChunkedArray:
     """The entries of all lists."""
-    from dlc.runtime.data.arrow_compute import pc
+    from dlc.runtime.data.columns.arrow_compute import pc
 
     return pc.list_flatten(lists)
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values themselves, where the column has a dictionary or runs of them."""
+    from dlc.runtime.data.columns.arrow_compute import pc
+
+    types = pa.types
+    if types.is_dictionary(values.type):
+        return _without_dictionary(values)
+    if types.is_run_end_encoded(values.type):
+        return _plain(pc.run_end_decode(values))
+    return values
 
 
 def moments(values: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
@@ -156,5 +173,8 @@ def _is_text(type_: pa.DataType) -> bool:
     return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
 
 
-def _is_list(type_: pa.DataType) -> bool:
-    return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+def is_list(type_: pa.DataType) -> bool:
+    types = pa.types
+    with_offsets = types.is_list(type_) or types.is_large_list(type_)
+    views = types.is_list_view(type_) or types.is_large_list_view(type_)
+    return with_offsets or views or types.is_fixed_size_list(type_)

@@ -3,17 +3,71 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.text_settings import is_utf8
+from dlc.runtime.data import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
+
+    from dlc.compiler.definitions.sections import Csv
+    from dlc.runtime.data.locations.location import Location
+
+KEPT = 1 << 24  # bytes of a file that is kept
 
 
 class NotDecoded(ValueError):
     """Bytes that are not text of the encoding."""
+
+
+class CsvText:
+    """The text of a csv file in UTF-8, without comments. A short file is kept, another one is read anew for
+    each pass. `head` is its beginning; `is_whole` says that this is all of it."""
+
+    def __init__(self, source: Csv, location: Location) -> None:
+        self._source, self._location = source, location
+        pieces, begun, size = self._read(), [], 0
+        while size < KEPT and (piece := next(pieces, None)) is not None:
+            begun.append(piece)
+            size += len(piece)
+        self.is_whole = next(pieces, None) is None
+        pieces.close()
+        self.head = b"".join(begun)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The text from its beginning. OSError, `NotDecoded`, or an error of a bomb."""
+        return iter([self.head]) if self.is_whole else self._read()
+
+    def _read(self) -> Generator[bytes, None, None]:
+        source, location = self._source, self._location
+        text = as_utf8(location.pieces(), source.encoding)
+        text = bounds.unpacked(text, location.size(), location.name, source)
+        if source.comment is not None:
+            text = without_comments(text, source.comment, source.separator)
+        yield from text
+
+
+class Stream(io.RawIOBase):
+    """Pieces of bytes as a file to read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def as_utf8(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:

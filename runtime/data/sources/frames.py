@@ -31,6 +31,8 @@ class PandasFrame(ArraySource):
         self._take((str(name), column) for name, column in frame.items())
 
     def _column(self, name: str, given: Any) -> Column:
+        if hasattr(given.dtype, "pyarrow_dtype"):
+            return self._of_arrow(name, given)
         if self.sorted_by is None or name != self.names[self.sorted_by] or not is_temporal(given):
             return super()._column(name, given)
         import pyarrow as pa
@@ -39,6 +41,17 @@ class PandasFrame(ArraySource):
 
         values = moments(pa.array(given, from_pandas=True))
         return numbers(values.fill_null(0).to_numpy(), nulls=np.asarray(values.is_null()))
+
+    def _of_arrow(self, name: str, given: Any) -> Column:
+        """A column that pandas holds in Arrow."""
+        import pyarrow as pa
+
+        from dlc.runtime.data.sources.arrow import ArrowTable
+
+        alone = ArrowTable(pa.table({name: pa.chunked_array([pa.array(given)])}), FILE)
+        by_this = self.sorted_by is not None and name == self.names[self.sorted_by]
+        alone.sorted_by = 0 if by_this else None
+        return alone.read([0])[0]
 
     def absent_help(self, name: str) -> str:
         return "it is the index of the frame: `frame.reset_index()`" if name in self._index else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from dlc.compiler import reading
 from dlc.compiler.diagnostics.quoting import shorten
 from dlc.compiler.tensor_files import ArchivePieces, npy_entry
 from dlc.runtime.data import bounds, data_errors
-from dlc.runtime.data.python_columns import DTYPE_FIXES, column_of
-from dlc.runtime.data.source import Column, Opened, display_path, fix_of, need_file
+from dlc.runtime.data.columns.python_columns import DTYPE_FIXES, column_of
+from dlc.runtime.data.locations.location import LocalFile
+from dlc.runtime.data.source import PIECE, Column, Opened, display_path, fix_of, need_file, read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +33,16 @@ BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, OverflowError, EO
           NotImplementedError, RuntimeError)  # fmt: skip
 
 
+class Head(NamedTuple):
+    """What is said about an array: whether its columns stand beside each other, and its bytes in memory."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    by_columns: bool
+    size: int
+
+
 class NpzFile(Opened):
     def __init__(self, source: Npz, folder: Path) -> None:
         path = need_file(folder / source.path, source)
@@ -44,19 +55,50 @@ class NpzFile(Opened):
         self.count = -1
 
     def read(self, indices: Sequence[int]) -> list[Column]:
-        names = [self.names[index] for index in indices]
         with self._archive() as archive:
-            sizes = [self._size(archive, name) for name in names]
-            bounds.check(sum(sizes), bounds.memory_limit(), self.file, self.definition)
-            arrays = [self._array(archive, name) for name in names]
-        self.count = len(arrays[0]) if arrays else 0
-        for index, array in zip(indices, arrays, strict=True):
-            if len(array) != self.count:
-                message = (f'{self.file}: the arrays have different numbers of rows: {self.count} in '
-                           f'"{self.names[indices[0]]}", {len(array)} in "{self.names[index]}"')  # fmt: skip
+            heads = self._heads(archive, indices)
+            bounds.check(sum(head.size for head in heads), bounds.memory_limit(), self.file, self.definition)
+            self._count(heads)
+            return [self._column(self._array(archive, head.name)) for head in heads]
+
+    def pieces(self, indices: Sequence[int]) -> Iterator[list[Column]]:
+        with self._archive() as archive, ExitStack() as stack:
+            heads = self._heads(archive, indices)
+            self._count(heads)
+            streams = [stack.enter_context(archive.open(f"{head.name}.npy")) for head in heads]
+            for stream in streams:
+                array_header(stream)
+            rows = max(PIECE * self.count // max(sum(head.size for head in heads), 1), 1)
+            for start in range(0, max(self.count, 1), rows):
+                count = min(rows, self.count - start)
+                parts = (self._part(stream, head, count) for stream, head in zip(streams, heads, strict=True))
+                yield [*map(self._column, parts)]
+
+    def size(self, indices: Sequence[int]) -> int:
+        """Arrays in the order of Fortran have no rows beside each other, and are read whole."""
+        with self._archive() as archive:
+            heads = self._heads(archive, indices)
+        return 0 if any(head.by_columns for head in heads) else sum(head.size for head in heads)
+
+    def identity(self) -> list[tuple[str, ...]]:
+        return [LocalFile(self._path, self.file).identity()]
+
+    def _heads(self, archive: zipfile.ZipFile, indices: Sequence[int]) -> list[Head]:
+        """What is said about arrays."""
+        return [self._head(archive, self.names[index]) for index in indices]
+
+    def _count(self, heads: Sequence[Head]) -> None:
+        """Refuse arrays with different numbers of rows."""
+        self.count = heads[0].shape[0] if heads else 0
+        for head in heads:
+            if head.shape[0] != self.count:
+                message = (f"{self.file}: the arrays have different numbers of rows: {self.count} in "
+                           f'"{heads[0].name}", {head.shape[0]} in "{head.name}"')  # fmt: skip
                 raise data_errors.fail(data_errors.SHAPE, message, (self.definition, "read here"))
+
+    def _column(self, array: np.ndarray) -> Column:
         try:
-            return [column_of(array) for array in arrays]
+            return column_of(array)
         except (ValueError, SystemError) as error:  # text with invalid code points
             raise self._broken(str(error)) from None
 
@@ -72,17 +114,21 @@ class NpzFile(Opened):
             ):
                 yield archive
         except zipfile.BadZipFile as error:
-            help = fix_of(self._path, self._source, b"PK\x03\x04") if str(error) == NO_ZIP else ""
+            help = (
+                fix_of(LocalFile(self._path, self.file), self._source, b"PK\x03\x04")
+                if str(error) == NO_ZIP
+                else ""
+            )
             raise self._broken("it does not end as an archive does" if help else str(error), help) from None
         except BROKEN as error:
             raise self._broken(str(error) or type(error).__name__) from None
 
-    def _size(self, archive: zipfile.ZipFile, name: str) -> int:
-        """The bytes that an array takes in memory. An array that needs pickle, or whose header announces more
-        than the archive contains, is refused before it is read."""
+    def _head(self, archive: zipfile.ZipFile, name: str) -> Head:
+        """What is said about an array. One that needs pickle, or whose header announces more than the archive
+        contains, is refused before it is read."""
         entry = npy_entry(archive, name)
         with archive.open(entry) as stream:
-            shape, dtype = array_header(stream)
+            shape, by_columns, dtype = array_header(stream)
         if dtype.hasobject:
             help = "write text or numbers instead: `.astype(str)`, `.astype(float)`"
             raise self._broken(f'the array "{name}" holds Python objects, which are not read', help)
@@ -96,7 +142,16 @@ class NpzFile(Opened):
         if size > entry.file_size:
             raise self._broken(f'the array "{name}" ends too early')
         bounds.check_ratio(size, entry.compress_size, f'{self.file}, array "{name}"', self.definition)
-        return size + (TEXT * prod(shape) if dtype.kind == "U" else 0)
+        size += TEXT * prod(shape) if dtype.kind == "U" else 0
+        return Head(name, shape, dtype, by_columns and len(shape) > 1, size)
+
+    def _part(self, stream: IO[bytes], head: Head, rows: int) -> np.ndarray:
+        """The next rows of an array."""
+        shape = (rows, *head.shape[1:])
+        data = read_exactly(stream, prod(shape) * head.dtype.itemsize)
+        if len(data) != prod(shape) * head.dtype.itemsize:
+            raise self._broken(f'the array "{head.name}" ends too early')
+        return np.frombuffer(data, head.dtype).reshape(shape)
 
     def _array(self, archive: zipfile.ZipFile, name: str) -> np.ndarray:
         with archive.open(f"{name}.npy") as stream:
@@ -107,11 +162,12 @@ class NpzFile(Opened):
         return data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
 
 
-def array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the dtype of an array. ValueError if the header is invalid."""
+def array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """The shape of an array, whether its first axis is the innermost (Fortran), and its dtype. ValueError if
+    the header is invalid."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
+    shape, by_columns, dtype = read(stream)
     if not all(type(size) is int and 0 <= size < MAX_AXIS for size in shape):
         raise ValueError(f"an array of the shape {shape}")
-    return shape, dtype
+    return shape, by_columns, dtype

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from dlc.compiler import reading
-from dlc.runtime.data import bounds
+from dlc.runtime import memory
 from dlc.runtime.data.sources.thrift import Struct, struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from dlc.runtime.data.locations.location import Location
 
 # Field numbers of the Parquet format.
 GROUPS = 4  # of the footer
@@ -21,6 +21,7 @@ COLUMN = 3  # of a column chunk
 ALL_VALUES, ALL_PACKED, FIRST, DICTIONARY = 5, 7, 9, 11  # of the column metadata
 KIND, UNPACKED, PACKED = 1, 2, 3  # of a page header
 VALUES = {0: 5, 3: 8}  # for page types with values: the field of the data page header
+WORDS = {2: 7}  # for pages of a dictionary: the field of their header
 COUNT = 1  # of the data page header
 
 TAIL = 8  # bytes at the end of a file: the length of the footer, and a magic number
@@ -34,15 +35,17 @@ MAX_PAGES = 1_000_000  # of a column in one row group
 
 @dataclass(frozen=True)
 class ParquetPage:
-    """A page: its number of values, 0 for dictionary pages, and its decompressed size in bytes."""
+    """A page: its number of values, 0 for dictionary pages, its decompressed size in bytes, and the number of
+    `entries` of a dictionary page."""
 
     values: int
     unpacked: int
+    entries: int = 0
 
 
-def footer(path: Path) -> Struct:
+def footer(location: Location) -> Struct:
     """The footer of a file: its metadata. ValueError if it cannot be read."""
-    with reading.open_file(path) as file:
+    with location.open() as file:
         end = max(file.seek(0, 2) - TAIL, 0)
         file.seek(end)
         length, mark = int.from_bytes(file.read(4), "little"), file.read(4)
@@ -54,13 +57,15 @@ def footer(path: Path) -> Struct:
         return _read(file.read(length))
 
 
-def columns(path: Path, footer: Struct, wanted: list[int]) -> dict[int, list[ParquetPage]]:
+def columns(location: Location, footer: Struct, wanted: list[int]) -> dict[int, list[ParquetPage]]:
     """The pages of these columns in all row groups. ValueError if they cannot be read, or if they have fewer
     values than there are rows."""
     found: dict[int, list[ParquetPage]] = {column: [] for column in wanted}
     try:
-        with reading.open_file(path) as file:
-            for group in footer.get(GROUPS, []):
+        groups = footer.get(GROUPS, [])
+        location.prefetch(_range(group[CHUNKS][column][COLUMN]) for group in groups for column in wanted)
+        with location.open() as file:
+            for group in groups:
                 for column in wanted:
                     held = list(pages(file, group[CHUNKS][column][COLUMN]))
                     if sum(page.values for page in held) < group[ROWS]:
@@ -73,21 +78,32 @@ def columns(path: Path, footer: Struct, wanted: list[int]) -> dict[int, list[Par
 
 def pages(file: BinaryIO, column: Struct) -> Iterator[ParquetPage]:
     """The pages of a column in one row group, up to the number of values that its metadata announces."""
-    start, left, count = column[FIRST], column[ALL_VALUES], 0
-    start = min(start, column.get(DICTIONARY) or start)
-    end = start + column[ALL_PACKED]
+    left, count = column[ALL_VALUES], 0
+    start, end = _range(column)
     while start < end and left > 0:
         header, length = _header(file, start)
-        packed, unpacked, values = header[PACKED], header[UNPACKED], 0
-        if header[KIND] in VALUES:
-            values = header[VALUES[header[KIND]]][COUNT]
-        if min(packed, unpacked, values) < 0:
+        packed, unpacked = header[PACKED], header[UNPACKED]
+        values, entries = (
+            header[of[header[KIND]]][COUNT] if header[KIND] in of else 0 for of in (VALUES, WORDS)
+        )
+        if min(packed, unpacked, values, entries) < 0:
             raise ValueError("a page has a size below 0")
         if (count := count + 1) > MAX_PAGES:
             raise ValueError(f"a column has more than {MAX_PAGES:_} pages")
-        yield ParquetPage(values, unpacked)
+        yield ParquetPage(values, unpacked, entries)
         left -= values
         start += length + packed
+
+
+def _range(column: Struct) -> tuple[int, int]:
+    """The place of a column of a row group in the file."""
+    start = min(column[FIRST], column.get(DICTIONARY) or column[FIRST])
+    return start, start + column[ALL_PACKED]
+
+
+def _count(header: Struct, fields: dict[int, int]) -> int:
+    """The number of values or texts of a page, from the header that its kind has among these fields."""
+    return header[fields[header[KIND]]][COUNT] if header[KIND] in fields else 0
 
 
 def _header(file: BinaryIO, start: int) -> tuple[Struct, int]:
@@ -106,6 +122,6 @@ def _header(file: BinaryIO, start: int) -> tuple[Struct, int]:
 
 def _read(content: bytes) -> Struct:
     try:
-        return struct(content, bounds.memory_limit())[0]
+        return struct(content, memory.share())[0]
     except IndexError:
         raise ValueError("its footer does not end") from None

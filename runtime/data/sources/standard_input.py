@@ -6,12 +6,12 @@ from __future__ import annotations
 import codecs
 import io
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.sections import Csv
 from dlc.runtime import strict_json
 from dlc.runtime.data import bounds, data_errors
+from dlc.runtime.data.locations.location import Content
 from dlc.runtime.data.sources.arrays import ArraySource
 from dlc.runtime.data.sources.csv import CsvFile
 
@@ -31,7 +31,7 @@ def open_standard_input(like: TableFile | None = None) -> Opened:
     if content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"[", b"{"):
         return JsonRows(content)
     settings = {k: v for k, v in (like.values() if like else {}).items() if k in Csv.settings}
-    return CsvFile(Csv(**settings | {"path": NAME}), Path(), content)
+    return CsvFile(Csv(**settings | {"path": NAME}), Content(content, NAME))
 
 
 def read_all() -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.runtime.data import data_errors
-from dlc.runtime.data.python_columns import as_array, column_of, column_of_sequences
+from dlc.runtime.data.columns.python_columns import as_array, column_of, column_of_sequences
 from dlc.runtime.data.source import Column, Opened
 
 if TYPE_CHECKING:

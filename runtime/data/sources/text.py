@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler import reading
+from dlc.compiler.diagnostics.quoting import shorten
 from dlc.runtime.data import bounds, data_errors, encodings, formats
+from dlc.runtime.data.columns.text_units import UNIT_BYTES, units_of
+from dlc.runtime.data.locations.location import LocalFile
 from dlc.runtime.data.source import Column, Opened, display_path, need_file
-from dlc.runtime.data.text_units import UNIT_BYTES, units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from dlc.compiler.definitions.sections import TextSource
@@ -24,8 +26,7 @@ class TextFile(Opened):
     def __init__(self, source: TextSource, folder: Path) -> None:
         path = need_file(folder / source.path, source)
         self.file, self.definition = display_path(source.path), source
-        bounds.check(UNIT_BYTES * reading.check(path), bounds.memory_limit(), self.file, source)
-        self._units, _ = units_of(_as_column(self._read(path)), source.unit)
+        self._units, _ = units_of(_as_column(self._read(LocalFile(path, path.name))), source.unit)
         self._window = source.window
         self.sizes = (self._window, self._window)
         self.count = max(len(self._units) - 1, 0) // self._window
@@ -49,10 +50,13 @@ class TextFile(Opened):
     def name(self, index: int) -> str:
         return NAMES[index]
 
-    def _read(self, path: Path) -> bytes:
+    def _read(self, location: LocalFile) -> bytes:
         """The text in UTF-8, with `\\n` as newline."""
-        with reading.open_file(path) as file:
-            content = file.read()
+        try:
+            content = bounds.joined(self._pieces(location))
+        except OSError as error:
+            message = f"{self.file} cannot be read as a text: {shorten(error, 200)}"
+            raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here")) from None
         try:
             return reading.text_of(content).encode()
         except UnicodeDecodeError:
@@ -60,6 +64,16 @@ class TextFile(Opened):
         why, help = _no_text(content)
         message = f"{self.file} cannot be read as a text: {why}"
         raise data_errors.fail(data_errors.BROKEN, message, (self.definition, "read here"), help=help)
+
+    def _pieces(self, location: LocalFile) -> Iterator[bytes]:
+        """The content, unpacked, as long as its units fit in memory."""
+        limit, size = bounds.memory_limit(), location.size()
+        bounds.check(UNIT_BYTES * size, limit, self.file, self.definition)
+        size = 0
+        for piece in bounds.unpacked(location.pieces(), location.size(), self.file, self.definition):
+            size += len(piece)
+            bounds.check(UNIT_BYTES * size, limit, self.file, self.definition)
+            yield piece
 
 
 def _no_text(content: bytes) -> tuple[str, str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 # Short-lived commands, which run without garbage collection to save time.
-SHORT = ("check", "show", "fmt", "explain", "doc")
+SHORT = ("check", "show", "diff", "runs", "fmt", "explain", "doc")
 
 # Commands that take words as arguments, not files.
 WORDS = ("explain", "doc")
@@ -24,7 +24,10 @@ WORDS = ("explain", "doc")
 COMMANDS = {
     "check": "check",
     "show": "show",
+    "diff": "diff",
+    "data": "data",
     "train": "train",
+    "runs": "runs",
     "export": "export",
     "verify": "verify",
     "eval": "evaluate",
@@ -32,12 +35,14 @@ COMMANDS = {
     "test": "testing",
     "gradcheck": "gradcheck",
     "fmt": "fmt",
+    "new": "new",
+    "cache": "caching",
     "emit": "emit",
     "explain": "explain",
     "doc": "doc",
+    "report": "report",
     "doctor": "doctor",
 }
-UNIMPLEMENTED = ("diff",)
 
 
 class Commands(click.Group):
@@ -59,8 +64,6 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from dlc.compiler.diagnostics.suggest import did_you_mean
 
-            if args[0] in UNIMPLEMENTED:
-                ctx.fail(f"`dlc {args[0]}` is not built yet")
             hint = did_you_mean(args[0], COMMANDS) or "`dlc --help` lists the commands"
             ctx.fail(f"there is no command `{args[0]}`; {hint}")
         return super().resolve_command(ctx, args)

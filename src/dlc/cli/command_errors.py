@@ -46,8 +46,8 @@ def errors_reported() -> Iterator[None]:
     except (ArtifactError, DeviceError) as error:
         print_error(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    except KeyboardInterrupt as stop:
+        say("".join(f"{line}\n" for line in ["stopped", *notes(stop)]), newline=False, err=True)
         sys.exit(STOPPED)
     except OSError as error:
         if error.errno == errno.EPIPE:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dlc.cli.options import form_option
 from dlc.cli.terminal_text import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlc.doctor import DoctorCheck, Finding
+    from dlc.doctor import DoctorCheck, InstallFinding
 
 
 @click.command(short_help="Check the installation and the devices.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="Text for people, or JSON for tools.")  # fmt: skip
+@form_option
 def command(form: str) -> None:
     """Check what is installed, what is missing for which commands, and which device training and artifacts
     use on this machine. The exit code is 1 if something is broken; optional packages may be missing."""
@@ -32,7 +32,7 @@ def command(form: str) -> None:
     sys.exit(1 if any(finding.status == "error" for _, finding in found) else 0)
 
 
-def show_text(found: Sequence[tuple[DoctorCheck, Finding]]) -> None:
+def show_text(found: Sequence[tuple[DoctorCheck, InstallFinding]]) -> None:
     from dlc.doctor import machine
 
     about = machine()
@@ -55,7 +55,7 @@ def lines(head: str, text: str) -> str:
                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
-def show_json(found: Sequence[tuple[DoctorCheck, Finding]]) -> None:
+def show_json(found: Sequence[tuple[DoctorCheck, InstallFinding]]) -> None:
     import json
 
     from dlc.doctor import machine

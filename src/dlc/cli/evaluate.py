@@ -22,14 +22,16 @@ from dlc.cli.terminal_text import say
     help="A table, or JSON.",
 )
 @options.seed
-def command(model: str, data: str, form: str, seed: int | None) -> None:
-    """Compute the metrics of an ONNX file on rows with targets: a csv, parquet or npz file, an idx folder,
-    a built-in set, or `-` for csv or JSON on standard input."""
+@options.memory_option
+def command(model: str, data: str, form: str, seed: int | None, memory: int | None) -> None:
+    """Compute the metrics of an ONNX file on rows with targets: a csv, parquet or npz file, a folder of
+    pictures, an idx folder, a built-in set, or `-` for csv or JSON on standard input."""
     from dlc.cli import command_errors
     from dlc.cli.sources import source_of
+    from dlc.compiler.urls import without_secrets
     from dlc.runtime.artifact import evaluate, load
 
-    found = evaluate.evaluate(load(model), source_of(data, stdin=True), seed)
+    found = evaluate.evaluate(load(model), source_of(data, stdin=True), seed, memory)
     command_errors.note([*found.notes, *found.unknown_values])
     if form == "json":
         from dlc.runtime.run_folder import records
@@ -40,7 +42,7 @@ def command(model: str, data: str, form: str, seed: int | None) -> None:
     from dlc.runtime.data.data_errors import counted
     from dlc.runtime.training.progress import grid, number
 
-    say(f"{counted(found.rows, found.what)} of {'standard input' if data == '-' else data}")
+    say(f"{counted(found.rows, found.what)} of {'standard input' if data == '-' else without_secrets(data)}")
     width = max(map(len, found.figures), default=0)
     for name, value in found.figures.items():
         say(f"{name:{width}}  {number(value)}")

@@ -79,13 +79,34 @@ set_option = click.option(
 
 data_option = click.option(
     "--data", metavar="SOURCE",
-    help="Rows in place of the spec's own: a csv, parquet or npz file, an idx folder, or a built-in set.",
+    help="Rows in place of the spec's own: a csv, parquet or npz file, a folder of pictures or recordings, "
+    "an idx folder, or a built-in set.",
 )  # fmt: skip
 
 
 seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="NUMBER",
     help="The seed of answers that are drawn at random.  [default: that of the training]",
+)  # fmt: skip
+
+
+class MemoryType(click.ParamType):
+    """An amount of memory, in bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from dlc.runtime.memory import share
+
+        try:
+            return share(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+memory_option = click.option(
+    "--memory", type=MemoryType(),
+    help="How much of it the rows may take, such as 500M or 4G.  [default: half of what is free]",
 )  # fmt: skip
 
 
@@ -97,6 +118,31 @@ class DeviceType(click.Choice):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if NUMBERED.fullmatch(value) else super().convert(value, param, ctx)
+
+
+class LogType(click.ParamType):
+    """The name of a log."""
+
+    name = "LOG"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from dlc.runtime.logs.logs import check_name
+
+        try:
+            return check_name(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+log_option = click.option(
+    "--log", type=LogType(), multiple=True,
+    help="Log the epochs for another tool: tensorboard, mlflow or FILE.csv; may be repeated.",
+)  # fmt: skip
+
+form_option = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="Text for people, or JSON for tools.",
+)  # fmt: skip
 
 
 device_option = click.option(

@@ -10,6 +10,7 @@ import click
 
 from dlc.cli.options import set_option
 from dlc.cli.terminal_text import pass_on
+from dlc.paths import in_runs, is_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,19 +62,6 @@ def command(
 
             program = with_spellings(program, Path(spec))
         pass_on(text(program, stage or wanted or "table"))
-
-
-def is_model(path: str) -> bool:
-    return path.endswith(".onnx")
-
-
-def in_runs(path: str) -> bool:
-    """Whether a path is the folder of one run, or of several runs."""
-    if not os.path.isdir(path) and os.path.splitext(path)[1]:
-        return False
-    from dlc.runtime.run_folder import INFO, LATEST, run_at
-
-    return any((run_at(Path(path)) / name).exists() for name in (INFO, LATEST))
 
 
 def program_at(path: str, settings: tuple[tuple[str, Any], ...]) -> CompiledProgram:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.urls import is_pattern, is_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,11 +15,13 @@ if TYPE_CHECKING:
 
 
 def source_of(given: str | None, *, stdin: bool = False) -> Any:
-    """A path, if the file or folder exists, else the built-in set of that name. `-` is standard input where
-    `stdin` allows it."""
+    """A path, if the file or folder exists or it is a pattern, a URL as text, else the built-in set of that
+    name. `-` is standard input where `stdin` allows it."""
     if given is None:
         return None
-    if os.path.exists(given) or (given == "-" and stdin):
+    if is_url(given):
+        return given
+    if os.path.exists(given) or is_pattern(given) or (given == "-" and stdin):
         return Path(given)
     from dlc.compiler.definitions.sections import BUILTINS, Builtin
 
@@ -37,9 +41,15 @@ def files_of(program: CompiledProgram, folder: str | Path) -> Iterator[Path]:
     names += [path for load in loads for path in (load.path, load.names) if path]
     names += [path for path, _ in program.facts.tensors]
     yield from (Path(folder) / name for name in names)
-    yield from (file for path in rows for file in files_of_rows(Path(folder) / path))
+    yield from (file for path in rows for file in files_of_rows(path, folder))
 
 
-def files_of_rows(place: Path) -> Iterator[Path]:
-    """The file with the rows, or the idx files of a folder."""
-    yield from place.glob("*-ubyte*") if place.is_dir() else [place]
+def files_of_rows(path: str, folder: str | Path = "") -> Iterator[Path]:
+    """The files of this machine that a path of rows stands for: one, those that match a pattern, or those of
+    a folder with tables or in the format of MNIST. A URL is never opened here."""
+    from dlc.runtime.data.sources.tables import local_files
+
+    place = Path(folder) / path
+    if place.is_dir():
+        yield from place.glob("*-ubyte*")
+    yield from local_files(path, Path(folder)) or ([] if is_url(path) else [place])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlc.compiler.dims.dim import Dim
 from dlc.compiler.ir.names import UniqueNames, stored_name
 from dlc.compiler.lower.python_code import Code, inline, literal, text
-from dlc.compiler.lower.symbolic import Recorder, Symbol, TorchRecorder, Untraceable
+from dlc.compiler.lower.symbolic import WRITTEN_OUT, Recorder, Symbol, TorchRecorder, Untraceable
 from dlc.compiler.passes.specialize import node_at_inference, training
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class InOnnx(Recorder):
         return self
 
     def constant(self, value: Any, dtype: str) -> Symbol:
+        if getattr(value, "size", 0) > WRITTEN_OUT:
+            return Symbol(self, text(f"{dtype}[{', '.join(map(str, value.shape))}]"))
         return Symbol(self, literal(value) or text(repr(value)))
 
     def stored(self, name: str, function: Callable[..., Any], *weights: Symbol) -> Symbol:

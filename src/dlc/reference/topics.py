@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.definition import Definition
-from dlc.compiler.definitions.unimplemented import PLAIN, UNIMPLEMENTED
+from dlc.compiler.definitions.unimplemented import UNIMPLEMENTED
 from dlc.compiler.reading import shipped
 from dlc.compiler.record import record
 from dlc.reference.language import Entry
@@ -88,7 +88,7 @@ def not_built(name: str) -> str:
     owners = [owner for owner, named in UNIMPLEMENTED.items() if name in named]
     if not owners:
         return ""
-    settings = [f"`{owner}`" for owner in owners if owner not in (*Definition.families, *PLAIN)]
+    settings = [f"`{owner}`" for owner in owners if owner not in Definition.families]
     named = " and ".join(filter(None, (", ".join(settings[:-1]), *settings[-1:])))
     of = f" of {named}" if settings and len(settings) == len(owners) else ""
     return f"`{'.' * (owners == ['attribute'])}{name}`{of} is not built yet"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import dlc.compiler.definitions.export_section
 import dlc.compiler.definitions.sections
 import dlc.compiler.operators
+import dlc.compiler.training.seed_statistics
 import dlc.compiler.training.train_section
-import dlc.compiler.training.turns  # noqa: F401  these five define words
+import dlc.compiler.training.turns  # noqa: F401  these six define words
 from dlc.compiler import reading
 from dlc.compiler.definitions.definition import Definition, family
 from dlc.compiler.operators.base import Operator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 OPERATORS = {
     "layers": "Layers", "embedding": "Classes", "convolution": "Convolutions",
     "normalization": "Normalization", "activations": "Activations", "pooling": "Pooling",
-    "resampling": "Resampling", "shape": "Shapes",
+    "resampling": "Resampling", "shape": "Shapes", "sound": "Sound",
     "concat": "Concatenation and splitting", "elementwise": "Mathematics", "reductions": "Reductions",
     "regularization": "Training only", "fitted": "Fitted to the training rows",
 }  # fmt: skip
@@ -35,7 +36,8 @@ OPERATORS = {
 FAMILIES = {
     "combinator": "Combinators", "loss": "Losses", "net": "Average nets", "optimizer": "Optimizers",
     "schedule": "Schedules", "number": "Numbers that change", "regularizer": "Regularizers",
-    "clip": "Clipping", "stopping": "Early stopping", "weights": "Trained weights", "metric": "Metrics",
+    "clip": "Clipping", "stopping": "Early stopping", "keeping": "States that are kept",
+    "weights": "Trained weights", "metric": "Metrics", "seed_statistic": "Statistics of seeds",
     "initial": "Initial values", "source": "Sources", "field": "Fields", "section": "Sections",
 }  # fmt: skip
 SYMBOLS, BLOCKS = "Symbols", "Blocks of std"
@@ -154,5 +156,6 @@ def where(of: str) -> str:
     """The setting that takes a member of a family: "`optimizer` in `train`"."""
     found = {"initial": "`init=` of a layer, and the initial value of a declared `weight`",
              "field": "`FIELD = ...` in `data`, for an input or target of that name",
-             "net": "`net NAME = ...`", "loss": "`loss` in `train`"}  # fmt: skip
+             "net": "`net NAME = ...`", "loss": "`loss` in `train`",
+             "seed_statistic": "a side of a comparison in `expect`"}  # fmt: skip
     return found.get(of) or " and ".join(f"`{key}` in `{section}`" for section, key in places(of))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.compiler.format.printer import print_type
-from dlc.compiler.ir.graph import Output
 from dlc.compiler.passes import specialize
 from dlc.compiler.passes.cost import multiply_adds, spell, summed
 from dlc.show.columns import columns
@@ -126,9 +125,9 @@ def summary(program: CompiledProgram, parts: Sequence[OutlineStep | Group]) -> I
 
 def decoded(program: CompiledProgram) -> Iterator[str]:
     """How outputs are answered step by step, and what that costs."""
-    outputs = [o for _, o in program.exports if isinstance(o, Output) and o.decoder]
+    outputs = specialize.decoded_outputs(program)
+    work = spell(multiply_adds(specialize.inference(program).nodes)) if outputs else ""
     for output in outputs:
-        work = spell(multiply_adds(specialize.inference(program).nodes))
         assert output.decoder is not None
         how = f"({output.decoder.name}, at most {output.decoder.max:_} steps)"
         yield f"`{output.name}` is answered step by step {how}: {work} multiply-adds for one sample"

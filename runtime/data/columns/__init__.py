@@ -1,0 +1,1 @@
+"""The columns of a source that fill each field, and their values as numbers, classes and texts."""

@@ -1,0 +1,1 @@
+"""Decoded rows: batches of them, their order in an epoch, and their fingerprint."""

@@ -1,0 +1,1 @@
+"""Which rows are in the training, the validation and the test part."""

@@ -13,14 +13,15 @@ from dlc.runtime.training.loop import train
 
 NETS = ("a", "b", "c")
 LAYERS = {"a": "dense(2) -> tanh", "b": "dense(2, bias=false) -> batchnorm -> tanh", "c": "tanh -> dense(2)"}
-OPTIMIZERS = ("sgd(lr=0.1)", "adam(lr=0.01)", "rmsprop(lr=0.01)", "lbfgs(lr=0.1, max_iter=2)")
+OPTIMIZERS = ("sgd(lr={})", "adam(lr={})", "rmsprop(lr={})", "lbfgs(lr={}, max_iter=2)")
 X = np.random.default_rng(0).normal(size=(41, 2)).astype(np.float32)
 
 
 @st.composite
-def steps(draws, frozen: frozenset[str]):
+def steps(draws, frozen: frozenset[str], rate: float):
     """A step as text, and the nets that it changes: those that it names, that its loss reads, and that are
-    not frozen."""
+    not frozen. `rate` is a learning rate that no other step has: the first steps of two `adam` with one rate
+    can be opposite and equal."""
     chain = draws(st.lists(st.sampled_from(NETS), min_size=1, max_size=3))
     free = [net for net in chain if net not in frozen]
     if not free:
@@ -30,7 +31,7 @@ def steps(draws, frozen: frozenset[str]):
         )
     named = draws(st.sets(st.sampled_from(NETS))) - frozen | {draws(st.sampled_from(free))}
     lines = [
-        f"optimizer = {draws(st.sampled_from(OPTIMIZERS))}",
+        f"optimizer = {draws(st.sampled_from(OPTIMIZERS)).format(rate)}",
         f"times = {draws(st.integers(1, 3))}",
         *draws(st.lists(st.sampled_from(["clip = norm(1)", "schedule = linear"]), unique=True)),
     ]
@@ -46,7 +47,8 @@ def trainings(draws):
     phases = draws(st.integers(0, 2))
     for number in range(max(phases, 1)):
         frozen = draws(st.frozensets(st.sampled_from(NETS), max_size=2))
-        made = draws(st.lists(steps(frozen), min_size=1, max_size=3))
+        rates = [round(0.02 * 1.13 ** (3 * number + i), 6) for i in range(draws(st.integers(1, 3)))]
+        made = [draws(steps(frozen, rate)) for rate in rates]
         changed |= set().union(*(nets for _, nets in made))
         freeze = f"  freeze = [{', '.join(sorted(frozen))}]\n" if frozen else ""
         body = freeze + "".join(text for text, _ in made)

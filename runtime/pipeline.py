@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dlc.runtime.data import Dataset
     from dlc.runtime.data.past_memory.progress import Watch
     from dlc.runtime.diagnosis import Finding
+    from dlc.runtime.logs.log import EpochLog
     from dlc.runtime.open_rows import Face
     from dlc.runtime.resuming import Resumed
     from dlc.runtime.training.history import Trained
@@ -50,7 +51,7 @@ class Result:
 
     `trained` is None for a spec without trainable weights. `warnings` are the warnings that depend on the
     rows; `notes` count the rows that are left out, and the input values that are missing or not one of their
-    classes.
+    classes. `logs` says where each log was written.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Result:
     weights: Mapping[str, np.ndarray] = field(repr=False)
     warnings: tuple[Diagnostic, ...] = ()
     notes: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
 
     @property
     def model(self) -> Path:
@@ -120,6 +122,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     warn([latest_warning] if latest_warning else [])
     with run.alone(), run.with_notes():
         trained, weights, origin = None, start.weights, origin_of(dataset, start.tensors)
+        opened: list[EpochLog] = []
         run.write_spec(program)
         write_origin(run, program, origin)
         run.write_how(
@@ -132,8 +135,9 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
             from dlc.runtime.training.loop import train as learn
 
             assert dataset is not None
-            heard = (run, *logs.open_logs(log, run.folder, lambda text: note([text])), *listeners)
+            opened = logs.open_logs(log, run.folder, lambda text: note([text]))
             state = resumed.state if resumed else None
+            heard = (run, *opened, *listeners)
             trained = learn(program, dataset, weights, start.of_phases, on=device, listeners=heard,
                             keeper=Keeper(run.folder, note), state=state, began=began)  # fmt: skip
             weights, origin = trained.weights, replace(origin, figures=figures_of(trained))
@@ -144,7 +148,8 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     if run.latest_warning and not latest_warning:
         warn([run.latest_warning])
     found += [run.latest_warning] if run.latest_warning else []
-    return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes))
+    places = tuple(of.place for of in opened)
+    return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes), places)
 
 
 def _device(program: CompiledProgram, wanted: str) -> torch.device | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.definitions.definition import Definition, spell_value
+from dlc.compiler.definitions.parameter_types import OneOf, ParameterType, Text
 from dlc.compiler.format.printer import print_value
 from dlc.compiler.ir.graph import Value
 
@@ -30,10 +31,10 @@ def comparable(value: Any, matched: Mapping[Value, Value]) -> Any:
 def spelled(value: Any) -> str:
     """The value as the language writes it; a list of one, such as one optimizer, without brackets."""
     if isinstance(value, Definition):
-        given = [(k, v) for k, v in value.values().items() if v != value.settings[k].default]
-        inside = ", ".join(
-            spelled(v) if value.settings[k].required else f"{k}={spelled(v)}" for k, v in given
-        )
+        settings = value.settings
+        given = [(k, v) for k, v in value.values().items() if v != settings[k].default]
+        texts = [(k, f'"{v}"' if is_text(v, settings[k].kind) else spelled(v)) for k, v in given]
+        inside = ", ".join(text if settings[k].required else f"{k}={text}" for k, text in texts)
         return f"{value.name}({inside})" if given else value.name
     if isinstance(value, (list, tuple)):
         if len(value) == 1 and isinstance(value[0], Definition):
@@ -42,6 +43,12 @@ def spelled(value: Any) -> str:
     if isinstance(value, Value):
         return value.name
     return named(value) or spell_value(value)
+
+
+def is_text(value: Any, kind: ParameterType) -> bool:
+    """Whether a value of a setting is a text in quotes, not a word of the language."""
+    kinds = kind.kinds if isinstance(kind, OneOf) else (kind,)
+    return isinstance(value, str) and value not in kind.words and any(isinstance(k, Text) for k in kinds)
 
 
 def is_named(value: Any) -> bool:

@@ -37,6 +37,10 @@ class CsvLog(EpochLog):
         self._place = Path(path).absolute().parent
         self.run = Path(os.path.relpath(folder, self._place)).as_posix()
 
+    @property
+    def place(self) -> str:
+        return self.path
+
     def enter(self, program: CompiledProgram, history: Sequence[Epoch]) -> Collection[int]:
         with self._alone():
             rows = [row for row in read(self.path) if row["run"] != self.run]

@@ -44,6 +44,11 @@ class EpochLog(Listener):
 
     # --- what a log defines -------------------------------------------------------------------------------
 
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it writes, for people. Known once it has begun."""
+
     @abstractmethod
     def enter(self, program: CompiledProgram, history: Sequence[Epoch]) -> Collection[int]:
         """Begin the log, or go on with that of a run that is resumed after the epochs of `history`: later

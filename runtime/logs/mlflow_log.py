@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dlc.compiler.urls import without_secrets
 from dlc.runtime.files import write
 from dlc.runtime.logs.log import EpochLog, unusable, values_of
 from dlc.runtime.run_folder import as_json, read_json
@@ -43,6 +44,12 @@ class MlflowLog(EpochLog):
                 client().search_experiments(max_results=1)
         except Exception as error:
             raise unusable(cls.name, error) from error
+
+    @property
+    def place(self) -> str:
+        from mlflow import get_tracking_uri
+
+        return f"run {self._run} at {without_secrets(get_tracking_uri())}"
 
     def enter(self, program: CompiledProgram, history: Sequence[Epoch]) -> Collection[int]:
         self._client = client()

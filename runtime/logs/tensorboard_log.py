@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from dlc.runtime.logs.log import EpochLog, values_of
@@ -25,6 +26,10 @@ class TensorBoardLog(EpochLog):
     """Scalars by epoch, the spec and its settings as texts, and samples that are pictures."""
 
     name, package = "tensorboard", "tensorboard"
+
+    @property
+    def place(self) -> str:
+        return os.path.relpath(self.folder / FOLDER)
 
     def enter(self, program: CompiledProgram, history: Sequence[Epoch]) -> Collection[int]:
         from torch.utils.tensorboard import SummaryWriter

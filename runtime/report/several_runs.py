@@ -139,17 +139,22 @@ def differences(seen: Sequence[Seen], names: Sequence[str]) -> list[Block]:
 
 
 def layers(seen: Sequence[Seen], names: Sequence[str]) -> list[Block]:
-    """What differs in the network of a run from that of the first run."""
+    """What differs in the networks from that of the first run: a row for each difference, with its runs."""
     first, *others = ((of.program, name) for of, name in zip(seen, names, strict=True))
-    rows = []
+    runs_of: dict[str, list[str]] = {}
     for program, name in others:
         if program is None or first[0] is None:
             continue
-        told = [d for d in compared(first[0], program) if d.kind in OF_NETWORK and not d.implied]
-        rows += [(name, clipped(d, 2 * NAME)) for d in told[:LISTED]]
-        rows += [(name, f"and {len(told) - LISTED} more")] if len(told) > LISTED else []
+        told = [str(d) for d in compared(first[0], program) if d.kind in OF_NETWORK and not d.implied]
+        more = [f"and {len(told) - LISTED} more"] if len(told) > LISTED else []
+        for difference in dict.fromkeys([*told[:LISTED], *more]):
+            runs_of.setdefault(difference, []).append(name)
+    rows = [
+        (clipped(difference, 2 * NAME), "all others" if 1 < len(runs) == len(others) else ", ".join(runs))
+        for difference, runs in runs_of.items()
+    ]
     title = f"The network, compared with {first[1]}"
-    return [Table(title, ("run", "difference"), rows, plain=True)] if rows else []
+    return [Table(title, ("difference", "run"), rows, plain=True)] if rows else []
 
 
 def facts_of(seen: Seen) -> dict[str, str]:

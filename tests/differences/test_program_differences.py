@@ -122,7 +122,7 @@ def test_one_of_several_copies_that_is_added():
         ("epochs    = 20", "epochs = 20\nloss = cross_entropy(kind, label_smoothing=0.1)",
          "train.loss: implied by the outputs -> cross_entropy(kind, label_smoothing=0.1)"),
         ("validation = 0.2", "", "data.validation: 0.2 -> 0"),
-        ('builtin("iris")', 'csv("iris.csv")', 'data.source: builtin(iris) -> csv("iris.csv")'),
+        ('builtin("iris")', 'csv("iris.csv")', 'data.source: builtin("iris") -> csv("iris.csv")'),
         ("validation = 0.2", "validation = 0.2\nx = columns(\"a\", \"b\", \"c\", \"d\")",
          "data.x added: columns([a, b, c, d])"),
         (">= 0.9", ">= 0.95", "expect test.accuracy: test.accuracy >= 0.9 -> test.accuracy >= 0.95"),

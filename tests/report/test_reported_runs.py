@@ -339,7 +339,8 @@ def test_several_runs_stand_side_by_side(made: Path, tmp_path: Path) -> None:
     assert differing["units"] == ["4", "4", "16"]
     assert differing["train.epochs"] == ["3", "2", "3"]
     assert "train.batch" not in differing
-    assert {row[0] for row in page.tables["The network, compared with one"][1:]} == {"wide"}
+    _, *network = page.tables["The network, compared with one"]
+    assert network and {row[1] for row in network} == {"wide"}
     figures = {row[0]: row[1:] for row in page.tables[" 3"][1:]}
     loss = [
         json.loads((runs / name / "figures.json").read_text())["figures"]["test"]["loss"]
@@ -348,6 +349,23 @@ def test_several_runs_stand_side_by_side(made: Path, tmp_path: Path) -> None:
     assert figures["test loss"] == [f"{v:.4f}{' *' if v == min(loss) else ''}" for v in loss]
     labels = [attributes.get("aria-label") or "" for tag, attributes in page.tags if tag == "svg"]
     assert any(label.startswith("loss, validation rows: one: ") and "wide: " in label for label in labels)
+
+
+def test_a_difference_of_several_runs_is_one_row(made: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "f"
+    shutil.copytree(made / "one", runs / "a")
+    wide = face.train(made / "f.dl", params={"units": 16}, out=tmp_path / "made", device="cpu").folder
+    for name in ("b", "c"):
+        shutil.copytree(wide, runs / name)
+    report(runs)
+    _, *rows = ReadPage.at(runs / "report.html").tables["The network, compared with a"]
+    assert any("dense" in difference for difference, _ in rows)
+    assert {named for _, named in rows} == {"all others"}
+    assert len({difference for difference, _ in rows}) == len(rows)
+    shutil.copytree(made / "one", runs / "d")
+    report(runs)
+    _, *rows = ReadPage.at(runs / "report.html").tables["The network, compared with a"]
+    assert {named for _, named in rows} == {"b, c"}
 
 
 def test_runs_are_put_side_by_side_once(made: Path, run: Path, tmp_path: Path) -> None:

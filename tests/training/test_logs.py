@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import sys
 import threading
 from collections import Counter
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 import dlc
 from dlc.cli import commands
 from dlc.runtime.logs.csv_log import CsvLog
+from dlc.runtime.logs.log import EpochLog
 from dlc.runtime.logs.logs import open_logs
 
 SPEC = """
@@ -60,7 +63,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
     return listener
 
 
-def stopped_and_resumed(make: Any, heard: Heard) -> None:
+def stopped_and_resumed(make: Any, heard: Heard) -> EpochLog:
     """Log three epochs, and go on after the second one with another log, as a killed run does."""
     first, second = make(), make()
     first.begin(heard.program, heard.plans)
@@ -74,6 +77,7 @@ def stopped_and_resumed(make: Any, heard: Heard) -> None:
     for epoch in heard.epochs[2:]:
         second.epoch(epoch, dict)
     second.end(heard.trained)
+    return second
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -95,6 +99,7 @@ def test_a_table_has_the_epochs_of_the_run(tmp_path, monkeypatch):
     result = CliRunner().invoke(commands, ["train", "iris.dl", "--log", "epochs.csv"])
     assert result.exit_code == 0, result.output
     (run,) = (p for p in Path("runs/iris").iterdir() if not p.is_symlink())
+    assert re.search(r"^log +epochs\.csv$", result.output, re.MULTILINE)
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     rows = rows_of(Path("epochs.csv"))
     assert [row["run"] for row in rows] == [f"runs/iris/{run.name}"] * 4
@@ -158,11 +163,12 @@ def test_a_resumed_run_goes_on_in_its_table(tmp_path, heard):
 def test_tensorboard_has_each_epoch_once(tmp_path, heard):
     folder = tmp_path / "run"
     folder.mkdir()
-    stopped_and_resumed(lambda: open_logs(["tensorboard"], folder, print)[0], heard)
+    log = stopped_and_resumed(lambda: open_logs(["tensorboard"], folder, print)[0], heard)
     found = scalars(folder / "tensorboard")
     assert [step for step, _ in found["training/seconds"]] == [1, 2, 3, 4]
     losses = [value for _, value in found["validation/loss"]]
     assert losses == pytest.approx([e.validation["loss"] for e in heard.epochs])
+    assert log.place == os.path.relpath(folder / "tensorboard")
     ((step, accuracy),) = found["test/accuracy"]
     assert (step, accuracy) == (heard.trained.kept, pytest.approx(heard.trained.figures["test"]["accuracy"]))
 
@@ -176,11 +182,12 @@ def test_mlflow_has_each_epoch_once_and_the_settings(tmp_path, heard, monkeypatc
 
     folder = tmp_path / "run"
     folder.mkdir()
-    stopped_and_resumed(lambda: open_logs(["mlflow"], folder, print)[0], heard)
+    log = stopped_and_resumed(lambda: open_logs(["mlflow"], folder, print)[0], heard)
     client = MlflowClient()
     experiment = client.get_experiment_by_name(heard.program.name)
     (run,) = client.search_runs([experiment.experiment_id])
     assert (run.info.status, run.info.run_name) == ("FINISHED", "run")
+    assert log.place == f"run {run.info.run_id} at file:{tmp_path / 'tracked'}"
     assert run.data.params["train.optimizer"] == "adam(lr=0.01)"
     assert run.data.params["data.validation"] == "0.2" and run.data.params["train.epochs"] == "4"
     history = client.get_metric_history(run.info.run_id, "validation.loss")

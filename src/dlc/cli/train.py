@@ -136,6 +136,7 @@ def report(console: Any, result: Any, program: CompiledProgram) -> None:
     weights = [os.path.join(folder, name) + of for name, of in (epochs or {WEIGHTS: ""}).items()]
     files = [("model", model), *zip(("weights", ""), weights, strict=False)]
     means = [several.needs_seeds(e) for e in program.expectations if e.seeds > 1]
+    files += [("" if place else "log", log) for place, log in enumerate(result.logs)]
     files += [("" if place else "expect", mean) for place, mean in enumerate(means)]
     is_cut = trained is not None and trained.was_interrupted
     predict = f"dlc predict {shlex.quote(model)} {rows_like(program)}"

@@ -34,6 +34,14 @@ def settings_of(program: CompiledProgram) -> dict[str, str]:
     return found | {f"data.{name}": text for name, text in written(program.data, ()).items()}
 
 
+def setting_of(program: CompiledProgram, name: str) -> str:
+    """A setting of a section by its name, as `train.keep`, also at its default; empty if there is none
+    of this name."""
+    part, _, key = name.partition(".")
+    section = {"train": program.train, "data": program.data, "export": program.export}.get(part)
+    return spelled(section.values()[key]) if section is not None and key in section.settings else ""
+
+
 def written(section: Any, always: Any) -> dict[str, str]:
     """The settings of a section that are not at their defaults, and those that are `always` told."""
     if section is None:

@@ -15,12 +15,13 @@ from dlc.runtime.errors import ArtifactError
 from dlc.runtime.run_folder import INFO, is_within, read_json, run_at, text_in
 from dlc.runtime.run_record import read_record
 from dlc.runtime.run_spec import read_spec
-from dlc.runtime.written_settings import settings_of
+from dlc.runtime.written_settings import setting_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dlc.compiler.differences import Difference
+    from dlc.compiler.program import CompiledProgram
     from dlc.runtime.run_record import RunRecord
 
 STAMP = "%Y-%m-%dT%H-%M-%S"  # the beginning of the name of a run folder
@@ -99,17 +100,19 @@ class SpecRuns:
         """A param or setting of a run, as it was given or as its spec says; empty if that is not known."""
         if name in run.record.params:
             return run.record.params[name]
-        return self._written[self.version(run) - 1].get(name, "")
+        program = self._programs[self.version(run) - 1]
+        return "" if program is None else settings_of(program).get(name) or setting_of(program, name)
 
     @cached_property
-    def _written(self) -> list[Mapping[str, str]]:
-        """The params and settings that the versions of the spec have, before others are given."""
-        found = []
+    def _programs(self) -> list[CompiledProgram | None]:
+        """The versions of the spec, before other params and settings are given; None for those that this
+        version of dlc cannot compile."""
+        found: list[CompiledProgram | None] = []
         for run in self.versions:
             try:
-                found.append(settings_of(program_of(run.folder)))
+                found.append(program_of(run.folder))
             except (CompileError, ArtifactError):
-                found.append({})
+                found.append(None)
         return found
 
     def changes(self) -> Iterator[tuple[int, Sequence[Difference] | str]]:

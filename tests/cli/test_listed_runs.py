@@ -80,6 +80,18 @@ def test_the_runs_of_a_spec_are_side_by_side(root):
     assert stars == [a == max(accuracies) and len(set(accuracies)) > 1 for a in accuracies]
 
 
+def test_a_setting_that_one_run_was_given_is_at_its_default_in_the_others(root, tmp_path):
+    first, _, last = runs_in(root / "iris")
+    for name, run in (("a", first), ("b", last)):
+        shutil.copytree(run, tmp_path / name)
+    info = json.loads((first / "spec.json").read_text())
+    info["params"] |= {"train.keep": "epochs(1)", "train.accumulate": 2}
+    (tmp_path / "a" / "spec.json").write_text(json.dumps(info))
+    a, b = table(tmp_path)
+    assert (a["train.keep"], b["train.keep"]) == ("epochs(1)", "minutes(10)")
+    assert (a["train.accumulate"], b["train.accumulate"]) == ("2", "1")
+
+
 def test_what_a_version_of_the_spec_changed_is_told(root):
     told = dlc("runs", root / "iris").stdout
     changes = told.split("spec 2 after spec 1:\n")[1].splitlines()

@@ -200,8 +200,7 @@ class Run(Listener):
         if epoch.best:
             self._waiting = weights
         if self._waiting is not None and time.monotonic() - self._saved >= SAVED:
-            self.write_weights(self._waiting())
-            self._waiting, self._saved = None, time.monotonic()
+            self._write_waiting(self._waiting)
 
     def samples(self, step: int, values: Mapping[str, np.ndarray]) -> None:
         for name, rows in values.items():
@@ -210,8 +209,17 @@ class Run(Listener):
     def phase(self, phase: PhaseEnd) -> None:
         """Write the best weights of the phase; its figures are written at the end."""
         if self._waiting is not None:
-            self.write_weights(self._waiting())
-            self._waiting, self._saved = None, time.monotonic()
+            self._write_waiting(self._waiting)
+
+    def _write_waiting(self, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Write the best weights so far. The files of an earlier end of a resumed run are older."""
+        self.write_weights(weights())
+        self._remove(EPOCHS, BEST_WEIGHTS, LAST_WEIGHTS)
+        self._waiting, self._saved = None, time.monotonic()
+
+    def _remove(self, *names: str) -> None:
+        for name in names:
+            self.path(name).unlink(missing_ok=True)
 
     def end(self, trained: Trained) -> None:
         self._waiting = None
@@ -219,6 +227,7 @@ class Run(Listener):
         epochs = epochs_of(trained)
         for name in epochs.keys() - {WEIGHTS}:
             self._write_arrays(name, trained.other)
+        self._remove(*{BEST_WEIGHTS, LAST_WEIGHTS} - epochs.keys())  # of an earlier end of a resumed run
         self.write(EPOCHS, as_json(epochs))
         self.write_how(ended=trained.ended, seconds=self._seconds + time.monotonic() - self._began)
         if any(phase.name for phase in trained.phases):

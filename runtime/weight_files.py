@@ -41,6 +41,11 @@ class WeightFile(Given):
             raise ValueError(f"it is not a safetensors file: {shorten(error, 200)}") from None
         self.types = {n: (element(s.get_dtype()), tuple(s.get_shape())) for n, s in slices.items()}
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The texts by name in the header of the file."""
+        return self._file.metadata() or {}
+
     def __getitem__(self, name: str) -> np.ndarray:
         import ml_dtypes  # noqa: F401  registers bfloat16 in NumPy
 

@@ -7,6 +7,7 @@ import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dlc.runtime.training.history import BestEpoch
 
 VALUES = "state"  # the name of the tensor with the JSON text
+CHECKSUM = "sha256"  # the key of the checksum of all arrays, in the header
 LAST = 2  # states that are kept, beside the best
 
 
@@ -123,9 +125,19 @@ def write_state(kept: Kept, state: dict[str, Any]) -> None:
     tensors: dict[str, torch.Tensor] = {}
     values = split({"step": kept.step, "figure": kept.figure, "state": state}, tensors)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    text = json.dumps(values, allow_nan=False).encode()
+    arrays[VALUES] = np.frombuffer(json.dumps(values, allow_nan=False).encode(), np.uint8)
     with writing(kept.path, durable=True) as file:
-        file.write(save(arrays | {VALUES: np.frombuffer(text, np.uint8)}))
+        file.write(save(arrays, {CHECKSUM: checksum(arrays)}))
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of some arrays with their names, types and shapes."""
+    made = sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        made.update(f"{name} {array.dtype} {array.shape} ".encode())
+        made.update(array.reshape(-1).view(np.uint8))
+    return made.hexdigest()
 
 
 def states_in(run: Path) -> list[Kept]:
@@ -168,7 +180,10 @@ def read_state(path: Path) -> Mapping[str, Any]:
     """A state from its file, with all its tensors. `ArtifactError` if it is not as dlc writes it."""
     _, file, values = read_kept(path)
     try:
-        tensors = {name: torch.from_numpy(np.array(file[name])) for name in file if name != VALUES}
+        arrays = {name: np.array(file[name]) for name in file}
+        if file.metadata.get(CHECKSUM) != checksum(arrays):
+            raise ValueError("its checksum is not that of its content")
+        tensors = {name: torch.from_numpy(arrays[name]) for name in arrays if name != VALUES}
         state = joined(values, tensors)["state"]
         if not isinstance(state, dict):
             raise TypeError

@@ -135,6 +135,33 @@ def test_a_state_that_was_cut_off_is_not_taken_for_a_whole_one(here: Path) -> No
     assert "an older state is taken" in resumed.output
 
 
+@pytest.mark.parametrize("place", [8, 200, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_a_state_with_a_flipped_bit_is_not_taken(place: float, here: Path) -> None:
+    assert train("f.dl").exit_code == 0
+    assert train("f.dl", "--set", "train.epochs=5", "--out", "long").exit_code == 0
+    newest = max((folder(here) / "states").iterdir())
+    content = bytearray(newest.read_bytes())
+    content[int(place if place >= 1 else place * len(content))] ^= 1
+    newest.write_bytes(content)
+    resumed = train("--resume", "runs/f/latest", "--set", "train.epochs=5")
+    assert resumed.exit_code == 0
+    assert "after step 12, with 3 complete epochs" in resumed.output
+    assert f"note: {newest.relative_to(here)} is not a state that can be read" in resumed.output
+    long = here / "long/f" / os.readlink(here / "long/f/latest")
+    assert differences(long, folder(here)) in ([], ["model.onnx"])
+
+
+def test_weights_of_an_earlier_end_do_not_stay(here: Path) -> None:
+    """`--weights best` and `last` of a run that went on are those of its new end."""
+    assert train("f.dl").exit_code == 0
+    weights = {"weights.safetensors", "best.safetensors", "last.safetensors"}
+    for name in weights:
+        (folder(here) / name).write_bytes((folder(here) / "weights.safetensors").read_bytes())
+    assert train("--resume", "runs/f/latest", "--set", "train.epochs=5").exit_code == 0
+    epochs = json.loads((folder(here) / "epochs.json").read_text())
+    assert {name for name in weights if (folder(here) / name).exists()} == epochs.keys() != weights
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4096])
 def test_states_that_are_all_damaged_are_an_error(here: Path, damage: bytes) -> None:
     assert train("f.dl").exit_code == 0

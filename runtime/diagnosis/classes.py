@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.3  # of the rows of a class that are right, compared with all rows
 RIGHT = 0.5  # of all rows
-CHANCE = 1e-3  # that a class is right so seldom by chance, if half of what is usual were
+CHANCE = 1e-3  # that a class is right so seldom by chance, if half of what is usual were, or all for none
 FREQUENT = 0.8  # share of a class that a network learns to answer always
 MANY = 10  # classes whose weights are written out
 
@@ -62,7 +62,8 @@ class NeglectedClasses(Kind):
             for place, (rows, right) in enumerate(zip(counts["rows"], counts["right"], strict=True)):
                 if place in seen or accuracy < RIGHT or right >= SHARE * accuracy * rows:
                     continue
-                if chance(rows, right, accuracy / 2) < CHANCE:
+                never = part == "train" and not right and accuracy >= FREQUENT
+                if chance(rows, right, accuracy if never else accuracy / 2) < CHANCE:
                     seen.add(place)
                     share = percent(rows / sum(counts["rows"]))
                     of = "training" if part == "train" else part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log, nan, sqrt
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from dlc.compiler.training.optimizers import main_optimizer
@@ -112,6 +112,15 @@ class Course:
         learnt = graph.depends({w.value: 1 for w in graph.weights if w.name in learns})
         return [o.name for o in self.program.outputs if o.name in counted and o.flowed in learnt]
 
+    def evenly(self, output: str, part: str) -> float:
+        """The skill of the mean of the shares of each class that are right, in which a rare class counts as
+        much as a frequent one; NaN for numbers."""
+        counts = self.answers.get(part, {}).get(output, {})
+        if "right" not in counts:
+            return nan
+        shares = [right / rows for rows, right in zip(counts["rows"], counts["right"], strict=True) if rows]
+        return (fmean(shares) - 1 / len(shares)) / (1 - 1 / len(shares)) if len(shares) > 1 else nan
+
     def worst(self, *parts: str) -> tuple[str, Skill] | None:
         """The output with the least skill in these parts."""
         skills = [(name, skill) for name in self.outputs for skill in [self.skill(name, *parts)] if skill]
@@ -184,11 +193,14 @@ class Course:
         return main_optimizer(written) if len(written) == 1 else None
 
     def with_rate(self, factor: float) -> str:
-        """The optimizer as the spec would write it with the rate times a factor."""
+        """The optimizer as the spec would write it with the rate times a factor, or with its default rate if
+        that is above the usual ones."""
         optimizer = self.optimizer
         if optimizer is None:
             return f"rates {'ten times' if factor > 1 else 'a tenth'} of the present ones"
-        rate = float(f"{optimizer.lr * factor:.1g}")
+        rate, setting = float(f"{optimizer.lr * factor:.1g}"), optimizer.settings["lr"]
+        if setting.usual is not None and rate > setting.usual[1]:
+            rate = setting.usual[1] if setting.required else setting.default
         return f"`optimizer = {optimizer.with_settings(lr=rate)!r}`"
 
 

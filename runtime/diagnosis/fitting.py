@@ -99,8 +99,8 @@ class Underfitting(Kind):
     rule = (
         "On the training rows, an output is answered little better than by the same answer to all rows: "
         f"by less than {POOR} of what there is to gain, which is the share of the variance of numbers "
-        "(R2), and of the rows without the most frequent class. It is not told if another finding "
-        "explains it."
+        "(R2), and of the rows without the most frequent class; and so it is if each class counts as "
+        "much as the others. It is not told if another finding explains it."
     )
     remedy = (
         "A wider or deeper network with an activation between layers; less `dropout` and smaller "
@@ -114,6 +114,8 @@ class Underfitting(Kind):
         output, skill = worst
         if skill.value + SURE * skill.error >= POOR and skill.rows < 30:
             return None  # too few rows to say so
+        if course.evenly(output, "train") >= POOR:
+            return None  # rare classes are answered, at the cost of frequent ones
         same = "the mean of all rows has R2 0" if skill.words.startswith("R2") else \
             f"the most frequent class alone has {number(self._most(course, output))}"  # fmt: skip
         evidence = f"`{output}` has {skill.words} on the training rows themselves, and {same}"

@@ -82,7 +82,7 @@ class VanishingGradients(Kind):
     )
     remedy = (
         "`relu` or `gelu` in place of `sigmoid` and `tanh`; `batchnorm` or `layernorm` between layers; "
-        "`residual` around them; no `init=` with small numbers."
+        "`residual` around layers of one width; no `init=` with small numbers."
     )
     explains = ("rate_too_low", "underfitting", "neglected_classes")
 
@@ -119,6 +119,6 @@ class VanishingGradients(Kind):
             ways.append(f"`relu` in place of `{flat[0]}`")
         if any(getattr(node.operator, "init", None) is not None for node in course.nodes()):
             ways.append("leave `init=` out")
-        if not course.uses("batchnorm", "layernorm", "rmsnorm"):
+        if not flat and not course.uses("batchnorm", "layernorm", "rmsnorm"):
             ways.append("`layernorm` between the layers")
-        return ", ".join([*ways, "`residual(...)` around them"])
+        return ", ".join([*ways, "`residual(...)` around layers of one width"])

@@ -22,6 +22,7 @@ GOOD = 0.9  # skill with which a loss may jump
 TIMES, REPLACED = 3, 0.5  # a loss above the later ones, and the part of the weights that an epoch replaces
 STILL, SLOW = 0.3, 0.8  # the way of the weights, and the share of later epochs in which the loss falls
 LEFT = 0.5  # of the first loss
+LAST = 0.25  # of the epochs, in which the validation loss is lowest if it still falls
 FAR, UNIT = -0.5, 10  # the skill of numbers whose mean is not reached, and numbers that are large
 
 
@@ -38,15 +39,17 @@ class RateTooHigh(Kind):
         "since, and little is learnt."
     )
     remedy = "A tenth of the rate; a `schedule` such as `cosine(warmup=100)`; `clip = norm(1)`."
-    explains = ("underfitting", "neglected_classes", "rate_too_low")
+    explains = ("underfitting", "overfitting", "neglected_classes", "rate_too_low")
 
     def find(self, course: Course, found: Mapping[str, Finding]) -> Finding | None:
         evidence = self._diverged(course, found) or self._jumps(course) or self._thrown(course)
         if not evidence:
             return None
         clips = course.phase is not None and any(o.clip for o in course.phase.objectives)
-        more = "" if clips else ", or `clip = norm(1)`"
-        return self.told(course, evidence, f"{course.with_rate(0.1)}{more}")
+        ways = [course.with_rate(0.1), *([] if clips else ["or `clip = norm(1)`"])]
+        if not course.uses("standardize", "minmax") and DeadUnits().among(course):
+            ways.append("`standardize` for the inputs if their numbers are large")
+        return self.told(course, evidence, ", ".join(ways))
 
     def _diverged(self, course: Course, found: Mapping[str, Finding]) -> str:
         if not course.diverged or "exploding_gradients" in found:
@@ -97,8 +100,9 @@ class RateTooLow(Kind):
     name, title = "rate_too_low", "learning rate too low"
     rule = (
         f"The training loss falls in {SLOW:.0%} of the epochs of the second half, it is still above "
-        f"{LEFT:.0%} of its first value, little is learnt (skill below {LEFT}), and the weights of no "
-        f"layer moved further than {STILL:.0%} of their norm in the whole training. Or it falls so, and "
+        f"{LEFT:.0%} of its first value, little is learnt (skill below {LEFT}), the weights of no layer "
+        f"moved further than {STILL:.0%} of their norm in the whole training, and the validation loss, if "
+        f"there is one, is lowest in the last {LAST:.0%} of the epochs. Or it falls so, and "
         f"numbers are answered far worse than by their mean (skill below {FAR})."
     )
     remedy = "Ten times the rate; `adam` in place of `sgd`; or far more epochs."
@@ -117,7 +121,7 @@ class RateTooLow(Kind):
             return self._far(course, train, *worst)
         if train[-1] < LEFT * abs(train[0]):
             return None
-        if not course.learnt < LEFT or not course.moved < STILL:
+        if not course.learnt < LEFT or not course.moved < STILL or self._is_over(course):
             return None
         first, last = pair(train[0], train[-1])
         moved = percent(course.moved)
@@ -127,6 +131,12 @@ class RateTooLow(Kind):
             f"all of them no layer moved its weights by {moved} of their norm"
         )
         return self.told(course, evidence, f"{course.with_rate(10)}, and again ten times if that is too low")
+
+    @staticmethod
+    def _is_over(course: Course) -> bool:
+        """Whether the validation loss was lowest before the last quarter of the epochs."""
+        validation = course.curve("validation")
+        return bool(validation) and validation.index(min(validation)) < (1 - LAST) * (len(validation) - 1)
 
     def _far(self, course: Course, train: Sequence[float], output: str, skill: Skill) -> Finding:
         """Numbers whose mean is not reached yet, because it is far from 0, or they are large."""

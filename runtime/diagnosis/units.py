@@ -56,19 +56,18 @@ class DeadUnits(FlatUnits):
         f"{ROWS} training rows at the end of the training."
     )
     remedy = (
-        "A smaller rate, if a few large steps threw them there; `leaky_relu` or `gelu` in place of "
-        "`relu`; `standardize` for the inputs, or `batchnorm` before the activation."
+        "`standardize` for the inputs; a smaller rate, if a few large steps threw them there; "
+        "`leaky_relu` or `gelu` in place of `relu`, or `batchnorm` before the activation."
     )
     explains = ("underfitting", "neglected_classes", "rate_too_low", "vanishing_gradients")
 
     def fix(self, course: Course, found: Mapping[str, Finding], flat: list[Any]) -> str:
-        ways = [f"`leaky_relu` in place of `{flat[0]['operator']}` in line {flat[0]['line']}"]
+        ways = [] if course.uses("standardize", "minmax") else ["`standardize` for the inputs"]
         if "rate_too_high" in found:
             ways.insert(0, course.with_rate(0.1))
+        ways.append(f"`leaky_relu` in place of `{flat[0]['operator']}` in line {flat[0]['line']}")
         if not course.uses("batchnorm", "layernorm", "rmsnorm"):
             ways.append("`layernorm` before it")
-        if not course.uses("standardize"):
-            ways.append("`standardize` for the inputs")
         return ", ".join(ways)
 
 
@@ -90,7 +89,7 @@ class SaturatedUnits(FlatUnits):
 
     def fix(self, course: Course, found: Mapping[str, Finding], flat: list[Any]) -> str:
         ways = []
-        if not course.uses("standardize"):
+        if not course.uses("standardize", "minmax"):
             ways.append("`standardize` for the inputs")
         if any(getattr(node.operator, "init", None) is not None for node in course.nodes()):
             ways.append("leave `init=` out")

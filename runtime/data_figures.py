@@ -26,8 +26,9 @@ class ColumnMoments:
         lacks = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
         count = len(values) - lacks.sum(axis=0)
         exact = values.astype(np.float64)
-        mean = np.where(lacks, 0, exact).sum(axis=0) / np.maximum(count, 1)
-        squares = np.square(np.where(lacks, 0, exact - mean)).sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):  # of infinity and numbers near it
+            mean = np.where(lacks, 0, exact).sum(axis=0) / np.maximum(count, 1)
+            squares = np.square(np.where(lacks, 0, exact - mean)).sum(axis=0)
         self._merge(count, mean, squares)
         self.missing += lacks.sum(axis=0)
         low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
@@ -37,9 +38,10 @@ class ColumnMoments:
     def _merge(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
         total = self.count + count
         share = count / np.maximum(total, 1)
-        apart = mean - self.mean
-        self.squares = self.squares + squares + np.square(apart) * self.count * share
-        self.mean, self.count = self.mean + apart * share, total
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = mean - self.mean
+            self.squares = self.squares + squares + np.square(apart) * self.count * share
+            self.mean, self.count = self.mean + apart * share, total
 
     @property
     def deviation(self) -> np.ndarray:

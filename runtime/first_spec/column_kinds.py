@@ -21,12 +21,13 @@ NUMBER, WHOLE, CLASS, TEXT, DATE = "number", "whole number", "class", "text", "d
 VECTOR = "vector"  # several numbers in a cell
 ALMOST = "almost a number"  # with a currency, a unit, a percent sign
 EMPTY = "empty"  # no value in any row
-OTHER = "other"  # sequences, pictures, lists of text
+OTHER = "other"  # sequences, pictures, dates of a Parquet file, numbers past float32
 
 LOOKED_AT = 2000  # distinct texts that are inspected one by one
 KINDS = 20  # up to so many texts such as `1st` or `8 mm` are classes, and no numbers with a unit
 WORDS = 3  # words that a cell of free text has on average, at least
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0)  # numbers that often mark a missing value
+FLOAT32 = float(np.finfo(np.float32).max)
 MAX_LISTED = 1000  # values of a class column that are kept with their counts
 
 
@@ -53,6 +54,7 @@ class Inspected:
     width: int = 1  # numbers in a cell
     marks: tuple[str, ...] = ()  # texts among its values that mark missing ones
     exact: bool = True  # whether no text has white space around it
+    why: str = ""  # no network can learn from it
 
     @property
     def known(self) -> int:
@@ -89,10 +91,11 @@ def inspect(name: str, index: int, column: Column, kept: Collection[str] = ()) -
     """What a column holds. `kept` are texts that usually mark a missing value, and are classes here."""
     rows = column.count
     if column.lengths is not None or column.labels is not None:
-        return Inspected(name, index, OTHER, rows)
+        return Inspected(name, index, OTHER, rows, why="its cells hold lists of different lengths or text")
     if column.shape not in ((), (1,)):
         kind = VECTOR if len(column.shape) == 1 and not column.is_text else OTHER
-        return Inspected(name, index, kind, rows, width=int(np.prod(column.shape)))
+        why = "its cells hold tables or lists of text" if kind == OTHER else ""
+        return Inspected(name, index, kind, rows, width=int(np.prod(column.shape)), why=why)
     if column.is_text:
         return of_texts(name, index, column, kept)
     if column.is_boolean:
@@ -105,7 +108,11 @@ def inspect(name: str, index: int, column: Column, kept: Collection[str] = ()) -
 
 def of_numbers(name: str, index: int, values: np.ndarray, *, padded: bool = False,
                marks: Sequence[str] = ()) -> Inspected:  # fmt: skip
-    known = values[np.isfinite(values)]
+    known = values[~np.isnan(values)]
+    if len(too_large := np.flatnonzero(np.abs(known) > FLOAT32)):
+        row = int(np.flatnonzero(~np.isnan(values))[too_large[0]])
+        why = f"row {row + 1} has {values[row]:g}, which float32 does not hold"
+        return Inspected(name, index, OTHER, len(values), why=why)
     found, counts = np.unique(known, return_counts=True)
     if not len(found):
         return Inspected(name, index, EMPTY, len(values), len(values))

@@ -7,6 +7,7 @@ import csv
 import itertools
 import re
 from collections import Counter
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dlc.compiler.definitions.sections import Csv
@@ -82,16 +83,24 @@ def rows_of(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def separator_of(lines: Sequence[str]) -> str:
-    """The sign that splits most of the lines into the same number of cells; of several, the one that makes
-    the most cells."""
-    best, score = ",", (0.0, 0)
+    """The sign that splits most of the lines, and the first one, into the same number of cells; of several,
+    one that leaves no other sign in the cells but decimal commas, then the one that makes the most cells."""
+    best, score = ",", (False, 0.0, 0.0, 0)
     for sign in SEPARATORS:
-        widths = Counter(len(row) for row in rows_of(lines, sign))
+        rows = rows_of(lines, sign)
+        widths = Counter(map(len, rows))
         width, times = max(widths.items(), key=lambda found: (found[1], found[0]), default=(0, 0))
         if width > 1:
-            found = (round(times / widths.total(), 2), width)
+            whole = fmean(is_whole(cell, sign) for row in rows for cell in row)
+            found = (len(rows[0]) == width, round(times / len(rows), 2), round(whole, 1), width)
             best, score = (sign, found) if found > score else (best, score)
     return best
+
+
+def is_whole(cell: str, separator: str) -> bool:
+    """Whether no other separator seems to split a cell."""
+    others = [sign for sign in SEPARATORS if sign != separator and sign in cell]
+    return not others or COMMA.fullmatch(cell) is not None
 
 
 def has_commas(rows: Sequence[Sequence[str]]) -> bool:

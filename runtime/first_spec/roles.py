@@ -64,8 +64,8 @@ def why_left_out(column: Inspected) -> str:
     """Why a network cannot learn from a column, as text; empty if it can."""
     if column.kind == column_kinds.EMPTY:
         return "no row has a value"
-    if column.kind == column_kinds.OTHER:
-        return "its cells hold neither numbers nor text, or lists of different lengths"
+    if column.why:
+        return column.why
     if column.kind == column_kinds.DATE:
         return "dates and times are no numbers: columns for month, weekday or hour would be"
     if column.kind == column_kinds.ALMOST:

@@ -93,21 +93,27 @@ def opened_table(path: Path) -> tuple[TableFile, Opened]:
 
 def inspected(opened: Opened, kept: Collection[str] = ()) -> list[Inspected]:
     """What each column holds. Columns that are not read, such as lists of different kinds, hold something
-    else."""
+    else. CompileError if none can be read."""
     names = opened.names or [f"column {place + 1}" for place in range(len(opened.sizes))]
     places = [*range(len(names))]
     try:
         columns = opened.read(places)
     except CompileError:
-        return [alone(opened, name, place, kept) for place, name in enumerate(names)]
+        found = [alone(opened, name, place, kept) for place, name in enumerate(names)]
+        if opened.count < 0:
+            raise  # the file itself cannot be read
+        return found
     return [inspect(names[place], place, columns[place], kept) for place in places]
 
 
 def alone(opened: Opened, name: str, place: int, kept: Collection[str]) -> Inspected:
     try:
         return inspect(name, place, opened.read([place])[0], kept)
-    except CompileError:
-        return Inspected(name, place, column_kinds.OTHER, opened.count)
+    except CompileError as error:
+        found = error.diagnostics[0]
+        what = found.message.rpartition(f'"{name}": ')[2]
+        why = f"{what}: {found.help}" if found.help else what
+        return Inspected(name, place, column_kinds.OTHER, opened.count, why=why)
 
 
 def with_marks(source: TableFile, columns: Sequence[Inspected]) -> tuple[TableFile, list[Inspected]]:

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dlc.compiler.diagnostics.quoting import listed, shorten
 from dlc.compiler.diagnostics.suggest import did_you_mean
 from dlc.runtime.data.columns import numerals
@@ -25,6 +27,7 @@ BINARY, CLASSES, NUMBER = "binary", "classes", "number"
 FEW = 10  # distinct whole numbers that are classes
 MAX_CLASSES = 1000
 ROWS = 2  # rows that a class has on average, at least
+LARGE, SMALL = 1e15, 1e-15  # numbers to predict, and their deviation: float32 ends at 3e38, and at 1e-38
 # Names of targets, and pairs of texts of which the second means yes; in lower case.
 USUAL = ("target", "label", "labels", "class", "y", "outcome", "response")
 PAIRS = (("no", "yes"), ("nein", "ja"), ("non", "oui"), ("no", "si"), ("n", "y"), ("false", "true"),
@@ -106,7 +109,9 @@ def target_of(column: Inspected, file: str) -> Target:
     what = f"`{column.name}` of {file}"
     if column.kind == column_kinds.EMPTY:
         raise NoFirstSpec(f"no row of {what} has a value", "name another column with --target")
-    if column.kind in (column_kinds.OTHER, column_kinds.VECTOR):
+    if column.why:
+        raise NoFirstSpec(f"{what} cannot be predicted: {column.why}", "name another column with --target")
+    if column.kind == column_kinds.VECTOR:
         raise NoFirstSpec(f"the cells of {what} hold lists", "a first spec predicts numbers or classes")
     if column.kind == column_kinds.DATE:
         raise NoFirstSpec(f"{what} holds dates, such as {shorten(column.example)}",
@@ -120,6 +125,7 @@ def target_of(column: Inspected, file: str) -> Target:
         raise NoFirstSpec(f"all rows of {what} have the same value, {shorten(only)}", help)
     if column.is_numeric and not has_few(column):
         check_digits(column, what)
+        check_size(column, what)
         return Target(column, NUMBER)
     if column.kind == column_kinds.TEXT or column.distinct > min(column.known / ROWS, MAX_CLASSES):
         raise NoFirstSpec(f"{what} has {column.distinct} values in {column.known} rows, too many for classes",
@@ -132,6 +138,17 @@ def check_digits(column: Inspected, what: str) -> None:
     """Refuse numbers that differ too little for float32, which targets are."""
     if loss := precision_loss(column.numbers, what):
         raise NoFirstSpec(f"{loss}: it loses digits", "subtract an offset in the data: targets are float32")
+
+
+def check_size(column: Inspected, what: str) -> None:
+    """Refuse numbers whose squares, or those of their deviation, float32 does not hold."""
+    size, spread = float(np.abs(column.numbers).max()), float(column.numbers.std())
+    if size > LARGE or spread < SMALL:
+        which = f"as large as {size:.3g}" if size > LARGE else f"that deviate by {spread:.3g}"
+        raise NoFirstSpec(
+            f"{what} has numbers {which}, and a loss in float32 squares and sums them",
+            "write the target in another unit in the data, so that it deviates by about 1",
+        )
 
 
 def has_few(column: Inspected) -> bool:

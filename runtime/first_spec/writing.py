@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dlc.runtime.first_spec.targets import Target
 
 COMMENT = 100  # columns of a comment
+WHOLE = 1e9  # from which whole numbers are written with an exponent, as a float
 SINGLE = 8  # numbers that are inputs of their own; more of them are one vector
 NAMED = 10  # classes that are named in the type of an output
 MEANT = ("auto", "like", "ignore")  # words that mean something in the type of classes
@@ -286,7 +287,7 @@ def spelled_share(share: float) -> str:
 def three(number: float) -> str:
     """A number in three digits, as a spec writes it."""
     rounded = float(f"{number:.3g}")
-    return spell_value(int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded)
+    return spell_value(int(rounded)) if rounded == int(rounded) and abs(rounded) < WHOLE else f"{rounded:g}"
 
 
 # --- sections ---------------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ class PrecisionSpread:
     @property
     def _step(self) -> np.ndarray:
         """The step of float32 at the largest value of each feature."""
-        return np.spacing(self._size.astype(np.float32)).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # of infinity
+            return np.spacing(self._size.astype(np.float32)).astype(np.float64)
 
     def loss(self) -> PrecisionLoss | None:
         """What is lost of the first feature that loses something."""

@@ -145,10 +145,10 @@ class Answers:
     rows, and the columns `keep` of these rows, of a folder its files too. What is told about all rows is
     known at the end.
 
-    The rows may be none: then one empty part has the shapes of the outputs. An artifact of windows answers
-    each window, and keeps values of its last row; one of series keeps values of their first rows; one that
-    decodes continues a text file as a whole. `seed` is that of random draws, by default that of the artifact.
-    `share` are the bytes of rows that are read at a time, by default half of the free memory.
+    A table may have no rows: then one empty part has the shapes of the outputs. An artifact of windows
+    answers each window, and keeps values of its last row; one of series keeps values of their first rows; one
+    that decodes continues a text file as a whole. `seed` is that of random draws, by default that of the
+    artifact. `share` are the bytes of rows that are read at a time, by default half of the free memory.
     """
 
     def __init__(
@@ -163,7 +163,8 @@ class Answers:
             keep = (FILE, *keep)
         self._artifact, self._opened, self._keep, self._seed = artifact, opened, keep, seed
         kept = kept_columns.indices_of(opened, keep)
-        self.rows = RowPieces(artifact, opened, inputs_of(artifact), kept, empty=True, share=share)
+        self.rows = RowPieces(artifact, opened, inputs_of(artifact), kept,
+                               empty=not opened.of_files, share=share)  # fmt: skip
 
     def __iter__(self) -> Iterator[Part]:
         """Chunks are joined to larger parts, because ONNX Runtime keeps its threads busy after each run."""

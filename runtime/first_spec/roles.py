@@ -78,6 +78,8 @@ def why_left_out(column: Inspected) -> str:
         return "almost no row has a value"
     if is_id(column):
         return "a number for each row"
+    if column.padded and column.distinct > min(OWN * column.known, MAX_CLASSES):
+        return "numbers with leading zeros are codes, and almost every row has its own"
     if column.kind == column_kinds.CLASS and (
         column.distinct > OWN * column.known or column.distinct > MAX_CLASSES
     ):
@@ -109,7 +111,7 @@ def role_of(column: Inspected) -> Role:
     if column.kind == column_kinds.NUMBER:
         return Role(column, NUMBER)
     if column.kind == column_kinds.WHOLE:
-        if column.padded and column.distinct <= min(OWN * column.known, MAX_CLASSES):
+        if column.padded:
             return Role(column, CLASS, "numbers with leading zeros are codes")
         coded = 2 < column.distinct <= FEW and not CODES.isdisjoint(plain(column.name).split("_"))
         return Role(column, CLASS, "its numbers name kinds") if coded else Role(column, NUMBER)

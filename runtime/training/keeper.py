@@ -136,7 +136,7 @@ def checksum(arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         made.update(f"{name} {array.dtype} {array.shape} ".encode())
-        made.update(array.reshape(-1).view(np.uint8))
+        made.update(array.reshape(-1).view(np.uint8).data)
     return made.hexdigest()
 
 

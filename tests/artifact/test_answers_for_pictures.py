@@ -224,6 +224,12 @@ def test_a_broken_picture_is_named(trained: dict[str, Path], tmp_path: Path) -> 
     assert "error[E0702]: b.png: the file is" in refused("predict", trained["kinds"], tmp_path / "b.png")
 
 
+def test_a_folder_without_pictures_is_an_error(trained: dict[str, Path], tmp_path: Path) -> None:
+    assert "error[E0708]" in refused("predict", trained["kinds"], tmp_path)
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert "holds no pictures, but 1 other file" in refused("predict", trained["kinds"], tmp_path)
+
+
 def test_a_picture_without_a_class_cannot_measure_a_model(trained: dict[str, Path]) -> None:
     cats, said = (
         trained["folder"] / "data/pets/cat",

@@ -148,7 +148,7 @@ def train(face: Face, *, data: Any = None, out: str | Path | None = None, device
     if run.latest_warning and not latest_warning:
         warn([run.latest_warning])
     found += [run.latest_warning] if run.latest_warning else []
-    places = tuple(of.place for of in opened)
+    places = tuple(of.told for of in opened)
     return Result(run.folder, exported, trained, weights, tuple(found), tuple(notes), places)
 
 

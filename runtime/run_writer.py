@@ -24,6 +24,7 @@ from dlc.runtime.run_folder import (
     ANSWERS,
     BEST_WEIGHTS,
     EPOCHS,
+    FIGURES,
     INFO,
     KEPT,
     LAST_WEIGHTS,
@@ -212,9 +213,10 @@ class Run(Listener):
             self._write_waiting(self._waiting)
 
     def _write_waiting(self, weights: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Write the best weights so far. The files of an earlier end of a resumed run are older."""
+        """Write the best weights so far, without the files of an earlier end of a resumed run, which are of
+        other weights."""
+        self._remove(EPOCHS, BEST_WEIGHTS, LAST_WEIGHTS, FIGURES, ANSWERS, TABLES, PHASES)
         self.write_weights(weights())
-        self._remove(EPOCHS, BEST_WEIGHTS, LAST_WEIGHTS)
         self._waiting, self._saved = None, time.monotonic()
 
     def _remove(self, *names: str) -> None:

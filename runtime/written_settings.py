@@ -35,11 +35,19 @@ def settings_of(program: CompiledProgram) -> dict[str, str]:
 
 
 def setting_of(program: CompiledProgram, name: str) -> str:
-    """A setting of a section by its name, as `train.keep`, also at its default; empty if there is none
-    of this name."""
-    part, _, key = name.partition(".")
-    section = {"train": program.train, "data": program.data, "export": program.export}.get(part)
-    return spelled(section.values()[key]) if section is not None and key in section.settings else ""
+    """A setting by its name, as `train.keep` or `train.PHASE.STEP.clip`, also at its default; empty if there
+    is none of this name."""
+    sections: dict[str, Any] = {"train": program.train, "data": program.data, "export": program.export}
+    for phase in program.phases:
+        path = f"train.{phase.name}" if phase.name else "train"
+        sections.setdefault(path, phase.settings)
+        sections |= {f"{path}.{o.step}": o.settings for o in phase.objectives if o.step}
+    path, _, key = name.rpartition(".")
+    section = sections.get(path)
+    if section is None or key not in section.settings:
+        return ""
+    value = section.values()[key]
+    return section.settings[key].shown or "none" if value is None else spelled(value)
 
 
 def written(section: Any, always: Any) -> dict[str, str]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 SHARE = 0.3  # of the rows of a class that are right, compared with all rows
 RIGHT = 0.5  # of all rows
-CHANCE = 1e-3  # that a class is right so seldom by chance, if half of what is usual were, or all for none
+CHANCE = 1e-3  # that a class is right so seldom by chance, if half of what is usual were
+FEWEST = 5  # training rows of a class of which none is right, where nearly all others are
 FREQUENT = 0.8  # share of a class that a network learns to answer always
 MANY = 10  # classes whose weights are written out
 
@@ -28,7 +29,8 @@ class NeglectedClasses(Kind):
     rule = (
         f"Of the rows of a class, fewer than {SHARE} times as many are right as of all rows, of which at "
         "least half are, in the training, validation or test rows; and the class has so many rows that "
-        f"this is no chance (below {CHANCE}). A network that answers one class always is meant only if "
+        f"this is no chance (below {CHANCE}), or {FEWEST} training rows of which none is right where "
+        f"{FREQUENT:.0%} of all rows are. A network that answers one class always is meant only if "
         f"{FREQUENT:.0%} of the rows have it."
     )
     explains = ("underfitting",)
@@ -62,7 +64,7 @@ class NeglectedClasses(Kind):
             for place, (rows, right) in enumerate(zip(counts["rows"], counts["right"], strict=True)):
                 if place in seen or accuracy < RIGHT or right >= SHARE * accuracy * rows:
                     continue
-                never = part == "train" and not right and accuracy >= FREQUENT
+                never = part == "train" and not right and accuracy >= FREQUENT and rows >= FEWEST
                 if chance(rows, right, accuracy if never else accuracy / 2) < CHANCE:
                     seen.add(place)
                     share = percent(rows / sum(counts["rows"]))

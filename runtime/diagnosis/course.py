@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import log, nan, sqrt
+from math import inf, log, nan, sqrt
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RECURRENT = ("rnn", "lstm", "gru")
 UNSEEN = ("validation", "test")
+SCALING = ("standardize", "minmax", "divide", "multiply")
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,12 @@ class Course:
         return any(node.operator.name in operators for node in self.nodes())
 
     @property
+    def takes_raw_numbers(self) -> bool:
+        """Whether the spec has inputs of numbers, and scales no input by an operator or by arithmetic."""
+        inputs = self.program.inputs if self.program is not None else ()
+        return any(i.declared.is_float for i in inputs) and not self.uses(*SCALING)
+
+    @property
     def optimizer(self) -> Optimizer | None:
         """The optimizer, if there is one."""
         if self.phase is None:
@@ -193,14 +200,17 @@ class Course:
         return main_optimizer(written) if len(written) == 1 else None
 
     def with_rate(self, factor: float) -> str:
-        """The optimizer as the spec would write it with the rate times a factor, or with its default rate if
-        that is above the usual ones."""
+        """The optimizer as the spec would write it with the rate times a factor. A higher rate is a usual one
+        at most; a lower one that is not usual yet is the default."""
         optimizer = self.optimizer
         if optimizer is None:
             return f"rates {'ten times' if factor > 1 else 'a tenth'} of the present ones"
         rate, setting = float(f"{optimizer.lr * factor:.1g}"), optimizer.settings["lr"]
-        if setting.usual is not None and rate > setting.usual[1]:
-            rate = setting.usual[1] if setting.required else setting.default
+        highest = setting.usual[1] if setting.usual is not None else inf
+        if factor > 1 and optimizer.lr >= highest:
+            return "far more epochs"
+        if rate > highest:
+            rate = highest if factor > 1 or setting.required else setting.default
         return f"`optimizer = {optimizer.with_settings(lr=rate)!r}`"
 
 

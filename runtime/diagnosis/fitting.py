@@ -108,14 +108,17 @@ class Underfitting(Kind):
     )
 
     def find(self, course: Course, found: Mapping[str, Finding]) -> Finding | None:
-        worst = course.worst("train")
-        if worst is None or worst[1].value >= POOR:
+        poor = [
+            (output, skill)
+            for output in course.outputs
+            if (skill := course.skill(output, "train")) is not None and skill.value < POOR
+            and not course.evenly(output, "train") >= POOR  # else it answers rare classes
+        ]  # fmt: skip
+        if not poor:
             return None
-        output, skill = worst
+        output, skill = min(poor, key=lambda pair: pair[1].value)
         if skill.value + SURE * skill.error >= POOR and skill.rows < 30:
             return None  # too few rows to say so
-        if course.evenly(output, "train") >= POOR:
-            return None  # rare classes are answered, at the cost of frequent ones
         same = "the mean of all rows has R2 0" if skill.words.startswith("R2") else \
             f"the most frequent class alone has {number(self._most(course, output))}"  # fmt: skip
         evidence = f"`{output}` has {skill.words} on the training rows themselves, and {same}"

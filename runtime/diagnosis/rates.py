@@ -47,7 +47,7 @@ class RateTooHigh(Kind):
             return None
         clips = course.phase is not None and any(o.clip for o in course.phase.objectives)
         ways = [course.with_rate(0.1), *([] if clips else ["or `clip = norm(1)`"])]
-        if not course.uses("standardize", "minmax") and DeadUnits().among(course):
+        if course.takes_raw_numbers and DeadUnits().among(course):
             ways.append("`standardize` for the inputs if their numbers are large")
         return self.told(course, evidence, ", ".join(ways))
 
@@ -136,7 +136,8 @@ class RateTooLow(Kind):
     def _is_over(course: Course) -> bool:
         """Whether the validation loss was lowest before the last quarter of the epochs."""
         validation = course.curve("validation")
-        return bool(validation) and validation.index(min(validation)) < (1 - LAST) * (len(validation) - 1)
+        known = [loss for loss in validation if isfinite(loss)]
+        return bool(known) and validation.index(min(known)) < (1 - LAST) * (len(validation) - 1)
 
     def _far(self, course: Course, train: Sequence[float], output: str, skill: Skill) -> Finding:
         """Numbers whose mean is not reached yet, because it is far from 0, or they are large."""

@@ -62,7 +62,7 @@ class DeadUnits(FlatUnits):
     explains = ("underfitting", "neglected_classes", "rate_too_low", "vanishing_gradients")
 
     def fix(self, course: Course, found: Mapping[str, Finding], flat: list[Any]) -> str:
-        ways = [] if course.uses("standardize", "minmax") else ["`standardize` for the inputs"]
+        ways = ["`standardize` for the inputs"] if course.takes_raw_numbers else []
         if "rate_too_high" in found:
             ways.insert(0, course.with_rate(0.1))
         ways.append(f"`leaky_relu` in place of `{flat[0]['operator']}` in line {flat[0]['line']}")

@@ -78,8 +78,11 @@ def why_left_out(column: Inspected) -> str:
         return "almost no row has a value"
     if is_id(column):
         return "a number for each row"
-    if column.padded and column.distinct > min(OWN * column.known, MAX_CLASSES):
-        return "numbers with leading zeros are codes, and almost every row has its own"
+    if column.kind == column_kinds.WHOLE and column.padded:
+        if column.distinct > OWN * column.known:
+            return "numbers with leading zeros are codes, and almost every row has its own"
+        if column.distinct > MAX_CLASSES:
+            return f"numbers with leading zeros are codes, and they are more than {MAX_CLASSES:_}"
     if column.kind == column_kinds.CLASS and (
         column.distinct > OWN * column.known or column.distinct > MAX_CLASSES
     ):

@@ -62,6 +62,11 @@ class EpochLog(Listener):
     def close(self, trained: Trained) -> None:
         """End the log of a training that has ended."""
 
+    @property
+    def told(self) -> str:
+        """Where it writes, and whether it ended before the training."""
+        return f"{self.place} (ended early)" if self._failed else self.place
+
     # --- as a listener ------------------------------------------------------------------------------------
 
     def begin(

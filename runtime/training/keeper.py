@@ -169,6 +169,8 @@ def read_kept(path: Path) -> tuple[Kept, WeightFile, dict[str, Any]]:
     """What a file says of its state, the file, and its JSON values. `ArtifactError` if it has none."""
     try:
         file = WeightFile(path)
+        if VALUES not in file.types:
+            raise ValueError("it has no values")
         values = parse(file[VALUES].tobytes().decode())
         found = joined({PAIRS: [pair for pair in values[PAIRS] if pair[0] != "state"]}, {})
         return Kept(path, int(found["step"]), float(found["figure"])), file, values
@@ -181,7 +183,9 @@ def read_state(path: Path) -> Mapping[str, Any]:
     _, file, values = read_kept(path)
     try:
         arrays = {name: np.array(file[name]) for name in file}
-        if file.metadata.get(CHECKSUM) != checksum(arrays):
+        if CHECKSUM not in file.metadata:
+            raise ValueError("it has no checksum")
+        if file.metadata[CHECKSUM] != checksum(arrays):
             raise ValueError("its checksum is not that of its content")
         tensors = {name: torch.from_numpy(arrays[name]) for name in arrays if name != VALUES}
         state = joined(values, tensors)["state"]

@@ -155,9 +155,9 @@ def test_files_of_the_other_kind(models: Path, folder: Path) -> None:
     }  # fmt: skip
     for (model, path), what in said.items():
         assert refused("predict", models / model / "latest", path) == f"error[E0703]: {path} {what}\n"
-    done = dlc("predict", models / "kinds/latest", "tones")
+    said = refused("predict", models / "kinds/latest", "tones")
     named = '"high/1.wav", "high/3.wav", "low/0.wav"'
-    assert done.stderr == f"note: tones holds no pictures, but 4 other files: {named}\n"
+    assert said.strip() == f"error[E0708]: tones holds no pictures, but 4 other files: {named}"
 
 
 def test_other_files_of_a_folder_are_counted(models: Path, folder: Path) -> None:

@@ -6,9 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from ill_runs import generator, inputs, on, rare
 
 import dlc
+from dlc.runtime.diagnosis import compiled, courses_of
+from dlc.runtime.run_record import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +52,31 @@ def test_a_class_of_few_rows_that_is_never_answered_is_neglected(tmp_path: Path)
         r"of the \d training rows with `y` = 1 .* none is right", found["neglected_classes"].evidence
     )
     assert "underfitting" not in found
+
+
+def test_a_rare_class_that_is_answered_hides_no_other_output(tmp_path: Path) -> None:
+    rows = rare()
+    rows["x"][rows["y"] == 1, 3] += 1
+    rows["z"] = generator(7).integers(0, 2, len(rows["y"]))
+    text = on("binary", "dense(16) -> relu -> dense(1)", "epochs = 15; loss = bce(y, positive=30) + bce(z)")
+    text = text.replace("output y: binary\n", "output y: binary\noutput z: binary\n")
+    text = text.replace("data {", "x -> dense(4) -> relu -> dense(1) -> z\ndata {")
+    found = diagnosis(text, rows, tmp_path)
+    assert found["underfitting"].evidence.startswith("`z` has accuracy")
+
+
+@pytest.mark.parametrize(
+    "optimizer, advised",
+    [("adam(lr=0.01)", "`optimizer = adam(lr=0.05)`"), ("adam(lr=0.05)", "far more epochs"),
+     ("sgd(lr=0.001)", "`optimizer = sgd(lr=0.01)`"), ("rmsprop(lr=0.01)", "`optimizer = rmsprop(lr=0.05)`")],
+)  # fmt: skip
+def test_a_higher_rate_is_higher_and_usual(optimizer: str, advised: str, tmp_path: Path) -> None:
+    x = inputs(80)
+    text = on("float", "dense(1)", f"optimizer = {optimizer}; epochs = 1")
+    folder = dlc.train(text=text, data={"x": x, "y": x[:, 0]}, out=tmp_path, device="cpu").folder
+    record = read_record(folder)
+    (course,) = courses_of(record, compiled(record))
+    assert course.with_rate(10) == advised
 
 
 def test_a_rate_that_is_advised_is_a_usual_one(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_codes_of_single_rows_are_left_out(tmp_path: Path) -> None:
     assert "Left out: `code` (numbers with leading zeros are codes, and almost every row has its own)" in text
 
 
+def test_a_decimal_with_a_leading_zero_makes_no_codes(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    cells = ["00", *(f"{x:.3f}" for x in X[1:])]
+    path.write_text("z,y\n" + "".join(f"{c},{2 * x}\n" for c, x in zip(cells, X, strict=True)))
+    assert "input  z: float" in written(path, "--target", "y")
+
+
 def test_dates_of_a_parquet_file_are_named_as_such(tmp_path: Path) -> None:
     path = tmp_path / "f.parquet"
     when = pd.date_range("2020", periods=400, freq="h")

@@ -162,6 +162,38 @@ def test_weights_of_an_earlier_end_do_not_stay(here: Path) -> None:
     assert {name for name in weights if (folder(here) / name).exists()} == epochs.keys() != weights
 
 
+def test_weights_of_an_earlier_end_do_not_stay_while_it_goes_on(here: Path) -> None:
+    """A resumed run that stops without an end has the files of none."""
+
+    class Stops(dlc.Listener):
+        def epoch(self, epoch, weights):
+            if epoch.epoch == 6:
+                raise RuntimeError("stopped")
+
+    (here / "f.dl").write_text(SPEC.replace("dropout(0.1)", "dropout(0)"))
+    assert train("f.dl").exit_code == 0
+    run = folder(here)
+    for name in ("best.safetensors", "last.safetensors"):
+        (run / name).write_bytes((run / "weights.safetensors").read_bytes())
+    before = (run / "weights.safetensors").read_bytes()
+    with pytest.raises(RuntimeError, match="stopped"):
+        dlc.train(resume=run, params={"train.epochs": 9}, listeners=[Stops()])
+    assert (run / "weights.safetensors").read_bytes() != before
+    gone = ("best.safetensors", "last.safetensors", "epochs.json", "figures.json", "answers.json")
+    assert [name for name in gone if (run / name).exists()] == []
+
+
+def test_a_state_whose_header_names_no_values_is_not_taken(here: Path) -> None:
+    assert train("f.dl").exit_code == 0
+    newest = max((folder(here) / "states").iterdir())
+    content = newest.read_bytes()
+    assert content.count(b'"state":') == 1
+    newest.write_bytes(content.replace(b'"state":', b'"stale":'))
+    resumed = train("--resume", "runs/f/latest", "--set", "train.epochs=5")
+    assert resumed.exit_code == 0
+    assert "an older state is taken" in resumed.output
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 4096])
 def test_states_that_are_all_damaged_are_an_error(here: Path, damage: bytes) -> None:
     assert train("f.dl").exit_code == 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dlc.runtime.training.snapshot import Snapshot
     from dlc.runtime.training.training_plan import TrainingPlan
 
-SHARE = 0.02  # of the CPU time of the run so far, that goes at most into those of units before the end
+SHARE = 0.015  # of the CPU time of the run so far, that goes at most into those of units before the end
 RECORDS = 100  # at most in a phase, about
 FIRST, STEPS = 20, 20  # the records that each phase may have, and the steps for each one more
 ROWS, FEWEST = 256, 32  # training rows whose units are looked at

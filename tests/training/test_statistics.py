@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from statistics import median
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
@@ -255,7 +256,8 @@ def test_a_training_has_the_same_bits_without_them(
 def test_they_take_less_than_three_percent_of_the_time_of_a_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The CPU time that is spent in them, with writing their records, of that of the whole run."""
+    """The CPU time that is spent in them, with writing their records, of that of the whole run: the median of
+    three runs."""
     import torch.optim  # noqa: F401  is imported before the time is measured
 
     spent = 0.0
@@ -271,12 +273,13 @@ def test_they_take_less_than_three_percent_of_the_time_of_a_run(
     arrays = rows() if rows else None
     program(classifier("epochs = 1"))  # the compiler is warm
     monkeypatch.setattr(Statistics, "take", timed)
-    began = process_time()
-    result = dlc.train(text=text, data=arrays, out=tmp_path)
-    whole = process_time() - began
-    records = (result.folder / "statistics.jsonl").read_text()
-    assert '"weights"' in records
-    assert 0 < spent < 0.03 * whole, f"{1000 * spent:.1f} ms of {whole:.2f} s"
+    shares = []
+    for _ in range(3):
+        spent, began = 0.0, process_time()
+        result = dlc.train(text=text, data=arrays, out=tmp_path)
+        shares.append(spent / (process_time() - began))
+        assert '"weights"' in (result.folder / "statistics.jsonl").read_text()
+    assert 0 < median(shares) < 0.03, shares
 
 
 @pytest.mark.parametrize("share", [0.0, 1e6])
